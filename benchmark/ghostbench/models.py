@@ -1,0 +1,224 @@
+"""What a model is to the harness: three base classes, and the spec that describes one without importing it."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ghostbench import errors
+from ghostbench.records import Clip, Reply, Request, Usage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class NoSettings:
+    """The settings of a model that has none."""
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+) -> Any:
+    """A field of a settings dataclass: its default, its help text, and the values it allows.
+
+    minimum, maximum : inclusive bounds of a number. choices : the only values allowed.
+    """
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+_DEFAULT_REASONS: tuple[type[errors.ModelError] | type[errors.Unparseable], ...] = (
+    errors.RequestRejected,
+    errors.Nonfinite,
+    errors.OutOfMemory,
+    errors.Truncated,
+    errors.Unparseable,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One rung of a model's fallback ladder: the same model with other settings.
+
+    name : shown in tables, e.g. "float32".
+    settings : handed to the model as `Request.level_settings`.
+    max_frames : send at most this many of the clip's frames, evenly chosen; None leaves all.
+    after : the failures that lead here; a rung that does not list a failure is passed over for it.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    max_frames: int | None = None
+    after: tuple[type[errors.ModelError] | type[errors.Unparseable], ...] = _DEFAULT_REASONS
+
+
+class Model(ABC):
+    """A model of the run, under its settings. Constructed cheaply; `load` does the work.
+
+    settings : an instance of the spec's settings class, already checked.
+    argument : what stands after the colon in a family's name (`openai:ARG`), or the spec's fixed argument.
+    """
+
+    ladder: Sequence[Level] = ()
+    """The fallback levels 1, 2, … in the order tried; level 0 is the model as configured."""
+
+    def __init__(self, settings: Any, argument: str | None = None) -> None:
+        self.settings = settings
+        self.argument = argument
+
+    def check(self) -> None:
+        """Look for what the user must bring (key, checkpoint, file) before anything runs.
+
+        Raises `BadInput` with one line that names what is missing and the way out. Must be quick.
+        """
+
+    def close(self) -> None:
+        """Give back what `load` took. Called once, also after a failure."""
+
+
+class LocalModel(Model):
+    """A model computed on this machine, in batches. Its methods are called from worker threads."""
+
+    @property
+    def batch_size(self) -> int:
+        """The most requests that `answer` wants at once, >= 1; may change while it runs."""
+        return 1
+
+    @property
+    def parallel_batches(self) -> int:
+        """How many calls of `answer` may run at the same time (one per replica), >= 1. Read once, after `load`."""
+        return 1
+
+    def load(self) -> Mapping[str, Any]:
+        """Make the model ready; return facts for the manifest (sizes, digests, versions). Raises `Unavailable`."""
+        return {}
+
+    def prepare(self, request: Request) -> Any:
+        """Work for one request that can be done ahead, in several threads, while earlier batches are computed.
+
+        What it returns comes back as `Request.prepared`. A `ModelError` raised here is that request's outcome.
+        """
+        return None
+
+    @abstractmethod
+    def answer(self, requests: Sequence[Request]) -> Sequence[Reply | errors.ModelError]:
+        """One reply or one error per request, in the order of the requests. A raised `ModelError` counts for all."""
+
+
+class Journal(ABC):
+    """A small store in the run folder, for a model that must survive being killed between two steps."""
+
+    folder: Path
+    """A folder of the run for this model's own files. Files here are the model's to write and remove."""
+
+    @abstractmethod
+    def read(self) -> dict[str, Any]:
+        """What was last written; {} at first."""
+
+    @abstractmethod
+    def write(self, state: Mapping[str, Any]) -> None:
+        """Replace the state, atomically and on disk when this returns. JSON values only, never secrets."""
+
+
+class RemoteModel(Model):
+    """A model behind a network. Its coroutines run on one event loop."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests may be in flight at once, >= 1."""
+        return 8
+
+    async def load(self) -> Mapping[str, Any]:
+        """Open clients; return facts for the manifest (never secrets). Raises `Unavailable`."""
+        return {}
+
+    @abstractmethod
+    async def answer(self, request: Request) -> Reply:
+        """The reply to one request. Raises a `ModelError`. Never retries."""
+
+    def estimate(self, request: Request) -> Usage:
+        """The most that this request can use, without sending it. `cost_usd` None means that the price is unknown."""
+        return Usage()
+
+    @property
+    def batched(self) -> bool:
+        """Whether requests go through the service's batch interface (`encode`, `answer_batch`) instead of `answer`."""
+        return False
+
+    def encode(self, request: Request) -> bytes:
+        """The request as one line (no newline) of the service's batch file, carrying `request.id`. Called in threads."""
+        raise TypeError(f"{type(self).__name__} has no batch interface")
+
+    def answer_batch(self, lines: Path, journal: Journal) -> AsyncIterator[tuple[str, Reply | errors.ModelError]]:
+        """Have a whole file of encoded lines answered; yield (request id, reply or error) once for each line.
+
+        After a kill it is called again with the same file and journal, and must go on with what it had submitted.
+        """
+        raise TypeError(f"{type(self).__name__} has no batch interface")
+
+    async def aclose(self) -> None:
+        """Close clients. Called once, on the loop, also after a failure; `close` follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truths:
+    """The split's labels, for reference models only."""
+
+    clips: tuple[Clip, ...]
+    seed: int
+
+
+class ReferenceModel(Model):
+    """A yardstick, not a contender: it gets the clip and the split's truths, and its rows are marked everywhere."""
+
+    def begin(self, truths: Truths) -> Mapping[str, Any]:
+        """Called once before the first clip; return facts for the manifest."""
+        return {}
+
+    @abstractmethod
+    def answer(self, clip: Clip, request: Request) -> Reply:
+        """The reply for one clip (`request.frames` is None). Raises a `ModelError`. Must be quick."""
+
+
+ModelKind = Literal["local", "remote", "reference"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """A model as plugins register it: everything the harness must know without importing the model's code.
+
+    name : letters, digits, ".", "_", "-"; for a family the part before the colon.
+    load : "package.module:Class", imported when the model is named in a run.
+    kind : which base class it has.
+    summary : one line for `bench models`.
+    settings : a frozen dataclass made of `setting(...)` fields.
+    family : None, or what follows the colon, in capitals, e.g. "MODEL" for `openai:MODEL`.
+    argument : the fixed argument of a model that is no family, e.g. "gpt-4.1".
+    row_name : for a family, the row's name from its argument; default "name:argument". `…=NAME` overrides it.
+    needs_frames : False for models that never look at the clip.
+    extra : the extra of its distribution that installs `requires`, e.g. "ghostbench[openai]".
+    requires : import names that must be installed.
+    mark : a remark that stands beside the row everywhere, e.g. "leak probe".
+    """
+
+    name: str
+    load: str
+    kind: ModelKind
+    summary: str
+    settings: type = NoSettings
+    family: str | None = None
+    argument: str | None = None
+    row_name: Callable[[str], str] | None = None
+    needs_frames: bool = True
+    extra: str | None = None
+    requires: tuple[str, ...] = ()
+    mark: str | None = None

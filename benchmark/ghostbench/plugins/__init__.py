@@ -1,0 +1,1 @@
+"""How the harness finds models, datasets, tasks and report sections that live elsewhere."""

@@ -1,0 +1,67 @@
+"""The hooks that a plugin implements: each gets a `register` function and calls it once per thing it brings.
+
+A plugin is a module or object named by an entry point of the group `ghostbench`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from ghostbench.models import ModelSpec
+
+hookspec = pluggy.HookspecMarker("ghostbench")
+hookimpl = pluggy.HookimplMarker("ghostbench")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec:
+    """A task. `load` is "package.module:Class", a subclass of `ghostbench.tasks.base.Task`."""
+
+    name: str
+    load: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec:
+    """A dataset. `load` is "package.module:attribute": the path of a dataset YAML file (str or Path), or a function
+    without arguments that returns one."""
+
+    name: str
+    load: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSectionSpec:
+    """A section of the report. `load` is "package.module:function", called with the run's data as `bench report` reads
+    it (`ghostbench.report.data.RunData`) and returning plain Markdown text; HTML in it is escaped."""
+
+    name: str
+    load: str
+    title: str
+
+
+@hookspec
+def register_models(register: Callable[[ModelSpec], None]) -> None:
+    """Call `register(ModelSpec(...))` for each model. Must import nothing heavy."""
+
+
+@hookspec
+def register_tasks(register: Callable[[TaskSpec], None]) -> None:
+    """Call `register(TaskSpec(...))` for each task. Must import nothing heavy."""
+
+
+@hookspec
+def register_datasets(register: Callable[[DatasetSpec], None]) -> None:
+    """Call `register(DatasetSpec(...))` for each dataset. Must import nothing heavy."""
+
+
+@hookspec
+def register_report_sections(register: Callable[[ReportSectionSpec], None]) -> None:
+    """Call `register(ReportSectionSpec(...))` for each section. Must import nothing heavy."""

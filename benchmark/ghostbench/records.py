@@ -1,0 +1,294 @@
+"""The typed records that cross a boundary between two stages, and nothing else.
+
+Times are seconds, sizes are bytes, probabilities are in [0, 1]. A field that does not apply is None.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+T = TypeVar("T")
+
+Truth = Literal["ghost_probing", "cut_in", "normal"]
+"""What the label says of a clip."""
+Grade = Literal["ghost_probing", "potential_ghost_probing", "normal"]
+"""What an answer says of a clip."""
+AnsweredBy = Literal["model", "substitute"]
+
+TRUTHS: tuple[Truth, ...] = ("ghost_probing", "cut_in", "normal")
+GRADES: tuple[Grade, ...] = ("ghost_probing", "potential_ghost_probing", "normal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """One labelled clip of a split. Never reaches a LocalModel or RemoteModel in any form.
+
+    truth_time_s : when the labelled event begins, seconds from the clip's start; None if not stated.
+    category : the dataset's accident category, an integer >= 1; None where there is none.
+    remark : the annotator's remark, untrusted text.
+    media : where the media is, in the form the dataset's storage understands; None when it is missing.
+    """
+
+    id: str
+    truth: Truth
+    truth_time_s: float | None = None
+    category: int | None = None
+    remark: str | None = None
+    media: str | None = None
+
+
+class Frames:
+    """The sampled frames of one clip, decoded once and shared by every model.
+
+    Attributes
+    ----------
+    pixels : uint8 array [n, height, width, 3], RGB, read-only.
+    indices : n frame numbers in the clip, from 0, ascending.
+    times_s : n presentation times, seconds from the first frame of the clip.
+    duration_s : length of the whole clip, seconds > 0.
+    decoder : name and version of what decoded it, e.g. "PyAV 18.1.0 (mpeg4)".
+    sha256 : hex digest of shape and pixels.
+    """
+
+    __slots__ = ("_lock", "_memo", "decoder", "duration_s", "indices", "pixels", "sha256", "times_s")
+
+    def __init__(
+        self,
+        pixels: npt.NDArray[np.uint8],
+        *,
+        indices: tuple[int, ...],
+        times_s: tuple[float, ...],
+        duration_s: float,
+        decoder: str,
+        sha256: str | None = None,
+    ) -> None:
+        if pixels.ndim != 4 or pixels.shape[3] != 3 or str(pixels.dtype) != "uint8":
+            raise ValueError(f"pixels must be uint8 [n, height, width, 3], not {pixels.dtype} {pixels.shape}")
+        if not len(pixels) == len(indices) == len(times_s):
+            raise ValueError("pixels, indices and times_s must have the same length")
+        pixels.flags.writeable = False
+        self.pixels = pixels
+        self.indices = indices
+        self.times_s = times_s
+        self.duration_s = duration_s
+        self.decoder = decoder
+        self.sha256 = sha256 if sha256 is not None else pixels_sha256(pixels)
+        self._memo: dict[Hashable, Any] = {}
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __repr__(self) -> str:
+        return f"Frames({self.pixels.shape}, sha256={self.sha256[:12]}…)"
+
+    def memo(self, key: Hashable, build: Callable[[Frames], T]) -> T:
+        """What `build(self)` returns, computed once per key for all models, retries and threads.
+
+        Use it for work that depends on the pixels alone, such as JPEG encoding. It lives as long as the frames.
+        """
+        with self._lock:
+            if key not in self._memo:
+                self._memo[key] = build(self)
+            built: T = self._memo[key]
+            return built
+
+    def take(self, positions: tuple[int, ...]) -> Frames:
+        """A new Frames holding the frames at these positions (0 <= position < len), in the order given."""
+        import numpy as np
+
+        return Frames(
+            np.ascontiguousarray(self.pixels[list(positions)]),
+            indices=tuple(self.indices[p] for p in positions),
+            times_s=tuple(self.times_s[p] for p in positions),
+            duration_s=self.duration_s,
+            decoder=self.decoder,
+        )
+
+
+def pixels_sha256(pixels: npt.NDArray[np.uint8]) -> str:
+    """SHA-256, hex, of "n,height,width,channels\\n" in ASCII followed by the pixels in C order."""
+    import hashlib
+
+    import numpy as np
+
+    digest = hashlib.sha256((",".join(map(str, pixels.shape)) + "\n").encode("ascii"))
+    digest.update(memoryview(np.ascontiguousarray(pixels)).cast("B"))
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A piece of the user's message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FramePart:
+    """A frame in the user's message: `position` counts from 0 in `Request.frames`, `time_s` is its timestamp."""
+
+    position: int
+    time_s: float
+
+
+Part = TextPart | FramePart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """An answer's content, for models that decide without writing text themselves.
+
+    event_time_s : when the event begins, seconds from the clip's start, >= 0; None if there is no event.
+    actor, occluder : what emerged, from behind what; None if not said.
+    evidence : one short sentence.
+    """
+
+    grade: Grade
+    event_time_s: float | None = None
+    actor: str | None = None
+    occluder: str | None = None
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What a task asks about a clip: all that is sent, but for the pixels.
+
+    schema : JSON schema (draft 2020-12, no $ref) of the answer; its first property is the verdict.
+    verdict_field, verdict_values : that property's name and its possible values in order of GRADES, where the
+        schema fixes them; None and () where the verdict is free text.
+    sha256 : hex digest of system text, parts and schema, as sent for this clip.
+    """
+
+    system: str
+    parts: tuple[Part, ...]
+    schema: Mapping[str, Any]
+    schema_name: str
+    verdict_field: str | None
+    verdict_values: tuple[str, ...]
+    max_output_tokens: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One attempt's question to a model. Holds nothing that identifies the clip.
+
+    id : random, new for every attempt.
+    prompt : system text, user parts, answer schema, output limit.
+    frames : the pixels that the prompt's FrameParts point into; None for models that need none, and for text-only probes.
+    seed : for models that sample.
+    level : which rung of the model's ladder this attempt stands on, from 0.
+    level_settings : what that rung changes, as the model declared it ({} at level 0).
+    prepared : what the model's own `prepare` returned for this request; None if it has none.
+    write_answer : turns a Verdict into text in the format that the task asks for.
+    """
+
+    id: str
+    prompt: Prompt
+    frames: Frames | None
+    seed: int
+    level: int
+    level_settings: Mapping[str, Any]
+    write_answer: Callable[[Verdict], str]
+    prepared: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens and money of one attempt, as the server or the model counted them; None where unknown."""
+
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """Where an attempt's time went, seconds. `queue_s` and `video_decode_s` are the harness's, the rest the adapter's."""
+
+    queue_s: float | None = None
+    video_decode_s: float | None = None
+    preprocess_s: float | None = None
+    vision_s: float | None = None
+    prefill_s: float | None = None
+    first_token_s: float | None = None
+    generate_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Device memory of the attempt's batch, bytes: the allocator's peaks, and the whole process as the driver sees it."""
+
+    peak_allocated_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+    process_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a model gave for one request, unread: the task decides whether it is an answer.
+
+    text : the model's own words, untrusted.
+    finish_reason : the server's or the engine's word for why it stopped.
+    served_model : the model name that the server returned.
+    grade_probabilities : P(grade) for the grades in GRADES, each in [0, 1]; None where the model gives none.
+    batch_size : how many requests were computed together with this one, itself included.
+    notes : events worth a line in the ledger that changed nothing of the answer ("batch halved to 16 …").
+    """
+
+    text: str
+    finish_reason: str | None = None
+    served_model: str | None = None
+    system_fingerprint: str | None = None
+    server_request_id: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    stages: Stages = field(default_factory=Stages)
+    memory: Memory = field(default_factory=Memory)
+    batch_size: int | None = None
+    grade_probabilities: Mapping[str, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A reply as the task read it.
+
+    event_time_s : seconds from the clip's start, >= 0, as the model stated it; None if it stated none.
+    """
+
+    grade: Grade
+    event_time_s: float | None = None
+    actor: str | None = None
+    occluder: str | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """The clips of one run, in their fixed order, and what they were chosen from.
+
+    clips : the split after every filter; never empty.
+    labels_sha256 : hex digest of the label file's bytes. split_sha256 : of the chosen clip ids joined by newlines.
+    filters : what narrowed the split, in words, in the order applied; () for the whole split.
+    skipped_labels : label rows left out by request, each as "line N: why".
+    data_root : where media is looked for, as the user gave it, without credentials; None if not given.
+    """
+
+    dataset: str
+    name: str
+    clips: tuple[Clip, ...]
+    labels_sha256: str
+    split_sha256: str
+    filters: tuple[str, ...] = ()
+    skipped_labels: tuple[str, ...] = ()
+    data_root: str | None = None
