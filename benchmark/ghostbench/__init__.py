@@ -3,61 +3,67 @@
 The names below are what adapters and other plugins build on; everything else is the harness's own.
 """
 
-from ghostbench.errors import (
-    AuthFailed,
-    BadInput,
-    ConnectionFailed,
-    ContentFiltered,
-    Crashed,
-    ModelError,
-    Nonfinite,
-    NotRecorded,
-    OutOfMemory,
-    OverBudget,
-    QuotaExhausted,
-    RateLimited,
-    Refused,
-    RequestRejected,
-    RequestTooLarge,
-    ServerError,
-    TimedOut,
-    Truncated,
-    Unavailable,
-    Unparseable,
-)
-from ghostbench.models import (
-    Journal,
-    Level,
-    LocalModel,
-    Model,
-    ModelSpec,
-    NoSettings,
-    ReferenceModel,
-    RemoteModel,
-    Truths,
-    setting,
-)
-from ghostbench.plugins.hookspecs import DatasetSpec, ReportSectionSpec, TaskSpec, hookimpl
-from ghostbench.records import (
-    GRADES,
-    TRUTHS,
-    Answer,
-    Clip,
-    FramePart,
-    Frames,
-    Grade,
-    Memory,
-    Part,
-    Prompt,
-    Reply,
-    Request,
-    Split,
-    Stages,
-    TextPart,
-    Truth,
-    Usage,
-    Verdict,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ghostbench.errors import (
+        AuthFailed,
+        BadInput,
+        ConnectionFailed,
+        ContentFiltered,
+        Crashed,
+        ModelError,
+        Nonfinite,
+        NotRecorded,
+        OutOfMemory,
+        OverBudget,
+        QuotaExhausted,
+        RateLimited,
+        Refused,
+        RequestRejected,
+        RequestTooLarge,
+        ServerError,
+        TimedOut,
+        Truncated,
+        Unavailable,
+        Unparseable,
+    )
+    from ghostbench.models import (
+        Journal,
+        Level,
+        LocalModel,
+        Model,
+        ModelSpec,
+        NoSettings,
+        ReferenceModel,
+        RemoteModel,
+        Truths,
+        setting,
+    )
+    from ghostbench.plugins.hookspecs import DatasetSpec, ReportSectionSpec, TaskSpec, hookimpl
+    from ghostbench.records import (
+        GRADES,
+        TRUTHS,
+        Answer,
+        Clip,
+        FramePart,
+        Frames,
+        Grade,
+        Memory,
+        Part,
+        Prompt,
+        Reply,
+        Request,
+        Split,
+        Stages,
+        TextPart,
+        Truth,
+        Usage,
+        Verdict,
+    )
 
 __all__ = [
     "GRADES",
@@ -113,3 +119,80 @@ __all__ = [
     "hookimpl",
     "setting",
 ]
+
+_HOMES = {
+    "ghostbench.errors": (
+        "AuthFailed",
+        "BadInput",
+        "ConnectionFailed",
+        "ContentFiltered",
+        "Crashed",
+        "ModelError",
+        "Nonfinite",
+        "NotRecorded",
+        "OutOfMemory",
+        "OverBudget",
+        "QuotaExhausted",
+        "RateLimited",
+        "Refused",
+        "RequestRejected",
+        "RequestTooLarge",
+        "ServerError",
+        "TimedOut",
+        "Truncated",
+        "Unavailable",
+        "Unparseable",
+    ),
+    "ghostbench.models": (
+        "Journal",
+        "Level",
+        "LocalModel",
+        "Model",
+        "ModelSpec",
+        "NoSettings",
+        "ReferenceModel",
+        "RemoteModel",
+        "Truths",
+        "setting",
+    ),
+    "ghostbench.plugins.hookspecs": (
+        "DatasetSpec",
+        "ReportSectionSpec",
+        "TaskSpec",
+        "hookimpl",
+    ),
+    "ghostbench.records": (
+        "Answer",
+        "Clip",
+        "FramePart",
+        "Frames",
+        "GRADES",
+        "Grade",
+        "Memory",
+        "Part",
+        "Prompt",
+        "Reply",
+        "Request",
+        "Split",
+        "Stages",
+        "TRUTHS",
+        "TextPart",
+        "Truth",
+        "Usage",
+        "Verdict",
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: `bench --help` starts without any of them."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'ghostbench' has no attribute '{name}'")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

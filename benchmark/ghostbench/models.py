@@ -155,7 +155,7 @@ class RemoteModel(Model):
         return False
 
     def encode(self, request: Request) -> bytes:
-        """The request as one line (no newline) of the service's batch file, carrying `request.id`. Called in threads."""
+        """The request as one line (no newline) of the service's batch file, with `request.id`. Called in threads."""
         raise TypeError(f"{type(self).__name__} has no batch interface")
 
     def answer_batch(self, lines: Path, journal: Journal) -> AsyncIterator[tuple[str, Reply | errors.ModelError]]:

@@ -120,7 +120,7 @@ def pixels_sha256(pixels: npt.NDArray[np.uint8]) -> str:
     import numpy as np
 
     digest = hashlib.sha256((",".join(map(str, pixels.shape)) + "\n").encode("ascii"))
-    digest.update(memoryview(np.ascontiguousarray(pixels)).cast("B"))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 
@@ -184,7 +184,8 @@ class Request:
 
     id : random, new for every attempt.
     prompt : system text, user parts, answer schema, output limit.
-    frames : the pixels that the prompt's FrameParts point into; None for models that need none, and for text-only probes.
+    frames : the pixels that the prompt's FrameParts point into; None for models that need none, and for
+        text-only probes.
     seed : for models that sample.
     level : which rung of the model's ladder this attempt stands on, from 0.
     level_settings : what that rung changes, as the model declared it ({} at level 0).
@@ -214,7 +215,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
-    """Where an attempt's time went, seconds. `queue_s` and `video_decode_s` are the harness's, the rest the adapter's."""
+    """Where an attempt's time went, seconds; `queue_s` and `video_decode_s` are the harness's to fill."""
 
     queue_s: float | None = None
     video_decode_s: float | None = None
@@ -227,7 +228,7 @@ class Stages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Device memory of the attempt's batch, bytes: the allocator's peaks, and the whole process as the driver sees it."""
+    """Device memory of the attempt's batch, bytes: the allocator's peaks, and the process as the driver sees it."""
 
     peak_allocated_bytes: int | None = None
     peak_reserved_bytes: int | None = None
