@@ -1,0 +1,147 @@
+"""From what the user wrote after `--models` and `--set` to models under their settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ghostbench.errors import BadInput
+from ghostbench.models import LocalModel, Model, ModelSpec, ReferenceModel, RemoteModel
+from ghostbench.plugins.registry import find, load_target, printable, registry
+
+_ROW = re.compile(r"[^\W_][\w.:@/-]{0,99}")
+_BASES: dict[str, type[Model]] = {"local": LocalModel, "remote": RemoteModel, "reference": ReferenceModel}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One model as the user named it.
+
+    row : its name in every record and table. argument : what stands after a family's colon, or the spec's own.
+    """
+
+    row: str
+    spec: ModelSpec
+    argument: str | None
+
+
+def parse_model(text: str) -> Choice:
+    """Read `NAME`, `FAMILY:ARG` or `FAMILY:ARG=ROW`. Raises `BadInput`."""
+    models = registry().models
+    if text in models and models[text].family is None:
+        return Choice(text, models[text], models[text].argument)
+    name, colon, argument = text.partition(":")
+    spec = find("model", models, name if colon else text)
+    if spec.family is None:
+        raise BadInput(f"model '{printable(text)}': {spec.name} takes nothing after a colon; write {spec.name}")
+    argument, _, named = argument.rpartition("=") if "=" in argument else (argument, "", "")
+    if not argument:
+        raise BadInput(f"model '{printable(text)}' is not complete; write {spec.name}:{spec.family}")
+    row = named or (spec.row_name(argument) if spec.row_name else f"{spec.name}:{argument}")
+    if not _ROW.fullmatch(row):
+        raise BadInput(
+            f"'{printable(row)}' cannot name a row of the tables; "
+            f"choose letters, digits and . _ : @ / - with {spec.name}:{spec.family}=NAME"
+        )
+    return Choice(row, spec, argument)
+
+
+def parse_models(text: str) -> tuple[Choice, ...]:
+    """Read a comma-separated list. Raises `BadInput` for an empty or repeated name."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise BadInput("--models has an empty name; write names separated by single commas, e.g. motion,always")
+    choices = tuple(parse_model(word) for word in words)
+    rows = [choice.row for choice in choices]
+    for row in rows:
+        if rows.count(row) > 1:
+            raise BadInput(f"model '{row}' is named twice; name each model once (a family's row: FAMILY:ARG=NAME)")
+    return choices
+
+
+def parse_set(pairs: Sequence[str], choices: Sequence[Choice]) -> dict[str, dict[str, str]]:
+    """Read `MODEL.key=value` pairs into {row: {key: value}}; the last one of a key wins. Raises `BadInput`."""
+    rows = {choice.row for choice in choices}
+    given: dict[str, dict[str, str]] = {}
+    for pair in pairs:
+        target, equals, value = pair.partition("=")
+        row, dot, key = target.rpartition(".")
+        if not equals or not dot or not row or not key:
+            raise BadInput(f"--set '{printable(pair)}' is not of the form MODEL.key=value")
+        if row not in rows:
+            raise BadInput(f"--set '{printable(pair)}': this run has no model '{printable(row)}'; it has {_list(rows)}")
+        given.setdefault(row, {})[key] = value
+    return given
+
+
+def build_settings(choice: Choice, given: Mapping[str, str]) -> Any:
+    """The spec's settings dataclass with the given texts read as its fields' types. Raises `BadInput`."""
+    fields = {f.name: f for f in dataclasses.fields(choice.spec.settings)}
+    hints = typing.get_type_hints(choice.spec.settings) if given else {}
+    values = {}
+    for key, text in given.items():
+        if key not in fields:
+            known = f"it has {_list(fields)}" if fields else "it has none"
+            raise BadInput(f"model '{choice.row}' has no setting '{printable(key)}'; {known}")
+        values[key] = _read(f"--set {choice.row}.{key}", text, hints[key], fields[key].metadata)
+    return choice.spec.settings(**values)
+
+
+def check_requirements(choice: Choice) -> None:
+    """Raise `BadInput` when a package that the model needs is not installed."""
+    for package in choice.spec.requires:
+        if importlib.util.find_spec(package) is None:
+            install = choice.spec.extra or package
+            raise BadInput(
+                f"model '{choice.row}' needs the package {package}; install it with: pip install '{install}'"
+            )
+
+
+def build_model(choice: Choice, settings: Any) -> Model:
+    """Import the model's class and construct it. Raises what its import or constructor raises, or TypeError."""
+    made = load_target(choice.spec.load)(settings, choice.argument)
+    base = _BASES[choice.spec.kind]
+    if not isinstance(made, base):
+        raise TypeError(f"{choice.spec.load} is not a {base.__name__}, as its kind '{choice.spec.kind}' says")
+    return made
+
+
+def _read(where: str, text: str, hint: Any, metadata: Mapping[str, Any]) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    options = typing.get_args(hint)
+    if type(None) in options and text.lower() in {"none", "null", ""}:
+        return None
+    allowed = metadata.get("choices")
+    try:
+        if typing.get_origin(hint) is tuple:
+            value: Any = TypeAdapter(hint).validate_python([part.strip() for part in text.split(",")])
+        else:
+            value = TypeAdapter(hint).validate_strings(text)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise BadInput(f"{where}='{printable(text)}' does not fit: {reason}") from None
+    if allowed is not None and value not in allowed:
+        raise BadInput(f"{where}='{printable(text)}' is not one of {_list(map(str, allowed))}")
+    low, high = metadata.get("minimum"), metadata.get("maximum")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value != value or (low is not None and value < low) or (high is not None and value > high):
+            raise BadInput(f"{where}='{printable(text)}' is out of range; {_bounds(low, high)}")
+    return value
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"from {low:g} to {high:g}"
+    if low is not None:
+        return f"at least {low:g}"
+    return f"at most {high:g}" if high is not None else "a number is needed"
+
+
+def _list(names: typing.Iterable[str]) -> str:
+    return ", ".join(sorted(names))
