@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from ghostbench.outcomes import Outcome
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -293,3 +295,89 @@ class Split:
     filters: tuple[str, ...] = ()
     skipped_labels: tuple[str, ...] = ()
     data_root: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipLine:
+    """One line of `clips.jsonl`: a clip of the split, and what was seen of its media.
+
+    The last five are None where no model of the run needed frames, or the media failed.
+    """
+
+    clip: str
+    truth: Truth
+    truth_time_s: float | None
+    category: int | None
+    remark: str | None
+    duration_s: float | None
+    frame_indices: tuple[int, ...] | None
+    frame_times_s: tuple[float, ...] | None
+    decoder: str | None
+    frames_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFault:
+    """What went wrong in an attempt: the error's type name, and its message without secrets."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLine:
+    """One line of `attempts.jsonl`, the ledger: one attempt of one model at one clip.
+
+    model : the row's name. repeat : from 0. attempt : from 1, over all levels. fallback_level : from 0.
+    started_at : UTC, ISO 8601. wall_s : the attempt itself, without `wait_s` (the pause before it) and the queue.
+    frames_sha256 : of the frames in this very request. prompt_sha256 : of system text, parts and schema.
+    raw : the model's own words, untrusted. notes : events that changed nothing of the answer.
+    """
+
+    model: str
+    clip: str
+    repeat: int
+    attempt: int
+    fallback_level: int
+    outcome: Outcome
+    error: AttemptFault | None = None
+    started_at: str
+    wall_s: float | None = None
+    wait_s: float | None = None
+    stages: Stages = field(default_factory=Stages)
+    batch_size: int | None = None
+    usage: Usage = field(default_factory=Usage)
+    memory: Memory = field(default_factory=Memory)
+    served_model: str | None = None
+    system_fingerprint: str | None = None
+    request_id: str | None = None
+    server_request_id: str | None = None
+    finish_reason: str | None = None
+    grade_probabilities: Mapping[str, float] | None = None
+    frames_sha256: str | None = None
+    prompt_sha256: str | None = None
+    raw: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionLine:
+    """One line of `predictions.jsonl`: what a model's row says of a clip in the end.
+
+    grade, event_time_s, score : None unless `outcome` is answered; score is P(ghost_probing), None where not given.
+    answered_by : "model", "substitute", or None where there is no answer.
+    attempts : ledger lines of this model, clip and repeat; 0 for a clip that was never sent.
+    """
+
+    model: str
+    clip: str
+    repeat: int
+    truth: Truth
+    truth_time_s: float | None
+    grade: Grade | None
+    event_time_s: float | None
+    score: float | None
+    answered_by: AnsweredBy | None
+    fallback_level: int
+    outcome: Outcome
+    attempts: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -130,7 +131,8 @@ def _read(where: str, text: str, hint: Any, metadata: Mapping[str, Any]) -> Any:
         raise BadInput(f"{where}='{printable(text)}' is not one of {_list(map(str, allowed))}")
     low, high = metadata.get("minimum"), metadata.get("maximum")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if value != value or (low is not None and value < low) or (high is not None and value > high):
+        below, above = low is not None and value < low, high is not None and value > high
+        if math.isnan(value) or below or above:
             raise BadInput(f"{where}='{printable(text)}' is out of range; {_bounds(low, high)}")
     return value
 
