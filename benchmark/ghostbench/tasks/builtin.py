@@ -1,0 +1,26 @@
+"""The tasks that come with ghostbench."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ghostbench.plugins.hookspecs import TaskSpec, hookimpl
+
+
+@hookimpl
+def register_tasks(register: Callable[[TaskSpec], None]) -> None:
+    """Register `ghost-probing` and `ghost-probing-summary`."""
+    register(
+        TaskSpec(
+            name="ghost-probing",
+            load="ghostbench.tasks.ghost_probing:GhostProbing",
+            summary="one of three grades for a clip, as JSON, with time, actor, occluder and evidence",
+        )
+    )
+    register(
+        TaskSpec(
+            name="ghost-probing-summary",
+            load="ghostbench.tasks.summary:GhostProbingSummary",
+            summary="the older action summary: JSON whose free-text key_actions says what happens",
+        )
+    )

@@ -1,0 +1,135 @@
+"""JSON answers in text: the one object in a reply that may wrap it in prose or a code fence, and the same written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from jsonschema import Draft202012Validator
+
+from ghostbench.errors import Unparseable
+
+T = TypeVar("T")
+
+_OPENING = "{["
+
+
+def read_answer(text: str, key: str, validator: Draft202012Validator, read: Callable[[dict[str, Any]], T]) -> T:
+    """What `read` makes of the JSON object in `text` that answers the question.
+
+    Parameters
+    ----------
+    text : a reply: JSON, fenced JSON, or JSON inside prose. Prose itself is never read.
+    key : the property that holds the verdict. JSON values in which it occurs nowhere, at any depth, are no answers
+        and are passed over; all others must be objects that fit the schema.
+    validator : of the answer's schema.
+    read : turns an object that fits into an answer; answers are compared with `==`.
+
+    Raises
+    ------
+    Unparseable : no such object; one that does not fit; several that say different things; one that is broken off
+        or malformed; a key twice with different values; NaN or infinity; nesting too deep to read.
+    """
+    try:
+        answers = []
+        for value in _values(text, key):
+            if _mentions(value, key):
+                answers.append(read(_checked(value, validator)))
+    except RecursionError:
+        raise Unparseable("the reply's JSON is nested too deeply") from None
+    if not answers:
+        raise Unparseable(f'the reply holds no JSON object with "{key}"')
+    if any(answer != answers[0] for answer in answers):
+        raise Unparseable("the reply holds JSON objects that disagree")
+    return answers[0]
+
+
+def write_answer(answer: dict[str, Any], validator: Draft202012Validator) -> str:
+    """The answer as one line of JSON. Raises `ValueError` if it does not fit the schema or is not writable text."""
+    try:
+        return json.dumps(_checked(answer, validator), ensure_ascii=False, allow_nan=False)
+    except Unparseable as error:
+        raise ValueError(f"this verdict cannot be written: {error}") from None
+
+
+def _values(text: str, key: str) -> list[Any]:
+    """The outermost JSON objects and arrays in the text, in order.
+
+    Every character is scanned at most twice: after a failure the search goes on where the decoder stopped, which also
+    keeps the parts of a broken object from being taken for an answer.
+    """
+    values = []
+    start = _next_opening(text, 0)
+    while start >= 0:
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+            values.append(value)
+        except json.JSONDecodeError as error:
+            end = max(error.pos, start + 1)
+            if text.find(f'"{key}"', start, end) >= 0:
+                raise Unparseable(f"the reply's JSON is malformed or cut off: {error.msg}") from None
+        start = _next_opening(text, end)
+    return values
+
+
+def _next_opening(text: str, start: int) -> int:
+    found = [position for position in (text.find(character, start) for character in _OPENING) if position >= 0]
+    return min(found, default=-1)
+
+
+def _mentions(value: Any, key: str) -> bool:
+    if isinstance(value, dict):
+        return key in value or any(_mentions(inner, key) for inner in value.values())
+    return isinstance(value, list) and any(_mentions(inner, key) for inner in value)
+
+
+def _checked(value: Any, validator: Draft202012Validator) -> dict[str, Any]:
+    error = next(iter(validator.iter_errors(value)), None)
+    if error is not None:
+        where = ".".join(str(step) for step in error.absolute_path if step in _known(validator)) or "the object"
+        raise Unparseable(f"the JSON does not fit the schema: {where} ({error.validator})")
+    _check_text(value)
+    checked: dict[str, Any] = value
+    return checked
+
+
+def _known(validator: Draft202012Validator) -> set[str]:
+    return set(validator.schema["properties"])
+
+
+def _check_text(value: dict[str, Any]) -> None:
+    """Half of a surrogate pair, which JSON can spell, is no text: it could not be written to any file."""
+    for item in value.values():
+        if isinstance(item, str):
+            try:
+                item.encode("utf-8")
+            except UnicodeEncodeError:
+                raise Unparseable("the JSON holds half of a surrogate pair") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result and not _same(result[key], value):
+            raise Unparseable("the reply's JSON holds a key twice with different values")
+        result[key] = value
+    return result
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(a == b)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise Unparseable(f"the reply's JSON holds {name}, which is not JSON")
+
+
+def _integer(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise Unparseable("the reply's JSON holds a number of thousands of digits") from None
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer)

@@ -1,0 +1,201 @@
+"""What free text says about ghost probing: each mention judged by the negation and the doubt of its own clause.
+
+The method is NegEx (Chapman, Bridewell, Hanbury, Cooper, Buchanan: "A simple algorithm for identifying negated findings
+and diseases in discharge summaries", J. Biomed. Inform. 34, 2001): trigger words before or after a mention, phrases
+that only look like triggers, and words that end a trigger's reach. Clauses and lists are added: a negation
+stays within its clause, and passes a comma only along a list that "or" or "nor" closes ("no cut-in, ghost probing or
+crash").
+
+    "no ghost probing or potential ghost probing detected"                    normal
+    "potential ghost probing (not close enough for … ghost probing)"          potential_ghost_probing
+    "no collision, ghost probing"                                             ghost_probing
+    "ghost probing cannot be ruled out"                                       potential_ghost_probing
+
+The words are English; of Chinese, the usual phrases around 鬼探头 are known.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from ghostbench.records import Grade
+
+REACH: Final = 200
+"""How far from a mention its triggers are looked for, characters: more than the longest clause people write."""
+
+_MENTION: Final = "\ue000"
+_MAYBE: Final = "\ue001"
+
+
+def stated_grade(text: str) -> Grade:
+    """The highest grade that the text states of the clip; "normal" where it mentions no ghost probing, or denies it.
+
+    text : untrusted, of any length; the time taken grows in proportion to it.
+    """
+    grades = {grade for clause in _clauses(_marked(text)) for grade in _clause_grades(clause)}
+    if "ghost_probing" in grades:
+        return "ghost_probing"
+    return "potential_ghost_probing" if "potential_ghost_probing" in grades else "normal"
+
+
+def _marked(text: str) -> str:
+    """The text in lower case, with a mark for every mention, and phrases rewritten that are not what they look like."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    text = re.sub(f"[{_MENTION}{_MAYBE}]", " ", text)
+    text = re.sub(r"[*_\"`“”„«»]", " ", text).replace("’", "'")
+    text = re.sub(r"(?<=\w)[\u2010-\u2013](?=\w)", "-", text)
+    text = re.sub(r"\bghost[\s-]*prob(?:ing|e[sd]?)(?:s\b|\b)|鬼探头", f" {_MENTION} ", text)
+    text = _VALUE_NO.sub(f" no {_MENTION} ", text)
+    text = _VALUE_MAYBE.sub(f" potential {_MENTION} ", text)
+    text = _DOUBT.sub(f" {_MAYBE} ", text)
+    return _NO_NEGATION.sub(" ", text)
+
+
+_QUALITY: Final = r"(?:\s+(?:detected|observed|found|seen|identified|present|confirmed))?"
+_VALUE: Final = rf"{_MENTION}{_QUALITY}\s*(?:[:=(]|-+\s)\s*"
+_VALUE_END: Final = r"\s*\)?\s*(?=[.,;\n]|$)"
+_VALUE_NO: Final = re.compile(
+    rf"{_VALUE}(?:no|none|not|nil|false|absent|negative|n/a|not applicable|无|否|没有){_QUALITY}{_VALUE_END}"
+)
+_VALUE_MAYBE: Final = re.compile(
+    rf"{_VALUE}(?:potential|possible|possibly|suspected|likely|maybe|uncertain|unclear|unconfirmed|可能){_VALUE_END}"
+)
+"""A mention used as the name of a field: "ghost probing: none detected", "ghost probing (possible)"."""
+
+_DOUBT: Final = re.compile(
+    r"\b(?:can(?:not|'t| not)|could(?: not|n't)|not|never)\s+(?:be\s+)?(?:entirely\s+|fully\s+|completely\s+)?"
+    r"(?:rul(?:e|ed) out|exclud(?:e|ed)|dismiss(?:ed)?)\b"
+    r"|\bnot (?:unlikely|impossible|necessarily|certain|sure)\b|\b(?:unclear|uncertain|unsure)\b|不排除|不能排除"
+)
+_NO_NEGATION: Final = re.compile(
+    r"\bnot (?:only|just|merely|simply|solely)\b|\bno (?:doubt|question)\b|\bwithout (?:a |any )?(?:doubt|question)\b"
+    r"|\b(?:without|no|not enough|insufficient) (?:any |prior |advance |clear |sufficient |adequate |enough )*"
+    r"(?:warning|notice|signal(?:l?ing)?|time|hesitation|visibility|room|looking|yielding|slowing(?: down)?|stopping)"
+    r"\b(?!\s*,?\s*(?:or|nor)\b)|\bnothing but\b"
+)
+
+_CLAUSE_END: Final = re.compile(
+    r"[;:!。\n\[\]{}|—–]|\?|\.(?!\d)|\s-+\s"
+    r"|\b(?:but|however|though|although|while|whereas|because|since|unless|until|then|therefore|thus|hence)\b|但是|但|而是"
+)
+
+
+def _clauses(text: str) -> list[str]:
+    """The clauses of a marked text. What stands in parentheses is a clause of its own, and leaves its surroundings
+    whole; a mere second name ("鬼探头 (ghost probing)") belongs to the clause around it."""
+    open_texts: list[list[str]] = [[]]
+    finished: list[str] = []
+    for piece in re.split(r"([()])", text):
+        if piece == "(":
+            open_texts.append([])
+        elif piece == ")" and len(open_texts) > 1:
+            inner = "".join(open_texts.pop())
+            if _SECOND_NAME.fullmatch(inner):
+                open_texts[-1].append(inner)
+            else:
+                finished.append(inner)
+        elif piece != ")":
+            open_texts[-1].append(piece)
+    finished += ["".join(pieces) for pieces in open_texts]
+    return [clause for part in finished for clause in _split_keeping_question(part) if _MENTION in clause]
+
+
+_SECOND_NAME: Final = re.compile(rf"\s*(?:i\.e\.,?\s*|e\.g\.,?\s*|or\s+|potential\s+)?{_MENTION}\s*")
+
+
+def _split_keeping_question(text: str) -> list[str]:
+    questioned = re.sub(rf"{_MENTION}\s*\?", f" {_MENTION} {_MAYBE} ", text)
+    return _CLAUSE_END.split(questioned)
+
+
+def _clause_grades(clause: str) -> list[Grade]:
+    segments = clause.replace("、", " or ").split(",")
+    closes = _list_closers(segments)
+    grades: list[Grade] = []
+    carried = False
+    for segment, closing in zip(segments, closes, strict=True):
+        carried = carried and closing
+        marks = [match.start() for match in re.finditer(_MENTION, segment)]
+        grades += [_mention_grade(segment, mark, carried) for mark in marks]
+        carried = carried or _denies(segment[-REACH:])
+    return grades
+
+
+def _list_closers(segments: list[str]) -> list[bool]:
+    """For each segment: whether it goes on a list that this or a later segment closes with "or" or "nor"."""
+    closes = [False] * len(segments)
+    ahead = False
+    for index in range(len(segments) - 1, -1, -1):
+        words = segments[index].split(maxsplit=_LONGEST_ITEM)
+        short = len(words) <= _LONGEST_ITEM
+        ahead = short and (ahead or "or" in words or "nor" in words)
+        closes[index] = ahead
+    return closes
+
+
+_LONGEST_ITEM: Final = 5
+"""Words in an item of a list; what is longer is a statement of its own."""
+
+
+def _mention_grade(segment: str, mark: int, carried: bool) -> Grade:
+    before = segment[max(0, mark - REACH) : mark]
+    after = segment[mark + 1 : mark + 1 + REACH]
+    if carried or _denies(before) or _DENIED_AFTER.search(after.split(_MENTION)[0]):
+        return "normal"
+    if _DOUBTED_BEFORE.search(before) or _DOUBTED_AFTER.match(after):
+        return "potential_ghost_probing"
+    return "ghost_probing"
+
+
+_DENIAL: Final = re.compile(
+    r"\b(?:no|not|never|without|neither|nor|none|nothing|cannot|non|lack(?:s|ing)?|absen(?:t|ce)|unlikely|unlike"
+    r"|insufficient(?:ly)?|hardly|barely|scarcely|den(?:y|ies|ied)|rul(?:e|es|ed|ing) out|exclud(?:e|es|ed|ing)"
+    r"|rather than|instead of|as opposed to|free (?:of|from)|negative for"
+    r"|fail(?:s|ed|ing)? to (?:meet|qualify|constitute|reach|amount|be|rise|satisfy)"
+    r"|too [\w-]+ (?:for|to (?:be|qualify|count|constitute)))\b|n't\b"
+    r"|没有|并非|不是|不属于|不构成|不存在|不算|不符合|无(?!法)|未(?:发现|检测|出现|见|观察|发生|识别)|非|排除"
+)
+_REACH_END: Final = re.compile(
+    r"\b(?:due|before|after|despite|during|when|upon|avoid(?:s|ed|ing)?|prevent(?:s|ed|ing)?|react(?:s|ed|ing)?"
+    r"|respond(?:s|ed|ing)?|response)\b"
+)
+_EXCEPT: Final = re.compile(r"\b(?:other than|except(?: for)?|apart from|aside from)\b")
+
+
+def _denies(before: str) -> bool:
+    """Whether a denial in the words before a mention reaches it."""
+    exception = _EXCEPT.search(before)
+    if exception is not None:
+        return not _denies(before[: exception.start()])
+    reached = _REACH_END.split(before)[-1]
+    return _DENIAL.search(reached) is not None
+
+
+_SEEN: Final = (
+    r"(?:detected|observed|present|seen|identified|found|evident|apparent|confirmed|noted|involved|applicable|indicated"
+    r"|likely|warranted|required|recogni[sz]ed|occur(?:red|ring)?|happen(?:ed|ing)?|exist|visible|the case|appear)"
+)
+_DENIED_AFTER: Final = re.compile(
+    rf"(?:\bnot|\bnever|\bcannot|n't)(?:\s+(?:\w+ly|been|be|yet|being|actually|considered))*\s+{_SEEN}\b"
+    r"(?!\s+(?:by|until|in time|early|soon))"
+    r"|\b(?:is|was|are|were|be|been|being|seems|appears|remains)\s+(?:\w+ly\s+)*"
+    r"(?:ruled out|excluded|absent|unlikely|dismissed)\b"
+    r"|^\s*(?:unlikely|absent|excluded|ruled out)\b|未(?:发现|检测|出现|发生)|不存在"
+)
+_MODIFIERS: Final = (
+    r"(?:\s+(?!(?:and|or|with|from|by|in|on|at|to|due|before|after|despite|during|when|upon)\b)[\w'/-]+){0,3}\s*$"
+)
+_DOUBTED_BEFORE: Final = re.compile(
+    rf"\b(?:potential|potentially|possible|possibly|probable|probably|likely|suspected|apparent|apparently|borderline"
+    rf"|near|nearly|almost|maybe|perhaps|unconfirmed|plausible|low-confidence|may|might|could|if"
+    rf"|(?:risk|chance|possibility|danger|threat|likelihood) of|in case of"
+    rf"|(?:watch|watching|monitor|monitoring|alert|look|looking|scan|scanning|prepare|prepared|ready|vigilant|vigilance"
+    rf"|cautious|caution|beware) (?:out )?(?:for|of|to|about)|anticipat(?:e|es|ed|ing)){_MODIFIERS}"
+    rf"|{_MAYBE}[^{_MENTION}]*$|(?:潜在|可能|疑似|或许|类似)[^{_MENTION}]*$"
+)
+_DOUBTED_AFTER: Final = re.compile(
+    rf"\s*(?:(?:is|was|seems|appears|remains)\s+)?(?:possible|likely|suspected|plausible|probable|unconfirmed|risk"
+    rf"|potential|possibility)\b|(?:\s+\w+){{0,2}}\s+(?:may|might|could)\b|(?:\s+[\w']+){{0,4}}\s*{_MAYBE}"
+)
