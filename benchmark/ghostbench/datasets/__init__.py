@@ -1,0 +1,1 @@
+"""From a dataset's name and a user's files to a `Split`: labels, layouts, storage, split lists, filters."""

@@ -1,0 +1,179 @@
+"""Chooses the clips of a run: dataset, labels, split and filters in, one `Split` out."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ghostbench.datasets import storage
+from ghostbench.datasets.definition import Definition, find_definition
+from ghostbench.datasets.labels import Labels, read_labels
+from ghostbench.datasets.layouts import find_media
+from ghostbench.datasets.splits import read_ids
+from ghostbench.errors import BadInput
+from ghostbench.plugins import registry
+from ghostbench.records import Clip, Split
+
+ALL = "all"
+"""The split that every dataset has: every labelled clip, in the order of the label file."""
+
+_LABELS_BESIDE = ("labels.csv", "labels.tsv")
+_MEDIA_FOLDERS = ("clips", "videos", "frames")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitQuery:
+    """Which clips a run is about, as the command line says it.
+
+    dataset : registered name, or path of a dataset YAML file.
+    data_root : folder or fsspec URL of the media; None for the dataset's own.
+    labels : label file, path or fsspec URL; None for the dataset's own, or the one beside the media.
+    split : name of a split of the dataset.
+    clips : a glob over clip ids, or "@FILE" with one id a line; None for all of the split.
+    limit : the most clips to take, from the split's beginning, >= 1.
+    only_available : leave out the clips without media.
+    skip_bad_labels : leave out bad label rows instead of refusing the file.
+    """
+
+    dataset: str = "ghost5"
+    data_root: str | None = None
+    labels: str | None = None
+    split: str = ALL
+    clips: str | None = None
+    limit: int | None = None
+    only_available: bool = False
+    skip_bad_labels: bool = False
+
+
+def select(query: SplitQuery) -> Split:
+    """The clips of a run, after the filters in the order split, clips, only-available, limit.
+
+    Media is looked for once, here: a clip without it has `media` None, and so has every clip where no data root is
+    known. A split list that states SHA-256 digests has them checked when a clip is decoded (`decode_failed` where they
+    differ), so that models which need no frames need no media either. Raises `BadInput` for everything that is wrong
+    with the query, its files, or a result without clips.
+    """
+    if query.limit is not None and query.limit < 1:
+        raise BadInput(f"--limit {query.limit}: must be 1 or more")
+    definition = find_definition(query.dataset)
+    given_root = query.data_root if query.data_root is not None else definition.root
+    root = None if given_root is None else storage.accept(given_root, "--data-root")
+    labels = _labels(query, definition, root)
+    filters: list[str] = []
+    clips, digests = _split(query, definition, labels, filters)
+    if query.clips is not None:
+        clips = _matching(query.clips, clips, filters)
+    if root is not None:
+        media = find_media(root, [clip.id for clip in clips], layout=definition.layout, fps=definition.fps)
+        clips = [
+            dataclasses.replace(clip, media=str(dataclasses.replace(media[clip.id], sha256=digests.get(clip.id))))
+            if clip.id in media
+            else clip
+            for clip in clips
+        ]
+    if query.only_available:
+        clips = _available(clips, root, filters)
+    if query.limit is not None and query.limit < len(clips):
+        clips = clips[: query.limit]
+        filters.append(f"limit={query.limit}")
+    return Split(
+        dataset=definition.name,
+        name=query.split,
+        clips=tuple(clips),
+        labels_sha256=labels.sha256,
+        split_sha256=hashlib.sha256("\n".join(clip.id for clip in clips).encode("utf-8")).hexdigest(),
+        filters=tuple(filters),
+        skipped_labels=labels.skipped,
+        data_root=root,
+    )
+
+
+def _labels(query: SplitQuery, definition: Definition, root: str | None) -> Labels:
+    given = query.labels if query.labels is not None else definition.labels
+    if given is not None:
+        location = storage.accept(given, "--labels")
+    else:
+        beside = _labels_beside(root) if root is not None else None
+        if beside is None:
+            where = f" and {root} has no labels.csv beside its media" if root is not None else ""
+            raise BadInput(f"dataset {definition.name} comes without labels{where}; give a label file with --labels")
+        location = beside
+    data = storage.read_whole(location, "label file")
+    return read_labels(data, f"label file {location}", skip_bad=query.skip_bad_labels)
+
+
+def _labels_beside(root: str) -> str | None:
+    """A label file in the data root, or next to it where the root is the media folder itself."""
+    folders = [root]
+    parent, _, name = root.rstrip("/").rpartition("/")
+    if name in _MEDIA_FOLDERS and parent:
+        folders.append(parent)
+    for folder in folders:
+        try:
+            listing = storage.list_folder(folder) or {}
+        except Exception as error:  # noqa: BLE001 - each storage package has exceptions of its own
+            raise BadInput(f"data root {root}: {storage.reason_of(error)}; check path and credentials") from None
+        for name in _LABELS_BESIDE:
+            if listing.get(name) == "file":
+                return storage.join(folder, name)
+    return None
+
+
+def _split(
+    query: SplitQuery, definition: Definition, labels: Labels, filters: list[str]
+) -> tuple[list[Clip], dict[str, str | None]]:
+    """The named split's clips, and the digests that its list states."""
+    if query.split == ALL:
+        return list(labels.clips), {}
+    if query.split not in definition.splits:
+        known = ", ".join([ALL, *sorted(definition.splits)])
+        raise BadInput(f"unknown split '{registry.printable(query.split)}' of {definition.name}; known: {known}")
+    source = f"split {query.split}"
+    digests = read_ids(storage.accept(definition.splits[query.split], source), source)
+    by_id = {clip.id: clip for clip in labels.clips}
+    left_out = [name for name in digests if name not in by_id and name in labels.skipped_ids]
+    unlabelled = [name for name in digests if name not in by_id and name not in labels.skipped_ids]
+    if unlabelled:
+        raise BadInput(
+            f"{source}: {len(unlabelled)} of its {len(digests)} clips have no label (first: {unlabelled[0]}); "
+            "give the label file that covers the split with --labels"
+        )
+    if left_out:
+        filters.append(f"bad labels: {len(left_out)} of {len(digests)} left out")
+    return _not_empty([by_id[name] for name in digests if name in by_id], source), digests
+
+
+def _matching(pattern: str, clips: list[Clip], filters: list[str]) -> list[Clip]:
+    chosen: Callable[[str], bool]
+    if pattern.startswith("@"):
+        ids = read_ids(storage.accept(pattern[1:], "--clips"), "--clips")
+        outside = [name for name in ids if name not in {clip.id for clip in clips}]
+        if outside:
+            raise BadInput(f"--clips {pattern}: '{outside[0]}' is not in the split; correct the list or the split")
+        chosen = ids.__contains__
+    else:
+
+        def chosen(name: str) -> bool:
+            return fnmatch.fnmatchcase(name, pattern)
+
+    kept = [clip for clip in clips if chosen(clip.id)]
+    filters.append(f"clips={storage.without_credentials(pattern)}")
+    example = clips[0].id
+    return _not_empty(kept, f"--clips {registry.printable(pattern)}", f"; ids look like '{example}'")
+
+
+def _available(clips: list[Clip], root: str | None, filters: list[str]) -> list[Clip]:
+    if root is None:
+        raise BadInput("--only-available: no data root is known; give the media's folder with --data-root")
+    kept = [clip for clip in clips if clip.media is not None]
+    filters.append(f"only-available: {len(kept)} of {len(clips)}")
+    return _not_empty(kept, "--only-available", f"; {root} holds no media of these clips, check --data-root")
+
+
+def _not_empty(clips: list[Clip], what: str, way_out: str = "") -> list[Clip]:
+    if not clips:
+        raise BadInput(f"{what}: no clips are left{way_out}")
+    return clips

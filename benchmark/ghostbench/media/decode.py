@@ -1,0 +1,49 @@
+"""Decodes a clip's sampled frames, from a video file, a folder of frames or an archive of frames."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import IO
+
+from ghostbench.datasets.storage import Media, is_local, open_media, storage_errors
+from ghostbench.errors import DecodeFailed
+from ghostbench.media.images import decode_archive, decode_folder
+from ghostbench.media.sampling import Sampling
+from ghostbench.media.video import decode_video
+from ghostbench.records import Frames
+
+
+def decode(media: str, sampling: Sampling, *, threads: int = 1) -> Frames:
+    """The frames of one clip that a sampler takes.
+
+    Parameters
+    ----------
+    media : `Clip.media`: a local path or fsspec URL as `ghostbench.datasets.select` states it. A remote video file is
+        fetched once, whole, into memory; of a remote folder the frames taken are fetched.
+    threads : decoder threads for a video file, >= 1. The pixels do not depend on it. Several clips at once with one
+        thread each make better use of the cores than one clip with several.
+
+    The whole clip is decoded, so that its length is known and not believed; memory holds the sampled frames and a few
+    more. Safe to call from several threads at once.
+
+    Raises `MissingMedia` if the media is not there, and `DecodeFailed`, with the decoder's or the storage's own words,
+    for everything else: unreadable, torn, damaged, too large, or not the file whose SHA-256 the split states.
+    """
+    source = Media.parse(media)
+    if source.kind == "frames":
+        with storage_errors():
+            return decode_folder(source.location, sampling, source.fps or 30.0)
+    with open_media(source.location) as file:
+        if source.sha256 is not None:
+            _check_digest(file, source.sha256)
+        if source.kind == "zip":
+            with storage_errors():
+                return decode_archive(file, sampling, source.fps or 30.0)
+        return decode_video(source.location if is_local(source.location) else file, sampling, threads=threads)
+
+
+def _check_digest(file: IO[bytes], expected: str) -> None:
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    file.seek(0)
+    if digest != expected:
+        raise DecodeFailed(f"not the file that the split names: its SHA-256 is {digest}, the list says {expected}")

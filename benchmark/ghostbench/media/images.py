@@ -1,0 +1,127 @@
+"""Decodes clips that are stored as numbered images, in a folder or a ZIP archive.
+
+Frames are the files named by a number, alone or after an underscore (`0001.png`, `12_frame_7.jpg`); they are ordered by
+it. The numbers must begin at 0 or 1 and leave none out: a gap is a frame lost, and the clip is not decoded without it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterable
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from ghostbench.datasets import storage
+from ghostbench.errors import AttemptError, DecodeFailed, MissingMedia
+from ghostbench.media.limits import check_frame_size, check_sample_size
+from ghostbench.media.sampling import Sampling
+from ghostbench.records import Frames
+
+_FRAME = re.compile(r"(?:.*_)?(?P<number>[0-9]{1,9})\.(?:png|jpe?g)", re.IGNORECASE)
+_MAX_IMAGE_BYTES = 256 << 20
+
+
+def decode_folder(location: str, sampling: Sampling, fps: float) -> Frames:
+    """The sampled frames of a folder, local or remote; each one is fetched alone.
+
+    Raises `MissingMedia` if the folder is not there, `DecodeFailed` if frames are missing or cannot be decoded, and
+    what the storage raises.
+    """
+    listing = storage.list_folder(location)
+    if listing is None:
+        raise MissingMedia("the folder of frames is no longer where it was when the clips were listed")
+    names = _ordered(name for name, kind in listing.items() if kind == "file")
+
+    def read(name: str) -> bytes:
+        with storage.open_media(storage.join(location, name)) as file:
+            return file.read(_MAX_IMAGE_BYTES + 1)
+
+    return _sample(names, read, sampling, fps)
+
+
+def decode_archive(file: IO[bytes], sampling: Sampling, fps: float) -> Frames:
+    """The sampled frames of a ZIP archive. Raises `DecodeFailed` if it is none, or as `decode_folder` does."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members: dict[str, str] = {}
+            for member in archive.namelist():
+                name = member.rpartition("/")[2]
+                if members.setdefault(name, member) != member:
+                    raise DecodeFailed(f"the archive holds {storage.without_credentials(ascii(name))} twice")
+            names = _ordered(name for name in members if name)
+
+            def read(name: str) -> bytes:
+                with archive.open(members[name]) as image:
+                    return image.read(_MAX_IMAGE_BYTES + 1)
+
+            return _sample(names, read, sampling, fps)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise DecodeFailed(f"the archive of frames cannot be read: {error}") from None
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    """File names of the frames in order. Raises `DecodeFailed` if there are none, or one is missing or there twice."""
+    numbered: dict[int, str] = {}
+    for name in names:
+        match = _FRAME.fullmatch(name)
+        if match is not None:
+            number = int(match["number"])
+            if number in numbered:
+                raise DecodeFailed(f"frame {number} is there twice")
+            numbered[number] = name
+    if not numbered:
+        raise DecodeFailed("there are no numbered PNG or JPEG frames")
+    first = 0 if 0 in numbered else 1
+    for expected, number in enumerate(sorted(numbered), start=first):
+        if number != expected:
+            raise DecodeFailed(f"frame {expected} is missing, the frames go on to {max(numbered)}")
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def _sample(names: list[str], read: Callable[[str], bytes], sampling: Sampling, fps: float) -> Frames:
+    import PIL
+
+    duration_s = len(names) / fps
+    if sampling.kind == "uniform":
+        indices = sampling.indices(len(names))
+    else:
+        indices = sampling.nearest([i / fps for i in range(len(names))], duration_s)
+    pixels: npt.NDArray[np.uint8] | None = None
+    formats = []
+    for position, index in enumerate(indices):
+        image, kind = _decode_image(read(names[index]), index)
+        if pixels is None:
+            check_sample_size(len(indices), image.shape[1], image.shape[0])
+            pixels = np.empty((len(indices), *image.shape), np.uint8)
+        if image.shape != pixels.shape[1:]:
+            raise DecodeFailed(f"frame {index} has another size than the frames before it")
+        pixels[position] = image
+        formats.append(kind)
+    assert pixels is not None
+    return Frames(
+        pixels,
+        indices=indices,
+        times_s=tuple(index / fps for index in indices),
+        duration_s=duration_s,
+        decoder=f"Pillow {PIL.__version__} ({', '.join(sorted(set(formats)))})",
+    )
+
+
+def _decode_image(data: bytes, index: int) -> tuple[npt.NDArray[np.uint8], str]:
+    """RGB pixels [height, width, 3] and the format's name."""
+    from PIL import Image
+
+    if len(data) > _MAX_IMAGE_BYTES:
+        raise DecodeFailed(f"frame {index} is larger than {_MAX_IMAGE_BYTES >> 20} MiB")
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            check_frame_size(image.width, image.height)
+            return np.asarray(image.convert("RGB")), (image.format or "").lower()
+    except AttemptError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Pillow raises many types on damaged files
+        raise DecodeFailed(f"frame {index}: {type(error).__name__}: {error}") from None
