@@ -82,7 +82,7 @@ class GhostProbing(Task):
 
 
 def write(verdict: Verdict) -> str:
-    """The verdict as JSON that `GhostProbing.parse` reads back. Raises `ValueError` if the schema has no room for it."""
+    """The verdict as JSON that `GhostProbing.parse` reads back. Raises `ValueError` if it does not fit the schema."""
     answer = {
         "grade": verdict.grade,
         "event_time_s": verdict.event_time_s,

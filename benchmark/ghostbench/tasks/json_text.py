@@ -32,10 +32,7 @@ def read_answer(text: str, key: str, validator: Draft202012Validator, read: Call
         or malformed; a key twice with different values; NaN or infinity; nesting too deep to read.
     """
     try:
-        answers = []
-        for value in _values(text, key):
-            if _mentions(value, key):
-                answers.append(read(_checked(value, validator)))
+        answers = [read(_checked(value, validator)) for value in _values(text, key) if _mentions(value, key)]
     except RecursionError:
         raise Unparseable("the reply's JSON is nested too deeply") from None
     if not answers:
@@ -87,15 +84,13 @@ def _mentions(value: Any, key: str) -> bool:
 def _checked(value: Any, validator: Draft202012Validator) -> dict[str, Any]:
     error = next(iter(validator.iter_errors(value)), None)
     if error is not None:
-        where = ".".join(str(step) for step in error.absolute_path if step in _known(validator)) or "the object"
+        # The schema's own words only: the error's message quotes the value, which is untrusted and may be huge.
+        path = list(error.absolute_schema_path)
+        where = f'"{path[1]}"' if path[0] == "properties" else "the object"
         raise Unparseable(f"the JSON does not fit the schema: {where} ({error.validator})")
     _check_text(value)
     checked: dict[str, Any] = value
     return checked
-
-
-def _known(validator: Draft202012Validator) -> set[str]:
-    return set(validator.schema["properties"])
 
 
 def _check_text(value: dict[str, Any]) -> None:

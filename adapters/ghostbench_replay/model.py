@@ -1,0 +1,78 @@
+"""The model that answers with what was recorded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from ghostbench import BadInput, Clip, NotRecorded, ReferenceModel, Reply, Request, Truths
+from ghostbench_replay.recording import Recording, Row
+
+
+class Replay(ReferenceModel):
+    """Answers each clip with the first row that the recording has for it.
+
+    It gets the clip for the sake of its id and looks at nothing else of it. Recorded times are not replayed: an
+    attempt's times are those of this run.
+    """
+
+    def __init__(self, settings: Any, argument: str | None = None) -> None:
+        super().__init__(settings, argument)
+        self._rows: dict[str, Row] = {}
+
+    def check(self) -> None:
+        """Read the whole file once. Raises `BadInput` where it is absent, unreadable, empty or malformed."""
+        deque(self._recording().rows(), maxlen=0)
+
+    def begin(self, truths: Truths) -> Mapping[str, Any]:
+        """Keep the split's rows. Facts, all counts of rows but the last two:
+
+        `rows` in the file; `duplicates`, later rows of a clip of the split, unused; `outside_split`, rows of no clip of
+        the split, unused; `recorded_errors`, rows in use whose `raw` is null; `without_row`, clips of the split that no
+        row is about; `sha256` of the file.
+        """
+        recording = self._recording()
+        ids = {clip.id for clip in truths.clips}
+        self._rows = {}
+        rows = duplicates = outside = 0
+        for row in recording.rows():
+            rows += 1
+            clip = _clip_id(row.clip, ids)
+            if clip is None:
+                outside += 1
+            elif clip in self._rows:
+                duplicates += 1
+            else:
+                self._rows[clip] = row
+        return {
+            "rows": rows,
+            "duplicates": duplicates,
+            "outside_split": outside,
+            "recorded_errors": sum(row.raw is None for row in self._rows.values()),
+            "without_row": len(ids) - len(self._rows),
+            "sha256": recording.sha256,
+        }
+
+    def answer(self, clip: Clip, request: Request) -> Reply:
+        """The recorded text, unread. Raises `NotRecorded` where there is no row, or the row records an error."""
+        row = self._rows.get(clip.id)
+        if row is None:
+            raise NotRecorded("the recording has no row for this clip")
+        if row.raw is None:
+            raise NotRecorded("the recording has an error in place of a response")
+        return Reply(text=row.raw, served_model=row.served_model)
+
+    def _recording(self) -> Recording:
+        if not self.argument:
+            raise BadInput("replay needs a file: replay:FILE.jsonl")
+        return Recording(self.argument)
+
+
+def _clip_id(recorded: str, ids: set[str]) -> str | None:
+    """The split's clip that a recorded id means: the id itself, or the id without its extension."""
+    if recorded in ids:
+        return recorded
+    stem = PurePosixPath(recorded).stem if "/" not in recorded else recorded
+    return stem if stem in ids else None

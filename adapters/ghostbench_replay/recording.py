@@ -1,0 +1,96 @@
+"""The format of recorded responses: JSON lines, one response each.
+
+A line is an object with `clip` (a clip's id, with or without a media file's extension) and `raw` (the response as it
+was received, or null where the study recorded an error instead of one). `served_model` (string or null) is taken if it
+is there; all other keys are ignored. Blank lines are skipped. UTF-8, with or without a byte-order mark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ghostbench import BadInput
+
+_WAY_OUT = 'each line must be an object with "clip" (a clip id) and "raw" (text, or null for a recorded error)'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of a recording.
+
+    clip : the id as it stands in the file. raw : the response's text, untrusted; None for a recorded error.
+    served_model : the model name that the server returned, where the recording states it.
+    """
+
+    clip: str
+    raw: str | None
+    served_model: str | None
+
+
+class Recording:
+    """A file of recorded responses, read line by line.
+
+    sha256 : hex digest of the file's bytes, once `rows` is exhausted; None before.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.sha256: str | None = None
+
+    def rows(self) -> Iterator[Row]:
+        """The lines in order. Raises `BadInput` if the file is absent, unreadable, empty, or a line is malformed."""
+        digest = hashlib.sha256()
+        empty = True
+        try:
+            with Path(self.file).open("rb") as lines:
+                for number, line in enumerate(lines, start=1):
+                    digest.update(line)
+                    text = self._decoded(number, line)
+                    if text.strip():
+                        empty = False
+                        yield self._row(number, text)
+        except OSError as error:
+            raise BadInput(f"recording {self.file!r} cannot be read: {error.strerror or error}") from None
+        except ValueError as error:
+            raise BadInput(f"recording {self.file!r} cannot be read: {error}") from None
+        if empty:
+            raise BadInput(f"recording {self.file!r} is empty: {_WAY_OUT}")
+        self.sha256 = digest.hexdigest()
+
+    def _decoded(self, number: int, line: bytes) -> str:
+        try:
+            return line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise self._malformed(number, "is not UTF-8") from None
+
+    def _row(self, number: int, text: str) -> Row:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            raise self._malformed(number, "is not JSON") from None
+        if not isinstance(value, dict):
+            raise self._malformed(number, "is not an object")
+        clip = value.get("clip")
+        if not isinstance(clip, str) or not clip.strip():
+            raise self._malformed(number, 'has no "clip"')
+        if "raw" not in value:
+            raise self._malformed(number, 'has no "raw"')
+        return Row(clip=clip, raw=self._text(number, value, "raw"), served_model=self._served(value))
+
+    def _text(self, number: int, value: dict[str, Any], key: str) -> str | None:
+        text = value[key]
+        if text is not None and not isinstance(text, str):
+            raise self._malformed(number, f'has a "{key}" that is neither text nor null')
+        return text
+
+    def _served(self, value: dict[str, Any]) -> str | None:
+        served = value.get("served_model")
+        return served if isinstance(served, str) else None
+
+    def _malformed(self, number: int, what: str) -> BadInput:
+        return BadInput(f"recording {self.file!r}, line {number} {what}: {_WAY_OUT}")
