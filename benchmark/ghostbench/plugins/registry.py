@@ -137,7 +137,7 @@ def _take(found: Registry, name: str, load: Callable[[], object], point: EntryPo
             found.origin[f"{kind} {spec.name}"] = name
 
 
-_TABLES: dict[str, type] = {
+_TABLES: dict[str, type[ModelSpec] | type[TaskSpec] | type[DatasetSpec] | type[ReportSectionSpec]] = {
     "model": ModelSpec,
     "task": TaskSpec,
     "dataset": DatasetSpec,

@@ -1,0 +1,1 @@
+"""The command line: one file per subcommand, each imported only when it is called."""

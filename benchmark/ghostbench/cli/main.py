@@ -1,0 +1,102 @@
+"""`bench`: the group of subcommands, and how every error becomes one line and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from ghostbench.errors import BadInput
+
+USAGE_ERROR, INTERRUPTED = 2, 130
+
+_SUMMARIES = {
+    "run": "Put models through a task on a dataset and report what happened.",
+    "report": "Write a finished run's tables and pages again.",
+    "compare": "Compare runs on the clips they have in common.",
+    "verify": "Recompute a run's every number from its ledger.",
+    "regress": "Hold a run against a committed reference: a gate for CI.",
+    "models": "List the models, or one model's settings.",
+    "datasets": "List the datasets and what is known of them.",
+    "doctor": "Load a model and judge it: frames, determinism, batches, speed.",
+    "new-adapter": "Write the start of an adapter package.",
+}
+
+
+class Lazy(click.Group):
+    """A group whose subcommands live in `ghostbench.cli.<name>` as `command`, imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The subcommands in the order in which one meets them."""
+        return list(_SUMMARIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand of that name, or None."""
+        if cmd_name not in _SUMMARIES:
+            return None
+        module = importlib.import_module(f"ghostbench.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of subcommands, from the table above: nothing is imported for `bench --help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_SUMMARIES.items()))
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"ghostbench {version('ghostbench')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Examples:\n\n\b\n  bench run\n  bench run --models motion,always --dataset dada2000 --data-root DADA\n"
+    "  bench run --models replay:answers.jsonl=gpt-4.1 --dataset dada2000 --labels labels.csv\n  bench models gpt-4.1",
+)
+@click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version.")
+def bench() -> None:
+    """Compare multimodal models on ghost probing: a road user who suddenly emerges from behind an occlusion."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """The console script. Exit status: 0 done, 1 no answers or a failed gate, 2 bad input, 130 interrupted."""
+    try:
+        status = bench.main(args=arguments, prog_name="bench", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        status = 0
+    except click.ClickException as error:
+        status = _complain(error.format_message())
+    except BadInput as error:
+        status = _complain(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        status = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    status = status if isinstance(status, int) else 0
+    if status == INTERRUPTED:
+        _leave_now()
+    sys.exit(status)
+
+
+def _complain(message: str) -> int:
+    line = " ".join(message.split())
+    click.echo(f"error: {''.join(c if c.isprintable() else '?' for c in line)}", err=True)
+    return USAGE_ERROR
+
+
+def _leave_now() -> None:
+    """End without waiting for threads that compute what nobody will read; everything to keep is on disk."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)

@@ -1,0 +1,76 @@
+"""`bench models`."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from typing import TYPE_CHECKING
+
+import click
+
+from ghostbench.models import ModelSpec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@click.command(epilog="Examples:\n\n\b\n  bench models\n  bench models motion")
+@click.argument("name", required=False)
+def command(name: str | None) -> int:
+    """List the models, or show one model's settings with their defaults."""
+    from rich.console import Console
+
+    from ghostbench.plugins.registry import find, registry
+
+    console = Console()
+    if name is not None:
+        _show(console, find("model", registry().models, name.partition(":")[0] if ":" in name else name))
+    else:
+        _list(console, registry().models)
+    err = Console(stderr=True)
+    for plugin in registry().quarantined:
+        err.print(f"warning: {plugin}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _list(console: Console, models: dict[str, ModelSpec]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("model", "kind", "what it is", "ready", box=None, pad_edge=False, header_style="bold")
+    for spec in models.values():
+        lacking = [p for p in spec.requires if importlib.util.find_spec(p) is None]
+        ready = f"pip install '{spec.extra or ' '.join(lacking)}'" if lacking else "yes"
+        summary = f"{spec.summary} ({spec.mark})" if spec.mark else spec.summary
+        table.add_row(*map(escape, (_usage(spec), spec.kind, summary, ready)))
+    console.print(table)
+
+
+def _show(console: Console, spec: ModelSpec) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    console.print(f"{_usage(spec)}: {spec.summary}", markup=False, highlight=False, soft_wrap=True)
+    fields = dataclasses.fields(spec.settings)
+    if not fields:
+        console.print("It has no settings.")
+        return
+    table = Table("setting", "default", "what it does", box=None, pad_edge=False, header_style="bold")
+    for field in fields:
+        table.add_row(*map(escape, (field.name, str(field.default), _help(field))))
+    console.print(table)
+    console.print(f"Set with: --set {spec.name}.NAME=VALUE", markup=False, highlight=False)
+
+
+def _help(field: dataclasses.Field[object]) -> str:
+    text = str(field.metadata.get("help", ""))
+    low, high, choices = (field.metadata.get(k) for k in ("minimum", "maximum", "choices"))
+    if choices:
+        text += f" [{', '.join(map(str, choices))}]"
+    elif low is not None or high is not None:
+        text += f" [{'' if low is None else format(low, 'g')}..{'' if high is None else format(high, 'g')}]"
+    return text
+
+
+def _usage(spec: ModelSpec) -> str:
+    return f"{spec.name}:{spec.family}" if spec.family else spec.name

@@ -1,0 +1,75 @@
+"""`bench run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ghostbench.datasets.select import SplitQuery
+from ghostbench.run.plan import DEFAULT_MODELS, Options
+
+_EPILOG = """Examples:
+
+\b
+  bench run
+  bench run --models motion,category-prior --dataset dada2000 --data-root DADA --labels labels.csv
+  bench run --models drivemm,gpt-4.1 --dataset dada2000 --data-root DADA --max-cost 5
+  bench run --models replay:gpt.jsonl=GPT,always --task ghost-probing-summary --dataset dada2000 --labels labels.csv
+  bench run --models gpt-4.1 --set gpt-4.1.concurrency=16 --repeats 3 --run-id trial --resume
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--models", default=DEFAULT_MODELS, show_default=True, help="Comma-separated names; see `bench models`.")
+@click.option("--task", default="ghost-probing", show_default=True, help="ghost-probing or ghost-probing-summary.")
+@click.option("--dataset", default="ghost5", show_default=True, help="ghost5, dada2000, or a dataset YAML file.")
+@click.option("--data-root", help="Folder or fsspec URL with the clips.")
+@click.option("--labels", help="Label file (CSV or TSV).")
+@click.option("--split", default="all", show_default=True, help="Split of the dataset.")
+@click.option("--clips", help="GLOB over clip ids, or @FILE with one id a line.")
+@click.option("--limit", type=int, help="At most this many clips, from the start of the split.")
+@click.option("--only-available", is_flag=True, help="Leave out clips whose media is not there.")
+@click.option("--sampling", default="uniform:10", show_default=True, help="uniform:N frames, or fps:R frames a second.")
+@click.option("--set", "settings", multiple=True, metavar="MODEL.key=value", help="A model's setting; may be repeated.")
+@click.option("--repeats", type=int, default=1, show_default=True, help="Ask each model this often about each clip.")
+@click.option("--max-attempts", type=int, default=6, show_default=True, help="Attempts a clip, retries and fallbacks.")
+@click.option("--max-cost", type=float, metavar="USD", help="Send nothing that could take the run over this.")
+@click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")
+@click.option("--probe", metavar="blank,shuffled,text-only", help="Extra rows with the pixels taken away.")
+@click.option("--skip-bad-labels", is_flag=True, help="Leave out label rows that cannot be read, and list them.")
+@click.option("--out", type=click.Path(path_type=Path), default="results", show_default=True, help="Where runs go.")
+@click.option("--run-id", help="Name of the run's folder; default: time and models.")
+@click.option("--resume", is_flag=True, help="Go on with the run named by --run-id.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for everything that draws.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON instead of tables.")
+def command(
+    *,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    settings: tuple[str, ...],
+    **given: object,
+) -> int:
+    """Put models through a task on a dataset, and report every attempt.
+
+    Without options: the baselines on the embedded clips, in seconds.
+    """
+    from rich.console import Console
+
+    from ghostbench.run.dry_run import print_dry_run
+    from ghostbench.run.execute import Voice, execute
+
+    if quiet and as_json:
+        raise click.UsageError("--quiet and --json exclude each other; choose one")
+    query = SplitQuery(**{name: given.pop(name) for name in _QUERY})  # type: ignore[arg-type]
+    options = Options(query=query, settings=settings, **given)  # type: ignore[arg-type]
+    voice = Voice(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
+    if dry_run:
+        return print_dry_run(options, voice)
+    return execute(options, ["bench", *sys.argv[1:]], voice)
+
+
+_QUERY = ("dataset", "data_root", "labels", "split", "clips", "limit", "only_available", "skip_bad_labels")

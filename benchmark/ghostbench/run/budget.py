@@ -1,0 +1,40 @@
+"""The run's cost limit: nothing is sent that could take the run over it, counting what is in flight."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Budget:
+    """Money spent and reserved, US dollars. `limit` None never refuses."""
+
+    def __init__(self, limit: float | None, spent: float = 0.0) -> None:
+        self.limit = limit
+        self.spent = spent
+        self._reserved = 0.0
+        self._in_flight = 0
+        self._changed = asyncio.Condition()
+
+    async def reserve(self, most: float) -> bool:
+        """Set aside the most that a request can cost; False if it does not fit, whatever is still in flight costs."""
+        if self.limit is None:
+            return True
+        async with self._changed:
+            while self.spent + self._reserved + most > self.limit:
+                if not self._in_flight:
+                    return False
+                await self._changed.wait()
+            self._reserved += most
+            self._in_flight += 1
+            return True
+
+    async def settle(self, most: float, actual: float | None) -> None:
+        """Replace a reservation by what was billed; where nobody said, by the whole reservation."""
+        if self.limit is None:
+            self.spent += actual or 0.0
+            return
+        async with self._changed:
+            self._reserved -= most
+            self._in_flight -= 1
+            self.spent += most if actual is None else actual
+            self._changed.notify_all()

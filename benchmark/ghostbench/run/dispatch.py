@@ -1,0 +1,219 @@
+"""How a request reaches a model: inline, on the event loop with a limit, or in batches on worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from typing_extensions import override
+
+from ghostbench.errors import AttemptError, Crashed, ModelError, Unavailable
+from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
+from ghostbench.records import Clip, Reply, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came back for one request: a reply or an error, the time it queued here and the time it took, seconds."""
+
+    result: Reply | AttemptError
+    queue_s: float | None
+    wall_s: float
+
+
+class Dispatcher(ABC):
+    """The way to one loaded model. Construct it on the event loop."""
+
+    in_flight: int
+    """How many requests it can make use of at the same time, those being worked on and those waiting their turn."""
+
+    @abstractmethod
+    async def load(self) -> Mapping[str, Any]:
+        """Make the model ready; return facts for the manifest. Raises what the model raises."""
+
+    @abstractmethod
+    async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
+        """Have one request answered. `clip` reaches reference models alone; `expected`: it was announced."""
+
+    def expect(self, count: int) -> None:
+        """Announce requests that are on their way (or, negative, that will not come after all)."""
+
+    async def close(self) -> None:
+        """Close the model."""
+
+
+class ReferenceDispatcher(Dispatcher):
+    """Asks a reference model on the spot."""
+
+    in_flight = 1
+
+    def __init__(self, model: ReferenceModel, truths: Truths) -> None:
+        self._model = model
+        self._truths = truths
+
+    @override
+    async def load(self) -> Mapping[str, Any]:
+        return self._model.begin(self._truths)
+
+    @override
+    async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
+        started = time.perf_counter()
+        try:
+            result: Reply | AttemptError = self._model.answer(clip, request)
+        except Exception as error:  # noqa: BLE001
+            result = as_attempt_error(error)
+        return Delivery(result, None, time.perf_counter() - started)
+
+    @override
+    async def close(self) -> None:
+        self._model.close()
+
+
+class RemoteDispatcher(Dispatcher):
+    """Awaits a remote model, never more requests at once than it allows."""
+
+    def __init__(self, model: RemoteModel) -> None:
+        self._model = model
+        self._places = asyncio.Semaphore(max(1, model.concurrency))
+        self.in_flight = max(1, model.concurrency) * 2
+
+    @override
+    async def load(self) -> Mapping[str, Any]:
+        return await self._model.load()
+
+    @override
+    async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
+        asked = time.perf_counter()
+        async with self._places:
+            started = time.perf_counter()
+            try:
+                result: Reply | AttemptError = await self._model.answer(request)
+            except Exception as error:  # noqa: BLE001
+                result = as_attempt_error(error)
+            return Delivery(result, started - asked, time.perf_counter() - started)
+
+    @override
+    async def close(self) -> None:
+        try:
+            await self._model.aclose()
+        finally:
+            self._model.close()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    request: Request
+    answered: asyncio.Future[Delivery]
+    since: float
+    prepare_s: float
+
+
+class LocalDispatcher(Dispatcher):
+    """Gathers requests into batches for a local model.
+
+    A batch starts when it is full, or when no announced request is still being decoded or prepared: a batch never waits
+    for a clip that cannot come before the batch has been answered.
+    """
+
+    def __init__(self, model: LocalModel, pool: Executor) -> None:
+        self._model = model
+        self._pool = pool
+        self._prepares = type(model).prepare is not LocalModel.prepare
+        self._threads = ThreadPoolExecutor(1, "model")
+        self._ready: deque[_Waiting] = deque()
+        self._expected = 0
+        self._running = 0
+        self._wake = asyncio.Event()
+        self._servers: list[asyncio.Task[None]] = []
+        self.in_flight = 1
+
+    @override
+    async def load(self) -> Mapping[str, Any]:
+        loop = asyncio.get_running_loop()
+        facts = await loop.run_in_executor(self._threads, self._model.load)
+        replicas = max(1, self._model.parallel_batches)
+        if replicas > 1:
+            self._threads.shutdown(wait=False)
+            self._threads = ThreadPoolExecutor(replicas, "model")
+        self.in_flight = 2 * replicas * max(1, self._model.batch_size)
+        self._servers = [asyncio.create_task(self._serve()) for _ in range(replicas)]
+        return facts
+
+    @override
+    def expect(self, count: int) -> None:
+        self._expected += count
+        self._wake.set()
+
+    @override
+    async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
+        started = time.perf_counter()
+        try:
+            if self._prepares:
+                loop = asyncio.get_running_loop()
+                request = replace(
+                    request, prepared=await loop.run_in_executor(self._pool, self._model.prepare, request)
+                )
+        except Exception as error:  # noqa: BLE001
+            if expected:
+                self.expect(-1)
+            return Delivery(as_attempt_error(error), None, time.perf_counter() - started)
+        now = time.perf_counter()
+        item = _Waiting(request, asyncio.get_running_loop().create_future(), now, now - started)
+        self._ready.append(item)
+        self.expect(-int(expected))
+        return await item.answered
+
+    @override
+    async def close(self) -> None:
+        for server in self._servers:
+            server.cancel()
+        await asyncio.gather(*self._servers, return_exceptions=True)
+        self._threads.shutdown(wait=not self._running, cancel_futures=True)
+        if not self._running:
+            self._model.close()
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            size = max(1, self._model.batch_size)
+            while len(self._ready) < size and not (self._ready and self._expected <= 0):
+                self._wake.clear()
+                await self._wake.wait()
+            batch = [self._ready.popleft() for _ in range(min(size, len(self._ready)))]
+            started = time.perf_counter()
+            self._running += 1
+            results = await loop.run_in_executor(self._threads, self._answer, [item.request for item in batch])
+            self._running -= 1
+            wall = time.perf_counter() - started
+            for item, result in zip(batch, results, strict=True):
+                if not item.answered.done():
+                    item.answered.set_result(Delivery(result, started - item.since, item.prepare_s + wall))
+
+    def _answer(self, requests: Sequence[Request]) -> Sequence[Reply | AttemptError]:
+        try:
+            results = list(self._model.answer(requests))
+        except Exception as error:  # noqa: BLE001
+            return [as_attempt_error(error)] * len(requests)
+        if len(results) != len(requests):
+            return [Crashed(f"the adapter returned {len(results)} results for {len(requests)} requests")] * len(
+                requests
+            )
+        return results
+
+
+def as_attempt_error(error: Exception) -> AttemptError:
+    """The error as one that the policy knows: a typed one as it is, anything else as `Crashed`."""
+    if isinstance(error, ModelError):
+        return error
+    return Crashed(f"{type(error).__name__}: {error}")
+
+
+def as_unavailable(error: Exception) -> Unavailable:
+    """A failure while loading, as the outcome of every clip."""
+    return error if isinstance(error, Unavailable) else Unavailable(f"{type(error).__name__}: {error}")

@@ -1,0 +1,130 @@
+"""`bench run` from options to exit status: plan, folder, run, scores, report."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ghostbench.errors import BadInput
+from ghostbench.plugins.registry import registry
+from ghostbench.run import manifest as manifests
+from ghostbench.run.folder import RunFolder
+from ghostbench.run.ledger import DiskFailed
+from ghostbench.run.plan import Options, Plan, make_plan
+from ghostbench.run.progress import Progress
+from ghostbench.run.redact import Redactor
+from ghostbench.run.resume import check_same
+from ghostbench.run.runner import Desk, Runner
+from ghostbench.writing import write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DONE, NO_ANSWERS, INTERRUPTED = 0, 1, 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """How the command speaks: `quiet` prints nothing but errors, `as_json` prints the metrics as one JSON object."""
+
+    out: Console
+    err: Console
+    quiet: bool = False
+    as_json: bool = False
+
+
+def execute(options: Options, command: list[str], voice: Voice) -> int:
+    """Run, score and report; return the exit status. Raises `BadInput`."""
+    for plugin in registry().quarantined:
+        voice.err.print(f"warning: {plugin}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    plan = make_plan(options)
+    redactor = Redactor()
+    manifest = manifests.start(plan, command, _since_process_start(), redactor)
+    folder = RunFolder.at(options.out, plan.run_id)
+    if options.resume:
+        before = folder.reopen()
+        check_same(before, manifest)
+        manifest = {**before, "status": "running", "max_cost": options.max_cost}
+    else:
+        folder.create()
+    try:
+        write_json(folder.manifest, manifest)
+        rows = [row.name for row in plan.rows]
+        units = len(plan.split.clips) * options.repeats
+        with Progress(voice.err, rows, units, quiet=voice.quiet or voice.as_json) as progress:
+            desk = Desk(folder=folder, manifest=manifest, redactor=redactor, progress=progress)
+            finished = _run_until_done_or_stopped(Runner(plan, desk))
+        if not finished:
+            write_json(folder.manifest, {**manifest, "status": "interrupted"})
+            voice.err.print(f"interrupted; go on with: {resume_command(command, plan)}", markup=False, soft_wrap=True)
+            return INTERRUPTED
+        return _conclude(folder, voice)
+    except (DiskFailed, OSError) as error:
+        reason = (
+            str(error)
+            if isinstance(error, DiskFailed)
+            else f"{error.strerror or error}: {error.filename or folder.path}"
+        )
+        raise BadInput(f"{reason}; make room, then go on with: {resume_command(command, plan)}") from None
+    finally:
+        folder.close()
+
+
+def resume_command(command: list[str], plan: Plan) -> str:
+    """The command line that goes on with this run, ready to paste."""
+    words = [word for word in command if word != "--resume"]
+    if "--run-id" not in words and not any(word.startswith("--run-id=") for word in words):
+        words += ["--run-id", plan.run_id]
+    return shlex.join([*words, "--resume"])
+
+
+def _run_until_done_or_stopped(runner: Runner) -> bool:
+    """Run to the end: True. Stopped by Ctrl-C or SIGTERM after a clean end of what was being written: False."""
+
+    async def guarded() -> bool:
+        task = asyncio.ensure_future(runner.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return False
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+        return True
+
+    return asyncio.run(guarded())
+
+
+def _conclude(folder: RunFolder, voice: Voice) -> int:
+    from ghostbench.report.terminal import print_tables
+    from ghostbench.report.write import write_report
+    from ghostbench.scoring.score import score_run
+
+    metrics: dict[str, Any] = score_run(folder.path)
+    write_report(folder.path)
+    silent = [name for name, row in metrics["models"].items() if row["answered"] == 0]
+    if voice.as_json:
+        sys.stdout.write(json.dumps({"run": str(folder.path), "metrics": metrics}, ensure_ascii=False) + "\n")
+    elif not voice.quiet:
+        print_tables(folder.path, voice.out)
+        voice.out.print(f"run folder: {folder.path}", markup=False, highlight=False, soft_wrap=True)
+    for name in silent:
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in metrics["models"][name]["outcomes"].items())
+        voice.err.print(f"{name} gave no answer at all: {outcomes}", style="red", markup=False, soft_wrap=True)
+    return NO_ANSWERS if silent else DONE
+
+
+def _since_process_start() -> float:
+    import psutil
+
+    started: float = psutil.Process().create_time()
+    return max(0.0, time.time() - started)

@@ -1,0 +1,92 @@
+"""The files of a run folder: where they are, how they are written whole, and who may write them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from ghostbench.errors import BadInput
+from ghostbench.plugins.registry import printable
+from ghostbench.writing import write_text
+
+_RUN_ID = re.compile(r"[^\W_][\w.+-]{0,127}")
+
+
+class RunFolder:
+    """`<out>/<run-id>/`. Holds an exclusive lock from `create` or `reopen` until `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = path / "manifest.json"
+        self.clips = path / "clips.jsonl"
+        self.attempts = path / "attempts.jsonl"
+        self.predictions = path / "predictions.jsonl"
+        self._lock: IO[str] | None = None
+
+    @classmethod
+    def at(cls, out: Path, run_id: str) -> RunFolder:
+        """The folder of that run, which need not exist. Raises `BadInput` for an id that is no plain name."""
+        if not _RUN_ID.fullmatch(run_id) or run_id.endswith("."):
+            raise BadInput(
+                f"--run-id '{printable(run_id)}' cannot name a folder; use letters, digits, '.', '_', '+', '-'"
+            )
+        return cls(out / run_id)
+
+    def create(self) -> None:
+        """Make the folder. Raises `BadInput` if a run is there already, or nothing can be written there."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir()
+        except FileExistsError:
+            raise BadInput(
+                f"run '{self.path.name}' exists in {self.path.parent}; "
+                "continue it with --resume, or choose another --run-id"
+            ) from None
+        except OSError as error:
+            raise BadInput(f"cannot write to {self.path}: {error.strerror}; choose another --out") from None
+        self._take_lock()
+
+    def reopen(self) -> dict[str, Any]:
+        """Open an existing run to go on with it; return its manifest. Raises `BadInput`."""
+        if not self.manifest.is_file():
+            raise BadInput(f"there is no run '{self.path.name}' in {self.path.parent} to resume; leave out --resume")
+        self._take_lock()
+        return read_manifest(self.manifest)
+
+    def close(self) -> None:
+        """Let others write."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def journal_folder(self, row: str) -> Path:
+        """A folder for one row's own files, named so that no row's name can leave the run."""
+        return self.path / "journals" / re.sub(r"[^A-Za-z0-9._-]", "_", row).strip(".")
+
+    def _take_lock(self) -> None:
+        self._lock = (self.path / ".lock").open("w", encoding="ascii")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.close()
+            raise BadInput(f"run '{self.path.name}' is being written by another process; wait for it to end") from None
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest as a mapping. Raises `BadInput` when it is not one."""
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read as a manifest: {error}") from None
+    if not isinstance(manifest, dict) or "status" not in manifest:
+        raise BadInput(f"{path} is not a manifest of ghostbench; name a folder that bench run made")
+    return manifest
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a JSON-lines file whole or not at all."""
+    write_text(path, "".join(line + "\n" for line in lines))

@@ -1,0 +1,128 @@
+"""Append-only JSON lines that survive a kill: each line is on disk before anyone acts on it.
+
+Lines that arrive while the disk is busy share one write and one fsync; `append` returns after the fsync that covers its
+line. A kill can tear the last line only; `recover` cuts a torn line off, and it was never acted upon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ghostbench.errors import BadInput
+from ghostbench.records import AttemptLine, ClipLine, PredictionLine
+from ghostbench.run.redact import Redactor
+
+Line = AttemptLine | ClipLine | PredictionLine
+
+
+class DiskFailed(Exception):
+    """The ledger could not be written; nothing after that point may count."""
+
+
+class Ledger:
+    """An open append-only file of JSON lines. Use `append` from the event loop that was running at construction."""
+
+    def __init__(self, path: Path, redactor: Redactor) -> None:
+        self._path = path
+        self._redactor = redactor
+        self._loop = asyncio.get_running_loop()
+        self._file = path.open("ab", buffering=0)
+        self._queue: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_all, name=f"ledger {path.name}", daemon=True)
+        self._thread.start()
+
+    async def append(self, line: Line) -> None:
+        """Write one line; return when it is on disk. Raises `DiskFailed`."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put((self._redactor.text(encode(line)).encode("utf-8", "replace") + b"\n", done))
+        await done
+
+    def close(self) -> None:
+        """Write what is queued and close the file."""
+        self._queue.put(None)
+        self._thread.join()
+        self._file.close()
+
+    def _write_all(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            entries = [entry for entry in batch if entry is not None]
+            failure = self._write(b"".join(data for data, _ in entries)) if entries else None
+            if entries and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(_settle, [done for _, done in entries], failure)
+            if len(entries) < len(batch):
+                return
+
+    def _write(self, data: bytes) -> DiskFailed | None:
+        start = os.fstat(self._file.fileno()).st_size
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            os.truncate(self._file.fileno(), start)
+            return DiskFailed(f"cannot write {self._path}: {error.strerror}")
+        return None
+
+
+def _settle(waiting: list[asyncio.Future[None]], failure: DiskFailed | None) -> None:
+    for done in waiting:
+        if done.done():
+            continue
+        if failure is None:
+            done.set_result(None)
+        else:
+            done.set_exception(failure)
+
+
+def encode(line: Line) -> str:
+    """The line as compact JSON, without the newline."""
+    return json.dumps(asdict(line), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def recover(path: Path) -> None:
+    """Cut off a torn last line. Does nothing to a whole file, or where there is none."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        end = size
+        while end > 0:
+            start = max(0, end - 65536)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            file.truncate(end)
+            os.fsync(file.fileno())
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Each line as a mapping, in order, one at a time. Raises `BadInput` naming a line that is no JSON object."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, data in enumerate(file, start=1):
+            try:
+                value = json.loads(data)
+            except ValueError:
+                value = None
+            if not isinstance(value, dict):
+                raise BadInput(
+                    f"{path} line {number} is not a JSON object; the file was changed after the run wrote it"
+                )
+            yield value

@@ -1,0 +1,194 @@
+"""What a run was: the manifest's contents, from the plan and from the machine. Never a secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from ghostbench.run.plan import Host, Plan, Row
+from ghostbench.run.redact import Redactor
+from ghostbench.run.settle import HostState, ladder_of
+
+SCHEMA_VERSION = 1
+
+
+def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor) -> dict[str, Any]:
+    """The manifest of a run that begins now; model facts, end and digests are filled in later.
+
+    start_up_s : seconds from the start of the process until the run could begin.
+    """
+    options, split = plan.options, plan.split
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": "running",
+        "run_id": plan.run_id,
+        "command": [redactor.text(word) for word in command],
+        "started_at": utc_now(),
+        "finished_at": None,
+        "versions": _versions(plan),
+        "git": _git(),
+        "hardware": _hardware(),
+        "dataset": {
+            "name": split.dataset,
+            "split": split.name,
+            "data_root": split.data_root,
+            "labels": options.query.labels,
+            "labels_sha256": split.labels_sha256,
+            "split_sha256": split.split_sha256,
+            "filters": list(split.filters),
+            "skipped_labels": list(split.skipped_labels),
+            "n": len(split.clips),
+        },
+        "task": {
+            "name": plan.task.name,
+            "version": plan.task.version,
+            "template_sha256": plan.task.template_sha256(),
+        },
+        "sampling": options.sampling,
+        "repeats": options.repeats,
+        "seed": options.seed,
+        "max_attempts": options.max_attempts,
+        "max_cost": options.max_cost,
+        "probes": list(plan.probes),
+        "models": {row.name: _model(row, redactor) for row in plan.rows},
+        "digests": {},
+        "start_up_s": start_up_s,
+    }
+
+
+def describe_state(entry: dict[str, Any], state: HostState, redactor: Redactor) -> None:
+    """Fill in what is known of a model once it is loaded, or has stopped."""
+    entry["facts"] = _plain(state.facts, redactor)
+    entry["load_s"] = state.load_s
+    if state.stopped is None:
+        entry["stopped"] = None
+    else:
+        outcome, message = state.stopped
+        entry["stopped"] = {"outcome": str(outcome), "message": redactor.text(message)}
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def utc_now() -> str:
+    """This moment in UTC, ISO 8601 to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _model(row: Row, redactor: Redactor) -> dict[str, Any]:
+    host: Host = row.host
+    spec = host.choice.spec
+    argument = host.choice.argument
+    return {
+        "spec": spec.name,
+        "kind": spec.kind,
+        "reference": spec.kind == "reference",
+        "mark": spec.mark,
+        "argument": redactor.text(argument) if argument is not None else None,
+        "asked_model": argument if spec.kind == "remote" else None,
+        "settings": redactor.settings(dataclasses.asdict(host.settings)),
+        "needs_frames": row.needs_frames,
+        "ladder": [level.name for level in ladder_of(host)],
+        "probe": row.probe,
+        "of": row.of,
+        "substitute": row.substitute,
+        "facts": {},
+        "load_s": None,
+        "stopped": None,
+    }
+
+
+def _plain(value: Any, redactor: Redactor) -> Any:
+    """Facts as JSON can hold them: unknown types become their text."""
+    if isinstance(value, Mapping):
+        return {redactor.text(str(k)): _plain(v, redactor) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(v, redactor) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redactor.text(str(value))
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    """Versions of Python, of this package and of everything that decoding, scoring and the chosen models rest on."""
+    packages = {"av", "numpy", "pandas", "PIL", "scipy", "sklearn", "statsmodels"}
+    for host in plan.hosts:
+        packages |= {*host.choice.spec.requires, host.choice.spec.load.partition(".")[0]}
+    homes = packages_distributions()
+    names = {"ghostbench", *(home for p in packages for home in homes.get(p.partition(".")[0], ()))}
+    found = {"python": platform.python_version()}
+    for name in sorted(names, key=str.lower):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git() -> dict[str, Any] | None:
+    """The revision of the source tree that this package runs from; None for an installed package."""
+    here = Path(__file__).resolve().parent
+
+    def ask(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        if ask("ls-files", "--error-unmatch", str(here / "__init__.py")):
+            return {"revision": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return None
+
+
+def _hardware() -> dict[str, Any]:
+    import psutil
+
+    return {
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": psutil.cpu_count(logical=True),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpus": _gpus(),
+    }
+
+
+def _processor() -> str | None:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or None
+
+
+def _gpus() -> list[dict[str, Any]]:
+    """The NVIDIA GPUs that the driver shows, by name and memory; [] without the driver's library."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # noqa: BLE001 - no package, no driver, or no device: then there is nothing to list
+        return []
+    found = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle).total
+        found.append({"name": str(pynvml.nvmlDeviceGetName(handle)), "memory_bytes": int(memory)})
+    pynvml.nvmlShutdown()
+    return found

@@ -1,0 +1,175 @@
+"""A run as the user asked for it, checked before anything runs: what to ask, of which models, about which clips."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.errors import BadInput
+from ghostbench.media.sampling import Sampling, parse_sampling
+from ghostbench.models import Model
+from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
+from ghostbench.plugins.registry import find, load_target, printable, registry
+from ghostbench.records import Split
+from ghostbench.run.probes import parse_probes
+from ghostbench.tasks.base import Task
+
+DEFAULT_MODELS = "motion,always,never,random"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of `bench run`, as given."""
+
+    models: str = DEFAULT_MODELS
+    task: str = "ghost-probing"
+    query: SplitQuery = dataclasses.field(default_factory=SplitQuery)
+    sampling: str = "uniform:10"
+    settings: tuple[str, ...] = ()
+    repeats: int = 1
+    max_attempts: int = 6
+    max_cost: float | None = None
+    probe: str | None = None
+    out: Path = Path("results")
+    run_id: str | None = None
+    resume: bool = False
+    seed: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Host:
+    """One model of the run under its settings, shared by its row and its probes' rows.
+
+    model : None when its code could not be imported; `broken` then says why.
+    """
+
+    choice: Choice
+    settings: Any
+    model: Model | None
+    broken: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Row:
+    """One row of the tables.
+
+    probe : the probe whose frames it gets, or None. of : the row that it probes or stands in for, or None.
+    substitute : whether it is asked only where the row `of` gave no answer.
+    """
+
+    name: str
+    host: Host
+    probe: str | None = None
+    of: str | None = None
+    substitute: bool = False
+
+    @property
+    def needs_frames(self) -> bool:
+        """Whether the row's requests carry frames."""
+        return self.host.choice.spec.needs_frames and self.probe != "text-only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A run that can start: every name resolved, every setting checked, every model constructed but not loaded."""
+
+    options: Options
+    run_id: str
+    split: Split
+    task: Task
+    sampling: Sampling
+    rows: tuple[Row, ...]
+    probes: tuple[str, ...]
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """Each model once, in the order of the rows."""
+        return tuple(dict.fromkeys(row.host for row in self.rows))
+
+
+def make_plan(options: Options) -> Plan:
+    """Check everything that can be checked without running. Raises `BadInput`."""
+    _check_numbers(options)
+    task_spec = find("task", registry().tasks, options.task)
+    probes = parse_probes(options.probe)
+    sampling = parse_sampling(options.sampling)
+    named = _parse_rows(options.models)
+    given = parse_set(options.settings, [choice for _, choice in named])
+    for _, choice in named:
+        check_requirements(choice)
+    hosts = {choice.row: _host(choice, given.get(choice.row, {})) for _, choice in named}
+    split = select(options.query)
+    task: Task = load_target(task_spec.load)()
+    for host in hosts.values():
+        if host.model is not None:
+            host.model.check()
+    rows = tuple(_rows(named, hosts, probes))
+    if split.data_root is None and any(row.needs_frames for row in rows) and not any(c.media for c in split.clips):
+        wanting = next(row.name for row in rows if row.needs_frames)
+        raise BadInput(f"model '{wanting}' needs the clips of {split.dataset}; say where they are with --data-root")
+    run_id = options.run_id or _run_id(list(hosts))
+    return Plan(options=options, run_id=run_id, split=split, task=task, sampling=sampling, rows=rows, probes=probes)
+
+
+def _check_numbers(options: Options) -> None:
+    if options.repeats < 1:
+        raise BadInput(f"--repeats {options.repeats} is not at least 1")
+    if options.max_attempts < 1:
+        raise BadInput(f"--max-attempts {options.max_attempts} is not at least 1")
+    if options.max_cost is not None and not options.max_cost > 0:
+        raise BadInput(f"--max-cost {options.max_cost:g} is not above 0")
+    if options.resume and options.run_id is None:
+        raise BadInput("--resume needs the run to go on with; name it with --run-id")
+
+
+def _parse_rows(text: str) -> list[tuple[str | None, Choice]]:
+    """Read `--models`: (None, model) for `A`, and (A, model) for the substitute in `A>B`, whose row is `A>B`."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise BadInput("--models has an empty name; write names separated by single commas, e.g. motion,always")
+    named: list[tuple[str | None, Choice]] = []
+    for word in words:
+        main, arrow, stand_in = word.partition(">")
+        choice = parse_model(main.strip())
+        rows = [c.row for _, c in named]
+        if not arrow or choice.row not in rows:
+            named.append((None, choice))
+        if arrow:
+            other = parse_model(stand_in.strip())
+            named.append((choice.row, dataclasses.replace(other, row=f"{choice.row}>{other.row}")))
+    rows = [choice.row for _, choice in named]
+    for row in rows:
+        if rows.count(row) > 1:
+            raise BadInput(f"model '{row}' is named twice; name each once (a row of its own: FAMILY:ARG=NAME)")
+    return named
+
+
+def _host(choice: Choice, given: Mapping[str, str]) -> Host:
+    settings = build_settings(choice, given)
+    try:
+        return Host(choice, settings, build_model(choice, settings))
+    except BadInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - a stranger's import may raise anything; the model is then unavailable
+        return Host(choice, settings, None, f"{type(error).__name__}: {printable(str(error))}")
+
+
+def _rows(named: Sequence[tuple[str | None, Choice]], hosts: Mapping[str, Host], probes: tuple[str, ...]) -> list[Row]:
+    rows = []
+    for of, choice in named:
+        host = hosts[choice.row]
+        rows.append(Row(name=choice.row, host=host, of=of, substitute=of is not None))
+        if of is None and choice.spec.kind != "reference" and choice.spec.needs_frames:
+            rows.extend(Row(name=f"{choice.row}+{p}", host=host, probe=p, of=choice.row) for p in probes)
+    return rows
+
+
+def _run_id(names: Sequence[str]) -> str:
+    safe = re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(names)).strip("-.")[:60]
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{safe}".rstrip("-.")

@@ -1,0 +1,83 @@
+"""What follows a failed attempt: the one place where retries and fallbacks are decided.
+
+An outcome in `RETRIED` is tried again with the same settings; one in `FALLS_BACK` moves to the next rung of the model's
+ladder that lists its error; one in `STOPS_MODEL` ends the model's run; everything else is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tenacity import RetryCallState, wait_random_exponential
+
+from ghostbench import errors
+from ghostbench.models import Level
+from ghostbench.outcomes import RETRIED, STOPS_MODEL, Outcome
+
+Failure = errors.AttemptError | errors.Unparseable
+_BACKOFF = wait_random_exponential(multiplier=1, max=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do after an attempt.
+
+    action : "settle" (this outcome is the clip's), "retry" (same level) or "fall_back" (to `level`).
+    wait_s : the pause that the server asked for, seconds; None leaves it to the backoff. 0 for a fallback.
+    """
+
+    action: Literal["settle", "retry", "fall_back"]
+    level: int
+    wait_s: float | None = 0.0
+
+    @property
+    def again(self) -> bool:
+        """Whether another attempt follows."""
+        return self.action != "settle"
+
+
+def outcome_of(failure: Failure | None) -> Outcome:
+    """The outcome that an attempt's failure stands for; `answered` for None."""
+    if failure is None:
+        return Outcome.ANSWERED
+    return Outcome.UNPARSEABLE if isinstance(failure, errors.Unparseable) else failure.outcome
+
+
+def next_step(
+    failure: Failure | None, *, level: int, attempts: int, max_attempts: int, ladder: Sequence[Level]
+) -> Step:
+    """Decide what follows an attempt.
+
+    level : where the attempt stood. attempts : made so far for this clip, this one included, over all levels.
+    """
+    outcome = outcome_of(failure)
+    if failure is None or outcome in STOPS_MODEL or attempts >= max_attempts:
+        return Step("settle", level)
+    if outcome in RETRIED:
+        asked = failure.retry_after_s if isinstance(failure, errors.AttemptError) else None
+        return Step("retry", level, asked)
+    for number, rung in enumerate(ladder[level:], start=level + 1):
+        if isinstance(failure, rung.after):
+            return Step("fall_back", number)
+    return Step("settle", level)
+
+
+def pause(state: RetryCallState) -> float:
+    """Seconds to wait before the next attempt (a tenacity wait): what the server asked for, else jittered backoff."""
+    step: Step = state.outcome.result() if state.outcome is not None else Step("settle", 0)
+    return step.wait_s if step.wait_s is not None else _BACKOFF(state)
+
+
+def failure_from_ledger(outcome: Outcome, error_type: str | None) -> Failure | None:
+    """The failure that a ledger line tells of, for going on after a kill. The server's wish for a pause is not kept."""
+    if outcome is Outcome.ANSWERED:
+        return None
+    named = getattr(errors, error_type or "", None)
+    if isinstance(named, type) and issubclass(named, (errors.AttemptError, errors.Unparseable)):
+        return named("")
+    for kind in errors.ModelError.__subclasses__():
+        if kind.outcome is outcome:
+            return kind("")
+    return errors.Unparseable("") if outcome is Outcome.UNPARSEABLE else errors.Crashed("")

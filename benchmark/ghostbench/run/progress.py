@@ -1,0 +1,62 @@
+"""What a person sees while a run goes on: a bar for each row, with counts by outcome. Nothing without a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ghostbench.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+
+class Progress:
+    """Counts of settled units by row and outcome, drawn as bars when the console is a terminal."""
+
+    def __init__(self, console: Console, rows: list[str], units: int, *, quiet: bool = False) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        self._outcomes: dict[str, Counter[Outcome]] = {row: Counter() for row in rows}
+        self._again: dict[str, Counter[str]] = {row: Counter() for row in rows}
+        self._bars = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[counts]}", markup=False),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._ids: dict[str, TaskID] = {row: self._bars.add_task(row, total=units, counts="") for row in rows}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def settled(self, row: str, outcome: Outcome, count: int = 1) -> None:
+        """A unit of this row has its outcome."""
+        self._outcomes[row][outcome] += count
+        if not self._bars.disable:
+            self._bars.update(self._ids[row], advance=count, counts=self._counts(row))
+
+    def again(self, row: str, action: str) -> None:
+        """A unit of this row is tried again: "retry" or "fall_back"."""
+        self._again[row][action] += 1
+        if not self._bars.disable:
+            self._bars.update(self._ids[row], counts=self._counts(row))
+
+    def _counts(self, row: str) -> str:
+        parts = [f"{count} {outcome}" for outcome, count in self._outcomes[row].most_common()]
+        parts += [f"{count} {word}" for word, count in (("retries", self._again[row]["retry"]),) if count]
+        parts += [f"{count} {word}" for word, count in (("fallbacks", self._again[row]["fall_back"]),) if count]
+        return ", ".join(parts)

@@ -1,0 +1,64 @@
+"""Going on with a run: what must be the same, and what the ledger says has been done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ghostbench.errors import BadInput
+from ghostbench.models import Level
+from ghostbench.outcomes import NEVER_SENT
+from ghostbench.run.policy import failure_from_ledger, next_step
+from ghostbench.run.predictions import Last
+from ghostbench.run.settle import Unit, ladder_of
+
+_MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "max_attempts", "probes", "models")
+_FREE_DATASET_KEYS = ("data_root", "labels")
+_MODEL_KEYS = ("spec", "argument", "settings", "probe", "of", "substitute")
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `BadInput` naming the first setting in which a run's manifest differs from what is asked for now.
+
+    Where files lie may change, their contents may not; `--max-cost` may change.
+    """
+    for key in _MUST_MATCH:
+        was, wanted = _comparable(key, before.get(key)), _comparable(key, now.get(key))
+        if was == wanted:
+            continue
+        part = ""
+        if isinstance(was, dict) and isinstance(wanted, dict):
+            names = [k for k in (*was, *wanted) if was.get(k) != wanted.get(k)]
+            part = f".{names[0]}"
+            was, wanted = was.get(names[0]), wanted.get(names[0])
+        raise BadInput(
+            f"run '{before.get('run_id')}' was started with {key}{part} = {_short(was)}, not {_short(wanted)}; "
+            "resume it with its own settings, or choose another --run-id"
+        )
+
+
+def restore(unit: Unit, last: Last | None, max_attempts: int) -> bool:
+    """Put a unit where the ledger left it; True when nothing is left to do for it."""
+    if last is None:
+        return False
+    ladder: tuple[Level, ...] = ladder_of(unit.row.host)
+    unit.attempts, unit.level, unit.last = last.attempts, last.fallback_level, last.outcome
+    if last.outcome in NEVER_SENT:
+        return last.attempts >= max_attempts
+    failure = failure_from_ledger(last.outcome, last.error_type)
+    step = next_step(failure, level=unit.level, attempts=unit.attempts, max_attempts=max_attempts, ladder=ladder)
+    unit.level = step.level
+    return not step.again
+
+
+def _comparable(key: str, value: Any) -> Any:
+    if key == "dataset" and isinstance(value, dict):
+        return {k: v for k, v in value.items() if k not in _FREE_DATASET_KEYS}
+    if key == "models" and isinstance(value, dict):
+        return {name: {k: row.get(k) for k in _MODEL_KEYS} for name, row in value.items()}
+    return value
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else text[:79] + "…"

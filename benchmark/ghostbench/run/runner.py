@@ -1,0 +1,285 @@
+"""The run itself: clips are decoded ahead within a bounded window, every row is asked about each, the ledger grows.
+
+A clip enters the window, its frames are decoded once in a thread, all rows are settled with them at the same time, and
+the frames are let go. So memory depends on the window, never on the number of clips.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ghostbench.errors import BadInput, MediaError, MissingMedia, Unavailable
+from ghostbench.media.decode import decode
+from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
+from ghostbench.outcomes import Outcome
+from ghostbench.records import Clip, ClipLine, Frames
+from ghostbench.run import manifest as manifests
+from ghostbench.run.budget import Budget
+from ghostbench.run.dispatch import (
+    Dispatcher,
+    LocalDispatcher,
+    ReferenceDispatcher,
+    RemoteDispatcher,
+    as_unavailable,
+)
+from ghostbench.run.folder import RunFolder, write_lines
+from ghostbench.run.ledger import Ledger, encode, read_lines, recover
+from ghostbench.run.plan import Host, Plan, Row
+from ghostbench.run.predictions import Last, RowFacts, last_lines, predict
+from ghostbench.run.predictions import Unit as UnitKey
+from ghostbench.run.progress import Progress
+from ghostbench.run.redact import Redactor
+from ghostbench.run.resume import restore
+from ghostbench.run.settle import HostState, Settler, Unit
+from ghostbench.writing import write_json
+
+DECODE_WORKERS = max(2, min(16, os.cpu_count() or 2))
+_SMALLEST_WINDOW = 2 * DECODE_WORKERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a run writes with, and how it speaks."""
+
+    folder: RunFolder
+    manifest: dict[str, Any]
+    redactor: Redactor
+    progress: Progress
+
+
+class Runner:
+    """One run from its first unsettled unit to its predictions."""
+
+    def __init__(self, plan: Plan, desk: Desk) -> None:
+        self._plan = plan
+        self._desk = desk
+        self._states = {host: HostState(host) for host in plan.hosts}
+        self._pool = ThreadPoolExecutor(DECODE_WORKERS, "decode")
+        self._done: Mapping[UnitKey, Last] = {}
+        self._seen: dict[str, str | None] = {}
+
+    async def run(self) -> None:
+        """Ask what is left to ask, then write clips, predictions and the complete manifest.
+
+        Raises `DiskFailed`. Cancelled, it leaves a folder that `--resume` goes on with.
+        """
+        folder, options = self._desk.folder, self._plan.options
+        recover(folder.attempts)
+        recover(folder.clips)
+        self._done = last_lines(read_lines(folder.attempts))
+        self._seen = {line["clip"]: line["frames_sha256"] for line in read_lines(folder.clips)}
+        already = sum((line["usage"] or {}).get("cost_usd") or 0.0 for line in read_lines(folder.attempts))
+        ledger, clips = Ledger(folder.attempts, self._desk.redactor), Ledger(folder.clips, self._desk.redactor)
+        settler = Settler(
+            task=self._plan.task,
+            ledger=ledger,
+            budget=Budget(options.max_cost, already),
+            progress=self._desk.progress,
+            seed=options.seed,
+            max_attempts=options.max_attempts,
+        )
+        for (row, _, _), last in self._done.items():
+            self._desk.progress.settled(row, last.outcome)
+        try:
+            await self._load()
+            await self._ask_all(settler, clips)
+        finally:
+            await self._close()
+            ledger.close()
+            clips.close()
+            self._write_manifest()
+        self._finish()
+
+    async def _load(self) -> None:
+        """Load the models that have something left to answer, one after the other: they share the machine."""
+        for host, state in self._states.items():
+            if not self._left(host):
+                continue
+            started = time.perf_counter()
+            try:
+                state.dispatcher = self._dispatcher(host)
+                state.facts = await state.dispatcher.load()
+            except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
+                state.stopped = (Outcome.UNAVAILABLE, str(as_unavailable(error)))
+                await self._give_up(state)
+            state.load_s = time.perf_counter() - started
+        self._write_manifest()
+
+    def _dispatcher(self, host: Host) -> Dispatcher:
+        match host.model:
+            case ReferenceModel():
+                return ReferenceDispatcher(
+                    host.model, Truths(clips=self._plan.split.clips, seed=self._plan.options.seed)
+                )
+            case RemoteModel():
+                return RemoteDispatcher(host.model)
+            case LocalModel():
+                return LocalDispatcher(host.model, self._pool)
+        raise Unavailable(host.broken or "the model has none of the three base classes")
+
+    def _left(self, host: Host) -> bool:
+        """Whether any unit of the host's rows is unsettled."""
+        rows = [row for row in self._plan.rows if row.host is host]
+        return any(self._units(clip, rows) for clip in self._plan.split.clips)
+
+    def _units(self, clip: Clip, rows: list[Row] | tuple[Row, ...]) -> list[Unit]:
+        """What is left to ask about a clip; a substitute only where its row is settled without an answer."""
+        left = []
+        for row in rows:
+            for repeat in range(self._plan.options.repeats):
+                main = self._done.get((row.of or "", clip.id, repeat)) if row.substitute else None
+                if main is not None and main.outcome is Outcome.ANSWERED:
+                    continue
+                unit = Unit(row, clip, repeat)
+                if not restore(unit, self._done.get((row.name, clip.id, repeat)), self._plan.options.max_attempts):
+                    left.append(unit)
+        return left
+
+    async def _ask_all(self, settler: Settler, clips: Ledger) -> None:
+        window = asyncio.Semaphore(self._window())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for clip in self._plan.split.clips:
+                    await window.acquire()
+                    task = group.create_task(self._ask_about(clip, settler, clips))
+                    task.add_done_callback(lambda _: window.release())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    def _window(self) -> int:
+        """How many clips may be held at once: enough to keep every model busy while the next ones are decoded."""
+        wanted = [s.dispatcher.in_flight for s in self._states.values() if s.dispatcher is not None]
+        return max([_SMALLEST_WINDOW, *(n + DECODE_WORKERS for n in wanted)])
+
+    async def _ask_about(self, clip: Clip, settler: Settler, clips: Ledger) -> None:
+        """Everything that this run has to do with one clip."""
+        units = self._units(clip, self._plan.rows)
+        looking = [u for u in units if u.row.needs_frames and self._states[u.row.host].stopped is None]
+        for unit in looking:
+            self._announce(unit)
+        frames: Frames | MediaError | None = None
+        decode_s = None
+        if looking or (clip.id not in self._seen and any(row.needs_frames for row in self._plan.rows)):
+            started = time.perf_counter()
+            frames = await self._decode(clip)
+            decode_s = time.perf_counter() - started
+        await self._note_clip(clip, frames if isinstance(frames, Frames) else None, clips)
+        for unit in units:
+            if unit.row.needs_frames:
+                unit.frames, unit.decode_s = frames, decode_s
+        substitutes = [unit for unit in units if unit.row.substitute]
+        mains = [unit for unit in units if not unit.row.substitute]
+        await asyncio.gather(*(self._settle(unit, substitutes, settler) for unit in mains))
+        for unit in substitutes:
+            if self._done.get((unit.row.of or "", clip.id, unit.repeat)) is not None and unit.last is None:
+                await settler.settle(unit, self._states[unit.row.host])
+
+    async def _note_clip(self, clip: Clip, frames: Frames | None, clips: Ledger) -> None:
+        """Write the clip's line once; on going on with a run, hold its frames against those seen before."""
+        if clip.id not in self._seen:
+            await clips.append(_clip_line(clip, frames))
+        elif frames is not None and self._seen[clip.id] not in (None, frames.sha256):
+            raise BadInput(
+                f"the frames of {clip.id} are not those that run '{self._plan.run_id}' began with; "
+                "put the old media back, or start a new run"
+            )
+
+    async def _settle(self, unit: Unit, substitutes: list[Unit], settler: Settler) -> None:
+        """Settle a unit, then the substitutes that stand in for its row if it gave no answer."""
+        outcome = await settler.settle(unit, self._states[unit.row.host])
+        for other in substitutes:
+            if other.row.of == unit.row.name and other.repeat == unit.repeat and outcome is not Outcome.ANSWERED:
+                await settler.settle(other, self._states[other.row.host])
+
+    def _announce(self, unit: Unit) -> None:
+        dispatcher = self._states[unit.row.host].dispatcher
+        if dispatcher is not None and not unit.row.substitute:
+            dispatcher.expect(1)
+            unit.announced = True
+
+    async def _decode(self, clip: Clip) -> Frames | MediaError:
+        if clip.media is None:
+            return MissingMedia(f"no media for {clip.id} under {self._plan.split.data_root}")
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, decode, clip.media, self._plan.sampling)
+        except MediaError as error:
+            return error
+
+    async def _give_up(self, state: HostState) -> None:
+        if state.dispatcher is not None:
+            dispatcher, state.dispatcher = state.dispatcher, None
+            await _close_quietly(dispatcher)
+
+    async def _close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for state in self._states.values():
+            await self._give_up(state)
+
+    def _write_manifest(self) -> None:
+        for row in self._plan.rows:
+            state = self._states[row.host]
+            entry = self._desk.manifest["models"][row.name]
+            if state.load_s is not None or state.stopped is not None:
+                manifests.describe_state(entry, state, self._desk.redactor)
+        write_json(self._desk.folder.manifest, self._desk.manifest)
+
+    def _finish(self) -> None:
+        """Order the clips, work out the predictions from the ledger alone, and seal the folder with digests."""
+        folder = self._desk.folder
+        by_id = {line["clip"]: line for line in read_lines(folder.clips)}
+        clips = [_clip_from(by_id[clip.id]) for clip in self._plan.split.clips]
+        write_lines(folder.clips, map(encode, clips))
+        entries = self._desk.manifest["models"]
+        rows = [
+            RowFacts(
+                name=row.name,
+                of=row.of if row.substitute else None,
+                stopped=Outcome(entries[row.name]["stopped"]["outcome"]) if entries[row.name]["stopped"] else None,
+            )
+            for row in self._plan.rows
+        ]
+        units = last_lines(read_lines(folder.attempts))
+        write_lines(
+            folder.predictions, map(encode, predict(rows, clips, self._plan.options.repeats, units, self._plan.task))
+        )
+        sealed = (folder.clips, folder.attempts, folder.predictions)
+        self._desk.manifest["digests"] = {path.name: manifests.file_sha256(path) for path in sealed}
+        self._desk.manifest["status"] = "complete"
+        self._desk.manifest["finished_at"] = manifests.utc_now()
+        write_json(folder.manifest, self._desk.manifest)
+
+
+async def _close_quietly(dispatcher: Dispatcher) -> None:
+    """Close a model; what it raises while closing changes no answer and is dropped."""
+    with contextlib.suppress(Exception):
+        await dispatcher.close()
+
+
+def _clip_line(clip: Clip, frames: Frames | None) -> ClipLine:
+    return ClipLine(
+        clip=clip.id,
+        truth=clip.truth,
+        truth_time_s=clip.truth_time_s,
+        category=clip.category,
+        remark=clip.remark,
+        duration_s=frames.duration_s if frames else None,
+        frame_indices=frames.indices if frames else None,
+        frame_times_s=frames.times_s if frames else None,
+        decoder=frames.decoder if frames else None,
+        frames_sha256=frames.sha256 if frames else None,
+    )
+
+
+def _clip_from(line: Mapping[str, Any]) -> ClipLine:
+    try:
+        return ClipLine(**line)
+    except TypeError as error:
+        raise BadInput(f"a line of clips.jsonl has other fields than this version writes: {error}") from None

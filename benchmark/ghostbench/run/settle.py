@@ -1,0 +1,230 @@
+"""One unit of work: one model's row, one clip, one repeat, asked until the policy settles it, attempt by attempt."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from tenacity import AsyncRetrying, retry_if_result, stop_never
+
+from ghostbench.errors import AttemptError, MediaError, Unparseable
+from ghostbench.models import Level, RemoteModel
+from ghostbench.outcomes import STOPS_MODEL, Outcome
+from ghostbench.records import AttemptFault, AttemptLine, Clip, Frames, Prompt, Reply, Request, Usage
+from ghostbench.run.budget import Budget
+from ghostbench.run.dispatch import Dispatcher
+from ghostbench.run.ledger import Ledger
+from ghostbench.run.plan import Host, Row
+from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause
+from ghostbench.run.probes import probed, thinned
+from ghostbench.run.progress import Progress
+from ghostbench.run.replies import checked, encodable
+from ghostbench.tasks.base import Task
+
+
+@dataclass(slots=True, eq=False)
+class HostState:
+    """A model while the run goes on: the way to it, and whether it has stopped.
+
+    stopped : why nothing more is sent, as (outcome, message); None while it is asked.
+    """
+
+    host: Host
+    dispatcher: Dispatcher | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    load_s: float | None = None
+    stopped: tuple[Outcome, str] | None = None
+
+
+@dataclass(slots=True)
+class Unit:
+    """A row, a clip and a repeat on the way to their outcome.
+
+    frames : the clip's frames, the media's failure, or None for rows that need none.
+    attempts, level : how far it is, 0 and 0 at first. announced : whether the dispatcher was told to expect it.
+    last : the outcome of the last attempt, None before the first.
+    """
+
+    row: Row
+    clip: Clip
+    repeat: int
+    frames: Frames | MediaError | None = None
+    decode_s: float | None = None
+    attempts: int = 0
+    level: int = 0
+    announced: bool = False
+    last: Outcome | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settler:
+    """Asks units until they are settled, and writes every attempt to the ledger."""
+
+    task: Task
+    ledger: Ledger
+    budget: Budget
+    progress: Progress
+    seed: int
+    max_attempts: int
+
+    async def settle(self, unit: Unit, state: HostState) -> Outcome:
+        """Attempt after attempt until the policy says that this is the unit's outcome; return that outcome."""
+        if isinstance(unit.frames, MediaError) and state.stopped is None:
+            await self._write_media_failure(unit, unit.frames)
+        else:
+            retrying = AsyncRetrying(stop=stop_never, wait=pause, retry=retry_if_result(lambda step: step.again))
+            await retrying(self._attempt, unit, state)
+        outcome = unit.last
+        if outcome is None:
+            outcome = state.stopped[0] if state.stopped else Outcome.CRASHED
+        self.progress.settled(unit.row.name, outcome)
+        return outcome
+
+    async def _attempt(self, unit: Unit, state: HostState) -> Step:
+        """One attempt, written down, and what the policy says of it. Nothing is sent once the model has stopped."""
+        settled = Step("settle", unit.level)
+        dispatcher = state.dispatcher
+        if state.stopped is not None or dispatcher is None:
+            self._withdraw(unit, dispatcher)
+            return settled
+        request = self.request(unit)
+        reserved = self._most(state.host, request)
+        if not await self.budget.reserve(reserved):
+            state.stopped = (Outcome.OVER_BUDGET, f"another request could take the run over ${self.budget.limit:g}")
+            self._withdraw(unit, dispatcher)
+            return settled
+        wait_s = None if unit.ended is None else time.perf_counter() - unit.ended
+        started_at = datetime.now(UTC)
+        announced, unit.announced = unit.announced, False
+        billed: float | None = None
+        try:
+            delivery = await dispatcher.ask(unit.clip, request, expected=announced)
+            result = checked(delivery.result)
+            reply = result.reply if isinstance(result, AttemptError) else result
+            billed = reply.usage.cost_usd if reply is not None else None
+        finally:
+            await self.budget.settle(reserved, billed)
+        failure = self._failure(result)
+        unit.attempts += 1
+        unit.last = outcome_of(failure)
+        line = self._line(unit, request, reply, failure)
+        stages = replace(line.stages, queue_s=delivery.queue_s, video_decode_s=unit.decode_s)
+        line = replace(line, started_at=_utc(started_at), wall_s=delivery.wall_s, wait_s=wait_s, stages=stages)
+        await self.ledger.append(line)
+        step = next_step(
+            failure,
+            level=unit.level,
+            attempts=unit.attempts,
+            max_attempts=self.max_attempts,
+            ladder=ladder_of(state.host),
+        )
+        if failure is not None and unit.last in STOPS_MODEL:
+            state.stopped = state.stopped or (unit.last, str(failure))
+        if step.again:
+            self.progress.again(unit.row.name, step.action)
+        unit.level, unit.ended = step.level, time.perf_counter()
+        return step
+
+    def request(self, unit: Unit) -> Request:
+        """The question of the unit's next attempt, under a new random id."""
+        level = level_of(unit)
+        frames = None if isinstance(unit.frames, MediaError) else unit.frames
+        frames = thinned(probed(frames, unit.row.probe), level.max_frames)
+        return Request(
+            id=str(uuid.uuid4()),
+            prompt=self.prompt(frames),
+            frames=frames,
+            seed=self.seed + unit.repeat,
+            level=unit.level,
+            level_settings=level.settings,
+            write_answer=self.task.write,
+        )
+
+    def prompt(self, frames: Frames | None) -> Prompt:
+        """The task's question about these frames, built once for all models."""
+        if frames is None:
+            return self.task.build(None)
+        return frames.memo("prompt", self.task.build)
+
+    def _most(self, host: Host, request: Request) -> float:
+        if self.budget.limit is None or not isinstance(host.model, RemoteModel):
+            return 0.0
+        return host.model.estimate(request).cost_usd or 0.0
+
+    def _withdraw(self, unit: Unit, dispatcher: Dispatcher | None) -> None:
+        if unit.announced and dispatcher is not None:
+            dispatcher.expect(-1)
+        unit.announced = False
+
+    def _failure(self, result: Reply | AttemptError) -> Failure | None:
+        if isinstance(result, AttemptError):
+            return result
+        try:
+            self.task.parse(result.text)
+        except Unparseable as error:
+            return error
+        return None
+
+    async def _write_media_failure(self, unit: Unit, failure: MediaError) -> None:
+        if unit.attempts == 0:
+            unit.attempts, unit.last = 1, failure.outcome
+            line = self._line(unit, None, None, failure)
+            await self.ledger.append(line)
+
+    def _line(self, unit: Unit, request: Request | None, reply: Reply | None, failure: Failure | None) -> AttemptLine:
+        fault = (
+            AttemptFault(type=type(failure).__name__, message=encodable(str(failure))) if failure is not None else None
+        )
+        line = AttemptLine(
+            model=unit.row.name,
+            clip=unit.clip.id,
+            repeat=unit.repeat,
+            attempt=unit.attempts,
+            fallback_level=unit.level,
+            outcome=outcome_of(failure),
+            error=fault,
+            started_at=_utc(datetime.now(UTC)),
+        )
+        if request is not None:
+            line = replace(
+                line,
+                request_id=request.id,
+                frames_sha256=request.frames.sha256 if request.frames is not None else None,
+                prompt_sha256=request.prompt.sha256,
+            )
+        if reply is not None:
+            line = replace(
+                line,
+                stages=reply.stages,
+                batch_size=reply.batch_size,
+                usage=reply.usage or Usage(),
+                memory=reply.memory,
+                served_model=reply.served_model,
+                system_fingerprint=reply.system_fingerprint,
+                server_request_id=reply.server_request_id,
+                finish_reason=reply.finish_reason,
+                grade_probabilities=reply.grade_probabilities,
+                raw=reply.text,
+                notes=reply.notes,
+            )
+        return line
+
+
+def ladder_of(host: Host) -> tuple[Level, ...]:
+    """The model's declared fallback levels, from 1."""
+    return tuple(host.model.ladder) if host.model is not None else ()
+
+
+def level_of(unit: Unit) -> Level:
+    """The rung that the unit stands on; level 0 is the model as configured."""
+    ladder = ladder_of(unit.row.host)
+    return ladder[unit.level - 1] if unit.level else Level(name="as configured")
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
