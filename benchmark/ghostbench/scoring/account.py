@@ -1,0 +1,85 @@
+"""What one model's answers cost: time by stage, throughput, memory, tokens and money."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ghostbench.scoring.run_records import MEMORY, STAGES
+
+QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+NOT_COMPUTED = ("missing_media", "decode_failed", "not_recorded", "over_budget")
+"""Outcomes of lines for which no model was asked: they say nothing of its latency."""
+WARM_UP = "warm-up"
+"""A ledger note that begins with this marks an attempt that also paid for compiling or first use."""
+
+
+def latency(attempts: pd.DataFrame) -> dict[str, dict[str, float | int] | None]:
+    """Percentiles over the attempts of one model, seconds: each stage, `wall_s`, `batch_share_s` (wall time over the
+    batch's size) and `clip_s` (all attempts of a clip together, with the waits between them).
+
+    Attempts that asked no model, or are marked as warm-up, are left out; null where nothing is known.
+    """
+    asked = attempts[~attempts["outcome"].isin(NOT_COMPUTED)]
+    steady = asked[~asked["notes"].map(_is_warm_up).astype(bool)]
+    found = {"wall_s": _percentiles(steady["wall_s"])}
+    found["batch_share_s"] = _percentiles(steady["wall_s"] / steady["batch_size"].where(steady["batch_size"] > 0))
+    whole = (asked["wall_s"] + asked["wait_s"].fillna(0)).groupby([asked["clip"], asked["repeat"]], sort=False)
+    found["clip_s"] = _percentiles(whole.sum(min_count=1))
+    return {**found, **{stage: _percentiles(steady[stage]) for stage in STAGES}}
+
+
+def throughput(attempts: pd.DataFrame, answered: int) -> float | None:
+    """Answered clips per second of the time in which the model had at least one attempt under way; null if unknown."""
+    timed = attempts[attempts["wall_s"].notna() & attempts["started_at"].notna()]
+    if timed.empty or not answered:
+        return None
+    begun = pd.to_datetime(timed["started_at"], utc=True, errors="coerce", format="ISO8601")
+    start = (begun - begun.min()).dt.total_seconds().to_numpy()
+    end = start + timed["wall_s"].to_numpy()
+    known = ~np.isnan(start)
+    if not known.any():
+        return None
+    order = np.argsort(start[known], kind="stable")
+    start, end = start[known][order], np.maximum.accumulate(end[known][order])
+    fresh = np.concatenate([[0.0], end[:-1]])
+    busy = float(np.maximum(end - np.maximum(start, fresh), 0).sum())
+    return answered / busy if busy > 0 else None
+
+
+def memory(attempts: pd.DataFrame) -> dict[str, int | None]:
+    """The highest of each memory figure, bytes; null where none was reported."""
+    return {name: None if attempts[name].isna().all() else int(attempts[name].max()) for name in MEMORY}
+
+
+def usage(attempts: pd.DataFrame) -> dict[str, Any]:
+    """Tokens and US dollars over all attempts; null where no attempt reported any.
+
+    attempts_without_price : attempts that used tokens for which no price is known; the total does not hold them.
+    """
+    found: dict[str, Any] = {}
+    for name in ("input_tokens", "cached_tokens", "output_tokens"):
+        found[name] = None if attempts[name].isna().all() else int(attempts[name].sum())
+    priced = attempts["cost_usd"]
+    found["cost_usd"] = None if priced.isna().all() else float(priced.sum())
+    used = attempts["input_tokens"].notna() | attempts["output_tokens"].notna()
+    found["attempts_without_price"] = int((used & priced.isna()).sum())
+    return found
+
+
+def _is_warm_up(notes: Any) -> bool:
+    return bool(notes) and any(str(note).startswith(WARM_UP) for note in notes)
+
+
+def _percentiles(values: pd.Series[Any]) -> dict[str, float | int] | None:
+    known = values.dropna().to_numpy(dtype=np.float64)
+    if not len(known):
+        return None
+    marks = np.quantile(known, [q for _, q in QUANTILES])
+    return {
+        "n": len(known),
+        **{name: float(v) for (name, _), v in zip(QUANTILES, marks, strict=True)},
+        "max": float(known.max()),
+    }

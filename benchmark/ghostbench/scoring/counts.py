@@ -1,0 +1,84 @@
+"""Counts over one model's rows: confusion matrix, outcomes, retries, fallbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ghostbench.outcomes import Outcome
+from ghostbench.records import GRADES, TRUTHS
+from ghostbench.scoring.run_records import COLUMNS, NO_ANSWER
+from ghostbench.scoring.views import Bools
+
+SECONDS_PER_HOUR = 3600
+
+
+def own_answers(rows: pd.DataFrame, *, substitute: bool) -> Bools:
+    """Whether each row holds an answer of the row's own.
+
+    A substitute's answer counts in the row that is named for it, and in no other.
+    """
+    owner = "substitute" if substitute else "model"
+    own = rows["answered_by"].isin([owner, "model"] if substitute else [owner])
+    return np.asarray(rows["grade"].notna() & own, dtype=np.bool_)
+
+
+def confusion(rows: pd.DataFrame, answered: Bools) -> dict[str, dict[str, int]]:
+    """Rows per truth and grade, `no_answer` included; every cell is there."""
+    from sklearn.metrics import confusion_matrix
+
+    said = np.where(answered, rows["grade"].astype(object).to_numpy(), NO_ANSWER)
+    labels = [*GRADES, NO_ANSWER, "cut_in"]
+    table = confusion_matrix(rows["truth"].astype(object).to_numpy(), said.astype(str), labels=labels)
+    return {
+        truth: {grade: int(table[labels.index(truth), labels.index(grade)]) for grade in COLUMNS} for truth in TRUTHS
+    }
+
+
+def detection_rates(table: Mapping[str, Mapping[str, int]]) -> dict[str, float | None]:
+    """The share of all rows that got each grade, whatever the truth; null for no rows."""
+    total = sum(sum(row.values()) for row in table.values())
+    return {grade: sum(row[grade] for row in table.values()) / total if total else None for grade in COLUMNS}
+
+
+def outcomes(rows: pd.DataFrame) -> dict[str, int]:
+    """Rows per final outcome, those that happened, in the order of `Outcome`."""
+    counts = rows["outcome"].value_counts()
+    return {str(o): int(counts[str(o)]) for o in Outcome if counts.get(str(o), 0)}
+
+
+def attempt_counts(attempts: pd.DataFrame) -> dict[str, Any]:
+    """`attempts`, `retries` and `fallbacks` of one model.
+
+    Every line of the ledger is a clip's first attempt, a retry (no higher level than the line before it), or a
+    fallback (a higher level): `fallbacks` counts the steps to each level. `attempt_outcomes` counts the lines by
+    their own outcome.
+    """
+    ordered = attempts.sort_values(["clip", "repeat", "attempt"], kind="stable")
+    before = ordered.groupby(["clip", "repeat"], sort=False)["fallback_level"].shift()
+    level = ordered["fallback_level"]
+    steps = level[before.notna() & (level > before)].value_counts().sort_index()
+    return {
+        "attempts": len(attempts),
+        "retries": int((before.notna() & (level <= before)).sum()),
+        "fallbacks": {f"{key:.0f}": int(count) for key, count in steps.items()},
+        "attempt_outcomes": outcomes(attempts),
+    }
+
+
+def false_alarms_per_hour(
+    rows: pd.DataFrame, answered: Bools, alarm: Bools, duration_s: pd.Series[Any]
+) -> float | None:
+    """False alarms per hour of negative footage that the model answered for.
+
+    Footage without an answer could raise no alarm and does not count. Null when there is none, or its length is not
+    known for every clip. duration_s : per row, NaN where unknown.
+    """
+    negative = np.asarray(rows["truth"] != "ghost_probing") & answered
+    footage = duration_s.to_numpy()[negative]
+    if not len(footage) or np.isnan(footage).any() or footage.sum() <= 0:
+        return None
+    return float((alarm & negative).sum() / (footage.sum() / SECONDS_PER_HOUR))

@@ -1,0 +1,92 @@
+"""When the model says the event begins against when the label says so, and whether a frame could have shown it.
+
+The model has seen the whole clip: these are errors of dating in retrospect, not warning times.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ghostbench.scoring.intervals import share
+from ghostbench.scoring.rates import Floats
+from ghostbench.scoring.views import VIEWS, Bools, alarms
+
+WINDOW_S = 1.0
+"""An event counts as sampled when a frame lies in [t*, t* + WINDOW_S]."""
+HITS_S = (1.0, 2.0)
+_SLACK_S = 1e-9
+
+
+def sampled(clips: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Per clip: True if a sampled frame lies in the event's window, False if none does, None where it cannot be said
+    (no positive, no stated time, no frames)."""
+    found = np.full(len(clips), None, dtype=object)
+    for place, (truth, time_s, frames) in enumerate(
+        zip(clips["truth"], clips["truth_time_s"], clips["frame_times_s"], strict=True)
+    ):
+        if truth == "ghost_probing" and time_s is not None and not pd.isna(time_s) and isinstance(frames, list):
+            times = np.asarray(frames, dtype=np.float64)
+            found[place] = bool(((times >= time_s - _SLACK_S) & (times <= time_s + WINDOW_S + _SLACK_S)).any())
+    return found
+
+
+def event_coverage(clips: pd.DataFrame) -> dict[str, Any]:
+    """For how many positives the sampling could have shown the event.
+
+    Returns
+    -------
+    positives, with_time (label states a time), with_frames (of those, frames were decoded), covered (of those, a frame
+    lies in [t*, t* + 1 s]), rate (covered of with_frames, with Wilson's interval).
+    """
+    positive = clips["truth"] == "ghost_probing"
+    flags = sampled(clips)
+    known = np.array([flag is not None for flag in flags])
+    hits = np.array([flag is True for flag in flags])
+    return {
+        "window_s": WINDOW_S,
+        "positives": int(positive.sum()),
+        "with_time": int((positive & clips["truth_time_s"].notna()).sum()),
+        "with_frames": int(known.sum()),
+        "covered": int(hits.sum()),
+        "rate": share(hits[known].astype(np.int64), np.ones(int(known.sum()), dtype=np.int64)),
+    }
+
+
+def event_time(rows: pd.DataFrame, answered: Bools, flags: npt.NDArray[np.object_]) -> dict[str, Any]:
+    """`event_time` of metrics.json for one model: per view, errors over true positives and the account of misses.
+
+    Returns
+    -------
+    Per view: `true_positives`, `stated` (both the label and the answer state a time), `median_abs_error_s`,
+    `within_1s` and `within_2s` (of `stated`, with intervals), and `misses`: positives answered with no, split into
+    `event_not_sampled`, `sampled_but_missed` and `unknown` (no stated time, or no frames).
+    """
+    at = rows["at"].to_numpy()
+    positive = np.asarray(rows["truth"] == "ghost_probing") & answered
+    error: Floats = np.abs(rows["event_time_s"].to_numpy() - rows["truth_time_s"].to_numpy())
+    found: dict[str, Any] = {}
+    for view in VIEWS:
+        alarm = alarms(rows["grade"], view)
+        stated = positive & alarm & ~np.isnan(error)
+        missed = flags[at[positive & ~alarm]]
+        found[view] = {
+            "true_positives": int((positive & alarm).sum()),
+            "stated": int(stated.sum()),
+            "median_abs_error_s": float(np.median(error[stated])) if stated.any() else None,
+            **{f"within_{limit:.0f}s": _within(error[stated], at[stated], limit, len(flags)) for limit in HITS_S},
+            "misses": {
+                "event_not_sampled": sum(flag is False for flag in missed),
+                "sampled_but_missed": sum(flag is True for flag in missed),
+                "unknown": sum(flag is None for flag in missed),
+            },
+        }
+    return found
+
+
+def _within(error: Floats, at: npt.NDArray[np.int64], limit: float, clips: int) -> Any:
+    hits = np.bincount(at, weights=error <= limit + _SLACK_S, minlength=clips).astype(np.int64)
+    return share(hits, np.bincount(at, minlength=clips).astype(np.int64))

@@ -1,0 +1,129 @@
+"""95% intervals: Wilson's for shares, a stratified bootstrap of whole clips for everything else.
+
+Every draw of the bootstrap keeps the number of positive and of negative clips, and takes a clip with all its repeats.
+For counts this needs no resampling of rows: clips with equal counts are interchangeable, so the number of each kind of
+clip in a draw is multinomial.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from ghostbench.scoring.rates import PROPORTIONS, RATES, Floats, rates
+
+Z = 1.959964
+"""The standard normal quantile of 97.5%, as every file states it."""
+LEVEL = 0.95
+DRAWS = 10_000
+SEED = 20_000
+
+Ints = npt.NDArray[np.int64]
+
+
+class Estimate(TypedDict):
+    """A value with its 95% interval; `low` and `high` are null where an interval cannot be had."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def wilson(hits: float, n: float) -> tuple[float, float] | None:
+    """Wilson's score interval of `hits` out of `n`, both >= 0 and possibly fractional; None for n = 0.
+
+    E. B. Wilson (1927), J. Am. Stat. Assoc. 22, 209-212; computed by statsmodels.
+    """
+    from scipy.special import ndtr
+    from statsmodels.stats.proportion import proportion_confint
+
+    if n <= 0:
+        return None
+    low, high = proportion_confint(hits, n, alpha=float(2 * ndtr(-Z)), method="wilson")
+    return max(0.0, float(low)), min(1.0, float(high))
+
+
+def share(hits: Ints, sizes: Ints) -> Estimate | None:
+    """A share over rows that come in clusters, with Wilson's interval.
+
+    Parameters
+    ----------
+    hits, sizes : per cluster (a clip with its repeats), int [clusters], 0 <= hits <= sizes.
+
+    Returns
+    -------
+    None where there are no rows. With one row a cluster this is Wilson's interval. With more, n is replaced by the
+    effective sample size p(1-p)/V, V the linearised variance of the ratio between clusters, bounded by the number of
+    clusters and of rows (N. Dean and M. Pagano (2015), J. Surv. Stat. Methodol. 3(4), 484-503): repeats that all
+    agree give the interval of a single pass.
+    """
+    used = sizes > 0
+    hits, sizes = hits[used], sizes[used]
+    n, clusters = int(sizes.sum()), len(sizes)
+    if n == 0:
+        return None
+    p = float(hits.sum() / n)
+    effective = float(n)
+    if n > clusters:
+        variance = float((((hits - p * sizes) / n) ** 2).sum())
+        effective = min(max(p * (1 - p) / variance, clusters), n) if variance > 0 else float(clusters)
+    interval = wilson(p * effective, effective)
+    return None if interval is None else {"value": p, "low": interval[0], "high": interval[1]}
+
+
+def draw_tables(cells: Ints, positive: npt.NDArray[np.bool_], draws: int = DRAWS, seed: int = SEED) -> Ints:
+    """Two-by-two tables of a stratified bootstrap.
+
+    Parameters
+    ----------
+    cells : counts per clip, int [clips, k] (k = 4: tp, fp, fn, tn; any other counts resample alike).
+    positive : the clip's stratum, bool [clips].
+
+    Returns
+    -------
+    int [draws, k]: the sums over one resample of the clips, drawn with replacement within each stratum.
+    """
+    rng = np.random.default_rng(seed)
+    total = np.zeros((draws, cells.shape[1]), dtype=np.int64)
+    for stratum in (True, False):
+        inside = cells[positive == stratum]
+        if not len(inside):
+            continue
+        kinds, counts = np.unique(inside, axis=0, return_counts=True)
+        total += rng.multinomial(len(inside), counts / len(inside), size=draws) @ kinds
+    return total
+
+
+def percentile(values: Floats) -> tuple[float, float] | None:
+    """The percentile interval of bootstrap draws; NaN draws (undefined there) are left out; None if all are."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(known, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def estimate_rates(cells: Ints, positive: npt.NDArray[np.bool_]) -> dict[str, Estimate | None]:
+    """Every rate with its interval, from counts per clip as `draw_tables` takes them; None where it is undefined."""
+    columns = dict(zip(("tp", "fp", "fn", "tn"), cells.T, strict=True))
+    values = rates(*cells.sum(axis=0))
+    drawn: dict[str, Floats] | None = None
+    found: dict[str, Estimate | None] = {}
+    for name in RATES:
+        value = float(values[name])
+        if np.isnan(value):
+            found[name] = None
+        elif name in PROPORTIONS:
+            hit_cells, other_cells = PROPORTIONS[name]
+            hits = np.asarray(sum(columns[cell] for cell in hit_cells))
+            found[name] = share(hits, hits + np.asarray(sum(columns[cell] for cell in other_cells)))
+        else:
+            if drawn is None:
+                drawn = rates(*draw_tables(cells, positive).T)
+            interval = percentile(drawn[name])
+            low, high = interval if interval is not None else (None, None)
+            found[name] = {"value": value, "low": low, "high": high}
+    return found

@@ -1,0 +1,60 @@
+"""The rates of a two-by-two table, for one table or for many at once.
+
+A rate whose denominator is zero is NaN here and null in every file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+PROPORTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "accuracy": (("tp", "tn"), ("fp", "fn")),
+    "precision": (("tp",), ("fp",)),
+    "recall": (("tp",), ("fn",)),
+    "specificity": (("tn",), ("fp",)),
+    "fpr": (("fp",), ("tn",)),
+}
+"""Rates that are a share: the cells that count as hits, and the other cells of the denominator."""
+
+RATES = ("accuracy", "precision", "recall", "specificity", "fpr", "f1", "balanced_accuracy", "mcc")
+"""Every rate, in the order of the files and tables."""
+
+LOWER_IS_BETTER = frozenset({"fpr"})
+
+
+def rates(tp: Any, fp: Any, fn: Any, tn: Any) -> dict[str, Floats]:
+    """Every rate of `RATES` from the cells' counts.
+
+    Parameters
+    ----------
+    tp, fp, fn, tn : counts >= 0, numbers or arrays of one shape.
+
+    Returns
+    -------
+    Arrays of that shape, in [0, 1] except `mcc` in [-1, 1]; NaN where the denominator is zero. F1 is
+    2tp / (2tp + fp + fn). `mcc` is Matthews (1975), Biochim. Biophys. Acta 405(2), 442-451, equation 2.
+    """
+    cells = {
+        name: np.asarray(value, dtype=np.float64) for name, value in (("tp", tp), ("fp", fp), ("fn", fn), ("tn", tn))
+    }
+    found: dict[str, Floats] = {}
+    for name, (hits, rest) in PROPORTIONS.items():
+        top = sum((cells[cell] for cell in hits), np.float64(0))
+        found[name] = _ratio(top, top + sum((cells[cell] for cell in rest), np.float64(0)))
+    a, b, c, d = cells["tp"], cells["fp"], cells["fn"], cells["tn"]
+    found["f1"] = _ratio(2 * a, 2 * a + b + c)
+    found["balanced_accuracy"] = (found["recall"] + found["specificity"]) / 2
+    found["mcc"] = _ratio(a * d - b * c, np.sqrt(a + b) * np.sqrt(a + c) * np.sqrt(d + b) * np.sqrt(d + c))
+    return {name: found[name] for name in RATES}
+
+
+def _ratio(top: Any, bottom: Any) -> Floats:
+    top, bottom = np.broadcast_arrays(np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64))
+    ratio: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    return ratio

@@ -1,0 +1,124 @@
+"""The trivial baselines that stand in every table, whether the run named them or not.
+
+They are the models that plugins register under these names, asked here as the runner would ask them: a reference model
+gets the clip and the split's truths, and writes its verdict.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ghostbench.errors import AttemptError, BadInput
+from ghostbench.models import ReferenceModel, Truths
+from ghostbench.outcomes import Outcome
+from ghostbench.records import GRADES, Clip, Prompt, Request, Verdict
+from ghostbench.scoring.run_records import RunRecords
+
+TRIVIAL = ("always", "never", "random", "category-prior")
+"""What a model has to beat, by name."""
+
+
+def reference_rows(run: RunRecords, name: str) -> pd.DataFrame:
+    """The predictions of the reference model `name` for every clip and repeat of the run, like `run.predictions`.
+
+    Raises `BadInput` if no plugin brings the model.
+    """
+    from ghostbench.plugins.choose import build_model, build_settings, parse_model
+
+    choice = parse_model(name)
+    if choice.spec.kind != "reference":
+        raise BadInput(f"the model '{name}' is not a reference model: uninstall the plugin that replaces it")
+    model = build_model(choice, build_settings(choice, {}))
+    assert isinstance(model, ReferenceModel)
+    clips = _clips(run)
+    model.begin(Truths(clips=clips, seed=run.manifest.seed))
+    try:
+        answers = [_ask(model, clip, run.manifest.seed + repeat) for repeat in repeats(run) for clip in clips]
+    finally:
+        model.close()
+    at = [place for _ in repeats(run) for place in range(len(clips))]
+    frame = pd.DataFrame(
+        {
+            "model": name,
+            "clip": run.clips["clip"].to_numpy()[at],
+            "repeat": [repeat for repeat in repeats(run) for _ in clips],
+            "truth_time_s": run.clips["truth_time_s"].astype("float64").to_numpy()[at],
+            "event_time_s": float("nan"),
+            "score": pd.array([score for _, score in answers], dtype="float64"),
+            "fallback_level": 0.0,
+            "attempts": 0,
+            "at": at,
+        }
+    )
+    grades = [grade for grade, _ in answers]
+    frame["truth"] = pd.Categorical(
+        run.clips["truth"].to_numpy()[at], categories=run.predictions["truth"].cat.categories
+    )
+    frame["grade"] = pd.Categorical(grades, categories=list(GRADES))
+    frame["answered_by"] = pd.Categorical(
+        [None if grade is None else "model" for grade in grades], categories=["model", "substitute"]
+    )
+    frame["outcome"] = pd.Categorical(
+        ["answered" if grade is not None else "crashed" for grade in grades], categories=[str(o) for o in Outcome]
+    )
+    return frame
+
+
+def repeats(run: RunRecords) -> range:
+    """The repeats of the run, from 0."""
+    return range(int(run.predictions["repeat"].max()) + 1)
+
+
+def _ask(model: ReferenceModel, clip: Clip, seed: int) -> tuple[str | None, float | None]:
+    """The model's grade and score for a clip: here "the task's format" is the grade itself."""
+    try:
+        reply = model.answer(clip, _request(clip, seed))
+    except AttemptError:
+        return None, None
+    if reply.text not in GRADES:
+        raise BadInput("a reference model answers without Request.write_answer: uninstall the plugin that brings it")
+    return reply.text, (reply.grade_probabilities or {}).get("ghost_probing")
+
+
+def _request(clip: Clip, seed: int) -> Request:
+    def write(verdict: Verdict) -> str:
+        return verdict.grade
+
+    prompt = Prompt(
+        system="",
+        parts=(),
+        schema={},
+        schema_name="grade",
+        verdict_field=None,
+        verdict_values=GRADES,
+        max_output_tokens=1,
+        sha256="",
+    )
+    return Request(
+        id="reference",
+        prompt=prompt,
+        frames=None,
+        seed=seed,
+        level=0,
+        level_settings={},
+        write_answer=write,
+    )
+
+
+def _clips(run: RunRecords) -> tuple[Clip, ...]:
+    return tuple(
+        Clip(
+            id=row["clip"],
+            truth=row["truth"],
+            truth_time_s=_number(row["truth_time_s"]),
+            category=None if pd.isna(row["category"]) else int(row["category"]),
+            remark=row["remark"] if isinstance(row["remark"], str) else None,
+        )
+        for row in run.clips.to_dict("records")
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)

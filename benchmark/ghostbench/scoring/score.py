@@ -1,0 +1,168 @@
+"""Score a finished run: everything in metrics.json, from the ledger alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ghostbench.scoring import account, counts
+from ghostbench.scoring.agreement import agreement
+from ghostbench.scoring.event_time import event_coverage, event_time, sampled
+from ghostbench.scoring.intervals import DRAWS, LEVEL, SEED, Z
+from ghostbench.scoring.probabilities import ClipWeights, score_probabilities
+from ghostbench.scoring.rates import rates
+from ghostbench.scoring.references import TRIVIAL, reference_rows
+from ghostbench.scoring.run_records import ModelEntry, RunRecords, read_run_records
+from ghostbench.scoring.slices import parts, score_slices
+from ghostbench.scoring.views import VIEWS, Bools, alarms, cells, score_views
+from ghostbench.writing import write_json
+
+SCHEMA_VERSION = 1
+METRICS = "metrics.json"
+
+
+def score_run(folder: Path) -> dict[str, Any]:
+    """Write metrics.json of a finished run and return it.
+
+    Raises `BadInput` for a folder that is no run, is unfinished, or holds a line that does not fit.
+    """
+    metrics = compute_metrics(read_run_records(folder))
+    write_json(folder / METRICS, metrics)
+    return metrics
+
+
+def compute_metrics(run: RunRecords) -> dict[str, Any]:
+    """The content of metrics.json: counts, unrounded rates with 95% intervals, null where a denominator is zero."""
+    scorer = _Scorer(run)
+    entries = run.manifest.models
+    own = _by_model(run.predictions)
+    trivial = {name: own[name] for name in TRIVIAL if name in own and name in entries and entries[name].reference}
+    extra = {name: reference_rows(run, name) for name in TRIVIAL if name not in trivial}
+    scorer.trivial = {name: {**trivial, **extra}[name] for name in TRIVIAL}
+    attempts = _by_model(run.attempts)
+    nothing = run.attempts.iloc[:0]
+    models = {
+        name: scorer.row(own[name], attempts.get(name, nothing), entries.get(name, ModelEntry())) for name in run.names
+    }
+    reference = {
+        name: scorer.row(rows, None, ModelEntry(kind="reference", reference=True, mark=_mark(name)))
+        for name, rows in extra.items()
+    }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run.manifest.run_id,
+        "dataset": run.manifest.dataset.name,
+        "split": run.manifest.dataset.split,
+        "task": run.manifest.task.name,
+        "n": len(run.clips),
+        "repeats": scorer.repeats,
+        "intervals": {"level": LEVEL, "z": Z, "bootstrap_draws": DRAWS, "bootstrap_seed": SEED},
+        "event_coverage": event_coverage(run.clips),
+        "models": models,
+        "reference": reference,
+    }
+
+
+class _Scorer:
+    """What all rows of a run share."""
+
+    def __init__(self, run: RunRecords) -> None:
+        self.positive: Bools = np.asarray(run.clips["truth"] == "ghost_probing")
+        self.duration = run.clips["duration_s"].astype("float64")
+        self.sampled = sampled(run.clips)
+        self.parts = parts(run.clips)
+        self.repeats = int(run.predictions["repeat"].max()) + 1
+        self.weights = ClipWeights()
+        self.trivial: dict[str, pd.DataFrame] = {}
+
+    def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> dict[str, Any]:
+        """One row of the tables; `attempts` is None for a baseline that the run did not name."""
+        substitute = bool((rows["answered_by"] == "substitute").any()) and entry.of is not None and entry.probe is None
+        answered = counts.own_answers(rows, substitute=substitute)
+        table = counts.confusion(rows, answered)
+        at = rows["at"].to_numpy()
+        seconds = self.duration.iloc[at]
+        found: dict[str, Any] = {
+            "kind": entry.kind,
+            "reference": entry.reference,
+            "mark": entry.mark,
+            "of": entry.of,
+            "probe": entry.probe,
+            "n": len(self.positive),
+            "rows": len(rows),
+            "answered": int(answered.sum()),
+            "coverage": float(answered.mean()),
+            "outcomes": counts.outcomes(rows),
+            **_ledger_counts(attempts),
+            "asked_model": entry.asked_model,
+            "stopped": entry.stopped.model_dump(mode="json") if entry.stopped else None,
+            "confusion": table,
+            "detection_rates": counts.detection_rates(table),
+            "false_alarms_per_hour": counts.false_alarms_per_hour(
+                rows, answered, alarms(rows["grade"], "strict"), seconds
+            ),
+            "false_alarms_per_hour_lenient": counts.false_alarms_per_hour(
+                rows, answered, alarms(rows["grade"], "lenient"), seconds
+            ),
+            "prevalence": float(self.positive.mean()),
+            "views": score_views(rows, answered, self.positive),
+            "beats_trivial": None if entry.reference else self._against_trivial(rows, answered),
+            "agreement": agreement(rows, answered, self.repeats),
+            "scores": score_probabilities(rows, answered, self.weights),
+            "event_time": event_time(rows, answered, self.sampled),
+            "slices": score_slices(rows, answered, self.positive, self.parts),
+        }
+        if attempts is not None:
+            found["latency"] = account.latency(attempts)
+            found["throughput_clips_per_s"] = account.throughput(attempts, found["answered"])
+            found["memory"] = account.memory(attempts)
+            found["usage"] = account.usage(attempts)
+            found["load_s"] = entry.load_s
+        return found
+
+    def _against_trivial(self, rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
+        """Per view, the model's F1 against the best trivial baseline's on the very rows that the model answered."""
+        key = pd.MultiIndex.from_arrays([rows["at"].to_numpy(), rows["repeat"].to_numpy()])
+        used = answered if answered.any() else np.ones(len(rows), dtype=np.bool_)
+        positive = self.positive[rows["at"].to_numpy()]
+        found: dict[str, Any] = {}
+        for view in VIEWS:
+            best, best_f1 = None, -1.0
+            for name, trivial in self.trivial.items():
+                aligned = trivial.set_index(["at", "repeat"]).loc[key]
+                f1 = _f1(positive, alarms(aligned["grade"], view), used)
+                if not np.isnan(f1) and f1 > best_f1:
+                    best, best_f1 = name, f1
+            own = _f1(positive, alarms(rows["grade"], view), answered)
+            found[view] = {
+                "f1": None if np.isnan(own) else own,
+                "best": best,
+                "best_f1": None if best is None else best_f1,
+                "beats": None if best is None else bool(not np.isnan(own) and own > best_f1),
+            }
+        return found
+
+
+def _by_model(lines: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {str(name): part for name, part in lines.groupby("model", sort=False)}
+
+
+def _f1(positive: Bools, alarm: Bools, used: Bools) -> float:
+    return float(rates(*cells(positive, alarm, used, "answered").sum(axis=0))["f1"])
+
+
+def _ledger_counts(attempts: pd.DataFrame | None) -> dict[str, Any]:
+    if attempts is None:
+        return {"attempts": None, "retries": None, "fallbacks": None, "served_models": []}
+    served = sorted({name for name in attempts["served_model"] if isinstance(name, str)})
+    return {**counts.attempt_counts(attempts), "served_models": served}
+
+
+def _mark(name: str) -> str | None:
+    from ghostbench.plugins.registry import registry
+
+    spec = registry().models.get(name)
+    return spec.mark if spec is not None else None

@@ -1,0 +1,94 @@
+"""The same counts on parts of the split. A small part shows counts and no rates: a rate of seven clips says nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ghostbench.scoring.intervals import share
+from ghostbench.scoring.views import VIEWS, Bools, alarms, by_clip, cells
+
+SMALL = 20
+"""Parts with fewer answered clips than this show no rates."""
+DURATIONS = ((0.0, 5.0), (5.0, 10.0), (10.0, 15.0), (15.0, float("inf")))
+UNKNOWN = "unknown"
+
+
+def parts(clips: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """For each way to slice, the part that each clip is in, as text: category, duration, label, truth."""
+    category = clips["category"].map(lambda value: UNKNOWN if pd.isna(value) else str(int(value)))
+    duration = clips["duration_s"].astype("float64").map(_duration)
+    doubt = clips["remark"].map(
+        lambda text: isinstance(text, str) and ("?" in text or "\N{FULLWIDTH QUESTION MARK}" in text)
+    )
+    return {
+        "category": category,
+        "duration": duration,
+        "label": doubt.map({True: "doubted", False: "certain"}),
+        "truth": clips["truth"].astype(str),
+    }
+
+
+def score_slices(
+    rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, split: dict[str, pd.Series[Any]]
+) -> dict[str, dict[str, Any]]:
+    """`slices` of metrics.json for one model: way to slice, part, then counts in both views over answered clips.
+
+    Returns
+    -------
+    Per part: `n` (clips), `rows`, `answered`, and per view `tp, fp, fn, tn`, with `accuracy`, `recall` and
+    `specificity` as `{value, low, high}`; a rate is null where its denominator is zero or fewer than `SMALL` clips of
+    the part were answered.
+    """
+    at = rows["at"].to_numpy()
+    n = len(truth_of_clip)
+    tables = {
+        view: by_clip(cells(truth_of_clip[at], alarms(rows["grade"], view), answered, "answered"), at, n)
+        for view in VIEWS
+    }
+    row_count = np.bincount(at, minlength=n)
+    answer_count = np.bincount(at, weights=answered, minlength=n).astype(np.int64)
+    found: dict[str, dict[str, Any]] = {}
+    for way, part_of in split.items():
+        found[way] = {}
+        for part in sorted(set(part_of), key=_order):
+            inside = (part_of == part).to_numpy()
+            enough = int((answer_count[inside] > 0).sum()) >= SMALL
+            found[way][part] = {
+                "n": int(inside.sum()),
+                "rows": int(row_count[inside].sum()),
+                "answered": int(answer_count[inside].sum()),
+                **{view: _view(table[inside], enough=enough) for view, table in tables.items()},
+            }
+    return found
+
+
+def _view(table: Any, *, enough: bool) -> dict[str, Any]:
+    tp, fp, fn, tn = table.T
+    found: dict[str, Any] = dict(zip(("tp", "fp", "fn", "tn"), (int(v) for v in table.sum(axis=0)), strict=True))
+    found["accuracy"] = share(tp + tn, tp + fp + fn + tn) if enough else None
+    found["recall"] = share(tp, tp + fn) if enough else None
+    found["specificity"] = share(tn, tn + fp) if enough else None
+    return found
+
+
+def _duration(value: float) -> str:
+    if np.isnan(value):
+        return UNKNOWN
+    for low, high in DURATIONS:
+        if value < high:
+            return (
+                f"under {high:.0f} s"
+                if low == 0
+                else f"{low:.0f} to {high:.0f} s"
+                if high < np.inf
+                else f"from {low:.0f} s"
+            )
+    raise AssertionError(value)
+
+
+def _order(part: str) -> tuple[bool, float, str]:
+    digits = "".join(c if c.isdigit() else " " for c in part).split()
+    return part == UNKNOWN, float(digits[0]) - part.startswith("under") if digits else 0.0, part

@@ -1,0 +1,69 @@
+"""The two readings of a grade as yes or no, over the two denominators."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ghostbench.scoring.intervals import Ints, estimate_rates
+
+View = Literal["strict", "lenient"]
+Basis = Literal["answered", "worst_case"]
+VIEWS: tuple[View, ...] = ("strict", "lenient")
+BASES: tuple[Basis, ...] = ("answered", "worst_case")
+
+POSITIVE: dict[View, tuple[str, ...]] = {
+    "strict": ("ghost_probing",),
+    "lenient": ("ghost_probing", "potential_ghost_probing"),
+}
+"""The grades that count as a yes."""
+
+Bools = npt.NDArray[np.bool_]
+
+
+def alarms(grades: pd.Series[Any], view: View) -> Bools:
+    """Whether each grade is a yes in that view; False where there is no answer."""
+    return np.asarray(grades.isin(POSITIVE[view]), dtype=np.bool_)
+
+
+def cells(positive: Bools, alarm: Bools, answered: Bools, basis: Basis) -> Ints:
+    """Each row's place in the two-by-two table, int [rows, 4] of 0 and 1: tp, fp, fn, tn.
+
+    A non-answer is no row of the table over answered clips; in the worst case it is wrong: fn where the truth is
+    positive, fp where it is not.
+    """
+    said = np.where(answered, alarm, ~positive)
+    counted = answered if basis == "answered" else np.ones_like(answered)
+    table = np.stack([positive & said, ~positive & said, positive & ~said, ~positive & ~said], axis=1)
+    return (table & counted[:, None]).astype(np.int64)
+
+
+def by_clip(rows: Ints, at: Ints, clips: int) -> Ints:
+    """Sums of the rows' counts per clip, int [clips, k]; `at` says which clip a row belongs to."""
+    total = np.zeros((clips, rows.shape[1]), dtype=np.int64)
+    np.add.at(total, at, rows)
+    return total
+
+
+def score_views(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools) -> dict[str, dict[str, dict[str, Any]]]:
+    """`views` of metrics.json for one model's predictions.
+
+    Parameters
+    ----------
+    rows : that model's predictions. answered : whether each row has an answer of the model's own.
+    truth_of_clip : whether each clip of the split is a ghost probing.
+    """
+    at = rows["at"].to_numpy()
+    positive = truth_of_clip[at]
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for view in VIEWS:
+        found[view] = {}
+        alarm = alarms(rows["grade"], view)
+        for basis in BASES:
+            table = by_clip(cells(positive, alarm, answered, basis), at, len(truth_of_clip))
+            counts = dict(zip(("tp", "fp", "fn", "tn"), (int(v) for v in table.sum(axis=0)), strict=True))
+            found[view][basis] = {**counts, **estimate_rates(table, truth_of_clip)}
+    return found
