@@ -1,0 +1,1 @@
+"""From a run's numbers to what people read: terminal, Markdown, CSV, LaTeX and HTML."""

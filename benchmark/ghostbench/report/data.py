@@ -1,0 +1,76 @@
+"""What every report is made from: a finished run, read and scored. Report sections of plugins get it too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghostbench.errors import BadInput
+from ghostbench.scoring.run_records import Manifest, RunRecords, read_run_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS = "metrics.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """A finished run.
+
+    metrics : metrics.json, as the contract of the run folder describes it.
+    records : the run's own lines; see `RunRecords`.
+    """
+
+    folder: Path
+    records: RunRecords
+    metrics: Mapping[str, Any]
+
+    @property
+    def manifest(self) -> Manifest:
+        """manifest.json, typed."""
+        return self.records.manifest
+
+    @property
+    def clips(self) -> pd.DataFrame:
+        """One row a clip, with the fields of clips.jsonl."""
+        return self.records.clips
+
+    @property
+    def attempts(self) -> pd.DataFrame:
+        """One row a line of attempts.jsonl; `stages`, `usage` and `memory` are spread into columns."""
+        return self.records.attempts
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """One row a line of predictions.jsonl."""
+        return self.records.predictions
+
+    @property
+    def rows(self) -> dict[str, Mapping[str, Any]]:
+        """The metrics of every row of the tables: the run's models, then the baselines that it did not name."""
+        return {**self.metrics["models"], **self.metrics["reference"]}
+
+
+def read_run(folder: Path) -> RunData:
+    """Read a finished run with its metrics; a run that was never scored is scored now, in memory.
+
+    Raises `BadInput` for a folder that is no run, is unfinished, or holds a file that does not fit.
+    """
+    records = read_run_records(folder)
+    path = folder / METRICS
+    if not path.is_file():
+        from ghostbench.scoring.score import compute_metrics
+
+        return RunData(folder, records, compute_metrics(records))
+    try:
+        metrics = json.loads(path.read_bytes())
+        whole = isinstance(metrics, dict) and set(metrics["models"]) == set(records.names)
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise BadInput(f"{path} does not belong to this run's ledger: remove it and run `bench report {folder}` again")
+    return RunData(folder, records, metrics)

@@ -1,0 +1,69 @@
+"""Untrusted text made harmless for each place where it is shown."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&@$]|:(?=//)|(?<=www)\.)")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}",
+    "κ": r"$\kappa$",
+    "−": r"$-$",
+    "×": r"$\times$",
+    "’": r"'",
+    "“": r"``",
+    "”": r"''",
+    "…": r"\ldots{}",
+    "≥": r"$\geq$",
+    "Δ": r"$\Delta$",
+}
+
+
+def plain(text: str, *, lines: bool = False) -> str:
+    """Text without control characters, terminal escapes and direction overrides; newlines only if `lines`."""
+    return "".join(
+        c
+        if (c == "\n" and lines) or (c not in _BIDI and unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp"))
+        else (" " if c in "\n\t\r" else _REPLACEMENT)
+        for c in text
+    )
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shows as it is, in one line, also inside a table."""
+    return _MARKDOWN.sub(lambda match: "\\" + match[1] if match[1] not in "<>&" else _entity(match[1]), plain(text))
+
+
+def latex(text: str) -> str:
+    """Text for LaTeX with the `textcomp` symbols; characters outside ASCII that have no macro here become `?`."""
+    shown = unicodedata.normalize("NFC", plain(text))
+    text = "".join(_LATEX.get(c, c if c.isascii() else "?") for c in shown)
+    return text.replace("--", "-{}-")
+
+
+def csv_cell(text: str) -> str:
+    """Text for a CSV cell that no spreadsheet reads as a formula."""
+    shown = plain(text)
+    return "'" + shown if shown.lstrip().startswith(("=", "+", "-", "@")) else shown
+
+
+def _entity(character: str) -> str:
+    return {"<": "&lt;", ">": "&gt;", "&": "&amp;"}[character]

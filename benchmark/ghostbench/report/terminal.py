@@ -1,0 +1,123 @@
+"""The run's tables in a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ghostbench.report.data import RunData, read_run
+from ghostbench.report.escape import plain
+from ghostbench.report.table import Column, Table, interval, shown
+from ghostbench.report.tables import run_tables
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+IN_TERMINAL = (
+    "summary",
+    "confusion",
+    "detection",
+    "rates_strict_answered",
+    "rates_strict_worst_case",
+    "rates_lenient_answered",
+    "rates_lenient_worst_case",
+    "outcomes",
+    "attempts",
+    "latency",
+    "cost",
+    "repeats",
+    "scores",
+    "event_time",
+)
+"""The others are in the report: they would push these off the screen."""
+
+_GAP = 1
+_WIDEST_TEXT = 36
+
+
+def print_tables(folder: Path, console: Console) -> None:
+    """Print the main tables of a finished run. Raises `BadInput` as `read_run` does."""
+    print_run(read_run(folder), console)
+
+
+def print_run(run: RunData, console: Console) -> None:
+    """Print the main tables of a run."""
+    for table in run_tables(run):
+        if table.name in IN_TERMINAL:
+            print_table(table, console)
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print one table with its title and note; intervals stand under their values.
+
+    A table wider than the terminal is cut into several, each with its leading words.
+    """
+    from rich.text import Text
+
+    console.print(Text(plain(table.title), style="bold"))
+    for part in _fitting(table, console.width):
+        console.print(_drawn(table, part))
+    if table.note:
+        console.print(Text(plain(table.note), style="dim"))
+    console.print()
+
+
+def _drawn(table: Table, places: list[int]) -> RichTable:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP, 0, 0))
+    columns = [table.columns[place] for place in places]
+    for column in columns:
+        drawn.add_column(
+            Text(column.title),
+            justify="left" if column.kind == "text" else "right",
+            overflow="fold",
+            vertical="top",
+        )
+    for row in table.rows:
+        drawn.add_row(*(_cell(row[place], column) for place, column in zip(places, columns, strict=True)))
+    return drawn
+
+
+def _fitting(table: Table, width: int) -> list[list[int]]:
+    """The columns of each part that fits the width; the leading text columns come again in each."""
+    lead = [place for place, column in enumerate(table.columns) if column.kind == "text"]
+    lead = [place for index, place in enumerate(lead) if place == index]
+    widths = [_width(table, place) for place in range(len(table.columns))]
+    room = width - 2 - sum(widths[place] for place in lead)
+    parts: list[list[int]] = [[]]
+    used = 0
+    for place in range(len(lead), len(table.columns)):
+        if parts[-1] and used + widths[place] > room:
+            parts.append([])
+            used = 0
+        parts[-1].append(place)
+        used += widths[place]
+    return [lead + part for part in parts]
+
+
+def _width(table: Table, place: int) -> int:
+    column = table.columns[place]
+    words = [len(word) for word in column.title.split()]
+    cells = [max((len(line) for line in _cell(row[place], column).plain.split("\n")), default=0) for row in table.rows]
+    wanted = max(words + cells, default=0)
+    return (min(wanted, _WIDEST_TEXT) if column.kind == "text" else wanted) + _GAP + 1
+
+
+def _cell(value: object, column: Column) -> Text:
+    from rich.text import Text
+
+    if isinstance(value, dict):
+        whole = shown(value, column.kind)
+        bounds = interval(value)
+        return Text.assemble(whole.removesuffix(bounds).rstrip(), ("\n" + bounds if bounds else "", "dim"))
+    text = plain(shown(value, column.kind))  # type: ignore[arg-type]
+    if column.key == "beats" and text.startswith("NO"):
+        return Text(text, style="bold red")
+    if column.key == "marks":
+        return Text(text, style="yellow")
+    return Text(text)

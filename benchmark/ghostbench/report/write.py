@@ -1,0 +1,77 @@
+"""Write a run's report: report.md, report.html, tables/*.csv and tables/*.tex."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from ghostbench.report.data import RunData, read_run
+from ghostbench.report.escape import markdown, plain
+from ghostbench.report.files import csv_table, latex_table, markdown_table
+from ghostbench.report.tables import IN_RETROSPECT, run_tables
+from ghostbench.writing import write_text
+
+
+def write_report(folder: Path, *, embed_frames: bool = False) -> None:
+    """Write every file of the report into the run folder.
+
+    embed_frames : put each clip's frames into report.html, decoded again from the run's data root; only for media
+        whose licence allows it.
+
+    Raises `BadInput` as `read_run` does, and for frames that can no longer be had.
+    """
+    from ghostbench.report.html import report_html
+
+    run = read_run(folder)
+    (folder / "tables").mkdir(exist_ok=True)
+    for name, text in report_files(run).items():
+        write_text(folder / name, text)
+    write_text(folder / "report.html", report_html(run, embed_frames=embed_frames))
+
+
+def report_files(run: RunData) -> dict[str, str]:
+    """The text of report.md and of every table file, by path within the run folder."""
+    tables = run_tables(run)
+    files = {"report.md": report_markdown(run)}
+    for table in tables:
+        files[f"tables/{table.name}.csv"] = csv_table(table)
+        files[f"tables/{table.name}.tex"] = latex_table(table)
+    return files
+
+
+def report_markdown(run: RunData) -> str:
+    """report.md: what was run, then every table."""
+    manifest = run.manifest
+    lines = [f"# {markdown(manifest.run_id)}", "", f"**{IN_RETROSPECT}**", ""]
+    lines += [f"- {title}: {markdown(text)}" for title, text in facts(run)]
+    lines.append("")
+    return "\n".join([*lines, *(markdown_table(table) for table in run_tables(run))])
+
+
+def facts(run: RunData) -> list[tuple[str, str]]:
+    """What was run, as pairs of a title and plain text."""
+    manifest = run.manifest
+    data = manifest.dataset
+    coverage = run.metrics["event_coverage"]
+    found = [
+        ("Task", f"{manifest.task.name} (version {manifest.task.version})"),
+        ("Dataset", f"{data.name}, split {data.split}, {len(run.clips)} clips"),
+        ("Labels", f"{data.labels or 'of the dataset'} (SHA-256 {data.labels_sha256[:12]}…)"),
+        ("Sampling", manifest.sampling or "none"),
+        (
+            "Event coverage",
+            f"a sampled frame lies in [t*, t* + 1 s] for {coverage['covered']} of {coverage['with_frames']} positives "
+            f"with a stated time and frames ({coverage['positives']} positives)",
+        ),
+        ("Repeats", str(manifest.repeats)),
+        ("Seed", str(manifest.seed)),
+        ("Command", shlex.join(manifest.command)),
+        ("Started", manifest.started_at or "unknown"),
+        ("Hardware", ", ".join(f"{key} {value}" for key, value in manifest.hardware.items())),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items() if version)),
+    ]
+    if data.filters:
+        found.insert(2, ("Filters", "; ".join(data.filters)))
+    if data.skipped_labels:
+        found.insert(3, ("Skipped label rows", "; ".join(data.skipped_labels)))
+    return [(title, plain(text)) for title, text in found]
