@@ -253,7 +253,5 @@ def _fetch(location: str) -> bytes:
 def _filesystem(location: str) -> tuple[Any, str]:
     import fsspec.core
 
-    fs, path = fsspec.core.url_to_fs(  # type: ignore[no-untyped-call]
-        _secrets.full(location)
-    )
+    fs, path = fsspec.core.url_to_fs(_secrets.full(location))
     return fs, str(path)

@@ -23,8 +23,8 @@ def decode(media: str, sampling: Sampling, *, threads: int = 1) -> Frames:
     threads : decoder threads for a video file, >= 1. The pixels do not depend on it. Several clips at once with one
         thread each make better use of the cores than one clip with several.
 
-    The whole clip is decoded, so that its length is known and not believed; memory holds the sampled frames and a few
-    more. Safe to call from several threads at once.
+    The whole clip is read and its frames are counted, so that its length is known and not believed; memory holds the
+    sampled frames and little more. Safe to call from several threads at once.
 
     Raises `MissingMedia` if the media is not there, and `DecodeFailed`, with the decoder's or the storage's own words,
     for everything else: unreadable, torn, damaged, too large, or not the file whose SHA-256 the split states.
