@@ -13,10 +13,10 @@ from typing import Any
 from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.errors import BadInput
 from ghostbench.media.sampling import Sampling, parse_sampling
-from ghostbench.models import Model
+from ghostbench.models import Model, RemoteModel
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
 from ghostbench.plugins.registry import find, load_target, printable, registry
-from ghostbench.records import Split
+from ghostbench.records import Request, Split
 from ghostbench.run.probes import parse_probes
 from ghostbench.tasks.base import Task
 
@@ -113,6 +113,9 @@ def make_plan(options: Options) -> Plan:
     if split.data_root is None and any(row.needs_frames for row in rows) and not any(c.media for c in split.clips):
         wanting = next(row.name for row in rows if row.needs_frames)
         raise BadInput(f"model '{wanting}' needs the clips of {split.dataset}; say where they are with --data-root")
+    if options.max_cost is not None:
+        for host in hosts.values():
+            _check_price(host, task)
     run_id = options.run_id or _run_id(list(hosts))
     return Plan(options=options, run_id=run_id, split=split, task=task, sampling=sampling, rows=rows, probes=probes)
 
@@ -168,6 +171,26 @@ def _rows(named: Sequence[tuple[str | None, Choice]], hosts: Mapping[str, Host],
         if of is None and choice.spec.kind != "reference" and choice.spec.needs_frames:
             rows.extend(Row(name=f"{choice.row}+{p}", host=host, probe=p, of=choice.row) for p in probes)
     return rows
+
+
+def _check_price(host: Host, task: Task) -> None:
+    """Refuse a cost limit for a model whose price nobody knows: it could not be kept."""
+    if not isinstance(host.model, RemoteModel):
+        return
+    asking = Request(
+        id="price",
+        prompt=task.build(None),
+        frames=None,
+        seed=0,
+        level=0,
+        level_settings={},
+        write_answer=task.write,
+    )
+    if host.model.estimate(asking).cost_usd is None:
+        raise BadInput(
+            f"--max-cost cannot be kept: the price of model '{host.choice.row}' is not known; "
+            "give the model a price (see its settings), or leave out --max-cost"
+        )
 
 
 def _run_id(names: Sequence[str]) -> str:

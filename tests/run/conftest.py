@@ -1,0 +1,110 @@
+"""A small dataset of drawn clips, the spy plugin on the path, and `bench` as a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+SPIES = Path(__file__).parent / "spies"
+BENCH = [sys.executable, "-m", "ghostbench"]
+
+
+@dataclass
+class Bench:
+    """Runs `bench` in a folder of its own, with the spies on the path."""
+
+    folder: Path
+    dataset: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        path = os.pathsep.join([str(self.folder / "site"), str(SPIES)])
+        return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
+
+    def words(self, *words: str, dataset: bool = True) -> list[str]:
+        chosen = ["--dataset", str(self.dataset)] if dataset else []
+        return [*BENCH, "run", *chosen, *words]
+
+    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.words(*words),
+            cwd=self.folder,
+            env={**self.env, **more},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, dataset: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.words(*words, dataset=dataset),
+            cwd=self.folder,
+            env={**self.env, **more},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def lines(self, run_id: str, name: str) -> list[dict[str, Any]]:
+        path = self.folder / "results" / run_id / name
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def manifest(self, run_id: str) -> dict[str, Any]:
+        return json.loads((self.folder / "results" / run_id / "manifest.json").read_text(encoding="utf-8"))
+
+    def metrics(self, run_id: str) -> dict[str, Any]:
+        return json.loads((self.folder / "results" / run_id / "metrics.json").read_text(encoding="utf-8"))
+
+
+CLIPS = {
+    "images_1_001": "1.0s: ghost probing",
+    "images_1_002": "none",
+    "images_2_001": "ghost probing",
+    "images_2_002": "0.5s: cut-in",
+    "images_3_001": "none",
+    "images_3_002": "none",
+}
+
+
+@pytest.fixture(scope="session")
+def drawn_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six clips of 24 frames, 64 x 48 pixels, each of another brightness; labels; a YAML file."""
+    root = tmp_path_factory.mktemp("drawn")
+    (root / "clips").mkdir()
+    for number, clip in enumerate(CLIPS):
+        draw_clip(root / "clips" / f"{clip}.avi", level=30 + 35 * number)
+    rows = "".join(f"{clip}.avi,{label},remark of {clip}\n" for clip, label in CLIPS.items())
+    (root / "labels.csv").write_text("video_id,ground_truth_label,remark\n" + rows, encoding="utf-8")
+    (root / "dataset.yaml").write_text("name: drawn\nroot: clips\nlayout: files\nlabels: labels.csv\nsplits: {}\n")
+    return root / "dataset.yaml"
+
+
+def draw_clip(path: Path, *, level: int, frames: int = 24) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(frames):
+            pixels = np.full((48, 64, 3), level, dtype=np.uint8)
+            pixels[:, index : index + 8] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+@pytest.fixture
+def bench(tmp_path: Path, drawn_dataset: Path) -> Bench:
+    """`bench` in an empty folder, with the spies installed."""
+    info = tmp_path / "site" / "spies-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: spies\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[ghostbench]\nspies = spies\n")
+    return Bench(tmp_path, drawn_dataset)

@@ -1,0 +1,194 @@
+"""Models that misbehave on purpose, registered the way an outside plugin is: by an entry point on the path."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ghostbench
+from ghostbench import (
+    Level,
+    LocalModel,
+    ModelError,
+    ModelSpec,
+    Nonfinite,
+    ReferenceModel,
+    RemoteModel,
+    Reply,
+    Request,
+    RequestRejected,
+    RequestTooLarge,
+    Usage,
+    Verdict,
+    hookimpl,
+    setting,
+)
+
+
+@dataclass(frozen=True)
+class SpySettings:
+    outcome: str = setting("answered", "name of the error to raise, or answered")
+    after: int = setting(0, "answer this many clips before that", minimum=0)
+    times: int = setting(10**9, "raise it at most this often", minimum=0)
+    sleep_s: float = setting(0.0, "time that an answer takes", minimum=0)
+    batch: int = setting(1, "batch size", minimum=1)
+    ladder: bool = setting(False, "whether to declare fallback levels")
+    cost_usd: float = setting(0.0, "price of an answer", minimum=0)
+    price_known: bool = setting(True, "whether an estimate has a price")
+    retry_after_s: float | None = setting(None, "what the server asks for")
+    log: str | None = setting(None, "file that gets one line per request")
+    raw: str | None = setting(None, "text to answer instead of a verdict")
+
+
+class Behaviour:
+    def __init__(self, settings: SpySettings) -> None:
+        self.settings = settings
+        self.asked = 0
+        self.raised = 0
+
+    def respond(self, request: Request) -> Reply | ModelError:
+        s = self.settings
+        self.asked += 1
+        if s.log:
+            with Path(s.log).open("a") as log:
+                log.write(json.dumps({"id": request.id, "level": request.level, "at": time.time()}) + "\n")
+        usage = Usage(input_tokens=10, output_tokens=5, cost_usd=s.cost_usd)
+        if s.outcome != "answered" and self.asked > s.after and self.raised < s.times:
+            self.raised += 1
+            kind = getattr(ghostbench, s.outcome, None)
+            if kind is None:
+                raise RuntimeError("the adapter broke")
+            return kind(f"planted {s.outcome}", retry_after_s=s.retry_after_s)
+        score = 0.0
+        if request.frames is not None:
+            score = float(request.frames.pixels[:, ::16, ::16].mean()) / 255
+        text = request.write_answer(Verdict(grade="ghost_probing" if score > 0.5 else "normal"))
+        return Reply(
+            text=s.raw if s.raw is not None else text,
+            served_model="spy-1",
+            usage=usage,
+            grade_probabilities={"ghost_probing": score, "normal": 1 - score},
+        )
+
+
+LADDER = (
+    Level(name="careful", settings={"careful": True}, after=(RequestRejected, Nonfinite)),
+    Level(name="three frames", max_frames=3, after=(RequestTooLarge,)),
+)
+
+
+class LocalSpy(LocalModel):
+    def __init__(self, settings: SpySettings, argument: str | None = None) -> None:
+        super().__init__(settings, argument)
+        self.behaviour = Behaviour(settings)
+        self.ladder = LADDER if settings.ladder else ()
+
+    @property
+    def batch_size(self) -> int:
+        return self.settings.batch
+
+    def answer(self, requests: Any) -> Any:
+        time.sleep(self.settings.sleep_s)
+        return [self.behaviour.respond(request) for request in requests]
+
+
+class RemoteSpy(RemoteModel):
+    def __init__(self, settings: SpySettings, argument: str | None = None) -> None:
+        super().__init__(settings, argument)
+        self.behaviour = Behaviour(settings)
+        self.ladder = LADDER if settings.ladder else ()
+
+    def estimate(self, request: Request) -> Usage:
+        price = self.settings.cost_usd if self.settings.price_known else None
+        return Usage(input_tokens=10, output_tokens=5, cost_usd=price)
+
+    async def answer(self, request: Request) -> Reply:
+        await asyncio.sleep(self.settings.sleep_s)
+        result = self.behaviour.respond(request)
+        if isinstance(result, ModelError):
+            raise result
+        return result
+
+
+class Dumper(LocalModel):
+    """Writes down everything that can be reached from a request."""
+
+    def answer(self, requests: Any) -> Any:
+        import pickle
+
+        with Path(os.environ["SPY_DUMP"]).open("ab") as dump:
+            for request in requests:
+                seen: set[int] = set()
+                dump.write(repr(request).encode() + b"\n")
+                self._walk(request, dump, seen)
+                dump.write(pickle.dumps([request.prompt, request.level_settings]))
+        return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
+
+    def _walk(self, value: Any, dump: Any, seen: set[int]) -> None:
+        if id(value) in seen or isinstance(value, type) or type(value).__module__ == "numpy":
+            return
+        seen.add(id(value))
+        if isinstance(value, str | int | float | bytes | bool | type(None)):
+            dump.write(repr(value).encode() + b"\n")
+            return
+        if isinstance(value, dict):
+            for key, item in value.items():
+                self._walk(key, dump, seen)
+                self._walk(item, dump, seen)
+        elif isinstance(value, list | tuple | set | frozenset):
+            for item in value:
+                self._walk(item, dump, seen)
+        else:
+            names = [*getattr(value, "__dict__", {}), *getattr(type(value), "__slots__", ())]
+            for name in names:
+                self._walk(getattr(value, name, None), dump, seen)
+            for bound in (getattr(value, "__self__", None), getattr(value, "__closure__", None)):
+                self._walk(bound, dump, seen)
+
+
+class Unloadable(LocalModel):
+    def load(self) -> Any:
+        raise ghostbench.Unavailable("no such device")
+
+    def answer(self, requests: Any) -> Any:
+        raise AssertionError("never reached")
+
+
+class Careless(LocalModel):
+    """Breaks the adapter's contract in the way its argument names."""
+
+    def answer(self, requests: Any) -> Any:
+        return {
+            "too-few": [],
+            "none": [None for _ in requests],
+            "bytes": [Reply(text=b"x") for _ in requests],  # type: ignore[arg-type]
+            "probability": [Reply(text="{}", grade_probabilities={"ghost_probing": float("nan")}) for _ in requests],
+            "surrogate": [Reply(text="\ud800 not an answer") for _ in requests],
+        }[self.argument or ""]
+
+
+class NoOp(ReferenceModel):
+    def answer(self, clip: Any, request: Request) -> Reply:
+        return Reply(text=request.write_answer(Verdict(grade="normal")))
+
+
+@hookimpl
+def register_models(register: Any) -> None:
+    def spec(name: str, target: str, kind: Any, **more: Any) -> None:
+        register(ModelSpec(name=name, load=f"spies:{target}", kind=kind, summary="a spy", **more))
+
+    spec("local-spy", "LocalSpy", "local", settings=SpySettings)
+    spec("remote-spy", "RemoteSpy", "remote", settings=SpySettings)
+    spec("blind-spy", "LocalSpy", "local", settings=SpySettings, needs_frames=False)
+    spec("blind-remote", "RemoteSpy", "remote", settings=SpySettings, needs_frames=False)
+    spec("dumper", "Dumper", "local")
+    spec("unloadable", "Unloadable", "local")
+    spec("unimportable", "Missing", "local", needs_frames=False)
+    spec("careless", "Careless", "local", family="HOW", needs_frames=False)
+    spec("no-op", "NoOp", "reference", needs_frames=False)
+    spec("needy", "LocalSpy", "local", requires=("no_such_package",), extra="ghostbench[needy]")

@@ -1,0 +1,220 @@
+"""What a run makes of models that fail: each failure is an outcome, and nothing else changes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+N = 6
+
+
+def outcomes(bench: Any, run_id: str, row: str) -> Counter[str]:
+    return Counter(p["outcome"] for p in bench.lines(run_id, "predictions.jsonl") if p["model"] == row)
+
+
+FINAL = {
+    "Refused": "refused",
+    "ContentFiltered": "content_filtered",
+    "NotRecorded": "not_recorded",
+    "Nonfinite": "nonfinite",
+    "OutOfMemory": "out_of_memory",
+    "Truncated": "truncated",
+    "RequestRejected": "request_rejected",
+    "Crashed": "crashed",
+    "NoSuchError": "crashed",
+}
+
+
+@pytest.mark.parametrize(("error", "outcome"), FINAL.items())
+def test_a_failure_without_a_ladder_is_the_clips_outcome(bench: Any, error: str, outcome: str) -> None:
+    done = bench.run("--models", "local-spy,always", "--set", f"local-spy.outcome={error}", "--run-id", "r")
+    assert done.returncode == 1, done.stderr
+    assert outcomes(bench, "r", "local-spy") == {outcome: N}
+    lines = [line for line in bench.lines("r", "attempts.jsonl") if line["model"] == "local-spy"]
+    assert len(lines) == N
+    assert all(line["outcome"] == outcome and line["error"]["message"] for line in lines)
+    assert outcomes(bench, "r", "always") == {"answered": N}
+    assert "local-spy gave no answer at all" in done.stderr
+
+
+def test_a_retried_failure_is_tried_again_with_the_servers_pause(bench: Any) -> None:
+    given = ["outcome=RateLimited", "times=2", "retry_after_s=0.3"]
+    words = [word for pair in given for word in ("--set", f"remote-spy.{pair}")]
+    assert bench.run("--models", "remote-spy", *words, "--run-id", "r").returncode == 0
+    lines = bench.lines("r", "attempts.jsonl")
+    assert Counter(line["outcome"] for line in lines) == {"rate_limited": 2, "answered": N}
+    again = [line for line in lines if line["attempt"] > 1]
+    assert all(0.3 <= line["wait_s"] < 1.3 and line["fallback_level"] == 0 for line in again)
+    assert all(line["wait_s"] is None for line in lines if line["attempt"] == 1)
+    row = bench.metrics("r")["models"]["remote-spy"]
+    assert (row["attempts"], row["retries"], row["answered"]) == (N + 2, 2, N)
+
+
+def test_retries_end_at_max_attempts(bench: Any) -> None:
+    given = ["--set", "remote-spy.outcome=ServerError", "--set", "remote-spy.retry_after_s=0"]
+    assert bench.run("--models", "remote-spy", *given, "--max-attempts", "3", "--run-id", "r").returncode == 1
+    lines = bench.lines("r", "attempts.jsonl")
+    assert Counter(line["attempt"] for line in lines) == {1: N, 2: N, 3: N}
+    assert {p["attempts"] for p in bench.lines("r", "predictions.jsonl")} == {3}
+
+
+def test_a_fallback_changes_the_level_and_keeps_the_owner(bench: Any) -> None:
+    given = ["--set", "local-spy.outcome=Nonfinite", "--set", "local-spy.times=2", "--set", "local-spy.ladder=true"]
+    assert bench.run("--models", "local-spy", *given, "--run-id", "r").returncode == 0
+    levels = Counter((p["fallback_level"], p["answered_by"]) for p in bench.lines("r", "predictions.jsonl"))
+    assert levels == {(0, "model"): N - 2, (1, "model"): 2}
+
+
+def test_fewer_frames_are_other_frames_in_the_ledger(bench: Any) -> None:
+    given = ["--set", "local-spy.outcome=RequestTooLarge", "--set", "local-spy.times=2", "--set", "local-spy.ladder=1"]
+    assert bench.run("--models", "local-spy", *given, "--run-id", "r").returncode == 0
+    clips = {clip["clip"]: clip["frames_sha256"] for clip in bench.lines("r", "clips.jsonl")}
+    lines = bench.lines("r", "attempts.jsonl")
+    whole = [line for line in lines if line["fallback_level"] == 0]
+    assert all(line["frames_sha256"] == clips[line["clip"]] for line in whole)
+    thinner = [line for line in lines if line["outcome"] == "answered" and line["fallback_level"] > 0]
+    assert thinner
+    assert all(line["frames_sha256"] != clips[line["clip"]] for line in thinner if line["fallback_level"] == 2)
+    assert len({line["prompt_sha256"] for line in thinner} & {line["prompt_sha256"] for line in whole}) == 0 or all(
+        line["fallback_level"] == 1 for line in thinner
+    )
+
+
+@pytest.mark.parametrize(("error", "outcome"), [("AuthFailed", "auth_failed"), ("QuotaExhausted", "quota_exhausted")])
+def test_a_stop_ends_the_model_and_no_other(bench: Any, error: str, outcome: str) -> None:
+    given = ["--set", f"local-spy.outcome={error}", "--set", "local-spy.after=2"]
+    done = bench.run("--models", "local-spy,always", *given, "--run-id", "r")
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench, "r", "local-spy") == {"answered": 2, outcome: N - 2}
+    unsent = [p for p in bench.lines("r", "predictions.jsonl") if p["attempts"] == 0]
+    assert len(unsent) == N - 3
+    assert bench.manifest("r")["models"]["local-spy"]["stopped"]["outcome"] == outcome
+    assert outcomes(bench, "r", "always") == {"answered": N}
+
+
+def test_after_more_quota_a_resumed_run_sends_what_was_not_sent(bench: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    given = ["--models", "blind-spy,always", "--set", "blind-spy.outcome=QuotaExhausted", "--set", "blind-spy.after=2"]
+    given += ["--set", "blind-spy.times=1", "--set", f"blind-spy.log={log}", "--run-id", "r"]
+    assert bench.run(*given).returncode == 0
+    assert len(log.read_text().splitlines()) == 3
+    assert bench.run(*given, "--resume").returncode == 0
+    answered = outcomes(bench, "r", "blind-spy")["answered"]
+    assert answered >= 4
+    assert len(log.read_text().splitlines()) < 3 + N
+
+
+@pytest.mark.parametrize("model", ["unloadable", "unimportable"])
+def test_a_model_that_cannot_load_is_unavailable_for_every_clip_and_the_run_goes_on(bench: Any, model: str) -> None:
+    done = bench.run("--models", f"{model},local-spy", "--run-id", "r")
+    assert done.returncode == 1
+    assert outcomes(bench, "r", model) == {"unavailable": N}
+    assert outcomes(bench, "r", "local-spy") == {"answered": N}
+    assert not [line for line in bench.lines("r", "attempts.jsonl") if line["model"] == model]
+
+
+@pytest.mark.parametrize("how", ["too-few", "none", "bytes", "probability"])
+def test_a_broken_contract_is_crashed_and_never_an_answer(bench: Any, how: str) -> None:
+    done = bench.run("--models", f"careless:{how}=c", "--run-id", "r")
+    assert done.returncode == 1, done.stderr
+    assert outcomes(bench, "r", "c") == {"crashed": N}
+
+
+def test_text_that_no_file_can_hold_is_kept_readable(bench: Any) -> None:
+    assert bench.run("--models", "careless:surrogate=c", "--run-id", "r").returncode == 1
+    assert {line["raw"] for line in bench.lines("r", "attempts.jsonl")} == {"\ufffd not an answer"}
+
+
+@pytest.mark.parametrize("raw", ["", "yes", "ghost probing", '{"grade": "ghost_probing"', '{"grade": "Ghost Probing"}'])
+def test_text_that_is_no_answer_is_unparseable(bench: Any, raw: str) -> None:
+    bench.run("--models", "blind-spy", "--set", f"blind-spy.raw={raw}", "--run-id", "r")
+    assert outcomes(bench, "r", "blind-spy") == {"unparseable": N}
+    assert all(p["grade"] is None and p["answered_by"] is None for p in bench.lines("r", "predictions.jsonl"))
+
+
+def test_missing_and_torn_media_are_outcomes_of_the_models_that_look(bench: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "clips"
+    broken.mkdir()
+    whole = next((bench.dataset.parent / "clips").glob("*.avi")).read_bytes()
+    for number, clip in enumerate(sorted((bench.dataset.parent / "clips").glob("*.avi"))):
+        data = [whole, whole[: len(whole) // 2], b"", None, b"text", whole][number]
+        if data is not None:
+            (broken / clip.name).write_bytes(data)
+    done = bench.run("--models", "local-spy,always", "--data-root", str(broken), "--run-id", "r")
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench, "r", "local-spy") == {"answered": 2, "decode_failed": 3, "missing_media": 1}
+    assert outcomes(bench, "r", "always") == {"answered": N}
+    failed = [
+        line for line in bench.lines("r", "attempts.jsonl") if line["outcome"] in {"decode_failed", "missing_media"}
+    ]
+    assert len(failed) == 4
+    assert all(line["attempt"] == 1 and line["error"]["message"] for line in failed)
+
+
+def test_a_cost_limit_is_never_passed(bench: Any) -> None:
+    given = ["--set", "remote-spy.cost_usd=0.4", "--set", "remote-spy.sleep_s=0.05", "--max-cost", "1"]
+    done = bench.run("--models", "remote-spy,always", *given, "--run-id", "r")
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench, "r", "remote-spy") == {"answered": 2, "over_budget": N - 2}
+    spent = sum(
+        line["usage"]["cost_usd"] for line in bench.lines("r", "attempts.jsonl") if line["model"] == "remote-spy"
+    )
+    assert spent <= 1
+
+
+def test_a_cost_limit_on_an_unknown_price_is_refused(bench: Any) -> None:
+    done = bench.run("--models", "remote-spy", "--set", "remote-spy.price_known=false", "--max-cost", "1")
+    assert done.returncode == 2
+    assert "price" in done.stderr
+
+
+def test_a_substitute_has_a_row_of_its_own_and_never_enters_the_models(bench: Any) -> None:
+    given = ["--set", "local-spy.outcome=Refused", "--set", "local-spy.after=2"]
+    done = bench.run("--models", "local-spy>always", *given, "--run-id", "r")
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench, "r", "local-spy") == {"answered": 2, "refused": N - 2}
+    predictions = bench.lines("r", "predictions.jsonl")
+    owners = Counter(p["answered_by"] for p in predictions if p["model"] == "local-spy>always")
+    assert owners == {"model": 2, "substitute": N - 2}
+    assert bench.metrics("r")["models"]["local-spy"]["answered"] == 2
+
+
+def test_repeats_are_rows_of_the_same_clips(bench: Any) -> None:
+    assert bench.run("--models", "local-spy,random", "--repeats", "3", "--run-id", "r").returncode == 0
+    row = bench.metrics("r")["models"]["local-spy"]
+    assert (row["n"], row["rows"]) == (N, 3 * N)
+
+
+def test_probes_are_rows_and_take_the_pixels_away(bench: Any) -> None:
+    done = bench.run("--models", "local-spy", "--probe", "blank,shuffled,text-only", "--run-id", "r")
+    assert done.returncode == 0, done.stderr
+    digests: dict[str, set[Any]] = {}
+    for line in bench.lines("r", "attempts.jsonl"):
+        digests.setdefault(line["model"], set()).add(line["frames_sha256"])
+    assert {row: len(found) for row, found in digests.items()} == {
+        "local-spy": N,
+        "local-spy+blank": 1,
+        "local-spy+shuffled": N,
+        "local-spy+text-only": 1,
+    }
+    assert digests["local-spy+text-only"] == {None}
+    assert not digests["local-spy"] & digests["local-spy+shuffled"]
+
+
+def test_batches_keep_the_order_of_replies(bench: Any) -> None:
+    assert bench.run("--models", "local-spy", "--set", "local-spy.batch=4", "--run-id", "four").returncode == 0
+    assert bench.run("--models", "local-spy", "--run-id", "one").returncode == 0
+    four, one = ({p["clip"]: p["score"] for p in bench.lines(r, "predictions.jsonl")} for r in ("four", "one"))
+    assert four == one
+    assert len(set(one.values())) == N
+
+
+def test_json_prints_the_metrics_and_quiet_prints_nothing(bench: Any) -> None:
+    as_json = bench.run("--models", "always", "--json", "--run-id", "a")
+    assert json.loads(as_json.stdout)["metrics"]["models"]["always"]["answered"] == N
+    quiet = bench.run("--models", "always", "--quiet", "--run-id", "b")
+    assert (quiet.stdout, quiet.stderr) == ("", "")

@@ -1,0 +1,80 @@
+"""Which failure is followed by what."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ghostbench import errors
+from ghostbench.models import Level
+from ghostbench.outcomes import FALLS_BACK, RETRIED, STOPS_MODEL, Outcome
+from ghostbench.run.policy import failure_from_ledger, next_step, outcome_of
+
+
+def kinds(base: type[errors.AttemptError] = errors.AttemptError) -> list[type[errors.AttemptError]]:
+    found = []
+    for kind in base.__subclasses__():
+        found += [kind, *kinds(kind)] if hasattr(kind, "outcome") else kinds(kind)
+    return found
+
+
+FAILURES: list[errors.AttemptError | errors.Unparseable] = [kind("x") for kind in kinds()] + [errors.Unparseable("x")]
+LADDER = (Level(name="one"), Level(name="few frames", after=(errors.RequestTooLarge,)), Level(name="two"))
+
+
+def test_every_outcome_has_an_error_and_one_fate() -> None:
+    outcomes = {outcome_of(failure) for failure in FAILURES} | {outcome_of(None)}
+    assert outcomes == set(Outcome)
+    assert not (RETRIED & FALLS_BACK or RETRIED & STOPS_MODEL or FALLS_BACK & STOPS_MODEL)
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda f: type(f).__name__)
+def test_each_failure_meets_the_fate_that_the_design_states(failure: errors.AttemptError | errors.Unparseable) -> None:
+    step = next_step(failure, level=0, attempts=1, max_attempts=6, ladder=LADDER)
+    outcome = outcome_of(failure)
+    if outcome in {"rate_limited", "timed_out", "connection_failed", "server_error"}:
+        assert (step.action, step.level) == ("retry", 0)
+    elif outcome in {"request_rejected", "nonfinite", "out_of_memory", "truncated", "unparseable"}:
+        assert (step.action, step.level) == ("fall_back", 1)
+    else:
+        assert step.action == "settle"
+
+
+def test_an_answer_settles() -> None:
+    assert next_step(None, level=0, attempts=1, max_attempts=6, ladder=LADDER).action == "settle"
+
+
+def test_a_rung_that_does_not_list_the_failure_is_passed_over() -> None:
+    plain = next_step(errors.RequestRejected("x"), level=1, attempts=2, max_attempts=6, ladder=LADDER)
+    large = next_step(errors.RequestTooLarge("x"), level=1, attempts=2, max_attempts=6, ladder=LADDER)
+    assert (plain.level, large.level) == (3, 2)
+
+
+def test_the_last_rung_settles() -> None:
+    assert next_step(errors.Truncated("x"), level=3, attempts=4, max_attempts=9, ladder=LADDER).action == "settle"
+
+
+def test_the_servers_wish_is_the_pause() -> None:
+    wish = next_step(errors.RateLimited("x", retry_after_s=7.0), level=0, attempts=1, max_attempts=6, ladder=())
+    assert wish.wait_s == 7.0
+    assert next_step(errors.RateLimited("x"), level=0, attempts=1, max_attempts=6, ladder=()).wait_s is None
+
+
+@given(st.sampled_from(FAILURES), st.integers(0, 3), st.integers(1, 20), st.integers(1, 20))
+def test_attempts_never_pass_the_limit_and_levels_never_fall(
+    failure: errors.AttemptError | errors.Unparseable, level: int, attempts: int, limit: int
+) -> None:
+    step = next_step(failure, level=level, attempts=attempts, max_attempts=limit, ladder=LADDER)
+    assert not (step.again and attempts >= limit)
+    assert step.level >= level
+    assert step.action == "fall_back" or step.level == level
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda f: type(f).__name__)
+def test_a_failure_read_back_from_the_ledger_meets_the_same_fate(
+    failure: errors.AttemptError | errors.Unparseable,
+) -> None:
+    back = failure_from_ledger(outcome_of(failure), type(failure).__name__)
+    fates = [next_step(f, level=0, attempts=1, max_attempts=6, ladder=LADDER) for f in (failure, back)]
+    assert fates[0] == fates[1]

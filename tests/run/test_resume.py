@@ -1,0 +1,131 @@
+"""Killed at any moment and resumed: the same predictions, no clip answered twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import shlex
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIELDS = ("model", "clip", "repeat", "grade", "score", "outcome", "fallback_level", "answered_by")
+
+
+def essence(bench: Any, run_id: str) -> list[tuple[Any, ...]]:
+    return [tuple(p[f] for f in FIELDS) for p in bench.lines(run_id, "predictions.jsonl")]
+
+
+def words(log: Path, run_id: str) -> list[str]:
+    models = ["--models", "local-spy,remote-spy,random", "--repeats", "2", "--set", f"local-spy.log={log}"]
+    slow = ["--set", "local-spy.sleep_s=0.08", "--set", "remote-spy.sleep_s=0.05"]
+    return [*models, *slow, "--run-id", run_id, "--quiet"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", range(5))
+def test_a_run_killed_at_any_moment_resumes_to_the_same_predictions(bench: Any, tmp_path: Path, trial: int) -> None:
+    log = tmp_path / "log"
+    draw = random.Random(trial)
+    resume: list[str] = []
+    for _ in range(4):
+        process = bench.start(*words(log, "killed"), *resume)
+        time.sleep(draw.uniform(0.4, 1.8))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if (bench.folder / "results" / "killed" / "manifest.json").exists():
+            resume = ["--resume"]
+    last = bench.run(*words(log, "killed"), *resume)
+    assert last.returncode == 0, last.stderr
+    whole = bench.run(*words(tmp_path / "other", "whole"))
+    assert whole.returncode == 0
+    assert essence(bench, "killed") == essence(bench, "whole")
+    answered = Counter((a["model"], a["clip"], a["repeat"]) for a in bench.lines("killed", "attempts.jsonl"))
+    assert set(answered.values()) == {1}
+    sent = len(log.read_text().splitlines())
+    assert sent <= 12 + 4, "at most what was in flight at each kill is asked again"
+
+
+def test_ctrl_c_ends_cleanly_with_the_command_that_resumes(bench: Any, tmp_path: Path) -> None:
+    given = words(tmp_path / "log", "stopped")[:-1]
+    process = bench.start(*given)
+    attempts = bench.folder / "results" / "stopped" / "attempts.jsonl"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not (attempts.exists() and attempts.stat().st_size):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert bench.manifest("stopped")["status"] == "interrupted"
+    command = shlex.split(err.partition("go on with: ")[2])
+    assert command[:2] == ["bench", "run"]
+    done = bench.run(*command[2:], dataset=False)
+    assert done.returncode == 0, done.stderr
+    assert bench.manifest("stopped")["status"] == "complete"
+    assert len(bench.lines("stopped", "predictions.jsonl")) == 36
+
+
+def test_a_torn_last_line_is_recovered(bench: Any) -> None:
+    assert bench.run("--models", "local-spy", "--run-id", "r").returncode == 0
+    before = essence(bench, "r")
+    attempts = bench.folder / "results" / "r" / "attempts.jsonl"
+    data = attempts.read_bytes()
+    attempts.write_bytes(data[: len(data) - 40])
+    assert bench.run("--models", "local-spy", "--run-id", "r", "--resume").returncode == 0
+    assert essence(bench, "r") == before
+    assert len(bench.lines("r", "attempts.jsonl")) == 6
+
+
+def test_resuming_a_finished_run_asks_nothing(bench: Any, tmp_path: Path) -> None:
+    given = ["--models", "local-spy", "--set", f"local-spy.log={tmp_path / 'log'}", "--run-id", "r"]
+    bench.run(*given)
+    assert bench.run(*given, "--resume").returncode == 0
+    assert len((tmp_path / "log").read_text().splitlines()) == 6
+
+
+def test_a_half_tried_clip_goes_on_where_it_was(bench: Any) -> None:
+    given = ["--models", "remote-spy", "--set", "remote-spy.retry_after_s=0", "--run-id", "r"]
+    bench.run(*given)
+    attempts = bench.folder / "results" / "r" / "attempts.jsonl"
+    lines = bench.lines("r", "attempts.jsonl")
+    lines[0] |= {"outcome": "rate_limited", "error": {"type": "RateLimited", "message": "busy"}, "raw": None}
+    attempts.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert bench.run(*given, "--resume").returncode == 0
+    tried = [a for a in bench.lines("r", "attempts.jsonl") if a["clip"] == lines[0]["clip"]]
+    assert [(a["attempt"], a["outcome"]) for a in tried] == [(1, "rate_limited"), (2, "answered")]
+
+
+def test_two_processes_never_write_one_run(bench: Any, tmp_path: Path) -> None:
+    process = bench.start(*words(tmp_path / "log", "r"))
+    manifest = bench.folder / "results" / "r" / "manifest.json"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not manifest.exists():
+        time.sleep(0.02)
+    second = bench.run(*words(tmp_path / "log", "r"), "--resume")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert second.returncode == 2
+    assert "another process" in second.stderr
+
+
+def test_media_that_changed_since_is_noticed(bench: Any, tmp_path: Path) -> None:
+    import shutil
+
+    clips = tmp_path / "clips"
+    shutil.copytree(bench.dataset.parent / "clips", clips)
+    given = ["--models", "local-spy", "--data-root", str(clips), "--run-id", "r"]
+    bench.run(*given)
+    lines = bench.lines("r", "attempts.jsonl")
+    (bench.folder / "results" / "r" / "attempts.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines[1:]))
+    names = sorted(p.name for p in clips.iterdir())
+    target = lines[0]["clip"] + ".avi"
+    other = next(name for name in names if name != target)
+    shutil.copy(clips / other, clips / target)
+    done = bench.run(*given, "--resume")
+    assert done.returncode == 2
+    assert lines[0]["clip"] in done.stderr

@@ -1,0 +1,78 @@
+"""The files that outside scripts read: their names and fields are a contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CLIP_FIELDS = """clip truth truth_time_s category remark duration_s frame_indices frame_times_s decoder
+    frames_sha256"""
+ATTEMPT_FIELDS = """model clip repeat attempt fallback_level outcome error started_at wall_s wait_s stages batch_size
+    usage memory served_model system_fingerprint request_id server_request_id finish_reason grade_probabilities
+    frames_sha256 prompt_sha256 raw"""
+PREDICTION_FIELDS = """model clip repeat truth truth_time_s grade event_time_s score answered_by fallback_level outcome
+    attempts"""
+STAGES = "queue_s video_decode_s preprocess_s vision_s prefill_s first_token_s generate_s"
+
+
+def test_a_run_folder_holds_what_the_contract_names(bench: Any) -> None:
+    assert bench.run("--models", "local-spy,always", "--run-id", "r").returncode == 0
+    names = {p.name for p in (bench.folder / "results" / "r").iterdir()}
+    assert names >= {
+        "manifest.json",
+        "clips.jsonl",
+        "attempts.jsonl",
+        "predictions.jsonl",
+        "metrics.json",
+        "report.md",
+        "report.html",
+        "tables",
+    }
+    clip = bench.lines("r", "clips.jsonl")[0]
+    attempt = bench.lines("r", "attempts.jsonl")[0]
+    prediction = bench.lines("r", "predictions.jsonl")[0]
+    assert list(clip) == CLIP_FIELDS.split()
+    assert list(attempt) == [*ATTEMPT_FIELDS.split(), "notes"]
+    assert list(prediction) == PREDICTION_FIELDS.split()
+    assert list(attempt["stages"]) == STAGES.split()
+    assert list(attempt["usage"]) == ["input_tokens", "cached_tokens", "output_tokens", "cost_usd"]
+    assert list(attempt["memory"]) == ["peak_allocated_bytes", "peak_reserved_bytes", "process_bytes"]
+
+
+def test_clips_and_predictions_come_in_the_order_of_the_split(bench: Any) -> None:
+    assert bench.run("--models", "local-spy,always", "--run-id", "r").returncode == 0
+    clips = [line["clip"] for line in bench.lines("r", "clips.jsonl")]
+    assert clips == [f"images_{c}_{i:03}" for c in (1, 2, 3) for i in (1, 2)]
+    pairs = [(line["model"], line["clip"]) for line in bench.lines("r", "predictions.jsonl")]
+    assert pairs == [(model, clip) for model in ("local-spy", "always") for clip in clips]
+
+
+def test_the_manifest_says_what_was_run_and_seals_the_files(bench: Any) -> None:
+    import hashlib
+
+    assert bench.run("--models", "local-spy", "--limit", "3", "--seed", "7", "--run-id", "r").returncode == 0
+    manifest = bench.manifest("r")
+    assert manifest["status"] == "complete"
+    assert manifest["command"][:2] == ["bench", "run"]
+    assert (manifest["seed"], manifest["sampling"], manifest["dataset"]["n"]) == (7, "uniform:10", 3)
+    assert manifest["dataset"]["filters"]
+    assert manifest["models"]["local-spy"]["settings"]["batch"] == 1
+    for name, digest in manifest["digests"].items():
+        data = (bench.folder / "results" / "r" / name).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == digest
+    assert set(manifest["digests"]) == {"clips.jsonl", "attempts.jsonl", "predictions.jsonl"}
+
+
+def test_every_attempt_has_a_request_id_of_its_own(bench: Any) -> None:
+    bench.run("--models", "local-spy,remote-spy", "--run-id", "r")
+    ids = [line["request_id"] for line in bench.lines("r", "attempts.jsonl")]
+    assert len(set(ids)) == len(ids) == 12
+
+
+def test_no_secret_reaches_any_file_or_the_screen(bench: Any) -> None:
+    secret = "sk-verysecretvalue123"
+    words = ["--models", "blind-spy", "--set", f"blind-spy.raw=leak {secret}", "--run-id", "r"]
+    done = bench.run(*words, OPENAI_API_KEY=secret)
+    assert secret not in done.stdout + done.stderr
+    for path in (bench.folder / "results" / "r").rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path.name
