@@ -28,7 +28,7 @@ def command(name: str | None) -> int:
     else:
         _list(console, registry().models)
     err = Console(stderr=True)
-    for plugin in registry().quarantined:
+    for plugin in registry().warnings:
         err.print(f"warning: {plugin}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     return 0
 

@@ -1,19 +1,22 @@
 """What is registered: models, tasks, datasets, report sections, and the plugins that had to be left out.
 
 Each plugin is loaded and asked in a `try` of its own. One that cannot be imported, or registers a taken name or
-nonsense, is quarantined: reported by name with the way out, and nothing else suffers.
+nonsense, is quarantined: reported once, by name, with the way out, and nothing else suffers.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import difflib
 import functools
 import importlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import io
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from types import FrameType
 from typing import Any, TypeVar
 
 import pluggy
@@ -21,19 +24,26 @@ import pluggy
 from ghostbench.errors import BadInput
 from ghostbench.models import ModelSpec
 from ghostbench.plugins import hookspecs
+from ghostbench.plugins.discovery import OWN, Found, find_plugins
 from ghostbench.plugins.hookspecs import DatasetSpec, ReportSectionSpec, TaskSpec
+from ghostbench.plugins.objections import KINDS, objections
+from ghostbench.plugins.text import printable
 
-GROUP = "ghostbench"
+__all__ = ["Quarantined", "Registry", "Remark", "find", "load_target", "printable", "registry"]
+
 BUILTIN = ("ghostbench.tasks.builtin", "ghostbench.datasets.builtin")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+SLOW_S = 0.5
+"""A plugin whose import takes longer is remarked upon: every command waits for it."""
 
 Spec = TypeVar("Spec", ModelSpec, TaskSpec, DatasetSpec, ReportSectionSpec)
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A plugin, or one of its registrations, that was left out. `way_out` says what the user can do."""
+    """A plugin of which something was left out: all of it, or some of its registrations.
+
+    reason : what is wrong, all of it in one line. way_out : what the user can do.
+    """
 
     plugin: str
     reason: str
@@ -44,6 +54,18 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """A plugin that works, and disturbs: it prints at import, or takes long."""
+
+    plugin: str
+    what: str
+    way_out: str
+
+    def __str__(self) -> str:
+        return f"plugin '{self.plugin}' {self.what}; {self.way_out}"
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """Everything that plugins registered, by name, in order of registration."""
 
@@ -51,9 +73,15 @@ class Registry:
     tasks: dict[str, TaskSpec] = field(default_factory=dict)
     datasets: dict[str, DatasetSpec] = field(default_factory=dict)
     report_sections: dict[str, ReportSectionSpec] = field(default_factory=dict)
-    origin: dict[str, str] = field(default_factory=dict)
+    origin: dict[str, Found] = field(default_factory=dict)
     """The plugin that brought a thing, by "kind name", e.g. "model motion"."""
     quarantined: list[Quarantined] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> tuple[Quarantined | Remark, ...]:
+        """What the user should hear about plugins, one line each."""
+        return (*self.quarantined, *self.remarks)
 
 
 def find(kind: str, table: Mapping[str, Spec], name: str) -> Spec:
@@ -71,101 +99,104 @@ def load_target(target: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def printable(text: str) -> str:
-    """Untrusted text as one printable line of at most 200 characters, for a message."""
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return line if len(line) <= 200 else line[:199] + "…"
-
-
 @functools.cache
 def registry() -> Registry:
     """What this environment's plugins register. Read once per process."""
     found = Registry()
-    for name in BUILTIN:
-        _take(found, name, functools.partial(importlib.import_module, name), None)
-    for point in _entry_points():
-        _take(found, point.name, point.load, point)
+    manager = pluggy.PluginManager("ghostbench")
+    manager.add_hookspecs(hookspecs)
+    with _told_apart_from_ctrl_c() as interrupted:
+        for plugin in (*(Found(name, OWN, None) for name in BUILTIN), *find_plugins()):
+            _take(found, plugin, manager)
+            if interrupted():
+                raise KeyboardInterrupt
     return found
 
 
-def _entry_points() -> Iterator[EntryPoint]:
-    """Each entry point once: our own distribution's first, so that no plugin can take an in-tree name."""
-
-    def rank(point: EntryPoint) -> tuple[bool, str, str]:
-        return (_distribution(point) != "ghostbench", point.name, point.value)
-
-    seen = set()
-    for point in sorted(entry_points(group=GROUP), key=rank):
-        if (point.name, point.value) not in seen:
-            seen.add((point.name, point.value))
-            yield point
+def load_plugin(plugin: Found) -> object:
+    """The plugin itself: what its entry point names, or one of our own modules. Raises whatever the import raises."""
+    if plugin.unreadable:
+        raise ImportError(plugin.unreadable)
+    return plugin.point.load() if plugin.point is not None else importlib.import_module(plugin.name)
 
 
-def _distribution(point: EntryPoint) -> str | None:
-    return point.dist.name if point.dist is not None else None
+def _take(found: Registry, plugin: Found, manager: pluggy.PluginManager) -> None:
+    """Add what a plugin registers, or the reason why not."""
+    name = printable(plugin.name)
+    remove = f"pip uninstall {plugin.distribution or name}"
+    printed = io.StringIO()
+    started = time.perf_counter()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            offered = ask_plugin(load_plugin(plugin), plugin.name, manager)
+    except BaseException as error:  # noqa: BLE001 - even an exit that a stranger's module asks for stays its own affair
+        reason = printable(f"{type(error).__name__}: {error}")
+        found.quarantined.append(Quarantined(name, reason, f"repair it, or remove it with: {remove}"))
+        return
+    took = time.perf_counter() - started
+    _add(found, plugin, offered, remove)
+    if printed.getvalue().strip():
+        said = printable(printed.getvalue().strip().splitlines()[0])
+        found.remarks.append(Remark(name, f"prints when it is imported ('{said}')", "take the print out of it"))
+    if took > SLOW_S:
+        way_out = f"import heavy libraries where they are used, or remove it with: {remove}"
+        found.remarks.append(Remark(name, f"takes {took:.1f} s to import, and every command waits for it", way_out))
 
 
-def _take(found: Registry, name: str, load: Callable[[], object], point: EntryPoint | None) -> None:
-    distribution = _distribution(point) if point is not None else "ghostbench"
-    way_out = f"repair it, or remove it with: pip uninstall {distribution or name}"
+def ask_plugin(plugin: object, name: str, manager: pluggy.PluginManager) -> list[tuple[str, Any]]:
+    """Everything that a plugin registers, as (kind, spec), in the order of its calls."""
     offered: list[tuple[str, Any]] = []
     try:
-        plugin = load()
-        manager = pluggy.PluginManager("ghostbench")
-        manager.add_hookspecs(hookspecs)
         manager.register(plugin, name)
         manager.check_pending()
         if not manager.get_hookcallers(plugin):
             raise TypeError(f"{getattr(plugin, '__name__', plugin)!r} implements no hook of ghostbench")
-        for kind in _TABLES:
+        for kind in KINDS:
             getattr(manager.hook, f"register_{kind}s")(register=lambda spec, kind=kind: offered.append((kind, spec)))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module raises stays its own affair
-        reason = f"{type(error).__name__}: {printable(str(error))}"
-        found.quarantined.append(Quarantined(printable(name), reason, way_out))
-        return
+    finally:
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
+    return offered
+
+
+def _add(found: Registry, plugin: Found, offered: list[tuple[str, Any]], remove: str) -> None:
+    """Add the sound registrations; report all others of this plugin in one line."""
+    reasons: list[str] = []
+    taken = False
     for kind, spec in offered:
         table: dict[str, Any] = getattr(found, f"{kind}s")
-        reason = next(_objections(kind, spec), "")
+        reason = next(objections(kind, spec), "")
         if not reason and spec.name in table:
-            owner = found.origin[f"{kind} {spec.name}"]
-            reason = f"the {kind} name '{spec.name}' is taken by plugin '{owner}'"
-            way_out = f"give it another name, or uninstall one of them: pip uninstall {distribution or name}"
+            owner = found.origin[f"{kind} {spec.name}"].name
+            reason = f"the {kind.replace('_', ' ')} name '{spec.name}' is taken by plugin '{printable(owner)}'"
+            taken = True
         if reason:
-            found.quarantined.append(Quarantined(printable(name), reason, way_out))
+            reasons.append(reason)
         else:
             table[spec.name] = spec
-            found.origin[f"{kind} {spec.name}"] = name
+            found.origin[f"{kind} {spec.name}"] = plugin
+    if reasons:
+        way_out = "give it another name, or uninstall one of the two" if taken else "repair it, or remove it with"
+        found.quarantined.append(Quarantined(printable(plugin.name), ", and ".join(reasons), f"{way_out}: {remove}"))
 
 
-_TABLES: dict[str, type[ModelSpec] | type[TaskSpec] | type[DatasetSpec] | type[ReportSectionSpec]] = {
-    "model": ModelSpec,
-    "task": TaskSpec,
-    "dataset": DatasetSpec,
-    "report_section": ReportSectionSpec,
-}
+@contextlib.contextmanager
+def _told_apart_from_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Yields whether the user pressed Ctrl-C: a plugin may raise KeyboardInterrupt itself, which interrupts nobody."""
+    pressed = threading.Event()
 
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.set()
+        raise KeyboardInterrupt
 
-def _objections(kind: str, spec: Any) -> Iterator[str]:
-    """What is wrong with a registration, most basic first."""
-    wanted = _TABLES[kind]
-    if not isinstance(spec, wanted):
-        yield f"it registered {printable(repr(spec))} where a {wanted.__name__} belongs"
-        return
-    if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
-        yield f"the {kind} name {printable(repr(spec.name))} is not made of letters, digits, '.', '_' and '-'"
-        return
-    if not isinstance(spec.load, str) or not _TARGET.fullmatch(spec.load):
-        yield f"{kind} '{spec.name}' has load={printable(repr(spec.load))}, not 'package.module:Name'"
-    if isinstance(spec, ModelSpec):
-        yield from _model_objections(spec)
-
-
-def _model_objections(spec: ModelSpec) -> Iterable[str]:
-    if spec.kind not in {"local", "remote", "reference"}:
-        yield f"model '{spec.name}' has kind={printable(repr(spec.kind))}, not local, remote or reference"
-    if not (isinstance(spec.settings, type) and dataclasses.is_dataclass(spec.settings)):
-        yield f"model '{spec.name}' has settings that are not a dataclass"
-    elif any(f.default is dataclasses.MISSING for f in dataclasses.fields(spec.settings)):
-        yield f"model '{spec.name}' has a setting without a default"
-    if spec.family is not None and spec.argument is not None:
-        yield f"model '{spec.name}' is a family and has a fixed argument"
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,63 @@
+"""What is wrong with a registration: everything that would otherwise surprise somebody later."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ghostbench.models import ModelSpec
+from ghostbench.plugins.hookspecs import DatasetSpec, ReportSectionSpec, TaskSpec
+from ghostbench.plugins.text import printable
+
+KINDS: dict[str, type[ModelSpec] | type[TaskSpec] | type[DatasetSpec] | type[ReportSectionSpec]] = {
+    "model": ModelSpec,
+    "task": TaskSpec,
+    "dataset": DatasetSpec,
+    "report_section": ReportSectionSpec,
+}
+"""What each hook registers, by the hook's name without `register_` and the plural."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_TEXTS = ("summary", "title", "family", "argument", "extra", "mark")
+_OPTIONAL = ("family", "argument", "extra", "mark")
+
+
+def objections(kind: str, spec: Any) -> Iterator[str]:
+    """What is wrong with what a plugin registered as that kind, most basic first; nothing for a sound one."""
+    wanted = KINDS[kind]
+    if not isinstance(spec, wanted):
+        yield f"it registered {printable(repr(spec))} where a {wanted.__name__} belongs"
+        return
+    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
+        yield f"the {kind} name {printable(repr(spec.name))} is not made of letters, digits, '.', '_' and '-'"
+        return
+    subject = f"{kind} '{spec.name}'"
+    if not isinstance(spec.load, str) or not _TARGET.fullmatch(spec.load):
+        yield f"{subject} has load={printable(repr(spec.load))}, not 'package.module:Name'"
+    for name in _TEXTS:
+        value = getattr(spec, name, "")
+        if not isinstance(value, str) and not (value is None and name in _OPTIONAL):
+            yield f"{subject} has {name}={printable(repr(value))}, which is no text"
+    if isinstance(spec, ModelSpec):
+        for reason in _model_objections(spec):
+            yield f"{subject} has {reason}"
+
+
+def _model_objections(spec: ModelSpec) -> Iterator[str]:
+    if spec.kind not in {"local", "remote", "reference"}:
+        yield f"kind={printable(repr(spec.kind))}, not local, remote or reference"
+    if not (isinstance(spec.settings, type) and dataclasses.is_dataclass(spec.settings)):
+        yield "settings that are not a dataclass"
+    elif any(f.default is dataclasses.MISSING for f in dataclasses.fields(spec.settings)):
+        yield "a setting without a default"
+    if spec.family is not None and spec.argument is not None:
+        yield "both a family and a fixed argument"
+    if not isinstance(spec.requires, tuple) or not all(isinstance(name, str) for name in spec.requires):
+        yield f"requires={printable(repr(spec.requires))}, not a tuple of import names"
+    if spec.row_name is not None and not callable(spec.row_name):
+        yield f"row_name={printable(repr(spec.row_name))}, which is no function"
+    if not isinstance(spec.needs_frames, bool):
+        yield f"needs_frames={printable(repr(spec.needs_frames))}, not True or False"
