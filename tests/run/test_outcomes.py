@@ -129,7 +129,9 @@ def test_text_that_no_file_can_hold_is_kept_readable(bench: Any) -> None:
     assert {line["raw"] for line in bench.lines("r", "attempts.jsonl")} == {"\ufffd not an answer"}
 
 
-@pytest.mark.parametrize("raw", ["", "yes", "ghost probing", '{"grade": "ghost_probing"', '{"grade": "Ghost Probing"}'])
+@pytest.mark.parametrize(
+    "raw", [" ", "yes", "ghost probing", '{"grade": "ghost_probing"', '{"grade": "Ghost Probing"}']
+)
 def test_text_that_is_no_answer_is_unparseable(bench: Any, raw: str) -> None:
     bench.run("--models", "blind-spy", "--set", f"blind-spy.raw={raw}", "--run-id", "r")
     assert outcomes(bench, "r", "blind-spy") == {"unparseable": N}

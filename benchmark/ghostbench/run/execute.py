@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import shlex
 import signal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DONE, NO_ANSWERS, INTERRUPTED = 0, 1, 130
+_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,6 @@ class Voice:
 
 def execute(options: Options, command: list[str], voice: Voice) -> int:
     """Run, score and report; return the exit status. Raises `BadInput`."""
-    for plugin in registry().quarantined:
-        voice.err.print(f"warning: {plugin}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     plan = make_plan(options)
     redactor = Redactor()
     manifest = manifests.start(plan, command, _since_process_start(), redactor)
@@ -53,6 +53,10 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
         manifest = {**before, "status": "running", "max_cost": options.max_cost}
     else:
         folder.create()
+    if not voice.quiet:
+        for plugin in registry().warnings:
+            voice.err.print(f"warning: {plugin}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    going_on = redactor.text(resume_command(command, plan))
     try:
         write_json(folder.manifest, manifest)
         rows = [row.name for row in plan.rows]
@@ -62,7 +66,7 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
             finished = _run_until_done_or_stopped(Runner(plan, desk))
         if not finished:
             write_json(folder.manifest, {**manifest, "status": "interrupted"})
-            voice.err.print(f"interrupted; go on with: {resume_command(command, plan)}", markup=False, soft_wrap=True)
+            voice.err.print(f"interrupted; go on with: {going_on}", markup=False, soft_wrap=True)
             return INTERRUPTED
         return _conclude(folder, voice)
     except (DiskFailed, OSError) as error:
