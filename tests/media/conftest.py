@@ -1,0 +1,89 @@
+"""Small real videos and frame folders, made on the fly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRecipe:
+    """A clip whose frame i shows i: eight bits as black and white bars in the upper half, over noise."""
+
+    frames: int = 60
+    width: int = 64
+    height: int = 48
+    codec: str = "mpeg4"
+    pix_fmt: str = "yuv420p"
+    fps: int = 30
+    options: dict[str, str] = field(default_factory=dict)
+    container_options: dict[str, str] = field(default_factory=dict)
+    pts: Sequence[int] | None = None
+    format: str | None = None
+
+
+def numbered_picture(index: int, width: int, height: int) -> np.ndarray:
+    picture = np.random.default_rng(index).integers(0, 256, (height, width, 3), np.uint8)
+    for bit in range(8):
+        picture[: height // 2, bit * width // 8 : (bit + 1) * width // 8] = 255 * (index >> bit & 1)
+    return picture
+
+
+def write_video(path: Path, recipe: VideoRecipe) -> Path:
+    with av.open(str(path), "w", format=recipe.format, options=recipe.container_options) as container:
+        stream = container.add_stream(recipe.codec, rate=recipe.fps, options=recipe.options)
+        stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, recipe.pix_fmt
+        stream.codec_context.qmin, stream.codec_context.qmax = 2, 6
+        if recipe.pts is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for index in range(recipe.frames):
+            picture = numbered_picture(index, recipe.width, recipe.height)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = index if recipe.pts is None else recipe.pts[index]
+            frame.time_base = Fraction(1, recipe.fps) if recipe.pts is None else Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def make_video(tmp_path: Path) -> Callable[..., Path]:
+    """`make_video(name, **recipe)` writes a clip and returns its path."""
+
+    def make(name: str = "clip.avi", **recipe: object) -> Path:
+        return write_video(tmp_path / name, VideoRecipe(**recipe))  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def make_frames(tmp_path: Path) -> Callable[..., Path]:
+    """`make_frames(folder, numbers, suffix)` writes numbered images; number n has grey level 3 n modulo 256."""
+
+    def make(folder: str = "images", numbers: Sequence[int] = range(1, 31), suffix: str = "png") -> Path:
+        target = tmp_path / folder
+        target.mkdir(parents=True, exist_ok=True)
+        for number in numbers:
+            Image.new("RGB", (32, 24), (3 * number % 256,) * 3).save(target / f"{number:04d}.{suffix}")
+        return target
+
+    return make
+
+
+@pytest.fixture
+def shown_numbers() -> Callable[[np.ndarray], list[int]]:
+    """The frame numbers, below 256, that a `make_video` clip's pixels show."""
+
+    def read(pixels: np.ndarray) -> list[int]:
+        height, width = pixels.shape[1:3]
+        bars = [pixels[:, height // 4, (2 * bit + 1) * width // 16].mean(axis=1) > 127 for bit in range(8)]
+        return [sum(int(bar[i]) << bit for bit, bar in enumerate(bars)) for i in range(len(pixels))]
+
+    return read
