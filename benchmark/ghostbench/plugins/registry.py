@@ -90,7 +90,9 @@ def find(kind: str, table: Mapping[str, Spec], name: str) -> Spec:
         return table[name]
     near = difflib.get_close_matches(name, table, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(table))}"
-    raise BadInput(f"unknown {kind} '{printable(name)}'; {hint}")
+    left_out = ", ".join(plugin.plugin for plugin in registry().quarantined)
+    aside = f" (plugins left out: {left_out}; bench models says why)" if left_out else ""
+    raise BadInput(f"unknown {kind} '{printable(name)}'; {hint}{aside}")
 
 
 def load_target(target: str) -> Any:

@@ -69,13 +69,13 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
             voice.err.print(f"interrupted; go on with: {going_on}", markup=False, soft_wrap=True)
             return INTERRUPTED
         return _conclude(folder, voice)
-    except (DiskFailed, OSError) as error:
-        reason = (
-            str(error)
-            if isinstance(error, DiskFailed)
-            else f"{error.strerror or error}: {error.filename or folder.path}"
-        )
-        raise BadInput(f"{reason}; make room, then go on with: {resume_command(command, plan)}") from None
+    except DiskFailed as error:
+        raise BadInput(f"{error}; make room, then go on with: {going_on}") from None
+    except OSError as error:
+        if error.errno not in _DISK_TROUBLE:
+            raise
+        where = error.filename or folder.path
+        raise BadInput(f"cannot write {where}: {error.strerror}; make room, then go on with: {going_on}") from None
     finally:
         folder.close()
 
