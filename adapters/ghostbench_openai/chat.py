@@ -1,0 +1,367 @@
+"""The models of this package: one request, one chat completion."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghostbench import (
+    FramePart,
+    Journal,
+    Level,
+    ModelError,
+    RateLimited,
+    RemoteModel,
+    Reply,
+    Request,
+    RequestRejected,
+    RequestTooLarge,
+    ServerError,
+    Stages,
+    TextPart,
+    TimedOut,
+    Truncated,
+    Unparseable,
+    Usage,
+)
+from ghostbench_openai.body import BodyOptions, build_body
+from ghostbench_openai.completion import Answer, Reading, parse_completion, reply_or_error
+from ghostbench_openai.endpoint import Endpoint, azure_endpoint, check_key, open_client, openai_endpoint
+from ghostbench_openai.failures import from_exception
+from ghostbench_openai.images import JPEG_QUALITY, fitted
+from ghostbench_openai.pacing import Pacer, Ticket, pacer_for
+from ghostbench_openai.prices import PriceTable, read_prices
+from ghostbench_openai.redaction import Secrets
+from ghostbench_openai.settings import OpenAISettings
+from ghostbench_openai.tokens import ENVELOPE_TOKENS, PART_TOKENS, image_tokens, likely_text_tokens, most_text_tokens
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+_UNKNOWN_IMAGE_TOKENS = 765
+"""For pacing alone, where it is unknown how a model counts images: what a 1024-pixel square costs GPT-4o."""
+_STALLED = 4
+"""A stream that brings nothing for a quarter of the deadline has stalled."""
+
+
+class ChatModel(RemoteModel):
+    """A model of the OpenAI API or of a server that speaks its Chat Completions.
+
+    The fallback ladder: JSON without a schema, then plain text (and no token probabilities: the least that any server
+    takes); fewer frames only for a request that is too large; a longer answer only for one that was cut off.
+    """
+
+    settings: OpenAISettings
+    argument: str
+    ladder = (
+        Level(name="json_object", settings={"response_format": "json_object"}, after=(RequestRejected, Unparseable)),
+        Level(
+            name="plain text",
+            settings={"response_format": "text", "logprobs": False},
+            after=(RequestRejected, Unparseable),
+        ),
+        Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
+        Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
+        Level(
+            name="4 frames, plain text",
+            settings={"response_format": "text", "logprobs": False},
+            max_frames=4,
+            after=(RequestRejected,),
+        ),
+        Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
+    )
+
+    def __init__(self, settings: OpenAISettings, argument: str) -> None:
+        super().__init__(settings, argument)
+        self.secrets = Secrets.of(os.environ)
+        self._client: AsyncOpenAI | None = None
+        self._pacer: Pacer | None = None
+        self._tickets: dict[str, Ticket] = {}
+        self._encoders: ThreadPoolExecutor | None = None
+        self._verdicts: dict[str, tuple[str | None, tuple[str, ...]]] = {}
+        self._price_said = False
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """Where requests go. Raises `BadInput`."""
+        return openai_endpoint(self.settings, os.environ)
+
+    @cached_property
+    def prices(self) -> PriceTable:
+        """The price table in use. Raises `BadInput`."""
+        return read_prices(self.settings.price_file)
+
+    @property
+    def client(self) -> AsyncOpenAI:
+        """The SDK's client, open from `load` to `aclose`."""
+        if self._client is None:
+            raise RuntimeError("the model is not loaded")
+        return self._client
+
+    @property
+    def pacer(self) -> Pacer:
+        """What holds requests back, from `load` on."""
+        if self._pacer is None:
+            raise RuntimeError("the model is not loaded")
+        return self._pacer
+
+    @property
+    def concurrency(self) -> int:
+        """The setting `concurrency`."""
+        return self.settings.concurrency
+
+    @property
+    def batched(self) -> bool:
+        """The setting `batch`."""
+        return self.settings.batch
+
+    def check(self) -> None:
+        """Look for key, endpoint and price file. Raises `BadInput`."""
+        check_key(self.endpoint)
+        _ = self.prices
+
+    async def load(self) -> Mapping[str, Any]:
+        """Open the client; return server, versions and prices for the manifest."""
+        from importlib.metadata import version
+
+        self._client = open_client(self.endpoint, self.settings.concurrency + 4)
+        self._pacer = pacer_for(*self.endpoint.account, self.argument)
+        self._encoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "jpeg")
+        self.secrets.out_of_logs()
+        price = self.prices.find(self.argument)
+        return {
+            "asked_model": self.argument,
+            "base_url": self.endpoint.base_url,
+            "api_version": self.endpoint.api_version,
+            "sdk": f"openai {version('openai')}",
+            "jpeg": f"Pillow {version('pillow')}, quality {JPEG_QUALITY}",
+            "prices": {"date": self.prices.date, "source": self.prices.source},
+            "price": price.model_dump() if price is not None else None,
+        }
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def close(self) -> None:
+        """Let the encoding threads go."""
+        if self._encoders is not None:
+            self._encoders.shutdown(wait=False, cancel_futures=True)
+            self._encoders = None
+
+    def estimate(self, request: Request) -> Usage:
+        """No fewer tokens and no less money than the request can take; None where the table does not know the model."""
+        text = sum(map(most_text_tokens, _texts(request)))
+        images = self._image_tokens(request)
+        limit = self._options(request).max_output_tokens
+        if images is None:
+            return Usage(output_tokens=limit)
+        overhead = ENVELOPE_TOKENS + PART_TOKENS * len(request.prompt.parts)
+        usage = Usage(input_tokens=text + images + overhead, cached_tokens=0, output_tokens=limit)
+        price = self.prices.find(self.argument)
+        cost = price.cost(usage, batch=self.batched) if price is not None else None
+        return dataclasses.replace(usage, cost_usd=cost)
+
+    async def admit(self, request: Request) -> None:
+        """Wait until the server's limits, as far as they are known, have room for this request."""
+        images = self._image_tokens(request)
+        if images is None:
+            images = _UNKNOWN_IMAGE_TOKENS * (len(request.frames) if request.frames is not None else 0)
+        likely = sum(map(likely_text_tokens, _texts(request))) + images + self._options(request).max_output_tokens
+        self._tickets[request.id] = await self.pacer.admit(likely)
+
+    async def answer(self, request: Request) -> Reply:
+        """Send the request once, when the server's limits have room for it. Raises a `ModelError`."""
+        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        body = await loop.run_in_executor(self._encoders, build_body, request, self._options(request))
+        preprocess_s = time.perf_counter() - started
+        if request.id not in self._tickets:
+            await self.admit(request)
+        result = await self._send(request, body, self._tickets.pop(request.id), preprocess_s)
+        if isinstance(result, ModelError):
+            raise result
+        return self._with_notes(result)
+
+    def encode(self, request: Request) -> bytes:
+        """The request as a line of a batch file."""
+        head = {"custom_id": request.id, "method": "POST", "url": self.endpoint.batch_url}
+        self._verdicts[request.id] = request.prompt.verdict_field, request.prompt.verdict_values
+        return json.dumps(head).encode()[:-1] + b',"body":' + build_body(request, self._options(request)) + b"}"
+
+    def answer_batch(self, lines: Path, journal: Journal) -> AsyncIterator[tuple[str, Reply | ModelError]]:
+        """Have a file of lines answered by the Batch API; see `ghostbench_openai.batch`."""
+        from ghostbench_openai.batch import BatchRun
+
+        return BatchRun(self, lines, journal, self._verdicts).results()
+
+    async def _send(self, request: Request, body: bytes, ticket: Ticket, preprocess_s: float) -> Reply | ModelError:
+        """One exchange under the deadline. Never raises what happened, so that nothing of it hangs on a traceback."""
+        exchange = _Exchange(self, request, ticket, preprocess_s)
+        try:
+            async with asyncio.timeout(self.settings.timeout_s) as deadline:
+                if self.settings.stream:
+                    return await exchange.streamed(body, deadline)
+                return await exchange.whole(body)
+        except TimeoutError:
+            return exchange.timed_out()
+        except Exception as error:  # noqa: BLE001 - every failure becomes the typed error that stands for it
+            failure = from_exception(error, self.secrets)
+            exchange.learn(failure, getattr(getattr(error, "response", None), "headers", {}))
+            return failure
+
+    def _with_notes(self, reply: Reply) -> Reply:
+        if self._price_said or self.prices.find(reply.served_model, self.argument) is not None:
+            return reply
+        self._price_said = True
+        note = f"no price is known for {self.argument}: cost is null; price_file can name one"
+        return dataclasses.replace(reply, notes=(*reply.notes, self.secrets.out_of(note)))
+
+    def _options(self, request: Request) -> BodyOptions:
+        level = request.level_settings
+        limit = self.settings.max_output_tokens or request.prompt.max_output_tokens
+        return BodyOptions(
+            model=self.argument,
+            limit_field=self.endpoint.limit_field,
+            temperature=self.settings.temperature,
+            seed=self.settings.seed if self.settings.seed is not None else request.seed,
+            detail=self.settings.detail,
+            max_side=self.settings.max_side,
+            max_output_tokens=limit * level.get("output_factor", 1),
+            stream=self.settings.stream and not self.settings.batch,
+            logprobs=self.settings.logprobs and level.get("logprobs", True),
+            response_format=level.get("response_format", "json_schema"),
+        )
+
+    def _image_tokens(self, request: Request) -> int | None:
+        """Tokens of the request's frames; None where it is unknown how the model counts them."""
+        frames = request.frames
+        sent = sum(isinstance(part, FramePart) for part in request.prompt.parts) if frames is not None else 0
+        if frames is None or not sent:
+            return 0
+        price = self.prices.find(self.argument)
+        if price is None or price.image is None:
+            return None
+        height, width = frames.pixels.shape[1:3]
+        size = fitted(width, height, self.settings.max_side)
+        return sent * image_tokens(price.image, *size, self.settings.detail)
+
+
+class AzureChatModel(ChatModel):
+    """A deployment of Azure OpenAI, by its name there."""
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """Where requests go. Raises `BadInput`."""
+        return azure_endpoint(self.settings, self.argument, os.environ)
+
+
+class _Exchange:
+    """One request on its way: what is known of it if it fails at any point."""
+
+    def __init__(self, model: ChatModel, request: Request, ticket: Ticket, preprocess_s: float) -> None:
+        self._model = model
+        self._ticket = ticket
+        self._headers = {"X-Client-Request-Id": request.id}
+        self._preprocess_s = preprocess_s
+        self._sent = time.perf_counter()
+        self._first: float | None = None
+        self._answer = Answer()
+        self._reading = Reading(
+            verdict_field=request.prompt.verdict_field,
+            verdict_values=request.prompt.verdict_values,
+            names=(model.argument,),
+            prices=model.prices,
+            batch=False,
+            secrets=model.secrets,
+        )
+
+    async def whole(self, body: bytes) -> Reply | ModelError:
+        """The answer in one piece."""
+        import httpx2
+
+        response = await self._model.client.post(
+            self._model.endpoint.path, cast_to=httpx2.Response, content=body, options={"headers": self._headers}
+        )
+        self._model.pacer.answered(self._ticket, response.headers)
+        completion = parse_completion(response.content, self._model.secrets)
+        if not completion.choices or completion.choices[0].message is None:
+            return ServerError("the completion has no choices with a message in it")
+        self._answer.add(completion)
+        return self._finished(response.headers.get("x-request-id"))
+
+    async def streamed(self, body: bytes, deadline: asyncio.Timeout) -> Reply | ModelError:
+        """The answer piece by piece; pieces that stay away too long pull the deadline in."""
+        import openai
+
+        stream = await self._model.client.post(
+            self._model.endpoint.path,
+            cast_to=object,
+            content=body,
+            options={"headers": self._headers},
+            stream=True,
+            stream_cls=openai.AsyncStream[object],
+        )
+        headers = stream.response.headers
+        self._model.pacer.answered(self._ticket, headers)
+        last = deadline.when() or 0.0
+        async for piece in stream:
+            fields = piece if isinstance(piece, dict) else {"error": f"a piece of the stream is no object: {piece!r}"}
+            if self._answer.add(parse_completion(fields, self._model.secrets)) and self._first is None:
+                self._first = time.perf_counter()
+            if self._first is not None:
+                stalled = asyncio.get_running_loop().time() + self._model.settings.timeout_s / _STALLED
+                deadline.reschedule(min(last, stalled))
+        if self._answer.finish_reason is None:
+            return ServerError("the stream ended before the answer did", reply=self._partial())
+        return self._finished(headers.get("x-request-id"))
+
+    def timed_out(self) -> TimedOut:
+        """The deadline passed, or the stream stalled; with what had come by then."""
+        limit = self._model.settings.timeout_s
+        if self._first is None:
+            return TimedOut(f"no answer within {limit:g} s")
+        waited = time.perf_counter() - self._sent
+        why = "the stream stalled" if waited < limit - 1e-3 else f"no complete answer within {limit:g} s"
+        return TimedOut(f"{why}, {waited:.1f} s after the request", reply=self._partial())
+
+    def learn(self, failure: ModelError, headers: Mapping[str, str]) -> None:
+        """Have the pacer learn from a response that was no answer."""
+        if isinstance(failure, RateLimited):
+            self._model.pacer.refused(self._ticket, headers, str(failure), failure.retry_after_s)
+        elif headers:
+            self._model.pacer.answered(self._ticket, headers)
+
+    def _finished(self, server_request_id: str | None) -> Reply | ModelError:
+        return reply_or_error(
+            self._answer, self._reading, server_request_id=server_request_id, stages=self._stages(time.perf_counter())
+        )
+
+    def _partial(self) -> Reply:
+        text = self._model.secrets.out_of(self._answer.text)
+        return Reply(text=text, stages=self._stages(None))
+
+    def _stages(self, ended: float | None) -> Stages:
+        first = self._first
+        return Stages(
+            preprocess_s=self._preprocess_s,
+            first_token_s=first - self._sent if first is not None else None,
+            generate_s=ended - first if first is not None and ended is not None else None,
+        )
+
+
+def _texts(request: Request) -> list[str]:
+    """All of a request that is text, the answer's schema included: the server writes it into the prompt."""
+    prompt = request.prompt
+    parts = [part.text for part in prompt.parts if isinstance(part, TextPart)]
+    return [prompt.system, json.dumps(prompt.schema, ensure_ascii=False), *parts]

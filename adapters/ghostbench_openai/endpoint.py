@@ -1,0 +1,139 @@
+"""Where requests go and with which key: from settings and environment to a client of the SDK."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from ghostbench import BadInput
+from ghostbench_openai.settings import OpenAISettings
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A server and the way to speak to it.
+
+    base_url : without credentials, as it may be written down. path : of chat completions, under base_url.
+    batch_url : what a batch file names as its endpoint. limit_field : the server's name for the output limit.
+    api_version : Azure's, None elsewhere and for Azure's v1 API. key : None where the server needs none.
+    """
+
+    base_url: str
+    path: str
+    batch_url: str
+    limit_field: str
+    api_version: str | None = None
+    key: str | None = field(default=None, repr=False)
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """What rate limits belong to: the server, and a digest of the key."""
+        return self.base_url, hashlib.sha256((self.key or "").encode()).hexdigest()
+
+
+def openai_endpoint(settings: OpenAISettings, environ: Mapping[str, str]) -> Endpoint:
+    """The OpenAI API, or a compatible server by base_url (or OPENAI_BASE_URL). Raises `BadInput`."""
+    if settings.api_version is not None:
+        raise BadInput("api_version is a setting of azure:DEPLOYMENT alone; leave it out")
+    given = settings.base_url or environ.get("OPENAI_BASE_URL")
+    base_url = _checked(given, "base_url") if given else OPENAI_URL
+    key = environ.get("OPENAI_API_KEY") or None
+    own = urllib.parse.urlsplit(base_url).hostname == urllib.parse.urlsplit(OPENAI_URL).hostname
+    if own and key is None:
+        raise BadInput("OPENAI_API_KEY is not set; export it, or name a server that needs no key with base_url")
+    return Endpoint(
+        base_url=base_url,
+        path="/chat/completions",
+        batch_url="/v1/chat/completions",
+        limit_field="max_completion_tokens" if own else "max_tokens",
+        key=key,
+    )
+
+
+def azure_endpoint(settings: OpenAISettings, deployment: str, environ: Mapping[str, str]) -> Endpoint:
+    """A deployment of Azure OpenAI: its v1 API, or the dated API where a version is given. Raises `BadInput`."""
+    given = settings.base_url or environ.get("AZURE_OPENAI_ENDPOINT")
+    if not given:
+        raise BadInput("AZURE_OPENAI_ENDPOINT is not set; export it (https://NAME.openai.azure.com), or set base_url")
+    key = environ.get("AZURE_OPENAI_API_KEY")
+    if not key:
+        raise BadInput("AZURE_OPENAI_API_KEY is not set; export the key of your Azure OpenAI resource")
+    resource = _checked(given, "base_url" if settings.base_url else "AZURE_OPENAI_ENDPOINT")
+    resource = resource.removesuffix("/v1").removesuffix("/openai")
+    version = settings.api_version or environ.get("OPENAI_API_VERSION") or None
+    quoted = urllib.parse.quote(deployment, safe="")
+    return Endpoint(
+        base_url=f"{resource}/openai" if version else f"{resource}/openai/v1",
+        path=f"/deployments/{quoted}/chat/completions" if version else "/chat/completions",
+        batch_url="/chat/completions",
+        limit_field="max_completion_tokens",
+        api_version=version,
+        key=key,
+    )
+
+
+def check_key(endpoint: Endpoint) -> None:
+    """Raise `BadInput` for a key that no header can carry: the transport would repeat it in its complaint."""
+    if endpoint.key is not None and not (
+        endpoint.key.isascii() and endpoint.key.isprintable() and " " not in endpoint.key
+    ):
+        raise BadInput("the API key in the environment holds spaces, line ends or other characters that no key has")
+
+
+def open_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
+    """A client of the SDK that neither retries nor follows redirects, and has no time limits of its own."""
+    import httpx2
+    import openai
+
+    http = openai.DefaultAsyncHttpxClient(
+        follow_redirects=False,
+        timeout=httpx2.Timeout(None),
+        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+    )
+    if endpoint.api_version is not None:
+        return openai.AsyncAzureOpenAI(
+            base_url=endpoint.base_url,
+            api_version=endpoint.api_version,
+            api_key=endpoint.key,
+            max_retries=0,
+            timeout=httpx2.Timeout(None),
+            http_client=http,
+        )
+    return openai.AsyncOpenAI(
+        base_url=endpoint.base_url,
+        api_key=endpoint.key or "none",
+        default_headers=None if endpoint.key else _without_authorization(),
+        max_retries=0,
+        timeout=httpx2.Timeout(None),
+        http_client=http,
+    )
+
+
+def _without_authorization() -> dict[str, str]:
+    import openai
+
+    return {"Authorization": cast("str", openai.Omit())}
+
+
+def _checked(url: str, name: str) -> str:
+    """The URL without trailing slash. Raises `BadInput` without repeating one that may hold a secret."""
+    try:
+        parts = urllib.parse.urlsplit(url.strip())
+        _ = parts.port
+    except ValueError:
+        raise BadInput(f"{name} is not a URL; write one such as http://127.0.0.1:8000/v1") from None
+    if parts.username is not None or parts.password is not None:
+        raise BadInput(f"{name} holds a user name or password; keys come from the environment alone (OPENAI_API_KEY)")
+    if parts.query or parts.fragment:
+        raise BadInput(f"{name} has a query or fragment; leave out what follows the path")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise BadInput(f"{name} '{url}' is not a web address; write one such as http://127.0.0.1:8000/v1")
+    return url.strip().rstrip("/")

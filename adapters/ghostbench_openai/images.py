@@ -1,0 +1,38 @@
+"""Frames as JPEG, encoded once per clip and shared by every attempt and every model that wants the same size."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+from ghostbench import Frames
+
+JPEG_QUALITY = 90
+"""Of 95 that Pillow advises at most: no visible blocking on small road users, at a third of the bytes."""
+
+
+def fitted(width: int, height: int, max_side: int) -> tuple[int, int]:
+    """The size, pixels, at which a frame of this size is sent: its longer side at most max_side, never enlarged."""
+    scale = min(1.0, max_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def jpegs(frames: Frames, max_side: int) -> tuple[bytes, ...]:
+    """Each frame as a JPEG in base64, ready for a data URL. Encoded when first asked for."""
+    return frames.memo(("jpeg-base64", JPEG_QUALITY, max_side), lambda clip: _encode(clip, max_side))
+
+
+def _encode(frames: Frames, max_side: int) -> tuple[bytes, ...]:
+    from PIL import Image
+
+    height, width = frames.pixels.shape[1:3]
+    size = fitted(width, height, max_side)
+    encoded = []
+    for pixels in frames.pixels:
+        image = Image.fromarray(pixels)
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+        encoded.append(base64.b64encode(buffer.getvalue()))
+    return tuple(encoded)

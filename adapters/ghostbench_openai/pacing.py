@@ -1,0 +1,199 @@
+"""Sending no faster than the server allows: budgets of requests and tokens, learned from what its answers say.
+
+The server's limits are taken for token buckets: each holds so many requests (or tokens) and refills steadily. A
+response's `x-ratelimit-*` headers tell what was left in the bucket when that request was admitted; what has been sent
+since is known here. So the level is known exactly, and requests in flight are counted once.
+Header names and units: "Rate limits in headers" in OpenAI's rate limits guide
+(https://developers.openai.com/api/docs/guides/rate-limits).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from weakref import WeakValueDictionary
+
+_MINUTE = 60.0
+_LOOK_AGAIN_S = 0.25
+"""How long a waiting request goes without looking whether a newer response has moved the budget."""
+_STREAK = 8
+"""So many 429s in a row, without an answer between them or a word about budgets, mean that all should wait."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_LIMIT_MESSAGE = re.compile(
+    r"on (?P<what>tokens|requests) per (?P<per>min|day)\b"
+    r".{0,40}?limit:?\s*(?P<limit>\d+)[,.]?\s*used:?\s*(?P<used>\d+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_PERIODS = {"min": 60.0, "day": 86_400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A request's leave to be sent: when, and what had been sent in all by then, this one included."""
+
+    at: float
+    requests: float
+    tokens: float
+
+
+class Bucket:
+    """One budget as the server keeps it. Unknown (never in the way) until `observe` has told its size."""
+
+    def __init__(self) -> None:
+        self.size: float | None = None
+        self._rate = 0.0
+        self._level = 0.0
+        self._stamp = 0.0
+        self._seen = -1.0
+        self.sent = 0.0
+
+    def delay(self, cost: float, now: float) -> float:
+        """Seconds until the budget has room for `cost`; for more than it ever holds, until it is full."""
+        if self.size is None:
+            return 0.0
+        self._refill(now)
+        missing = min(cost, self.size) - self._level
+        return 0.0 if missing <= 1e-9 else missing / self._rate
+
+    def spend(self, cost: float) -> None:
+        """Count `cost` as sent."""
+        self._level -= cost
+        self.sent += cost
+
+    def observe(self, size: float, left: float, rate: float, ticket: tuple[float, float], now: float) -> None:
+        """Take in what the server said of the request sent at ticket = (time, `sent` by then)."""
+        at, sent_then = ticket
+        self.size, self._rate = size, rate
+        if sent_then < self._seen:
+            return
+        self._seen = sent_then
+        self._level = min(size, left + rate * max(0.0, now - at)) - (self.sent - sent_then)
+        self._stamp = now
+
+    def _refill(self, now: float) -> None:
+        if self.size is not None:
+            self._level = min(self.size, self._level + self._rate * (now - self._stamp))
+        self._stamp = now
+
+
+class Pacer:
+    """The budgets of one key and model at one server, shared by all that send there."""
+
+    def __init__(self) -> None:
+        self.requests = Bucket()
+        self.tokens = Bucket()
+        self._turn = asyncio.Lock()
+        self._held_until = 0.0
+        self._streak = 0
+
+    async def admit(self, tokens: int) -> Ticket:
+        """Wait, first come first served, until a request of about this many tokens may be sent."""
+        async with self._turn:
+            while (wait := self._delay(tokens, time.monotonic())) > 0:
+                await asyncio.sleep(min(wait, _LOOK_AGAIN_S))
+            self.requests.spend(1)
+            self.tokens.spend(tokens)
+            return Ticket(time.monotonic(), self.requests.sent, self.tokens.sent)
+
+    def answered(self, ticket: Ticket, headers: Mapping[str, str]) -> None:
+        """Learn from an answer that was not a 429."""
+        self._streak = 0
+        self._learn(ticket, headers)
+
+    def refused(self, ticket: Ticket, headers: Mapping[str, str], message: str, retry_after_s: float | None) -> None:
+        """Learn from a 429: from its headers, from its words, or, where it has neither, from its being one of many."""
+        now = time.monotonic()
+        self._streak += 1
+        exhausted = self._learn(ticket, headers) or self._learn_from_words(ticket, message)
+        if exhausted or self._streak >= _STREAK:
+            self._held_until = max(self._held_until, now + (retry_after_s if retry_after_s is not None else 1.0))
+
+    def _delay(self, tokens: int, now: float) -> float:
+        return max(self._held_until - now, self.requests.delay(1, now), self.tokens.delay(tokens, now))
+
+    def _learn(self, ticket: Ticket, headers: Mapping[str, str]) -> bool:
+        """Take in the headers; True if they say that a budget is used up."""
+        now = time.monotonic()
+        exhausted = False
+        for name, bucket, sent in (
+            ("requests", self.requests, ticket.requests),
+            ("tokens", self.tokens, ticket.tokens),
+        ):
+            left = _number(headers.get(f"x-ratelimit-remaining-{name}"))
+            size = _number(headers.get(f"x-ratelimit-limit-{name}"))
+            if left is None or size is None or size <= 0 or not 0 <= left <= size:
+                continue
+            reset = seconds(headers.get(f"x-ratelimit-reset-{name}"))
+            rate = (size - left) / reset if reset and left < size else size / _MINUTE
+            bucket.observe(size, left, rate, (ticket.at, sent), now)
+            exhausted = exhausted or left < 1
+        return exhausted
+
+    def _learn_from_words(self, ticket: Ticket, message: str) -> bool:
+        """Take in "… on tokens per min (TPM): Limit 30000, Used 29500 …", as OpenAI's 429s say."""
+        found = _LIMIT_MESSAGE.search(message)
+        if found is None:
+            return False
+        size, used = float(found["limit"]), float(found["used"])
+        if size <= 0:
+            return False
+        tokens = found["what"].lower() == "tokens"
+        bucket, sent = (self.tokens, ticket.tokens) if tokens else (self.requests, ticket.requests)
+        rate = size / _PERIODS[found["per"].lower()]
+        bucket.observe(size, max(0.0, size - used), rate, (ticket.at, sent), time.monotonic())
+        return True
+
+
+_PACERS: WeakValueDictionary[tuple[object, ...], Pacer] = WeakValueDictionary()
+
+
+def pacer_for(*account: object) -> Pacer:
+    """The pacer of this account (server, key, model) on the running event loop, shared for as long as it is in use."""
+    key = (id(asyncio.get_running_loop()), *account)
+    pacer = _PACERS.get(key)
+    if pacer is None:
+        pacer = _PACERS[key] = Pacer()
+    return pacer
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The pause that a response asks for, seconds >= 0: `retry-after-ms`, or `Retry-After` as seconds or a date."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return max(0.0, milliseconds / 1000)
+    text = headers.get("retry-after")
+    number = _number(text)
+    if number is not None or text is None:
+        return None if number is None else max(0.0, number)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def seconds(text: str | None) -> float | None:
+    """A reset header as seconds: "1m2.5s", "20ms", or a bare number of seconds. None for anything else."""
+    if text is None:
+        return None
+    bare = _number(text)
+    if bare is not None:
+        return bare if bare >= 0 else None
+    pieces = _DURATION.findall(text)
+    if "".join(number + unit for number, unit in pieces) != text.strip():
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in pieces)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
