@@ -1,27 +1,121 @@
-"""report.html: one self-contained file, without network, that shows the run's tables."""
+"""report.html: one self-contained file, without network, to read, filter and print.
+
+Everything that comes from models, labels or names is escaped by the template or written as text by the page's own
+script, which the page's security policy names by its digest: no other script can run.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from ghostbench.records import TRUTHS
+from ghostbench.report.clip_rows import clip_rows
 from ghostbench.report.data import RunData
-from ghostbench.report.table import shown
-from ghostbench.report.tables import IN_RETROSPECT, run_tables
+from ghostbench.report.escape import plain
+from ghostbench.report.table import Table, Value, interval, shown
+from ghostbench.report.tables import GRADE_TITLES, IN_RETROSPECT, TRUTH_TITLES, marks, run_tables
+from ghostbench.scoring.run_records import COLUMNS
 
 TEMPLATES = Path(__file__).parent / "templates"
+_BEFORE = ("summary",)
+_RIGHT = {("ghost_probing", "ghost_probing"), ("cut_in", "normal"), ("normal", "normal")}
 
 
 def report_html(run: RunData, *, embed_frames: bool = False) -> str:
-    """The whole page. Everything that comes from models, labels or names is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """The whole page.
 
+    embed_frames : show each clip's frames; the page then says that it holds them. Raises `BadInput` if they cannot be
+        had.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from ghostbench.report.frame_strips import frame_strips
+    from ghostbench.report.plots import charts
+    from ghostbench.report.sections import plugin_sections
     from ghostbench.report.write import facts
 
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.globals["shown"] = shown
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    strips = frame_strips(run) if embed_frames else {}
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    tables = run_tables(run)
     return environment.get_template("report.html.j2").render(
-        run_id=run.manifest.run_id,
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'",
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        data=Markup(_json(clip_rows(run, strips))),  # noqa: S704 - escaped by _json
+        charts={
+            section: [(words, Markup(svg)) for words, svg in figures]  # noqa: S704 - drawn and escaped by matplotlib
+            for section, figures in charts(run).items()
+        },
+        run_id=plain(run.manifest.run_id),
         facts=facts(run),
         retrospect=IN_RETROSPECT,
-        tables=run_tables(run),
+        dataset=plain(run.manifest.dataset.name),
+        n=len(run.clips),
+        repeats=run.metrics["repeats"],
+        event_coverage=run.metrics["event_coverage"],
+        embedded=bool(strips),
+        alerts=_alerts(run),
+        summary=tables[0],
+        tables={table.name: table for table in tables},
+        matrices=[_matrix(name, row) for name, row in run.rows.items()],
+        truths=TRUTH_TITLES,
+        grades=GRADE_TITLES,
+        sections=plugin_sections(run),
+        cell=_cell,
+        is_reference={plain(name): row["reference"] for name, row in run.rows.items()},
     )
+
+
+def _json(value: Any) -> str:
+    """JSON that is safe inside a script element of type application/json, whatever the strings hold."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _cell(value: Value, table: Table, place: int) -> dict[str, Any]:
+    """A table cell: its text, its interval apart, and where the interval lies in [0, 1] for the little bar."""
+    column = table.columns[place]
+    if isinstance(value, Mapping):
+        bounds = interval(value)
+        text = shown(value, column.kind).removesuffix(bounds).rstrip()
+        bar = None
+        if bounds and column.key != "mcc":
+            bar = tuple(round(100 * value[key], 2) for key in ("low", "value", "high"))
+        return {"text": text, "bounds": bounds, "bar": bar, "numeric": True}
+    return {"text": plain(shown(value, column.kind)), "bounds": "", "bar": None, "numeric": column.kind != "text"}
+
+
+def _matrix(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A confusion matrix as cells with a shade: the share of its truth's clips, right or wrong apart."""
+    lines = []
+    for truth in TRUTHS:
+        total = sum(row["confusion"][truth].values())
+        cells = []
+        for grade in COLUMNS:
+            count = row["confusion"][truth][grade]
+            kind = "none" if grade == "no_answer" else "right" if (truth, grade) in _RIGHT else "wrong"
+            kind = "half" if grade == "potential_ghost_probing" else kind
+            cells.append({"count": count, "share": round(count / total, 4) if total else 0, "kind": kind})
+        lines.append({"truth": TRUTH_TITLES[truth], "total": total, "cells": cells})
+    return {"name": plain(name), "reference": row["reference"], "lines": lines, "marks": [plain(m) for m in marks(row)]}
+
+
+def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
+    """The rows whose numbers need a warning before they are read, with the warnings."""
+    found = []
+    for name, row in run.metrics["models"].items():
+        said = [plain(mark) for mark in marks(row) if not row["reference"]]
+        serious = [mark for mark in said if mark.startswith(("does not", "asked for", "no answer", "stopped"))]
+        if serious:
+            found.append((plain(name), serious))
+    return found

@@ -1,0 +1,63 @@
+"""Small pictures of each clip's sampled frames, decoded again for a report that may hold them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+
+from ghostbench.errors import AttemptError, BadInput
+from ghostbench.records import Frames
+from ghostbench.report.data import RunData
+
+WIDTH = 176
+_QUALITY = 72
+
+
+def frame_strips(run: RunData) -> Mapping[str, list[str]]:
+    """JPEG data URIs of the sampled frames, by clip id, for the clips whose frames the run had.
+
+    Raises `BadInput` if the media is not there any more, or gives other pixels than the run saw.
+    """
+    from ghostbench.datasets.layouts import find_media
+    from ghostbench.media.decode import decode
+    from ghostbench.media.sampling import parse_sampling
+
+    manifest = run.manifest
+    root = manifest.dataset.data_root
+    wanted = {
+        str(clip): str(digest)
+        for clip, digest in zip(run.clips["clip"], run.clips["frames_sha256"], strict=True)
+        if isinstance(digest, str)
+    }
+    if not wanted:
+        return {}
+    if root is None or manifest.sampling is None:
+        raise BadInput(f"{run.folder} does not say where its media is: leave out --embed-frames")
+    media = find_media(root, list(wanted), layout="auto", fps=30.0)
+    sampling = parse_sampling(manifest.sampling)
+    found = {}
+    for clip, digest in wanted.items():
+        if clip not in media:
+            raise BadInput(f"the media of {clip} is no longer in {root}: put it back, or leave out --embed-frames")
+        try:
+            frames = decode(str(media[clip]), sampling)
+        except AttemptError as error:
+            raise BadInput(f"{clip} cannot be decoded again ({error}): leave out --embed-frames") from None
+        if frames.sha256 != digest:
+            raise BadInput(f"{clip} has other frames now than in the run: leave out --embed-frames, or run again")
+        found[clip] = _strip(frames)
+    return found
+
+
+def _strip(frames: Frames) -> list[str]:
+    from PIL import Image
+
+    found = []
+    for pixels in frames.pixels:
+        image = Image.fromarray(pixels)
+        image.thumbnail((WIDTH, WIDTH))
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=_QUALITY)
+        found.append("data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii"))
+    return found

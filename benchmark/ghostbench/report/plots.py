@@ -1,0 +1,246 @@
+"""The report's charts, as SVG text that takes its colours for text and axes from the page around it."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ghostbench.report.data import RunData
+from ghostbench.report.escape import plain
+from ghostbench.scoring.run_records import STAGES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = 24
+"""The most models in one chart; more could not be told apart."""
+MOST_CURVES = 8
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7f3fbf", "#999999")
+"""Okabe and Ito's colours, the yellow darkened to be seen on white."""
+_INK = "#010203"
+_FAINT = "#010204"
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": _INK,
+    "text.parse_math": False,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "grid.color": _FAINT,
+    "grid.linewidth": 0.4,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+
+
+def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
+    """Every chart that the run has data for, by section of the report: (description in words, SVG text)."""
+    import matplotlib as mpl
+
+    contenders = {name: row for name, row in run.rows.items() if not row["reference"]}
+    with mpl.rc_context(_STYLE):
+        found = {
+            "summary": [_forest(run.rows, view) for view in ("strict", "lenient")],
+            "scores": list(_curves(run, contenders)),
+            "latency": list(_latency(contenders)),
+            "memory": list(_memory(contenders)),
+        }
+    return {section: figures for section, figures in found.items() if figures}
+
+
+def _forest(rows: Mapping[str, Mapping[str, Any]], view: str) -> tuple[str, str]:
+    """F1 with its interval, one line a model, and the best trivial baseline as a rule."""
+    shown = [(name, row["views"][view]["answered"]["f1"], row) for name, row in rows.items()]
+    known = [(name, f1, row["reference"]) for name, f1, row in shown if f1 is not None][:MOST]
+    figure, axes = _figure(5.2, 0.9 + 0.26 * max(len(known), 1), f"F1, {view} view, 95% intervals")
+    bar = max((f1["value"] for _, f1, reference in known if reference), default=None)
+    if bar is not None:
+        axes.axvline(bar, color=PALETTE[1], linewidth=1, linestyle=(0, (4, 3)))
+    for place, (_, f1, reference) in enumerate(known):
+        colour = PALETTE[7] if reference else PALETTE[0]
+        if f1["low"] is not None:
+            axes.plot([f1["low"], f1["high"]], [place, place], color=colour, linewidth=2, solid_capstyle="round")
+        axes.plot([f1["value"]], [place], "o", color=colour, markersize=5)
+    axes.set_yticks(range(len(known)), [_short(name) for name, _, _ in known])
+    axes.set_ylim(len(known) - 0.5, -0.5)
+    axes.set_xlim(-0.02, 1.02)
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+    rule = f" The dashed rule is the best baseline, {bar:.3f}." if bar is not None else ""
+    return f"F1 in the {view} view over answered clips, with 95% intervals.{rule}{_cut(len(shown))}", _svg(
+        figure, f"forest {view}"
+    )
+
+
+def _curves(run: RunData, rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    scored = [name for name, row in rows.items() if row["scores"] and row["scores"]["auc"]]
+    scored.sort(key=lambda name: -rows[name]["scores"]["average_precision"]["value"])
+    picked = scored[:MOST_CURVES]
+    if not picked:
+        return
+    note = f" The {MOST_CURVES} of {len(scored)} models with the highest AP." if len(scored) > len(picked) else ""
+    roc, roc_axes = _square("ROC", "false positive rate", "recall")
+    pr, pr_axes = _square("Precision and recall", "recall", "precision")
+    dots, dots_axes = _square("Reliability", "stated probability", "share that was true")
+    roc_axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+    dots_axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+    for name, colour in zip(picked, PALETTE, strict=False):
+        scores = rows[name]["scores"]
+        score, truth = _scored(run, name)
+        fpr, tpr, _ = roc_curve(truth, score)
+        precision, recall, _ = precision_recall_curve(truth, score)
+        roc_axes.plot(fpr, tpr, color=colour, label=f"{_short(name)} {scores['auc']['value']:.2f}")
+        ap = scores["average_precision"]["value"]
+        pr_axes.plot(recall, precision, color=colour, drawstyle="steps-post", label=f"{_short(name)} {ap:.2f}")
+        bins = scores["reliability"]
+        at = [b["mean_score"] for b in bins]
+        dots_axes.plot(at, [b["share"]["value"] for b in bins], "-", color=colour, linewidth=1)
+        dots_axes.vlines(
+            at, [b["share"]["low"] for b in bins], [b["share"]["high"] for b in bins], color=colour, lw=0.8
+        )
+        dots_axes.scatter(at, [b["share"]["value"] for b in bins], [8 + 3 * math.sqrt(b["n"]) for b in bins], colour)
+    prevalence = next(iter(rows.values()))["prevalence"]
+    pr_axes.axhline(prevalence, color=_FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+    roc_axes.legend(loc="lower right", title="AUC", alignment="left")
+    pr_axes.legend(loc="lower left", title="AP", alignment="left")
+    yield f"ROC curves; the dashed line is chance.{note}", _svg(roc, "roc")
+    yield f"Precision against recall; the dashed line is the share of positives.{note}", _svg(pr, "pr")
+    yield f"Reliability in ten bins with 95% intervals; larger dots hold more clips.{note}", _svg(dots, "reliability")
+
+
+def _scored(run: RunData, name: str) -> tuple[Any, Any]:
+    rows = run.predictions[run.predictions["model"] == name]
+    used = rows[rows["grade"].notna() & rows["answered_by"].notna() & rows["score"].notna()]
+    return used["score"].to_numpy(), (used["truth"] == "ghost_probing").to_numpy()
+
+
+def _latency(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+    timed = [(name, row["latency"]) for name, row in rows.items() if row["latency"]["wall_s"]][:MOST]
+    if not timed:
+        return
+    figure, axes = _figure(5.2, 0.9 + 0.28 * len(timed), "Time per attempt: p50, p90, p99")
+    for place, (_, found) in enumerate(timed):
+        marks = [max(found["wall_s"][q], 1e-6) for q in ("p50", "p90", "p99")]
+        axes.plot([marks[0], marks[2]], [place, place], color=PALETTE[0], linewidth=2, alpha=0.4)
+        axes.plot(marks, [place] * 3, "o", color=PALETTE[0], markersize=5)
+        axes.annotate(f"{_clock(marks[0])}", (marks[0], place), (0, 5), textcoords="offset points", ha="center", size=7)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(timed)), [_short(name) for name, _ in timed])
+    axes.set_ylim(len(timed) - 0.5, -0.6)
+    axes.set_xlabel("seconds")
+    axes.grid(axis="x")
+    yield (
+        f"Wall time of an attempt, logarithmic: median, 90th and 99th percentile.{_cut(len(rows))}",
+        _svg(figure, "latency"),
+    )
+    yield from _stages(timed, len(rows))
+
+
+def _stages(timed: Sequence[tuple[str, Mapping[str, Any]]], total: int) -> Iterable[tuple[str, str]]:
+    stages = [stage for stage in STAGES if any(found[stage] for _, found in timed) and stage != "first_token_s"]
+    if not stages:
+        return
+    figure, axes = _figure(5.2, 1.2 + 0.28 * len(timed), "Where the time goes, medians")
+    left = np.zeros(len(timed))
+    for stage, colour in zip(stages, PALETTE, strict=False):
+        width = np.array([found[stage]["p50"] if found[stage] else 0.0 for _, found in timed])
+        axes.barh(range(len(timed)), width, left=left, height=0.6, color=colour, label=_stage(stage))
+        left += width
+    axes.set_yticks(range(len(timed)), [_short(name) for name, _ in timed])
+    axes.set_ylim(len(timed) - 0.5, -0.5)
+    axes.set_xlabel("seconds")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.32 if len(timed) > 3 else -0.6), ncols=3, fontsize=8)
+    yield (
+        f"Median time of each stage of an attempt; medians need not add up to the whole.{_cut(total)}",
+        _svg(figure, "stages"),
+    )
+
+
+def _memory(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+    used = [(name, row["memory"]) for name, row in rows.items() if any(v is not None for v in row["memory"].values())]
+    if not used:
+        return
+    used = used[:MOST]
+    figure, axes = _figure(5.2, 1.1 + 0.34 * len(used), "Peak device memory")
+    kinds = ("peak_allocated_bytes", "peak_reserved_bytes", "process_bytes")
+    for index, (kind, colour) in enumerate(zip(kinds, PALETTE, strict=False)):
+        sizes = [(found[kind] or 0) / 2**30 for _, found in used]
+        title = kind.removeprefix("peak_").removesuffix("_bytes")
+        axes.barh(np.arange(len(used)) + 0.25 * (index - 1), sizes, height=0.23, color=colour, label=title)
+    axes.set_yticks(range(len(used)), [_short(name) for name, _ in used])
+    axes.set_ylim(len(used) - 0.5, -0.5)
+    axes.set_xlabel("GiB")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.32 if len(used) > 2 else -0.7), ncols=3, fontsize=8)
+    yield f"Highest allocated, reserved and process memory.{_cut(len(rows))}", _svg(figure, "memory")
+
+
+def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
+    return figure, axes
+
+
+def _square(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    figure, axes = _figure(3.6, 3.5, title)
+    axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.grid()
+    return figure, axes
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """The figure as an `<svg>` element that scales to its container; the same run gives the same text."""
+    import matplotlib as mpl
+
+    file = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) width="[\d.]+pt" height="[\d.]+pt"', r"\1", text, count=1)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r'id="([^"]+)"', rf'id="{_word(name)}-\1"', text)
+    text = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{_word(name)}-", text)
+    return text.replace(_INK, "currentColor").replace(_FAINT, "var(--faint, #999)")
+
+
+def _word(text: str) -> str:
+    return text.replace(" ", "-")
+
+
+def _short(name: str) -> str:
+    shown = plain(name)
+    return shown if len(shown) <= 26 else shown[:25] + "…"
+
+
+def _stage(stage: str) -> str:
+    return stage.removesuffix("_s").replace("_", " ")
+
+
+def _clock(value: float) -> str:
+    return f"{value:.2g} s" if value >= 1 else f"{1000 * value:.2g} ms"
+
+
+def _cut(total: int) -> str:
+    return f" The first {MOST} of {total} models." if total > MOST else ""
