@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -16,3 +20,50 @@ def shared_data() -> Path:
     if not (root / "README.md").is_file():
         pytest.skip("shared data is not here")
     return root
+
+
+class PluginSite:
+    """A folder on the import path into which tests install plugins as pip would, and `bench` run with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, name: str, *, modules: Mapping[str, str], entry_points: str | None = None) -> None:
+        """Install a distribution: each module's source by its path, `{name} = <first module>` as its entry point."""
+        for path, source in modules.items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_text(dedent(source), encoding="utf-8")
+        if entry_points is None:
+            first = next(iter(modules)).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            entry_points = f"[ghostbench]\n{name} = {first}\n"
+        info = self.folder / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(entry_points, encoding="utf-8")
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.folder), "COLUMNS": "200", **more}
+
+    def bench(self, *words: str, timeout: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
+        """`bench WORDS` as a process, in the folder itself."""
+        return self.python("-m", "ghostbench", *words, timeout=timeout, **more)
+
+    def python(self, *words: str, timeout: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
+        """`python WORDS` as a process, in the folder itself."""
+        return subprocess.run(
+            [sys.executable, *words],
+            cwd=self.folder,
+            env=self.environment(**more),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+
+@pytest.fixture
+def plugin_site(tmp_path: Path) -> PluginSite:
+    """An empty folder to install plugins into."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    return PluginSite(folder)
