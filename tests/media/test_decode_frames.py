@@ -8,11 +8,12 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from PIL import Image
+
 from ghostbench.datasets.storage import Media
 from ghostbench.errors import DecodeFailed, MissingMedia
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import parse_sampling
-from PIL import Image
 
 TEN = parse_sampling("uniform:10")
 MakeFrames = Callable[..., Path]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from ghostbench.errors import BadInput
-from ghostbench.media.sampling import MAX_FPS, MAX_UNIFORM, Sampling, parse_sampling
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ghostbench.errors import BadInput
+from ghostbench.media.sampling import MAX_FPS, MAX_UNIFORM, Sampling, parse_sampling
 
 counts = st.integers(1, MAX_UNIFORM)
 lengths = st.integers(1, 20_000)

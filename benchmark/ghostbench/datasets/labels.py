@@ -105,15 +105,14 @@ class _Columns:
 
 def _rows(data: bytes, source: str) -> Iterator[tuple[int, list[str]]]:
     """(line where the row begins, its cells), header included, empty lines left out."""
-    if not data.strip():
-        raise BadInput(f"{source}: the label file is empty; give a CSV or TSV with video_id and ground_truth_label")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadInput(f"{source}, line {line}: not UTF-8 text; save the label file as UTF-8") from None
-    header = text.lstrip("\r\n").splitlines()[0]
-    tabs = "\t" in header
+    if not text.strip():
+        raise BadInput(f"{source}: the label file is empty; give a CSV or TSV with video_id and ground_truth_label")
+    tabs = "\t" in re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter="\t" if tabs else ",",

@@ -1,0 +1,178 @@
+"""Locations: what may be held and shown of them, and what a media string says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ghostbench.datasets import storage
+from ghostbench.datasets.storage import Media
+from ghostbench.errors import BadInput, DecodeFailed, MissingMedia
+
+names = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="/"), min_size=1)
+
+
+class GuardedStorage(MemoryFileSystem):  # type: ignore[misc]
+    """A storage that wants credentials, as they come in a URL, and quotes them in its errors."""
+
+    protocol = "guarded"
+    store: ClassVar[dict[str, Any]] = {}
+    cachable = False
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, str]:
+        return {"login": path.partition("://")[2].rpartition("@")[0]}
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.removeprefix("guarded://").rpartition("@")[2].strip("/")
+
+    def __init__(self, login: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self.login = login
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        if mode == "rb" and self.login != "anna:pa55word":
+            raise PermissionError(f"guarded://{self.login}@{path}?token=s3cr3t was refused")
+        return super()._open(path, mode, **options)
+
+
+fsspec.register_implementation("guarded", GuardedStorage, clobber=True)
+
+
+@given(names, st.sampled_from(["file", "frames", "zip"]), st.none() | st.floats(0.1, 1000), st.booleans())
+def test_a_media_string_says_what_was_written_into_it(name: str, kind: Any, fps: float | None, digest: bool) -> None:
+    media = Media(location=f"/data/{name}", kind=kind, fps=fps, sha256="ab" * 32 if digest else None)
+    if str(media) == media.location and Path(media.location).is_dir():
+        return
+    assert Media.parse(str(media)) == media
+
+
+def test_a_plain_path_is_a_video_file_and_a_plain_folder_holds_frames(tmp_path: Path) -> None:
+    assert Media.parse("/data/clip.avi") == Media(location="/data/clip.avi")
+    assert Media.parse(str(tmp_path)).kind == "frames"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("s3://key:secret@bucket/clips", "s3://bucket/clips"),
+        ("https://anna:pa55@host:8080/a?sig=x%2By&se=2030", "https://host:8080/a"),
+        ("az://container/clips", "az://container/clips"),
+        ("/data/anna@home/what?.avi", "/data/anna@home/what?.avi"),
+        ("GET https://u:p@h/a?t=1 failed, see https://h/b?t=2", "GET https://h/a failed, see https://h/b"),
+        ("https://anna:p@ss@host/a", "https://host/a"),
+    ],
+)
+def test_credentials_are_not_shown(text: str, shown: str) -> None:
+    assert storage.without_credentials(text) == shown
+
+
+def test_credentials_are_used_without_being_held_or_shown() -> None:
+    fsspec.filesystem("guarded", login="anna:pa55word").pipe_file("/box/clips/a.avi", b"content")
+    root = storage.accept("guarded://anna:pa55word@box/clips", "--data-root")
+    assert root == "guarded://box/clips"
+    assert storage.list_folder(root) == {"a.avi": "file"}
+    with storage.open_media(storage.join(root, "a.avi")) as file:
+        assert file.read() == b"content"
+
+
+def test_a_refused_fetch_is_a_failure_in_the_storage_s_words_without_secrets() -> None:
+    fsspec.filesystem("guarded", login="anna:pa55word").pipe_file("/safe/clips/a.avi", b"content")
+    root = storage.accept("guarded://eve:gu3ss@safe/clips", "--data-root")
+    with (
+        pytest.raises(DecodeFailed, match=r"PermissionError: .*refused") as caught,
+        storage.open_media(root + "/a.avi"),
+    ):
+        pass
+    for secret in ("eve", "gu3ss", "s3cr3t"):
+        assert secret not in str(caught.value)
+    with pytest.raises(BadInput) as bad:
+        storage.read_whole(root + "/a.avi", "label file")
+    assert "gu3ss" not in str(bad.value)
+
+
+def test_a_local_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert storage.accept("clips", "--data-root") == str(tmp_path / "clips")
+    assert storage.accept(f"file://{tmp_path}/clips/", "--data-root") == str(tmp_path / "clips")
+
+
+@pytest.mark.parametrize("location", ["nosuchprotocol://box/clips", "", "  ", "a\0b"])
+def test_a_location_that_cannot_be_is_bad_input(location: str) -> None:
+    with pytest.raises(BadInput, match="--data-root"):
+        storage.accept(location, "--data-root")
+
+
+def test_a_protocol_whose_package_is_absent_is_bad_input_that_names_it() -> None:
+    import importlib.util
+
+    absent = {"s3fs": "s3://box/a", "adlfs": "az://box/a", "gcsfs": "gs://box/a", "ocifs": "oci://box/a"}
+    for package, url in absent.items():
+        if importlib.util.find_spec(package) is None:
+            with pytest.raises(BadInput, match=package):
+                storage.accept(url, "--data-root")
+            return
+    pytest.skip("every storage package is installed")
+
+
+def test_no_name_leads_out_of_a_folder() -> None:
+    for name in ("..", ".", "", "a/b", "/etc", "a\0"):
+        with pytest.raises(ValueError, match="plain name"):
+            storage.join("/data", name)
+    assert storage.join("/", "a") == "/a"
+
+
+def test_a_remote_file_that_is_gone_is_missing_media() -> None:
+    with pytest.raises(MissingMedia), storage.open_media("memory://gone/a.avi"):
+        pass
+
+
+def test_a_remote_file_too_large_to_hold_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.filesystem("memory").pipe_file("/large/a.avi", b"x" * 1000)
+    monkeypatch.setattr(storage, "MAX_FETCH_BYTES", 999)
+    with pytest.raises(DecodeFailed, match="1000 bytes"), storage.open_media("memory://large/a.avi"):
+        pass
+
+
+def test_a_clip_is_fetched_once(tmp_path: Path) -> None:
+    """One open of the remote file, whatever the decoder then does with it."""
+    import av
+    import numpy as np
+
+    from ghostbench.media.decode import decode
+    from ghostbench.media.sampling import parse_sampling
+
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(40):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), index, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    opened: list[str] = []
+
+    class Counting(MemoryFileSystem):  # type: ignore[misc]
+        protocol = "counting"
+        store: ClassVar[dict[str, Any]] = {}
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return "/" + path.removeprefix("counting://").strip("/")
+
+        def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+            if mode == "rb":
+                opened.append(path)
+            return super()._open(path, mode, **options)
+
+    fsspec.register_implementation("counting", Counting, clobber=True)
+    fsspec.filesystem("counting").pipe_file("/box/clip.mkv", path.read_bytes())
+    decode("counting://box/clip.mkv", parse_sampling("fps:3"))
+    assert len(opened) == 1
