@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["text", "count", "share", "rate", "seconds", "bytes", "usd", "number", "yes"]
+Kind = Literal["text", "count", "share", "rate", "seconds", "bytes", "usd", "number", "p"]
 """text: words. count: an integer. share: in [0, 1], shown as a percentage. rate: an estimate with its interval.
-yes: a yes or no. Every kind but text may be None, shown as n/a."""
+p: a p-value. Every kind but text may be None, shown as n/a."""
 
 NOT_AVAILABLE = "n/a"
 Value = str | int | float | bool | Mapping[str, Any] | None
@@ -59,6 +59,8 @@ def _number(value: float, kind: Kind) -> str:
         return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.1f} MiB"
     if kind == "usd":
         return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
+    if kind == "p":
+        return "<.001" if value < 0.001 else _decimal(value)
     if kind == "number":
         return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
     simple = {"share": f"{100 * value:.1f}%", "rate": _decimal(value), "seconds": seconds(value)}

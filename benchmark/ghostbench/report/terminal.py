@@ -58,25 +58,27 @@ def print_table(table: Table, console: Console) -> None:
 
     console.print(Text(plain(table.title), style="bold"))
     for part in _fitting(table, console.width):
-        console.print(_drawn(table, part))
+        console.print(_drawn(table, part, console.width))
     if table.note:
         console.print(Text(plain(table.note), style="dim"))
     console.print()
 
 
-def _drawn(table: Table, places: list[int]) -> RichTable:
+def _drawn(table: Table, places: list[int], width: int) -> RichTable:
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP, 0, 0))
     columns = [table.columns[place] for place in places]
-    for column in columns:
+    whole = 2 + sum(max(_width(table, place), len(table.columns[place].title) + _GAP + 1) for place in places)
+    for place, column in zip(places, columns, strict=True):
         drawn.add_column(
             Text(column.title),
             justify="left" if column.kind == "text" else "right",
             overflow="fold",
             vertical="top",
+            width=_width(table, place) - _GAP - 1 if whole > width and column.kind != "text" else None,
         )
     for row in table.rows:
         drawn.add_row(*(_cell(row[place], column) for place, column in zip(places, columns, strict=True)))
