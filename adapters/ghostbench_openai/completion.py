@@ -129,8 +129,9 @@ class Reading:
 def parse_completion(body: bytes | str | dict[str, Any], secrets: Secrets) -> Completion:
     """A body as a completion. Raises `ServerError` for one that is none, and what an error object in it stands for."""
     try:
-        read = Completion.model_validate if isinstance(body, dict) else Completion.model_validate_json
-        completion = read(body)  # type: ignore[operator]
+        completion = (
+            Completion.model_validate(body) if isinstance(body, dict) else Completion.model_validate_json(body)
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "body"
