@@ -34,9 +34,9 @@ SCHEMA: Final[dict[str, Any]] = {
 }
 """Draft 2020-12 without $ref; every property is required and none may be added, as OpenAI's strict mode demands.
 
-Servers differ in the keywords they take in strict mode: OpenAI's documentation lists `minimum`, `maximum`, `pattern`
-and type unions, but no `maxLength`; Azure's lists none of the bounds; llguidance and xgrammar take all. An adapter
-leaves out what its server refuses. The parser checks the whole schema in any case.
+Strict modes of hosted models differ in the bounds they take (`minimum`, `maximum`, `maxLength`), while grammar compilers
+for local decoding take all of them. An adapter leaves out what its server refuses; the parser checks the whole schema in
+any case, and the system text asks for answers well within the bounds.
 """
 
 _SYSTEM: Final = f"""\
@@ -93,10 +93,15 @@ def write(verdict: Verdict) -> str:
     return write_answer(answer, _VALIDATOR)
 
 
+def seconds(stated: float | None) -> float | None:
+    """A time as JSON states it, where 2 and 2.0 are the same number, as a float."""
+    return None if stated is None else float(stated)
+
+
 def _read(answer: dict[str, Any]) -> Answer:
     return Answer(
         grade=answer["grade"],
-        event_time_s=answer["event_time_s"],
+        event_time_s=seconds(answer["event_time_s"]),
         actor=answer["actor"],
         occluder=answer["occluder"],
         evidence=answer["evidence"],

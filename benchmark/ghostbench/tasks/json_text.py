@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NoReturn, TypeVar
 
 from jsonschema import Draft202012Validator
 
@@ -12,7 +13,9 @@ from ghostbench.errors import Unparseable
 
 T = TypeVar("T")
 
-_OPENING = "{["
+_OPENING: Final = re.compile(r"[{\[]")
+_MOST_OPENINGS: Final = 1000
+"""More than any answer needs. A failed attempt counts the lines before it, so that attempts must be bounded."""
 
 
 def read_answer(text: str, key: str, validator: Draft202012Validator, read: Callable[[dict[str, Any]], T]) -> T:
@@ -50,29 +53,25 @@ def write_answer(answer: dict[str, Any], validator: Draft202012Validator) -> str
         raise ValueError(f"this verdict cannot be written: {error}") from None
 
 
-def _values(text: str, key: str) -> list[Any]:
+def _values(text: str, key: str) -> Iterator[Any]:
     """The outermost JSON objects and arrays in the text, in order.
 
-    Every character is scanned at most twice: after a failure the search goes on where the decoder stopped, which also
-    keeps the parts of a broken object from being taken for an answer.
+    After a failure the search goes on where the decoder stopped: no character is decoded twice, and the parts of a
+    broken object are not taken for an answer.
     """
-    values = []
-    start = _next_opening(text, 0)
-    while start >= 0:
+    opening = _OPENING.search(text)
+    for _ in range(_MOST_OPENINGS):
+        if opening is None:
+            return
         try:
-            value, end = _DECODER.raw_decode(text, start)
-            values.append(value)
+            value, end = _DECODER.raw_decode(text, opening.start())
+            yield value
         except json.JSONDecodeError as error:
-            end = max(error.pos, start + 1)
-            if text.find(f'"{key}"', start, end) >= 0:
+            end = max(error.pos, opening.end())
+            if text.find(f'"{key}"', opening.start(), end) >= 0:
                 raise Unparseable(f"the reply's JSON is malformed or cut off: {error.msg}") from None
-        start = _next_opening(text, end)
-    return values
-
-
-def _next_opening(text: str, start: int) -> int:
-    found = [position for position in (text.find(character, start) for character in _OPENING) if position >= 0]
-    return min(found, default=-1)
+        opening = _OPENING.search(text, end)
+    raise Unparseable(f"the reply holds more than {_MOST_OPENINGS} brackets that may open JSON")
 
 
 def _mentions(value: Any, key: str) -> bool:

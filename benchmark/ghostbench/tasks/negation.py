@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
 
 from ghostbench.records import Grade
@@ -34,10 +35,14 @@ def stated_grade(text: str) -> Grade:
 
     text : untrusted, of any length; the time taken grows in proportion to it.
     """
-    grades = {grade for clause in _clauses(_marked(text)) for grade in _clause_grades(clause)}
-    if "ghost_probing" in grades:
-        return "ghost_probing"
-    return "potential_ghost_probing" if "potential_ghost_probing" in grades else "normal"
+    highest: Grade = "normal"
+    for clause in _clauses(_marked(text)):
+        for grade in _clause_grades(clause):
+            if grade == "ghost_probing":
+                return grade
+            if grade == "potential_ghost_probing":
+                highest = grade
+    return highest
 
 
 def _marked(text: str) -> str:
@@ -46,16 +51,21 @@ def _marked(text: str) -> str:
     text = re.sub(f"[{_MENTION}{_MAYBE}]", " ", text)
     text = re.sub(r"[*_\"`“”„«»]", " ", text).replace("’", "'")
     text = re.sub(r"(?<=\w)[\u2010-\u2013](?=\w)", "-", text)
-    text = re.sub(r"\bghost[\s-]*prob(?:ing|e[sd]?)(?:s\b|\b)|鬼探头", f" {_MENTION} ", text)
+    text = re.sub(r"[^\S\n]+", " ", text)
+    text = re.sub(r"\bghost[\s\u2010-\u2015-]*prob(?:ing|e[sd]?)s?\b|鬼探头", f" {_MENTION} ", text)
     text = _VALUE_NO.sub(f" no {_MENTION} ", text)
     text = _VALUE_MAYBE.sub(f" potential {_MENTION} ", text)
+    text = re.sub(rf"{_MENTION}(?:\s*{_MENTION})+", _MENTION, text)
     text = _DOUBT.sub(f" {_MAYBE} ", text)
     return _NO_NEGATION.sub(" ", text)
 
 
-_QUALITY: Final = r"(?:\s+(?:detected|observed|found|seen|identified|present|confirmed))?"
+_QUALITY: Final = (
+    r"(?:\s+(?:detected|observed|found|seen|identified|present|confirmed|assessment|check|status|risk|level|behaviou?r"
+    r"|event|detection|result|verdict|likelihood|probability))?"
+)
 _VALUE: Final = rf"{_MENTION}{_QUALITY}\s*(?:[:=(]|-+\s)\s*"
-_VALUE_END: Final = r"\s*\)?\s*(?=[.,;\n]|$)"
+_VALUE_END: Final = rf"\s*\)?\s*(?=[.,;()\n|—–{_MENTION}-]|(?:because|since|as|but|due)\b|$)"
 _VALUE_NO: Final = re.compile(
     rf"{_VALUE}(?:no|none|not|nil|false|absent|negative|n/a|not applicable|无|否|没有){_QUALITY}{_VALUE_END}"
 )
@@ -99,31 +109,24 @@ def _clauses(text: str) -> list[str]:
         elif piece != ")":
             open_texts[-1].append(piece)
     finished += ["".join(pieces) for pieces in open_texts]
-    return [clause for part in finished for clause in _split_keeping_question(part) if _MENTION in clause]
+    questioned = (re.sub(rf"{_MENTION}\s*\?", f"{_MENTION} {_MAYBE} ", part) for part in finished)
+    return [clause for part in questioned for clause in _CLAUSE_END.split(part) if _MENTION in clause]
 
 
-_SECOND_NAME: Final = re.compile(rf"\s*(?:i\.e\.,?\s*|e\.g\.,?\s*|or\s+|potential\s+)?{_MENTION}\s*")
+_SECOND_NAME: Final = re.compile(rf"\s*(?:i\.e\.,?\s*|e\.g\.,?\s*|or\s+)?{_MENTION}\s*")
 
 
-def _split_keeping_question(text: str) -> list[str]:
-    questioned = re.sub(rf"{_MENTION}\s*\?", f" {_MENTION} {_MAYBE} ", text)
-    return _CLAUSE_END.split(questioned)
-
-
-def _clause_grades(clause: str) -> list[Grade]:
+def _clause_grades(clause: str) -> Iterator[Grade]:
     segments = clause.replace("、", " or ").split(",")
-    closes = _list_closers(segments)
-    grades: list[Grade] = []
     carried = False
-    for segment, closing in zip(segments, closes, strict=True):
-        carried = carried and closing
-        marks = [match.start() for match in re.finditer(_MENTION, segment)]
-        grades += [_mention_grade(segment, mark, carried) for mark in marks]
-        carried = carried or _denies(segment[-REACH:])
-    return grades
+    for segment, goes_on in zip(segments, _list_goes_on(segments), strict=True):
+        carried = carried and goes_on
+        for match in re.finditer(_MENTION, segment):
+            yield _mention_grade(segment, match.start(), carried)
+        carried = carried or _LIST_DENIAL.search(segment[-REACH:]) is not None
 
 
-def _list_closers(segments: list[str]) -> list[bool]:
+def _list_goes_on(segments: list[str]) -> list[bool]:
     """For each segment: whether it goes on a list that this or a later segment closes with "or" or "nor"."""
     closes = [False] * len(segments)
     ahead = False
@@ -142,7 +145,7 @@ _LONGEST_ITEM: Final = 5
 def _mention_grade(segment: str, mark: int, carried: bool) -> Grade:
     before = segment[max(0, mark - REACH) : mark]
     after = segment[mark + 1 : mark + 1 + REACH]
-    if carried or _denies(before) or _DENIED_AFTER.search(after.split(_MENTION)[0]):
+    if carried or _denies(before) or _DENIED_AFTER.match(after.replace(_MENTION, "it")):
         return "normal"
     if _DOUBTED_BEFORE.search(before) or _DOUBTED_AFTER.match(after):
         return "potential_ghost_probing"
@@ -157,6 +160,12 @@ _DENIAL: Final = re.compile(
     r"|too [\w-]+ (?:for|to (?:be|qualify|count|constitute)))\b|n't\b"
     r"|没有|并非|不是|不属于|不构成|不存在|不算|不符合|无(?!法)|未(?:发现|检测|出现|见|观察|发生|识别)|非|排除"
 )
+_LIST_DENIAL: Final = re.compile(
+    r"\b(?:no|without|neither|nor|(?:free|absence|lack) of|not (?:a|an|any))\b"
+    r"|(?:\bnot|n't) (?:show|involve|include|contain|constitute|indicate|depict|feature|exhibit)\b"
+    r"|没有|无(?!法)|未发现|未检测到"
+)
+"""Denials that can govern a list; "not visible, ghost probing or …" denies no list."""
 _REACH_END: Final = re.compile(
     r"\b(?:due|before|after|despite|during|when|upon|avoid(?:s|ed|ing)?|prevent(?:s|ed|ing)?|react(?:s|ed|ing)?"
     r"|respond(?:s|ed|ing)?|response)\b"
@@ -175,14 +184,16 @@ def _denies(before: str) -> bool:
 
 _SEEN: Final = (
     r"(?:detected|observed|present|seen|identified|found|evident|apparent|confirmed|noted|involved|applicable|indicated"
-    r"|likely|warranted|required|recogni[sz]ed|occur(?:red|ring)?|happen(?:ed|ing)?|exist|visible|the case|appear)"
+    r"|likely|warranted|required|recogni[sz]ed|occur(?:red|ring)?|happen(?:ed|ing)?|exist|apply|appear|take place"
+    r"|the case)"
 )
+_NO_PREPOSITION: Final = r"(?!(?:by|of|from|with|that|which|who|whose|behind|at|in|on|to|into|for|due|after|before)\b)"
 _DENIED_AFTER: Final = re.compile(
-    rf"(?:\bnot|\bnever|\bcannot|n't)(?:\s+(?:\w+ly|been|be|yet|being|actually|considered))*\s+{_SEEN}\b"
-    r"(?!\s+(?:by|until|in time|early|soon))"
-    r"|\b(?:is|was|are|were|be|been|being|seems|appears|remains)\s+(?:\w+ly\s+)*"
-    r"(?:ruled out|excluded|absent|unlikely|dismissed)\b"
-    r"|^\s*(?:unlikely|absent|excluded|ruled out)\b|未(?:发现|检测|出现|发生)|不存在"
+    rf"\s*(?:{_NO_PREPOSITION}[\w'/-]+\s+){{0,6}}?(?:not|never|cannot|\w+n't)"
+    rf"(?:\s+(?:\w+ly|been|be|yet|being|actually|considered))*\s+{_SEEN}\b(?!\s+(?:by|until|in time|early|soon|before))"
+    rf"|\s*(?:{_NO_PREPOSITION}[\w'/-]+\s+){{0,6}}?(?:is|was|are|were|be|been|being|seems|appears|remains)\s+"
+    r"(?:\w+ly\s+)*(?:ruled out|excluded|absent|unlikely|dismissed)\b"
+    r"|\s*(?:unlikely|absent|excluded|ruled out)\b|\s*(?:未(?:发现|检测|出现|发生)|不存在)"
 )
 _MODIFIERS: Final = (
     r"(?:\s+(?!(?:and|or|with|from|by|in|on|at|to|due|before|after|despite|during|when|upon)\b)[\w'/-]+){0,3}\s*$"

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from ghostbench.records import Answer, Grade, Verdict
 from ghostbench.tasks.base import Task
-from ghostbench.tasks.ghost_probing import DEFINITIONS
+from ghostbench.tasks.ghost_probing import DEFINITIONS, seconds
 from ghostbench.tasks.json_text import read_answer, write_answer
 from ghostbench.tasks.negation import stated_grade
 
@@ -106,7 +106,7 @@ def write(verdict: Verdict) -> str:
 def _read(answer: dict[str, Any]) -> Answer:
     return Answer(
         grade=stated_grade(answer["key_actions"]),
-        event_time_s=answer.get("event_time_s"),
+        event_time_s=seconds(answer.get("event_time_s")),
         actor=answer.get("actor"),
         occluder=answer.get("occluder"),
         evidence=answer.get("summary"),
