@@ -78,8 +78,9 @@ def _all_pairs(comparison: Comparison, view: str, basis: str) -> Table:
     )
     note = (
         f"{VIEW_NOTES[view]} {over} Exact McNemar; Holm over the {len(pairs)} pairs of this table. Smallest "
-        "significant: the smallest accuracy difference that so few discordant clips can show; below six of them there is none. 80% "
-        "power at: the true difference that so many clips would find four times in five; n/a where none would be."
+        "significant: the smallest accuracy difference that so few discordant clips can show; below six of them "
+        "there is none. 80% power at: the true difference that so many clips would find four times in five; n/a where "
+        "none would be."
     )
     title = f"All pairs, {view} view, {BASIS_TITLES[basis]}"
     return Table(f"pairs_{view}_{basis}", title, columns, lines, note)
@@ -115,7 +116,8 @@ def _pair(comparison: Comparison, shown: Pair) -> Table:
         ]
     note = (
         f"On the {shown.n} clips that both answered; worst case on the {same['strict', 'worst_case'].n} clips that "
-        "both were asked. Differences: paired bootstrap, whole clips within each truth; not corrected for the other rates."
+        "both were asked. Differences: paired bootstrap, whole clips within each truth; not corrected for the other "
+        "rates."
     )
     return Table(f"pair_{shown.first}_{shown.second}", f"{shown.first} − {shown.second}", columns, tuple(lines), note)
 

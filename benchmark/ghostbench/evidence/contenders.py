@@ -121,7 +121,7 @@ def _value(run: RunRecords, key: str) -> str:
 def _contenders(runs: Sequence[RunRecords], common: Sequence[str]) -> tuple[Contender, ...]:
     place = {clip: index for index, clip in enumerate(common)}
     entries = [(run, name, run.manifest.models.get(name, ModelEntry())) for run in runs for name in run.names]
-    chosen = [(run, name, entry) for run, name, entry in entries if not entry.reference]
+    chosen = [(run, name, entry) for run, name, entry in entries if not entry.baseline]
     if len(chosen) < 2:
         chosen = entries
     names = [name for _, name, _ in chosen]
@@ -130,9 +130,8 @@ def _contenders(runs: Sequence[RunRecords], common: Sequence[str]) -> tuple[Cont
         rows = run.predictions[run.predictions["model"] == name]
         rows = rows[rows["clip"].isin(place)].copy()
         rows["at"] = rows["clip"].map(place).astype("int64")
-        substitute = entry.of is not None and entry.probe is None
         recorded = np.zeros(len(common), dtype=np.bool_)
         recorded[rows["at"][(rows["outcome"] != "not_recorded").to_numpy()]] = True
         label = name if names.count(name) == 1 else f"{name} ({run.manifest.run_id})"
-        found.append(Contender(label, rows, own_answers(rows, substitute=substitute), recorded))
+        found.append(Contender(label, rows, own_answers(rows, substitute=entry.substitute), recorded))
     return tuple(found)

@@ -38,7 +38,7 @@ def clip_rows(run: RunData, strips: Mapping[str, list[str]]) -> dict[str, Any]:
         models.append(
             {
                 "name": plain(name),
-                "reference": bool(run.rows[name]["reference"]),
+                "reference": bool(run.rows[name]["baseline"]),
                 "g": rows["grade"].cat.codes.tolist(),
                 "t": _values(rows["event_time_s"]),
                 "s": _values(rows["score"]),

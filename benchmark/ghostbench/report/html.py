@@ -72,7 +72,7 @@ def report_html(run: RunData, *, embed_frames: bool = False) -> str:
         grades=GRADE_TITLES,
         sections=plugin_sections(run),
         cell=_cell,
-        is_reference={plain(name): row["reference"] for name, row in run.rows.items()},
+        is_reference={plain(name): row["baseline"] for name, row in run.rows.items()},
     )
 
 
@@ -107,14 +107,14 @@ def _matrix(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
             kind = "half" if grade == "potential_ghost_probing" else kind
             cells.append({"count": count, "share": round(count / total, 4) if total else 0, "kind": kind})
         lines.append({"truth": TRUTH_TITLES[truth], "total": total, "cells": cells})
-    return {"name": plain(name), "reference": row["reference"], "lines": lines, "marks": [plain(m) for m in marks(row)]}
+    return {"name": plain(name), "reference": row["baseline"], "lines": lines, "marks": [plain(m) for m in marks(row)]}
 
 
 def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
     """The rows whose numbers need a warning before they are read, with the warnings."""
     found = []
     for name, row in run.metrics["models"].items():
-        said = [plain(mark) for mark in marks(row) if not row["reference"]]
+        said = [plain(mark) for mark in marks(row) if not row["baseline"]]
         serious = [mark for mark in said if mark.startswith(("does not", "asked for", "no answer", "stopped"))]
         if serious:
             found.append((plain(name), serious))

@@ -53,7 +53,7 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
     """Every chart that the run has data for, by section of the report: (description in words, SVG text)."""
     import matplotlib as mpl
 
-    contenders = {name: row for name, row in run.rows.items() if not row["reference"]}
+    contenders = {name: row for name, row in run.rows.items() if not row["baseline"]}
     with mpl.rc_context(_STYLE):
         found = {
             "summary": [_forest(run.rows, view) for view in ("strict", "lenient")],
@@ -67,7 +67,7 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
 def _forest(rows: Mapping[str, Mapping[str, Any]], view: str) -> tuple[str, str]:
     """F1 with its interval, one line a model, and the best trivial baseline as a rule."""
     shown = [(name, row["views"][view]["answered"]["f1"], row) for name, row in rows.items()]
-    known = [(name, f1, row["reference"]) for name, f1, row in shown if f1 is not None][:MOST]
+    known = [(name, f1, row["baseline"]) for name, f1, row in shown if f1 is not None][:MOST]
     figure, axes = _figure(5.2, 0.9 + 0.26 * max(len(known), 1), f"F1, {view} view, 95% intervals")
     bar = max((f1["value"] for _, f1, reference in known if reference), default=None)
     if bar is not None:

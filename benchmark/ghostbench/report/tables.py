@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ghostbench.records import TRUTHS
@@ -92,7 +92,7 @@ def headline(rows: Rows) -> Table:
 def marks(row: Mapping[str, Any]) -> list[str]:
     """What a reader must know of a row before its rates: what it is, and what is wrong with it. Plain text."""
     found = []
-    if row["reference"]:
+    if row["baseline"] and "baseline" not in (row["mark"] or ""):
         found.append("baseline")
     if row["mark"]:
         found.append(str(row["mark"]))
@@ -102,9 +102,9 @@ def marks(row: Mapping[str, Any]) -> list[str]:
         found.append(f"substitute for {row['of']}")
     if row["stopped"]:
         found.append(f"stopped: {row['stopped']['outcome']}")
-    if not row["reference"] and row["answered"] == 0:
+    if not row["baseline"] and row["answered"] == 0:
         found.append("no answer at all")
-    found += [f"does not beat {bar['best']} ({view})" for view, bar in _not_beaten(row)]
+    found += [f"does not beat {best} ({', '.join(views)})" for best, views in _not_beaten(row).items()]
     asked, served = row["asked_model"], row["served_models"]
     if asked and any(not same_model(asked, name) for name in served):
         found.append(f"asked for {asked}, served {', '.join(served)}")
@@ -119,10 +119,13 @@ def same_model(asked: str, served: str) -> bool:
     return dated != served and len(dated) >= 8 and dated.replace("-", "").isdigit()
 
 
-def _not_beaten(row: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _not_beaten(row: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The views in which the row does not beat the best trivial baseline, by that baseline's name."""
+    found: dict[str, list[str]] = {}
     for view, bar in (row["beats_trivial"] or {}).items():
         if bar["beats"] is False:
-            yield view, bar
+            found.setdefault(bar["best"], []).append(view)
+    return found
 
 
 def _rates(rows: Rows, view: str, basis: str) -> Table:
@@ -354,7 +357,7 @@ def _event_time(run: RunData) -> Table:
     for name, row in run.rows.items():
         for view, found in row["event_time"].items():
             values = {"model": name, "view": view, **found, **found["misses"]}
-            if not row["reference"]:
+            if not row["baseline"]:
                 lines.append(tuple(values[column.key] for column in columns))
     covered = run.metrics["event_coverage"]
     note = (
@@ -379,7 +382,7 @@ def _slices(rows: Rows) -> Table:
     )
     lines = []
     for name, row in rows.items():
-        if row["reference"]:
+        if row["baseline"]:
             continue
         for way, found in row["slices"].items():
             for part, counts in found.items():

@@ -31,6 +31,8 @@ NO_ANSWER = "no_answer"
 COLUMNS: tuple[str, ...] = (*GRADES, NO_ANSWER)
 """The columns of a confusion matrix."""
 STAGES = ("queue_s", "video_decode_s", "preprocess_s", "vision_s", "prefill_s", "first_token_s", "generate_s")
+RECORDED = "replay"
+"""The registered name of the model that gives recorded responses."""
 MEMORY = ("peak_allocated_bytes", "peak_reserved_bytes", "process_bytes")
 
 
@@ -161,6 +163,13 @@ class ModelEntry(BaseModel):
     stopped: Stopped | None = None
     probe: str | None = None
     of: str | None = None
+    substitute: bool = False
+
+    @property
+    def baseline(self) -> bool:
+        """Whether the row is a yardstick. Recorded responses are registered as a reference model, because they are
+        looked up by clip, but they are models' answers and contend like them."""
+        return self.reference and self.spec != RECORDED
 
 
 class DatasetEntry(BaseModel):

@@ -39,7 +39,7 @@ def compute_metrics(run: RunRecords) -> dict[str, Any]:
     scorer = _Scorer(run)
     entries = run.manifest.models
     own = _by_model(run.predictions)
-    trivial = {name: own[name] for name in TRIVIAL if name in own and name in entries and entries[name].reference}
+    trivial = {name: own[name] for name in TRIVIAL if name in own and name in entries and entries[name].spec == name}
     extra = {name: reference_rows(run, name) for name in TRIVIAL if name not in trivial}
     scorer.trivial = {name: {**trivial, **extra}[name] for name in TRIVIAL}
     attempts = _by_model(run.attempts)
@@ -80,14 +80,14 @@ class _Scorer:
 
     def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> dict[str, Any]:
         """One row of the tables; `attempts` is None for a baseline that the run did not name."""
-        substitute = bool((rows["answered_by"] == "substitute").any()) and entry.of is not None and entry.probe is None
-        answered = counts.own_answers(rows, substitute=substitute)
+        answered = counts.own_answers(rows, substitute=entry.substitute)
         table = counts.confusion(rows, answered)
         at = rows["at"].to_numpy()
         seconds = self.duration.iloc[at]
         found: dict[str, Any] = {
             "kind": entry.kind,
             "reference": entry.reference,
+            "baseline": entry.baseline,
             "mark": entry.mark,
             "of": entry.of,
             "probe": entry.probe,
@@ -109,7 +109,7 @@ class _Scorer:
             ),
             "prevalence": float(self.positive.mean()),
             "views": score_views(rows, answered, self.positive),
-            "beats_trivial": None if entry.reference else self._against_trivial(rows, answered),
+            "beats_trivial": None if entry.baseline else self._against_trivial(rows, answered),
             "agreement": agreement(rows, answered, self.repeats),
             "scores": score_probabilities(rows, answered, self.weights),
             "event_time": event_time(rows, answered, self.sampled),
