@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from ghostbench.errors import AttemptError, Crashed, ModelError, Unavailable
 from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
+from ghostbench.outcomes import STOPS_MODEL
 from ghostbench.records import Clip, Reply, Request
 
 
@@ -27,9 +28,17 @@ class Delivery:
     wall_s: float
 
 
-class Dispatcher(ABC):
-    """The way to one loaded model. Construct it on the event loop."""
+class Withdrawn(Exception):
+    """The model stopped while this request waited its turn: it was never sent."""
 
+
+class Dispatcher(ABC):
+    """The way to one loaded model. Construct it on the event loop.
+
+    Once it has read an outcome that stops the model, it sends nothing more: requests in its queue are `Withdrawn`.
+    """
+
+    stopped = False
     in_flight: int
     """How many requests it can make use of at the same time, those being worked on and those waiting their turn."""
 
@@ -39,13 +48,20 @@ class Dispatcher(ABC):
 
     @abstractmethod
     async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
-        """Have one request answered. `clip` reaches reference models alone; `expected`: it was announced."""
+        """Have one request answered. `clip` reaches reference models alone; `expected`: it was announced.
+
+        Raises `Withdrawn`.
+        """
 
     def expect(self, count: int) -> None:
         """Announce requests that are on their way (or, negative, that will not come after all)."""
 
     async def close(self) -> None:
         """Close the model."""
+
+    def _read(self, result: Reply | AttemptError) -> None:
+        if isinstance(result, AttemptError) and result.outcome in STOPS_MODEL:
+            self.stopped = True
 
 
 class ReferenceDispatcher(Dispatcher):
@@ -68,6 +84,7 @@ class ReferenceDispatcher(Dispatcher):
             result: Reply | AttemptError = self._model.answer(clip, request)
         except Exception as error:  # noqa: BLE001
             result = as_attempt_error(error)
+        self._read(result)
         return Delivery(result, None, time.perf_counter() - started)
 
     @override
@@ -91,11 +108,14 @@ class RemoteDispatcher(Dispatcher):
     async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
         asked = time.perf_counter()
         async with self._places:
+            if self.stopped:
+                raise Withdrawn
             started = time.perf_counter()
             try:
                 result: Reply | AttemptError = await self._model.answer(request)
             except Exception as error:  # noqa: BLE001
                 result = as_attempt_error(error)
+            self._read(result)
             return Delivery(result, started - asked, time.perf_counter() - started)
 
     @override
@@ -186,12 +206,17 @@ class LocalDispatcher(Dispatcher):
                 self._wake.clear()
                 await self._wake.wait()
             batch = [self._ready.popleft() for _ in range(min(size, len(self._ready)))]
+            if self.stopped:
+                for item in batch:
+                    item.answered.set_exception(Withdrawn())
+                continue
             started = time.perf_counter()
             self._running += 1
             results = await loop.run_in_executor(self._threads, self._answer, [item.request for item in batch])
             self._running -= 1
             wall = time.perf_counter() - started
             for item, result in zip(batch, results, strict=True):
+                self._read(result)
                 if not item.answered.done():
                     item.answered.set_result(Delivery(result, started - item.since, item.prepare_s + wall))
 

@@ -16,7 +16,7 @@ from ghostbench.models import Level, RemoteModel
 from ghostbench.outcomes import STOPS_MODEL, Outcome
 from ghostbench.records import AttemptFault, AttemptLine, Clip, Frames, Prompt, Reply, Request, Usage
 from ghostbench.run.budget import Budget
-from ghostbench.run.dispatch import Dispatcher
+from ghostbench.run.dispatch import Dispatcher, Withdrawn
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.plan import Host, Row
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause
@@ -107,6 +107,9 @@ class Settler:
             result = checked(delivery.result)
             reply = result.reply if isinstance(result, AttemptError) else result
             billed = reply.usage.cost_usd if reply is not None else None
+        except Withdrawn:
+            billed = 0.0
+            return settled
         finally:
             await self.budget.settle(reserved, billed)
         failure = self._failure(result)
@@ -115,6 +118,8 @@ class Settler:
         line = self._line(unit, request, reply, failure)
         stages = replace(line.stages, queue_s=delivery.queue_s, video_decode_s=unit.decode_s)
         line = replace(line, started_at=_utc(started_at), wall_s=delivery.wall_s, wait_s=wait_s, stages=stages)
+        if failure is not None and unit.last in STOPS_MODEL:
+            state.stopped = state.stopped or (unit.last, str(failure))
         await self.ledger.append(line)
         step = next_step(
             failure,
@@ -123,8 +128,6 @@ class Settler:
             max_attempts=self.max_attempts,
             ladder=ladder_of(state.host),
         )
-        if failure is not None and unit.last in STOPS_MODEL:
-            state.stopped = state.stopped or (unit.last, str(failure))
         if step.again:
             self.progress.again(unit.row.name, step.action)
         unit.level, unit.ended = step.level, time.perf_counter()
