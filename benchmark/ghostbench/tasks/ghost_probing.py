@@ -34,9 +34,9 @@ SCHEMA: Final[dict[str, Any]] = {
 }
 """Draft 2020-12 without $ref; every property is required and none may be added, as OpenAI's strict mode demands.
 
-Strict modes of hosted models differ in the bounds they take (`minimum`, `maximum`, `maxLength`), while grammar compilers
-for local decoding take all of them. An adapter leaves out what its server refuses; the parser checks the whole schema in
-any case, and the system text asks for answers well within the bounds.
+Strict modes of hosted models differ in the bounds they take (`minimum`, `maximum`, `maxLength`), while llguidance takes
+all of them. An adapter leaves out what its server refuses; the parser checks the whole schema in any case, and the
+system text asks for answers well within the bounds.
 """
 
 _SYSTEM: Final = f"""\

@@ -14,6 +14,7 @@ from ghostbench.errors import Unparseable
 T = TypeVar("T")
 
 _OPENING: Final = re.compile(r"[{\[]")
+_OBJECT_BEGUN: Final = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:')
 _MOST_OPENINGS: Final = 1000
 """More than any answer needs. A failed attempt counts the lines before it, so that attempts must be bounded."""
 
@@ -56,8 +57,8 @@ def write_answer(answer: dict[str, Any], validator: Draft202012Validator) -> str
 def _values(text: str, key: str) -> Iterator[Any]:
     """The outermost JSON objects and arrays in the text, in order.
 
-    After a failure the search goes on where the decoder stopped: no character is decoded twice, and the parts of a
-    broken object are not taken for an answer.
+    A brace or bracket in prose is passed over. One that begins an object, or encloses the key, and then breaks off,
+    raises `Unparseable`: what is left of a broken answer is none.
     """
     opening = _OPENING.search(text)
     for _ in range(_MOST_OPENINGS):
@@ -68,7 +69,7 @@ def _values(text: str, key: str) -> Iterator[Any]:
             yield value
         except json.JSONDecodeError as error:
             end = max(error.pos, opening.end())
-            if text.find(f'"{key}"', opening.start(), end) >= 0:
+            if _OBJECT_BEGUN.match(text, opening.start()) or text.find(f'"{key}"', opening.start(), end) >= 0:
                 raise Unparseable(f"the reply's JSON is malformed or cut off: {error.msg}") from None
         opening = _OPENING.search(text, end)
     raise Unparseable(f"the reply holds more than {_MOST_OPENINGS} brackets that may open JSON")

@@ -64,13 +64,15 @@ _QUALITY: Final = (
     r"(?:\s+(?:detected|observed|found|seen|identified|present|confirmed|assessment|check|status|risk|level|behaviou?r"
     r"|event|detection|result|verdict|likelihood|probability))?"
 )
-_VALUE: Final = rf"{_MENTION}{_QUALITY}\s*(?:[:=(]|-+\s)\s*"
-_VALUE_END: Final = rf"\s*\)?\s*(?=[.,;()\n|—–{_MENTION}-]|(?:because|since|as|but|due)\b|$)"
-_VALUE_NO: Final = re.compile(
-    rf"{_VALUE}(?:no|none|not|nil|false|absent|negative|n/a|not applicable|无|否|没有){_QUALITY}{_VALUE_END}"
-)
-_VALUE_MAYBE: Final = re.compile(
-    rf"{_VALUE}(?:potential|possible|possibly|suspected|likely|maybe|uncertain|unclear|unconfirmed|可能){_VALUE_END}"
+_STOP: Final = r"\s*(?:[.,;|\n)—–-]|\(|(?:because|since|as|but|due)\b|$)"
+_NO_VALUE: Final = rf"(?:no|none|not|nil|false|absent|negative|n/a|not applicable|无|否|没有){_QUALITY}"
+_MAYBE_VALUE: Final = r"(?:potential|possible|possibly|suspected|likely|maybe|uncertain|unclear|unconfirmed|可能)"
+_VALUE_NO, _VALUE_MAYBE = (
+    re.compile(
+        rf"{_MENTION}{_QUALITY}\s*"
+        rf"(?:(?:[:=]|-+\s)\s*{value}(?={_STOP}|\s*{_MENTION})|\(\s*{value}(?={_STOP})(?:\s*\))?)"
+    )
+    for value in (_NO_VALUE, _MAYBE_VALUE)
 )
 """A mention used as the name of a field: "ghost probing: none detected", "ghost probing (possible)"."""
 
@@ -81,8 +83,10 @@ _DOUBT: Final = re.compile(
 )
 _NO_NEGATION: Final = re.compile(
     r"\bnot (?:only|just|merely|simply|solely)\b|\bno (?:doubt|question)\b|\bwithout (?:a |any )?(?:doubt|question)\b"
-    r"|\b(?:without|no|not enough|insufficient) (?:any |prior |advance |clear |sufficient |adequate |enough )*"
-    r"(?:warning|notice|signal(?:l?ing)?|time|hesitation|visibility|room|looking|yielding|slowing(?: down)?|stopping)"
+    r"|\b(?:without|no|not enough|insufficient|(?:lack|absence) of) "
+    r"(?:any |prior |advance |clear |sufficient |adequate |enough |street |traffic )*"
+    r"(?:warning|notice|signal(?:s|l?ing)?|time|hesitation|visibility|view|light(?:s|ing)?|room|space|attention|caution"
+    r"|looking|yielding|slowing(?: down)?|stopping)"
     r"\b(?!\s*,?\s*(?:or|nor)\b)|\bnothing but\b"
 )
 
@@ -123,7 +127,13 @@ def _clause_grades(clause: str) -> Iterator[Grade]:
         carried = carried and goes_on
         for match in re.finditer(_MENTION, segment):
             yield _mention_grade(segment, match.start(), carried)
-        carried = carried or _LIST_DENIAL.search(segment[-REACH:]) is not None
+        carried = carried or _LIST_DENIAL.search(_last_words(segment, len(segment))) is not None
+
+
+def _last_words(text: str, end: int) -> str:
+    """The whole words among the last `REACH` characters before `end`: half of "piano" would deny."""
+    start = max(0, end - REACH)
+    return text[start:end] if start == 0 else text[start:end].partition(" ")[2]
 
 
 def _list_goes_on(segments: list[str]) -> list[bool]:
@@ -143,7 +153,7 @@ _LONGEST_ITEM: Final = 5
 
 
 def _mention_grade(segment: str, mark: int, carried: bool) -> Grade:
-    before = segment[max(0, mark - REACH) : mark]
+    before = _last_words(segment, mark)
     after = segment[mark + 1 : mark + 1 + REACH]
     if carried or _denies(before) or _DENIED_AFTER.match(after.replace(_MENTION, "it")):
         return "normal"
@@ -158,12 +168,12 @@ _DENIAL: Final = re.compile(
     r"|rather than|instead of|as opposed to|free (?:of|from)|negative for"
     r"|fail(?:s|ed|ing)? to (?:meet|qualify|constitute|reach|amount|be|rise|satisfy)"
     r"|too [\w-]+ (?:for|to (?:be|qualify|count|constitute)))\b|n't\b"
-    r"|没有|并非|不是|不属于|不构成|不存在|不算|不符合|无(?!法)|未(?:发现|检测|出现|见|观察|发生|识别)|非|排除"
+    r"|(?:没有?|并非|并?不是|不属于|不构成|不存在|不算|不符合|未|无|非|排除)(?:任何|明显的?|典型的?|真正的?|潜在的?"
+    rf"|可能的?|发现|检测到?|观察到?|识别到?|出现|发生|存在|构成|属于|到|见|或者?|和|以?及|加塞|切入|or|\s|{_MENTION})*$"
 )
 _LIST_DENIAL: Final = re.compile(
     r"\b(?:no|without|neither|nor|(?:free|absence|lack) of|not (?:a|an|any))\b"
     r"|(?:\bnot|n't) (?:show|involve|include|contain|constitute|indicate|depict|feature|exhibit)\b"
-    r"|没有|无(?!法)|未发现|未检测到"
 )
 """Denials that can govern a list; "not visible, ghost probing or …" denies no list."""
 _REACH_END: Final = re.compile(
@@ -193,17 +203,18 @@ _DENIED_AFTER: Final = re.compile(
     rf"(?:\s+(?:\w+ly|been|be|yet|being|actually|considered))*\s+{_SEEN}\b(?!\s+(?:by|until|in time|early|soon|before))"
     rf"|\s*(?:{_NO_PREPOSITION}[\w'/-]+\s+){{0,6}}?(?:is|was|are|were|be|been|being|seems|appears|remains)\s+"
     r"(?:\w+ly\s+)*(?:ruled out|excluded|absent|unlikely|dismissed)\b"
-    r"|\s*(?:unlikely|absent|excluded|ruled out)\b|\s*(?:未(?:发现|检测|出现|发生)|不存在)"
+    r"|\s*(?:unlikely|absent|excluded|ruled out)\b|\s*(?:行为|现象|事件|风险)?\s*(?:未(?:发现|检测|出现|发生)|不存在)"
 )
 _MODIFIERS: Final = (
     r"(?:\s+(?!(?:and|or|with|from|by|in|on|at|to|due|before|after|despite|during|when|upon)\b)[\w'/-]+){0,3}\s*$"
 )
 _DOUBTED_BEFORE: Final = re.compile(
-    rf"\b(?:potential|potentially|possible|possibly|probable|probably|likely|suspected|apparent|apparently|borderline"
-    rf"|near|nearly|almost|maybe|perhaps|unconfirmed|plausible|low-confidence|may|might|could|if"
+    rf"\b(?:potential|potentially|possible|possibly|probable|probably|likely|suspected|apparent|apparently|maybe"
+    rf"|perhaps|unconfirmed|plausible|low-confidence|may|might|could|if"
     rf"|(?:risk|chance|possibility|danger|threat|likelihood) of|in case of"
     rf"|(?:watch|watching|monitor|monitoring|alert|look|looking|scan|scanning|prepare|prepared|ready|vigilant|vigilance"
     rf"|cautious|caution|beware) (?:out )?(?:for|of|to|about)|anticipat(?:e|es|ed|ing)){_MODIFIERS}"
+    rf"|\b(?:near|nearly|almost|borderline)[\s-]*$"
     rf"|{_MAYBE}[^{_MENTION}]*$|(?:潜在|可能|疑似|或许|类似)[^{_MENTION}]*$"
 )
 _DOUBTED_AFTER: Final = re.compile(
