@@ -104,10 +104,11 @@ def test_a_local_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.Monke
     assert storage.accept(f"file://{tmp_path}/clips/", "--data-root") == str(tmp_path / "clips")
 
 
-@pytest.mark.parametrize("location", ["nosuchprotocol://box/clips", "", "  ", "a\0b"])
+@pytest.mark.parametrize("location", ["nosuchprotocol://box/clips", "", "  ", "a\0b", "a\nb", "\x1b[31m", "a\u2028b"])
 def test_a_location_that_cannot_be_is_bad_input(location: str) -> None:
-    with pytest.raises(BadInput, match="--data-root"):
+    with pytest.raises(BadInput, match="--data-root") as caught:
         storage.accept(location, "--data-root")
+    assert str(caught.value).isprintable()
 
 
 def test_a_protocol_whose_package_is_absent_is_bad_input_that_names_it() -> None:

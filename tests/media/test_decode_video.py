@@ -96,6 +96,22 @@ def test_the_short_way_is_taken_without_b_frames_and_left_with_them(make_video: 
     assert decode_groups(str(make_video("x.mp4", codec="libx264")), TEN) is None
 
 
+def test_packed_b_frames_are_shown_in_their_order(
+    make_packed_avi: Callable[[int], Path], shown_numbers: ShownNumbers
+) -> None:
+    path = make_packed_avi(60)
+    assert decode_groups(str(path), TEN) is None
+    for sampling in (TEN, parse_sampling("uniform:60"), parse_sampling("fps:5")):
+        frames = decode(str(path), sampling)
+        assert shown_numbers(frames.pixels) == list(frames.indices)
+        assert frames.times_s == pytest.approx([i / 30 for i in frames.indices], abs=0.001)
+    assert decode(str(path), TEN).indices == TEN.indices(60)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    with pytest.raises(DecodeFailed):
+        decode(str(path), TEN)
+
+
 def test_wrong_key_frame_marks_do_not_change_the_pixels(make_video: MakeVideo) -> None:
     path = make_video("clip.avi", frames=60, options={"g": "12"})
     expected = decode_video(str(path), TEN, every_frame=True)

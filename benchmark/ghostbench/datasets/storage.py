@@ -12,6 +12,7 @@ import errno
 import os
 import re
 import threading
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.:-]*)://(?P<rest>.*)", re.DOT
 _USERINFO = re.compile(r"://[^/?#\s]*@")
 _QUERY = re.compile(r"(://[^\s?]*)\?[^\s'\"]*")
 _TAIL = re.compile(r"#((?:kind|fps|sha256)=[^#&]*(?:&(?:kind|fps|sha256)=[^#&]*)*)$")
+
+_UNSHOWABLE = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode categories of which no character fits in a message of one line."""
 
 MediaKind = Literal["file", "frames", "zip"]
 
@@ -121,8 +125,10 @@ def accept(location: str, option: str) -> str:
     Local paths become absolute. Raises `BadInput`, naming `option`, if the URL's protocol is unknown or its package is
     not installed.
     """
-    if not location.strip() or "\0" in location:
-        raise BadInput(f"{option}: the path is empty or holds a NUL; give a folder, a file or an fsspec URL")
+    if not location.strip():
+        raise BadInput(f"{option}: the path is empty; give a folder, a file or an fsspec URL")
+    if any(unicodedata.category(character) in _UNSHOWABLE for character in location):
+        raise BadInput(f"{option}: the path holds control characters; rename what it names")
     match = _URL.fullmatch(location)
     if match is None or match["scheme"] in {"file", "local"}:
         path = location if match is None else match["rest"]
