@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,13 @@ def _settle(waiting: list[asyncio.Future[None]], failure: DiskFailed | None) -> 
 
 def encode(line: Line) -> str:
     """The line as compact JSON, without the newline."""
-    return json.dumps(asdict(line), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(_as_mapping(line), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _as_mapping(record: Any) -> dict[str, Any]:
+    """The record's fields by name, records within it likewise: `dataclasses.asdict` without its deep copies."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {name: _as_mapping(value) if is_dataclass(value) else value for name, value in values.items()}
 
 
 def recover(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ class Unit:
     ended: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settler:
     """Asks units until they are settled, and writes every attempt to the ledger."""
 
@@ -71,6 +72,11 @@ class Settler:
     progress: Progress
     seed: int
     max_attempts: int
+
+    @functools.cached_property
+    def blind_prompt(self) -> Prompt:
+        """The task's question without frames, the same for every clip."""
+        return self.task.build(None)
 
     async def settle(self, unit: Unit, state: HostState) -> Outcome:
         """Attempt after attempt until the policy says that this is the unit's outcome; return that outcome."""
@@ -150,9 +156,7 @@ class Settler:
 
     def prompt(self, frames: Frames | None) -> Prompt:
         """The task's question about these frames, built once for all models."""
-        if frames is None:
-            return self.task.build(None)
-        return frames.memo("prompt", self.task.build)
+        return self.blind_prompt if frames is None else frames.memo("prompt", self.task.build)
 
     def _most(self, host: Host, request: Request) -> float:
         if self.budget.limit is None or not isinstance(host.model, RemoteModel):
