@@ -1,0 +1,43 @@
+"""Drawn clips for the kit: small, different from each other, of different lengths, and the same every time."""
+
+from __future__ import annotations
+
+from ghostbench.records import Clip, Frames, Truth
+
+_CLIPS: tuple[tuple[str, Truth, int], ...] = (
+    ("images_1_001", "ghost_probing", 6),
+    ("images_2_001", "normal", 6),
+    ("images_1_002", "cut_in", 3),
+    ("images_3_001", "normal", 5),
+)
+_HEIGHT, _WIDTH = 96, 160
+
+
+def drawn_clips() -> tuple[Clip, ...]:
+    """Four labelled clips; `drawn_frames` gives the frames of each."""
+    return tuple(
+        Clip(id=name, truth=truth, truth_time_s=0.5 if truth != "normal" else None, category=int(name.split("_")[1]))
+        for name, truth, _ in _CLIPS
+    )
+
+
+def drawn_frames(clip: Clip) -> Frames:
+    """New frames, 3 to 6 of 96 x 160 pixels: a bright box that moves over noise, in each clip its own way."""
+    import numpy as np
+
+    number = [name for name, _, _ in _CLIPS].index(clip.id)
+    count = _CLIPS[number][2]
+    noise = np.random.default_rng(number)
+    pixels = noise.integers(0, 40 + 40 * number, (count, _HEIGHT, _WIDTH, 3), dtype=np.uint8)
+    for index in range(count):
+        left = (10 + 25 * number + index * (4 + 9 * number)) % (_WIDTH - 24)
+        top = 20 + 12 * number
+        pixels[index, top : top + 24, left : left + 24] = (250, 200 - 50 * number, 40 * number)
+    times = tuple(0.1 + 0.2 * index for index in range(count))
+    return Frames(
+        pixels,
+        indices=tuple(range(3, 3 + 6 * count, 6)),
+        times_s=times,
+        duration_s=0.2 * count,
+        decoder="drawn by ghostbench.conformance",
+    )

@@ -1,0 +1,113 @@
+"""A model under test: loaded as a run loads it, and asked as a run asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from ghostbench.conformance.clips import drawn_clips, drawn_frames
+from ghostbench.errors import AttemptError
+from ghostbench.models import Model, Truths
+from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model
+from ghostbench.plugins.registry import find, load_target, registry
+from ghostbench.records import Clip, Frames, Reply, Request
+from ghostbench.run.dispatch import Delivery
+from ghostbench.run.reach import dispatcher_for
+from ghostbench.tasks.base import Task
+
+Result = Reply | AttemptError
+T = TypeVar("T")
+
+
+class Session:
+    """One model, loaded, until `close`.
+
+    settings : as texts after `--set`. A `temperature` that is not among them is set to 0, where the model has one.
+
+    Raises what choosing, constructing and loading the model raise.
+    """
+
+    def __init__(self, model: str, settings: Mapping[str, str]) -> None:
+        self.choice: Choice = parse_model(model)
+        check_requirements(self.choice)
+        known = {field.name for field in dataclasses.fields(self.choice.spec.settings)}
+        cold = {"temperature": "0"} if "temperature" in known else {}
+        self.model: Model = build_model(self.choice, build_settings(self.choice, {**cold, **settings}))
+        self.model.check()
+        self.clips = drawn_clips()
+        self._task: Task = load_target(find("task", registry().tasks, "ghost-probing").load)()
+        self._pool = ThreadPoolExecutor(2, "prepare")
+        self._loop = asyncio.Runner()
+        try:
+            self.facts: Mapping[str, Any] = self._run(self._load())
+        except BaseException:
+            self._end()
+            raise
+
+    def alone(self, frames: Mapping[str, Frames] | None = None) -> list[Result]:
+        """Each clip asked by itself, one after the other."""
+
+        async def ask() -> list[Result]:
+            return [await self._ask(clip, self._request(clip, frames), announced=False) for clip in self.clips]
+
+        return self._run(ask())
+
+    def together(self) -> list[Result]:
+        """All clips asked at once: in batches as large as a local model takes, else side by side."""
+
+        async def ask() -> list[Result]:
+            self._dispatcher.expect(len(self.clips))
+            requests = [self._request(clip, None) for clip in self.clips]
+            asking = (self._ask(c, r, announced=True) for c, r in zip(self.clips, requests, strict=True))
+            return list(await asyncio.gather(*asking))
+
+        return self._run(ask())
+
+    def first(self) -> Result:
+        """The first clip asked by itself."""
+        clip = self.clips[0]
+        return self._run(self._ask(clip, self._request(clip, None), announced=False))
+
+    def close(self) -> None:
+        """Close the model."""
+        try:
+            self._run(self._dispatcher.close())
+        finally:
+            self._end()
+
+    async def _load(self) -> Mapping[str, Any]:
+        self._dispatcher = dispatcher_for(self.model, Truths(clips=self.clips, seed=0), self._pool)
+        try:
+            return await self._dispatcher.load()
+        except BaseException:
+            await self._dispatcher.close()
+            raise
+
+    async def _ask(self, clip: Clip, request: Request, *, announced: bool) -> Result:
+        delivery: Delivery = await self._dispatcher.ask(clip, request, expected=announced)
+        return delivery.result
+
+    def _request(self, clip: Clip, frames: Mapping[str, Frames] | None) -> Request:
+        seen: Frames | None = None
+        if self.choice.spec.needs_frames:
+            seen = frames[clip.id] if frames is not None else drawn_frames(clip)
+        return Request(
+            id=str(uuid.uuid4()),
+            prompt=self._task.build(seen),
+            frames=seen,
+            seed=0,
+            level=0,
+            level_settings={},
+            write_answer=self._task.write,
+        )
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run(work)
+
+    def _end(self) -> None:
+        self._loop.close()
+        self._pool.shutdown(wait=False)

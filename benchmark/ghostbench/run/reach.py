@@ -1,0 +1,26 @@
+"""The way to a model, by its kind."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+from ghostbench.errors import Unavailable
+from ghostbench.models import LocalModel, Model, ReferenceModel, RemoteModel, Truths
+from ghostbench.run.dispatch import Dispatcher, LocalDispatcher, ReferenceDispatcher, RemoteDispatcher
+
+
+def dispatcher_for(model: Model | None, truths: Truths, pool: Executor) -> Dispatcher:
+    """The dispatcher for a model that is constructed and not loaded. Call it on the event loop.
+
+    truths : for a reference model. pool : where a local model prepares requests ahead.
+
+    Raises `Unavailable` for what has none of the three base classes.
+    """
+    match model:
+        case ReferenceModel():
+            return ReferenceDispatcher(model, truths)
+        case RemoteModel():
+            return RemoteDispatcher(model)
+        case LocalModel():
+            return LocalDispatcher(model, pool)
+    raise Unavailable("the model has none of the three base classes")
