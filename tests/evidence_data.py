@@ -80,6 +80,7 @@ class RunBuilder:
 
     def __init__(self, clips: Iterable[Mapping[str, Any]], *, repeats: int = 1) -> None:
         self.clips = [dict(line) for line in clips]
+        self._by_id = {line["clip"]: line for line in self.clips}
         self.repeats = repeats
         self.models: dict[str, dict[str, Any]] = {}
         self.predictions: list[dict[str, Any]] = []
@@ -110,7 +111,7 @@ class RunBuilder:
         """One prediction and its ledger lines: `attempts` are overrides per line; default one line."""
         if model not in self.models:
             self.model(model)
-        line = next(line for line in self.clips if line["clip"] == clip_name)
+        line = self._by_id[clip_name]
         outcome = outcome or ("answered" if grade else "unparseable")
         default_raw = raw if raw is not None else (raw_answer(grade, event_time_s=event_time_s) if grade else "no idea")
         lines = [

@@ -1,0 +1,65 @@
+"""`bench regress`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    epilog="Examples:\n\n\b\n  bench regress results/RUN --against results/reference/ghost5.json\n"
+    "  bench regress results/RUN --against reference.json --junit regress.xml\n"
+    "  bench regress results/RUN --against reference.json --update"
+)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--against", required=True, metavar="REFERENCE.json", type=click.Path(path_type=Path), help="The reference file."
+)
+@click.option("--update", is_flag=True, help="Write the run as the new reference, and print what changes.")
+@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML for CI.")
+def command(run: Path, against: Path, update: bool, junit: Path | None) -> int:
+    """Hold a finished run against a reference: outcomes, grades and digests clip by clip, coverage, parse rate, times.
+
+    Exit status 0 if nothing changed, 1 with one line for each change.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from ghostbench.errors import BadInput
+    from ghostbench.evidence.regress import check_run, write_junit, write_reference
+    from ghostbench.evidence.snapshot import read_snapshot, take_snapshot
+    from ghostbench.report.escape import plain
+    from ghostbench.scoring.run_records import read_run_records
+
+    console = Console()
+
+    def say(text: str, style: str = "") -> None:
+        console.print(Text(plain(text), style=style), soft_wrap=True)
+
+    records = read_run_records(run)
+    try:
+        reference = read_snapshot(against)
+    except BadInput as error:
+        if not update:
+            raise
+        replaced = f": {error}" if against.exists() else ""
+        write_reference(against, take_snapshot(records))
+        say(f"wrote {against}{replaced}")
+        return 0
+    now = take_snapshot(records, reference.tolerances)
+    checks = check_run(now, reference)
+    changed = [check for check in checks if check.changes]
+    if junit is not None:
+        write_junit(junit, checks)
+    for check in changed:
+        say(str(check), "yellow" if update else "red")
+    if update:
+        write_reference(against, now)
+        say(f"wrote {against}: {len(changed)} changes")
+        return 0
+    if changed:
+        say(f"{len(changed)} of {len(checks)} checks against {against} failed")
+        return 1
+    say(f"{len(checks)} checks against {against} hold")
+    return 0

@@ -1,0 +1,33 @@
+"""`bench verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="Examples:\n\n\b\n  bench verify results/RUN")
+@click.argument("run", type=click.Path(path_type=Path))
+def command(run: Path) -> int:
+    """Recompute every number of a finished run from its ledger and labels, and name each difference.
+
+    Exit status 0 if all of it holds, 1 if anything differs or was edited.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from ghostbench.evidence.verify import verify
+    from ghostbench.report.escape import plain
+
+    console = Console()
+    verdict = verify(run)
+    for finding in verdict.findings:
+        console.print(Text(plain(str(finding)), style="red"), soft_wrap=True)
+    for note in verdict.notes:
+        console.print(Text(plain(f"note: {note}"), style="dim"), soft_wrap=True)
+    if verdict.findings:
+        console.print(Text(f"{len(verdict.findings)} differences in {plain(str(run))}"), soft_wrap=True)
+        return 1
+    console.print(Text(f"{plain(str(run))} holds: {'; '.join(verdict.checked)}"), soft_wrap=True)
+    return 0
