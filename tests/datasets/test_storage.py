@@ -39,7 +39,8 @@ class GuardedStorage(MemoryFileSystem):  # type: ignore[misc]
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
         if mode == "rb" and self.login != "anna:pa55word":
-            raise PermissionError(f"guarded://{self.login}@{path}?token=s3cr3t was refused")
+            password = self.login.partition(":")[2]
+            raise PermissionError(f"guarded://{self.login}@{path}?token=s3cr3t was refused: '{password}' is wrong")
         return super()._open(path, mode, **options)
 
 

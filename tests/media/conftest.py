@@ -54,15 +54,16 @@ def write_video(path: Path, recipe: VideoRecipe) -> Path:
     return path
 
 
-def write_packed_avi(path: Path, frames: int) -> Path:
-    """An XVID clip as old encoders packed it: a B-frame in one packet with the frame before it, then a placeholder.
+PLACEHOLDER = b"\0\0\1\xb6\x51\0\0"
+"""A VOP that is not coded: the frame before it stays."""
 
-    No writer makes such files any more, so the AVI is put together here (format: AVI RIFF File Reference).
-    """
+
+def xvid_packets(frames: int, *, b_frames: bool) -> tuple[bytes, list[tuple[bytes, str]]]:
+    """The stream's header, and each coded frame with its kind: "I", "P" or "B"."""
     encoder = av.CodecContext.create("mpeg4", "w")
     encoder.width, encoder.height, encoder.pix_fmt = 64, 48, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 30), Fraction(30, 1)
-    encoder.options = {"bf": "1", "flags": "+global_header"}
+    encoder.options = {"bf": "1" if b_frames else "0", "flags": "+global_header"}
     encoder.qmin, encoder.qmax = 2, 6
     coded: list[bytes] = []
     for index in range(frames):
@@ -71,25 +72,32 @@ def write_packed_avi(path: Path, frames: int) -> Path:
         coded += [bytes(packet) for packet in encoder.encode(frame)]
     coded += [bytes(packet) for packet in encoder.encode()]
     kinds = ["IPBS"[data[data.index(b"\0\0\1\xb6") + 4] >> 6] for data in coded]
-    packed: list[tuple[bytes, bool]] = []
-    for at, (data, kind) in enumerate(zip(coded, kinds, strict=True)):
-        if kind == "B":
-            packed.append((b"\0\0\1\xb6\x51\0\0", False))
-        else:
-            follower = coded[at + 1] if kinds[at + 1 : at + 2] == ["B"] else b""
-            packed.append((data + follower, kind == "I"))
+    return bytes(encoder.extradata or b""), list(zip(coded, kinds, strict=True))
+
+
+def pack(coded: list[tuple[bytes, str]]) -> list[tuple[bytes, str]]:
+    """As old encoders packed: a B-frame in one packet with the frame before it, then a placeholder."""
+    packed = []
+    for at, (data, kind) in enumerate(coded):
+        follower = coded[at + 1][0] if kind != "B" and coded[at + 1 : at + 2] and coded[at + 1][1] == "B" else b""
+        packed.append((PLACEHOLDER, kind) if kind == "B" else (data + follower, kind))
+    return packed
+
+
+def write_xvid_avi(path: Path, header: bytes, packets: list[tuple[bytes, str]]) -> Path:
+    """An AVI as XVID wrote them, which no current writer does (format: AVI RIFF File Reference)."""
 
     def chunk(tag: bytes, data: bytes) -> bytes:
         return tag + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
 
-    extra = bytes(encoder.extradata or b"") + b"\0\0\1\xb2DivX503b1393p"
-    main = chunk(b"avih", struct.pack("<14I", 33_333, 0, 0, 0x10, frames, 0, 1, 0, 64, 48, 0, 0, 0, 0))
-    rate = struct.pack("<IHHIIIIIIII4h", 0, 0, 0, 0, 1, 30, 0, frames, 0, 0xFFFFFFFF, 0, 0, 0, 64, 48)
-    size = struct.pack("<IiiHH4sIiiII", 40 + len(extra), 64, 48, 1, 24, b"XVID", 64 * 48 * 3, 0, 0, 0, 0)
-    stream = chunk(b"LIST", b"strl" + chunk(b"strh", b"vidsXVID" + rate) + chunk(b"strf", size + extra))
+    count = len(packets)
+    main = chunk(b"avih", struct.pack("<14I", 33_333, 0, 0, 0x10, count, 0, 1, 0, 64, 48, 0, 0, 0, 0))
+    rate = struct.pack("<IHHIIIIIIII4h", 0, 0, 0, 0, 1, 30, 0, count, 0, 0xFFFFFFFF, 0, 0, 0, 64, 48)
+    size = struct.pack("<IiiHH4sIiiII", 40 + len(header), 64, 48, 1, 24, b"XVID", 64 * 48 * 3, 0, 0, 0, 0)
+    stream = chunk(b"LIST", b"strl" + chunk(b"strh", b"vidsXVID" + rate) + chunk(b"strf", size + header))
     movie, index = b"movi", b""
-    for data, key in packed:
-        index += struct.pack("<4sIII", b"00dc", 0x10 if key else 0, len(movie), len(data))
+    for data, kind in packets:
+        index += struct.pack("<4sIII", b"00dc", 0x10 if kind == "I" else 0, len(movie), len(data))
         movie += chunk(b"00dc", data)
     body = b"AVI " + chunk(b"LIST", b"hdrl" + main + stream) + chunk(b"LIST", movie) + chunk(b"idx1", index)
     path.write_bytes(chunk(b"RIFF", body))
@@ -97,9 +105,18 @@ def write_packed_avi(path: Path, frames: int) -> Path:
 
 
 @pytest.fixture
-def make_packed_avi(tmp_path: Path) -> Callable[[int], Path]:
-    """`make_packed_avi(frames)` writes an XVID clip with packed B-frames and returns its path."""
-    return lambda frames: write_packed_avi(tmp_path / "packed.avi", frames)
+def make_xvid_avi(tmp_path: Path) -> Callable[..., Path]:
+    """`make_xvid_avi(frames, packed=…, placeholder_after=…)` writes a clip as old XVID encoders did."""
+
+    def make(frames: int, *, packed: bool = False, placeholder_after: int | None = None) -> Path:
+        header, packets = xvid_packets(frames, b_frames=packed)
+        if packed:
+            header, packets = header + b"\0\0\1\xb2DivX503b1393p", pack(packets)
+        if placeholder_after is not None:
+            packets.insert(placeholder_after, (PLACEHOLDER, "P"))
+        return write_xvid_avi(tmp_path / "xvid.avi", header, packets)
+
+    return make
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import os
 import re
 import threading
 import unicodedata
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ MAX_FETCH_BYTES: Final = 2 << 30
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.:-]*)://(?P<rest>.*)", re.DOTALL)
 _USERINFO = re.compile(r"://[^/?#\s]*@")
 _QUERY = re.compile(r"(://[^\s?]*)\?[^\s'\"]*")
+_SHORTEST_SECRET = 4
+"""Shorter parts of a URL are left in messages, which would be unreadable without every "a"."""
 _TAIL = re.compile(r"#((?:kind|fps|sha256)=[^#&]*(?:&(?:kind|fps|sha256)=[^#&]*)*)$")
 
 _UNSHOWABLE = {"Cc", "Cs", "Zl", "Zp"}
@@ -110,10 +113,20 @@ class _Secrets:
         with self._lock:
             known = list(self._full.values())
         for base, query in known:
-            for secret in (query, query[1:], *re.findall(r"://([^/@]*)@", base)):
-                if secret:
-                    message = message.replace(secret, "***")
+            for secret in _secret_parts(base, query):
+                message = message.replace(secret, "***")
         return " ".join(without_credentials(message).split())
+
+
+def _secret_parts(base: str, query: str) -> list[str]:
+    """What must not be shown of a URL's user information and query, longest first, however a message quotes it."""
+    parts = {query, query.lstrip("?")}
+    parts.update(value for _, value in urllib.parse.parse_qsl(query.lstrip("?")))
+    parts.update(pair.partition("=")[2] for pair in query.lstrip("?").split("&"))
+    for login in re.findall(r"://([^/?#]*)@", base):
+        password = login.partition(":")[2]
+        parts.update({login, password, urllib.parse.unquote(password)})
+    return sorted((part for part in parts if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)
 
 
 _secrets = _Secrets()

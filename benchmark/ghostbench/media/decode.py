@@ -44,6 +44,5 @@ def decode(media: str, sampling: Sampling, *, threads: int = 1) -> Frames:
 
 def _check_digest(file: IO[bytes], expected: str) -> None:
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-    file.seek(0)
     if digest != expected:
         raise DecodeFailed(f"not the file that the split names: its SHA-256 is {digest}, the list says {expected}")
