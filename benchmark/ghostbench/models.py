@@ -141,6 +141,12 @@ class RemoteModel(Model):
         """Open clients; return facts for the manifest (never secrets). Raises `Unavailable`."""
         return {}
 
+    async def admit(self, request: Request) -> None:
+        """Wait until the service's limits, as far as they are known, have room for this request.
+
+        Called before `answer`; the time counts as queueing, and what waits here when the model stops is not sent.
+        """
+
     @abstractmethod
     async def answer(self, request: Request) -> Reply:
         """The reply to one request. Raises a `ModelError`. Never retries."""

@@ -38,7 +38,7 @@ def test_each_failure_meets_the_fate_that_the_design_states(failure: errors.Atte
     if outcome in {"rate_limited", "timed_out", "connection_failed", "server_error"}:
         assert (step.action, step.level) == ("retry", 0)
     elif outcome in {"request_rejected", "nonfinite", "out_of_memory", "truncated", "unparseable"}:
-        assert (step.action, step.level) == ("fall_back", 1)
+        assert (step.action, step.level) == ("fall_back", 2 if isinstance(failure, errors.RequestTooLarge) else 1)
     else:
         assert step.action == "settle"
 
@@ -51,6 +51,11 @@ def test_a_rung_that_does_not_list_the_failure_is_passed_over() -> None:
     plain = next_step(errors.RequestRejected("x"), level=1, attempts=2, max_attempts=6, ladder=LADDER)
     large = next_step(errors.RequestTooLarge("x"), level=1, attempts=2, max_attempts=6, ladder=LADDER)
     assert (plain.level, large.level) == (3, 2)
+
+
+def test_a_rung_that_names_the_failure_comes_before_one_that_names_its_kind() -> None:
+    assert next_step(errors.RequestTooLarge("x"), level=0, attempts=1, max_attempts=6, ladder=LADDER).level == 2
+    assert next_step(errors.RequestTooLarge("x"), level=2, attempts=3, max_attempts=6, ladder=LADDER).level == 3
 
 
 def test_the_last_rung_settles() -> None:

@@ -108,15 +108,26 @@ class RemoteDispatcher(Dispatcher):
     async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
         asked = time.perf_counter()
         async with self._places:
+            failed = None if self.stopped else await self._admitted(request)
             if self.stopped:
                 raise Withdrawn
             started = time.perf_counter()
             try:
+                if failed is not None:
+                    raise failed
                 result: Reply | AttemptError = await self._model.answer(request)
             except Exception as error:  # noqa: BLE001
                 result = as_attempt_error(error)
             self._read(result)
             return Delivery(result, started - asked, time.perf_counter() - started)
+
+    async def _admitted(self, request: Request) -> Exception | None:
+        """Wait for the model's leave to send; what it raises counts as the request's failure."""
+        try:
+            await self._model.admit(request)
+        except Exception as error:  # noqa: BLE001
+            return error
+        return None
 
     @override
     async def close(self) -> None:

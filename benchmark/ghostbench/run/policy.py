@@ -1,7 +1,7 @@
 """What follows a failed attempt: the one place where retries and fallbacks are decided.
 
 An outcome in `RETRIED` is tried again with the same settings; one in `FALLS_BACK` moves to the next rung of the model's
-ladder that lists its error; one in `STOPS_MODEL` ends the model's run; everything else is final.
+ladder that names its error, or else its error's kind; one in `STOPS_MODEL` ends the model's run; the rest are final.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def next_step(
     if outcome in RETRIED:
         asked = failure.retry_after_s if isinstance(failure, errors.AttemptError) else None
         return Step("retry", level, asked)
-    for number, rung in enumerate(ladder[level:], start=level + 1):
-        if isinstance(failure, rung.after):
-            return Step("fall_back", number)
-    return Step("settle", level)
+    further = list(enumerate(ladder[level:], start=level + 1))
+    named = [number for number, rung in further if type(failure) in rung.after]
+    leading = named or [number for number, rung in further if isinstance(failure, rung.after)]
+    return Step("fall_back", leading[0]) if leading else Step("settle", level)
 
 
 def pause(state: RetryCallState) -> float:
