@@ -7,6 +7,7 @@ compatible server leaves out is None; what it adds is ignored; a field of the wr
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -128,15 +129,18 @@ class Reading:
 
 def parse_completion(body: bytes | str | dict[str, Any], secrets: Secrets) -> Completion:
     """A body as a completion. Raises `ServerError` for one that is none, and what an error object in it stands for."""
+    complaint = None
     try:
         completion = (
             Completion.model_validate(body) if isinstance(body, dict) else Completion.model_validate_json(body)
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "body"
-        shown = body if isinstance(body, str) else body.decode(errors="replace") if isinstance(body, bytes) else ""
-        raise not_protocol(f"no chat completion ({where}: {first['msg']})", shown, secrets) from None
+        first = error.errors(include_input=False)[0]
+        complaint = f"no chat completion ({'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']})"
+    if complaint is not None:
+        # Raised out here: the validator's own error holds the body, and would hang on this one as its context.
+        text = body.decode(errors="replace") if isinstance(body, bytes) else json.dumps(body, default=str)
+        raise not_protocol(complaint, text, secrets)
     if completion.error:
         raise from_error_object(completion.error, secrets)
     return completion

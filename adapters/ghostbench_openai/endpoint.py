@@ -6,12 +6,13 @@ import hashlib
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ghostbench import BadInput
 from ghostbench_openai.settings import OpenAISettings
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -97,6 +98,7 @@ def open_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
         follow_redirects=False,
         timeout=httpx2.Timeout(None),
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+        event_hooks=None if endpoint.key else {"request": [_without_authorization]},
     )
     if endpoint.api_version is not None:
         return openai.AsyncAzureOpenAI(
@@ -110,17 +112,14 @@ def open_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
     return openai.AsyncOpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.key or "none",
-        default_headers=None if endpoint.key else _without_authorization(),
         max_retries=0,
         timeout=httpx2.Timeout(None),
         http_client=http,
     )
 
 
-def _without_authorization() -> dict[str, str]:
-    import openai
-
-    return {"Authorization": cast("str", openai.Omit())}
+async def _without_authorization(request: httpx2.Request) -> None:
+    request.headers.pop("Authorization", None)
 
 
 def _checked(url: str, name: str) -> str:

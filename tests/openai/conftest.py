@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent / "server"))
 
 from ghostbench import Frames, ModelError, RemoteModel, Reply, Request
 from ghostbench.tasks.ghost_probing import GhostProbing
-from ghostbench_openai.chat import AzureChatModel, ChatModel
+from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.settings import OpenAISettings
 from loopback_openai import Server, running
 
@@ -71,6 +71,12 @@ def ask(server: Server) -> Callable[..., list[Reply | ModelError]]:
     return answers
 
 
+@pytest.fixture
+def ask_model() -> Callable[..., list[Reply | ModelError]]:
+    """Has requests answered at once by the model given."""
+    return lambda model, *requests: asyncio.run(answered(model, *requests))
+
+
 async def answered(model: RemoteModel, *requests: Request) -> list[Reply | ModelError]:
     """Load, ask everything at once, close."""
 
@@ -87,6 +93,3 @@ async def answered(model: RemoteModel, *requests: Request) -> list[Reply | Model
     finally:
         await model.aclose()
         model.close()
-
-
-__all__ = ["AzureChatModel", "answered"]

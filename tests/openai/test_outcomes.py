@@ -1,0 +1,178 @@
+"""Each way in which a server can fail, and the one outcome that stands for it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from ghostbench import ModelError, Reply, Request, errors
+from ghostbench.outcomes import Outcome
+from loopback_openai import Fault, Server
+
+Ask = Callable[..., list[Any]]
+Build = Callable[..., Request]
+
+
+def refusal(status: int, code: str | None = None, message: str = "no", **headers: str) -> Fault:
+    return Fault("status", status, headers, json.dumps({"error": {"message": message, "type": "x", "code": code}}))
+
+
+AZURE_FILTER = {"error": {"message": "filtered", "code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}
+VLLM_TOO_LONG = {"object": "error", "message": "This model's maximum context length is 4096 tokens.", "code": 400}
+FASTAPI = {"detail": [{"loc": ["body", "seed"], "msg": "extra fields not permitted"}]}
+
+FAULTS: list[tuple[str, Fault, type[ModelError]]] = [
+    ("400", refusal(400), errors.RequestRejected),
+    ("404 model", refusal(404, "model_not_found"), errors.RequestRejected),
+    ("422 of FastAPI", Fault("status", 422, {}, json.dumps(FASTAPI)), errors.RequestRejected),
+    ("redirect", Fault("status", 307, {"location": "http://127.0.0.1:9/"}), errors.RequestRejected),
+    ("400 context", refusal(400, "context_length_exceeded"), errors.RequestTooLarge),
+    ("400 context of vLLM", Fault("status", 400, {}, json.dumps(VLLM_TOO_LONG)), errors.RequestTooLarge),
+    ("413", Fault("status", 413, {}, "<html>Request Entity Too Large</html>"), errors.RequestTooLarge),
+    ("401", refusal(401, "invalid_api_key"), errors.AuthFailed),
+    ("403", refusal(403), errors.AuthFailed),
+    ("402", refusal(402), errors.QuotaExhausted),
+    ("429 quota", refusal(429, "insufficient_quota"), errors.QuotaExhausted),
+    ("429 rate", refusal(429, "rate_limit_exceeded"), errors.RateLimited),
+    ("400 filter of Azure", Fault("status", 400, {}, json.dumps(AZURE_FILTER)), errors.ContentFiltered),
+    ("408", refusal(408), errors.TimedOut),
+    ("500", refusal(500), errors.ServerError),
+    ("503 page", Fault("status", 503, {}, "<html>bad gateway</html>"), errors.ServerError),
+    ("200 page", Fault("garbage"), errors.ServerError),
+    ("reset", Fault("reset"), errors.ConnectionFailed),
+    ("cut", Fault("cut"), errors.ConnectionFailed),
+    ("hang", Fault("hang"), errors.TimedOut),
+    ("refused", Fault("say", message={"content": None, "refusal": "I cannot help"}), errors.Refused),
+    ("filtered answer", Fault("say", message={"content": "half"}, finish="content_filter"), errors.ContentFiltered),
+    ("truncated", Fault("say", message={"content": '{"grade": "nor'}, finish="length"), errors.Truncated),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(("fault", "error"), [pytest.param(f, e, id=name) for name, f, e in FAULTS])
+def test_each_failure_has_its_own_outcome(
+    server: Server, ask: Ask, make_request: Build, fault: Fault, error: type[ModelError], stream: bool
+) -> None:
+    server.chat.script = [fault]
+    (failure,) = ask(make_request(), timeout_s=0.5, stream=stream)
+    assert type(failure) is error, repr(failure)
+    assert len(server.log.entries) == 1, "an attempt is one request"
+    assert failure.__cause__ is failure.__context__ is None
+
+
+def test_every_outcome_of_the_api_is_among_them() -> None:
+    covered = {error.outcome for _, _, error in FAULTS}
+    elsewhere = {
+        Outcome.ANSWERED,
+        Outcome.UNPARSEABLE,
+        Outcome.OVER_BUDGET,
+        Outcome.DECODE_FAILED,
+        Outcome.MISSING_MEDIA,
+        Outcome.NONFINITE,
+        Outcome.OUT_OF_MEMORY,
+        Outcome.NOT_RECORDED,
+        Outcome.UNAVAILABLE,
+        Outcome.CRASHED,
+    }
+    assert covered == set(Outcome) - elsewhere
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("text", ["", "not json", '{"grade": "maybe"}'])
+def test_words_that_are_no_answer_are_left_to_the_task(
+    server: Server, ask: Ask, make_request: Build, text: str, stream: bool
+) -> None:
+    server.chat.script = [Fault("say", message={"content": text})]
+    (reply,) = ask(make_request(), stream=stream)
+    assert isinstance(reply, Reply)
+    assert reply.text == text
+
+
+@pytest.mark.parametrize("name", ["refused", "filtered answer", "truncated"])
+def test_what_was_said_and_billed_stays_with_the_error(server: Server, ask: Ask, make_request: Build, name: str) -> None:
+    server.chat.script = [next(fault for known, fault, _ in FAULTS if known == name)]
+    (failure,) = ask(make_request())
+    assert failure.reply.text in {"I cannot help", "half", '{"grade": "nor'}
+    assert failure.reply.usage.cost_usd > 0
+    assert failure.reply.served_model == "gpt-4.1-2025-04-14"
+
+
+def test_a_stalled_stream_is_noticed_before_the_deadline(server: Server, ask: Ask, make_request: Build) -> None:
+    server.chat.script = [Fault("stall")]
+    began = time.monotonic()
+    (failure,) = ask(make_request(), stream=True, timeout_s=4)
+    assert type(failure) is errors.TimedOut
+    assert "stalled" in str(failure)
+    assert 0.9 < time.monotonic() - began < 2.5
+    assert failure.reply.text.startswith('{"grade": ')
+
+
+def test_a_stream_that_ends_early_is_no_answer(server: Server, ask: Ask, make_request: Build) -> None:
+    server.chat.script = [Fault("end")]
+    (failure,) = ask(make_request(), stream=True)
+    assert type(failure) is errors.ServerError
+    assert failure.reply.text.startswith('{"grade": ')
+
+
+def test_no_listener_is_a_failed_connection(ask: Ask, make_request: Build) -> None:
+    (failure,) = ask(make_request(), base_url="http://127.0.0.1:9/v1")
+    assert type(failure) is errors.ConnectionFailed
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[]",
+        "null",
+        "{}",
+        '{"choices": []}',
+        '{"choices": [{}]}',
+        '{"choices": [{"message": 3}]}',
+        '{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": -5}}',
+        '{"error": {"message": "upstream died", "code": 502}}',
+    ],
+)
+def test_json_that_is_no_completion_is_a_server_error(server: Server, ask: Ask, make_request: Build, body: str) -> None:
+    server.chat.script = [Fault("status", 200, {}, body)]
+    (failure,) = ask(make_request())
+    assert type(failure) is errors.ServerError, repr(failure)
+
+
+def test_an_error_inside_a_200_counts_by_its_code(server: Server, ask: Ask, make_request: Build) -> None:
+    server.chat.script = [Fault("status", 200, {}, '{"error": {"message": "slow down", "code": 429}}')]
+    (failure,) = ask(make_request())
+    assert type(failure) is errors.RateLimited
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after": "0.25"}, 0.25),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=1000))}, 1000),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "-3"}, 0.0),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_servers_pause_is_passed_on(
+    server: Server, ask: Ask, make_request: Build, headers: dict[str, str], seconds: float | None, status: int
+) -> None:
+    server.chat.script = [Fault("status", status, headers, "{}")]
+    (failure,) = ask(make_request())
+    assert failure.retry_after_s == (pytest.approx(seconds, abs=30) if seconds == 1000 else seconds)
+
+
+def test_a_long_complaint_is_cut(server: Server, ask: Ask, make_request: Build) -> None:
+    server.chat.script = [Fault("status", 400, {}, "x" * 100_000)]
+    (failure,) = ask(make_request())
+    assert len(str(failure)) <= 500
