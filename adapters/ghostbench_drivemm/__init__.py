@@ -1,0 +1,28 @@
+"""DriveMM (LLaVA-NeXT code base: SigLIP, Llama 3.1, `mlp2x_gelu`) on torch and transformers.
+
+Nothing heavy is imported until `DriveMM`, `Prepared` or `Trace` is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ghostbench_drivemm.model import DriveMM, Trace
+    from ghostbench_drivemm.prepared import Prepared
+
+__all__ = ["DriveMM", "Prepared", "Trace"]
+
+_HOME = {
+    "DriveMM": "ghostbench_drivemm.model",
+    "Trace": "ghostbench_drivemm.model",
+    "Prepared": "ghostbench_drivemm.prepared",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,241 @@
+"""The parts of a model put together: modules without weights first, then every weight from the files, then checks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from tokenizers import AddedToken, Tokenizer
+from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+from ghostbench_drivemm import checkpoint as files
+from ghostbench_drivemm import vision
+from ghostbench_drivemm.config import (
+    FULL_VISION_LAYERS,
+    FULL_VISION_WIDTH,
+    PATCH_SIZE,
+    PATCHES_PER_SIDE,
+    VISION_HEADS,
+    CheckpointError,
+    DriveMMConfig,
+    VisionShape,
+    resolve,
+)
+from ghostbench_drivemm.prompt import PromptRenderer, load_renderer, load_tokenizer
+from ghostbench_drivemm.synthetic import synthetic_renderer, synthetic_tokenizer
+from ghostbench_drivemm.weights import read_tensors
+
+TOWER = "model.vision_tower.vision_tower.vision_model."
+"""What the authors' parameter names of the vision tower begin with."""
+PROJECTOR = "model.mm_projector."
+NEWLINE = "model.image_newline"
+HEAD = "lm_head.weight"
+EMBEDDING = "model.embed_tokens.weight"
+
+
+@dataclass
+class Parts:
+    """Everything a `DriveMM` is made of, with all weights set."""
+
+    config: DriveMMConfig
+    tokenizer: Tokenizer
+    renderer: PromptRenderer
+    language_model: LlamaForCausalLM
+    vision_tower: nn.Module
+    projector: nn.Sequential
+    image_newline: nn.Parameter | None
+    facts: dict[str, Any]
+    hashes: Mapping[str, Future[tuple[int, str]]] = field(default_factory=dict)
+
+
+def load_parts(
+    path: str | os.PathLike[str], dtype: torch.dtype, device: torch.device, overrides: Mapping[str, Any]
+) -> Parts:
+    """Load a checkpoint folder; see `DriveMM.from_checkpoint` for what it raises."""
+    found = files.inspect(path)
+    config = resolve(found.config, found.generation, overrides, _vision_shape(found.tensors))
+    tokenizer = load_tokenizer(found.folder)
+    rows = _vocabulary_rows(tokenizer, config)
+    has_newline = NEWLINE in found.tensors
+    parts = _without_weights(config, tokenizer, load_renderer(found.folder, tokenizer), has_newline=has_newline)
+    tied = config.tie_word_embeddings and HEAD not in found.tensors
+    expected = _expected(parts)
+    if config.has_newline:
+        expected.setdefault(NEWLINE, (config.hidden_size,))
+    if tied:
+        del expected[HEAD]
+    files.compare(found.tensors, expected)
+    weights = read_tensors(found, dtype=dtype, device=device)
+    if config.tie_word_embeddings and not tied and not torch.equal(weights[HEAD], weights[EMBEDDING]):
+        raise CheckpointError(f"tie_word_embeddings is true, but {HEAD} differs from {EMBEDDING}")
+    _assign(parts, weights, device)
+    _cut_vocabulary(parts, rows)
+    parts.facts = _account(found, str(dtype).removeprefix("torch."))
+    parts.hashes = found.start_hashing()
+    return parts
+
+
+def random_parts(config: DriveMMConfig, dtype: torch.dtype, device: torch.device, seed: int) -> Parts:
+    """Random weights made on the device: normal with deviation 0.02, norms at one, biases at zero."""
+    tokenizer = synthetic_tokenizer(config.vocab_size)
+    parts = _without_weights(config, tokenizer, synthetic_renderer(tokenizer), has_newline=config.has_newline)
+    generator = torch.Generator(device).manual_seed(seed)
+    weights = {}
+    for name, shape in _expected(parts).items():
+        weights[name] = torch.empty(shape, dtype=dtype, device=device)
+        if len(shape) > 1 or name == NEWLINE:
+            weights[name].normal_(std=0.02, generator=generator)
+        else:
+            weights[name].fill_(0.0 if name.endswith("bias") else 1.0)
+    _assign(parts, weights, device)
+    count = sum(weight.numel() for weight in weights.values())
+    parts.facts = {"parameters": count, "weights": f"random, seed {seed}"}
+    return parts
+
+
+def _vision_shape(tensors: Mapping[str, files.TensorEntry]) -> VisionShape:
+    """The tower's shape from its tensors; the file has no configuration of it."""
+    patch, first = f"{TOWER}embeddings.patch_embedding.weight", f"{TOWER}encoder.layers.0.mlp.fc1.weight"
+    for name in (patch, first):
+        if name not in tensors:
+            raise CheckpointError(f"tensor {name} is missing: this is not a checkpoint of the DriveMM family")
+    width, *rest = tensors[patch].shape
+    if rest != [3, PATCH_SIZE, PATCH_SIZE] or width % VISION_HEADS:
+        raise CheckpointError(
+            f"tensor {patch} has shape {[width, *rest]}; known: [a multiple of {VISION_HEADS}, 3, 14, 14]"
+        )
+    numbers = {int(found[1]) for name in tensors if (found := _LAYER.match(name))}
+    layers = max(numbers) + 1
+    if width == FULL_VISION_WIDTH and layers != FULL_VISION_LAYERS:
+        raise CheckpointError(
+            f"the vision tower has {layers} layers of width {width}; the authors keep {FULL_VISION_LAYERS}"
+        )
+    return VisionShape(width=width, feed_forward=tensors[first].shape[0], layers=layers)
+
+
+_LAYER = re.compile(re.escape(TOWER) + r"encoder\.layers\.(\d{1,3})\.")
+
+
+def _llama_config(config: DriveMMConfig) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.num_hidden_layers,
+        num_attention_heads=config.num_attention_heads,
+        num_key_value_heads=config.num_key_value_heads,
+        head_dim=config.head_dim,
+        hidden_act=config.hidden_act,
+        max_position_embeddings=config.max_position_embeddings,
+        rms_norm_eps=config.rms_norm_eps,
+        attention_bias=config.attention_bias,
+        mlp_bias=config.mlp_bias,
+        # Tying is done here after loading: with a tied head transformers would ask for one tensor less.
+        tie_word_embeddings=False,
+        rope_parameters=dict(config.rope),
+        bos_token_id=None,
+        eos_token_id=list(config.eos_token_ids),
+        pad_token_id=None,
+    )
+
+
+def _without_weights(
+    config: DriveMMConfig, tokenizer: Tokenizer, renderer: PromptRenderer, *, has_newline: bool
+) -> Parts:
+    """All modules on the meta device: shapes and names, no memory, nothing at random."""
+    with torch.device("meta"):
+        language_model = LlamaForCausalLM(_llama_config(config))
+        tower = vision.build_tower(config)
+        projector = vision.build_projector(config)
+        newline = nn.Parameter(torch.empty(config.hidden_size), requires_grad=False) if has_newline else None
+    return Parts(config, tokenizer, renderer, language_model, tower, projector, newline, facts={})
+
+
+def _expected(parts: Parts) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor, under the authors' names."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in parts.language_model.state_dict().items()}
+    shapes |= {TOWER + name: tuple(tensor.shape) for name, tensor in parts.vision_tower.state_dict().items()}
+    shapes |= {PROJECTOR + name: tuple(tensor.shape) for name, tensor in parts.projector.state_dict().items()}
+    if parts.image_newline is not None:
+        shapes[NEWLINE] = tuple(parts.image_newline.shape)
+    return shapes
+
+
+def _assign(parts: Parts, weights: Mapping[str, torch.Tensor], device: torch.device) -> None:
+    """Put the weights into the modules without copying, make the derived buffers, and check that nothing is unset."""
+
+    def under(prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+
+    language = {name: weight for name, weight in weights.items() if not name.startswith((TOWER, PROJECTOR, NEWLINE))}
+    language.setdefault(HEAD, language[EMBEDDING])
+    for module, state in (
+        (parts.language_model, language),
+        (parts.vision_tower, under(TOWER)),
+        (parts.projector, under(PROJECTOR)),
+    ):
+        module.load_state_dict(state, strict=True, assign=True)
+        module.requires_grad_(False)
+        module.eval()
+    if parts.image_newline is not None:
+        parts.image_newline = nn.Parameter(weights[NEWLINE], requires_grad=False)
+    # Made anew in float32 and only moved: a conversion to 16 bits would round the frequencies.
+    parts.language_model.model.rotary_emb = LlamaRotaryEmbedding(parts.language_model.config).to(device)
+    vision.set_position_ids(parts.vision_tower, device)
+    for module in (parts.language_model, parts.vision_tower, parts.projector):
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if tensor.device.type != device.type:
+                raise CheckpointError(f"{name} was left on {tensor.device} after loading")
+
+
+def _vocabulary_rows(tokenizer: Tokenizer, config: DriveMMConfig) -> int:
+    """Rows of embedding and head that are in use: the authors' code cuts both to the tokenizer's size.
+
+    The authors add an `<im_patch>` token where `mm_use_im_patch_token` is true; it is added here only if the
+    embedding has a trained row for it, since theirs would otherwise be random.
+    """
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    count = max(max(vocabulary.values()) + 1, len(vocabulary))
+    if config.mm_use_im_patch_token and config.vocab_size > count and "<im_patch>" not in vocabulary:
+        tokenizer.add_special_tokens([AddedToken("<im_patch>", normalized=False, special=True)])
+        count += 1
+    if count > config.vocab_size:
+        raise CheckpointError(f"{files.TOKENIZER_FILE} has {count} tokens, but vocab_size is {config.vocab_size}")
+    for number in config.eos_token_ids:
+        if not 0 <= number < count:
+            raise CheckpointError(f"eos_token_id {number} is outside the vocabulary of {count}")
+    return count
+
+
+def _cut_vocabulary(parts: Parts, rows: int) -> None:
+    """Keep the first rows of embedding and head: the others belong to no token and could only be answered by mistake."""
+    if rows == parts.config.vocab_size:
+        return
+    model = parts.language_model
+    model.model.embed_tokens.weight = nn.Parameter(model.model.embed_tokens.weight[:rows], requires_grad=False)
+    model.lm_head.weight = nn.Parameter(model.lm_head.weight[:rows], requires_grad=False)
+    model.model.embed_tokens.num_embeddings = model.lm_head.out_features = model.config.vocab_size = rows
+    model.model.vocab_size = model.vocab_size = rows
+    origins = {**parts.config.origins, "vocab_size": files.TOKENIZER_FILE}
+    parts.config = dataclasses.replace(parts.config, vocab_size=rows, origins=origins)
+
+
+def _account(found: files.Checkpoint, dtype: str) -> dict[str, Any]:
+    entries = found.tensors.values()
+    return {
+        "tensors": len(found.tensors),
+        "parameters": sum(torch.Size(entry.shape).numel() for entry in entries),
+        "bytes": sum(entry.end - entry.start for entry in entries),
+        "stored_dtypes": sorted({entry.dtype for entry in entries}),
+        "loaded_dtype": dtype,
+        "not_loaded": list(found.derived),
+        "patches_per_frame": PATCHES_PER_SIDE**2,
+    }

@@ -1,0 +1,314 @@
+"""DriveMM as modules on a device: loading, preparing requests on the CPU, embedding them in batches, tracing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import LlamaForCausalLM
+
+from ghostbench_drivemm import vision
+from ghostbench_drivemm.assembly import Parts, load_parts, random_parts
+from ghostbench_drivemm.config import DriveMMConfig
+from ghostbench_drivemm.pixels import image_pixels, video_pixels
+from ghostbench_drivemm.prepared import Prepared
+from ghostbench_drivemm.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
+
+Kind = Literal["video", "image", "images", "text"]
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What went through the model for one greedy answer, as numpy arrays.
+
+    input_ids : int64 [n], -200 for each visual item.
+    pixel_values : float32 [T, 3, 384, 384], frames and tiles of all visual items in order (T = 0 without any).
+    inputs_embeds : float32 [S, H], text and visual tokens after merging.
+    first_logits : float32 [V], logits of the last prompt position.
+    output_ids : int64 [k], the greedy tokens, with the end token when it was reached.
+    """
+
+    input_ids: npt.NDArray[np.int64]
+    pixel_values: npt.NDArray[np.float32]
+    inputs_embeds: npt.NDArray[np.float32]
+    first_logits: npt.NDArray[np.float32]
+    output_ids: npt.NDArray[np.int64]
+
+
+class DriveMM:
+    """A loaded model. Make one with `from_checkpoint` (real weights) or `from_random` (measurements).
+
+    Attributes
+    ----------
+    config : every value in force and where it came from.
+    tokenizer : the checkpoint's own; for decoding answers and for grammars.
+    language_model : transformers' Llama.
+    vision_tower : transformers' SigLIP vision model with the kept layers.
+    projector : `mlpNx_gelu`.
+    image_newline : the learned newline token [H]; None where the checkpoint's merge type has none.
+    eos_ids : every token id that ends an answer.
+    device, dtype : where the parameters are, and their element type.
+    vision_batch : frames that go through the tower at a time.
+    """
+
+    vision_batch: int = 64
+
+    def __init__(self, parts: Parts, *, dtype: torch.dtype, device: torch.device) -> None:
+        self.config: DriveMMConfig = parts.config
+        self.tokenizer: Tokenizer = parts.tokenizer
+        self.language_model: LlamaForCausalLM = parts.language_model
+        self.vision_tower: nn.Module = parts.vision_tower
+        self.projector: nn.Sequential = parts.projector
+        self.image_newline: nn.Parameter | None = parts.image_newline
+        self.eos_ids: tuple[int, ...] = parts.config.eos_token_ids
+        self.device = device
+        self.dtype = dtype
+        self._renderer: PromptRenderer = parts.renderer
+        self._facts = parts.facts
+        self._hashes: Mapping[str, Future[tuple[int, str]]] = parts.hashes
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        dtype: str = "bfloat16",
+        device: str = "cuda",
+        overrides: Mapping[str, Any] | None = None,
+    ) -> DriveMM:
+        """Load a checkpoint folder.
+
+        Parameters
+        ----------
+        path : local folder with `config.json`, `tokenizer.json`, `tokenizer_config.json`, safetensors files.
+        dtype : `bfloat16`, `float16` or `float32`; the files' own type may be another.
+        device : any torch device.
+        overrides : values set over `config.json` and `generation_config.json`.
+
+        Raises
+        ------
+        CheckpointMissing
+            No usable checkpoint is there.
+        CheckpointError
+            A file, configuration value or tensor is not as it must be; the message names it.
+        """
+        where, kind = torch.device(device), _dtype(dtype)
+        return cls(load_parts(path, kind, where, overrides or {}), dtype=kind, device=where)
+
+    @classmethod
+    def from_random(
+        cls, config: DriveMMConfig, *, dtype: str = "bfloat16", device: str = "cuda", seed: int = 0
+    ) -> DriveMM:
+        """Random weights of a given shape, made on the device, with a stand-in tokenizer: for measuring only."""
+        where, kind = torch.device(device), _dtype(dtype)
+        return cls(random_parts(config, kind, where, seed), dtype=kind, device=where)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest keeps: parameters, bytes, configuration with origins, files with size and SHA-256.
+
+        Waits for the hashing threads the first time.
+        """
+        hashes = {name: future.result() for name, future in self._hashes.items()}
+        listed = {name: {"bytes": size, "sha256": digest} for name, (size, digest) in sorted(hashes.items())}
+        return {**self._facts, "config": self.config.described(), "files": listed}
+
+    def prepare(
+        self,
+        images: Sequence[Image.Image],
+        question: str,
+        *,
+        kind: Kind,
+        system: str | None = None,
+        answer_prefix: str = "",
+    ) -> Prepared:
+        """Do a request's CPU work: prompt, token ids, pixels. May run in any thread; touches no device.
+
+        Parameters
+        ----------
+        images : the frames of one video (`video`), one picture (`image`), several (`images`), none (`text`).
+        question : user text with one `<image>` for each visual item (a video is one item).
+        system : system text; None is the authors' own.
+        answer_prefix : text that the answer is made to begin with.
+
+        Raises
+        ------
+        ValueError
+            The number of images or of `<image>` marks does not fit `kind`, an id is outside the vocabulary, or the
+            prompt is longer than the checkpoint's `tokenizer_model_max_length`.
+        """
+        _check_counts(len(images), question, kind)
+        pictures = [image if image.mode == "RGB" else image.convert("RGB") for image in images]
+        video = kind == "video"
+        if video:
+            pixels, sizes = (video_pixels(pictures, self.config),), (pictures[0].size,)
+            visual = vision.video_length(len(pictures), self.config)
+        else:
+            pixels = tuple(image_pixels(picture, self.config) for picture in pictures)
+            sizes = tuple(picture.size for picture in pictures)
+            visual = sum(vision.image_length(size, self.config) for size in sizes)
+        ids = self._renderer.ids(question, system, answer_prefix)
+        prepared = Prepared(
+            input_ids=ids,
+            pixel_values=pixels,
+            sizes=sizes,
+            video=video,
+            length=len(ids) - len(pixels) + visual,
+            prompt_text=self._renderer.render(question, system) + answer_prefix,
+        )
+        self._check_ids(prepared)
+        limit = self.config.tokenizer_model_max_length
+        if limit is not None and prepared.length > limit:
+            raise ValueError(f"the prompt has {prepared.length} positions; tokenizer_model_max_length is {limit}")
+        return prepared
+
+    @torch.no_grad()
+    def embed(self, prepared: Sequence[Prepared]) -> list[torch.Tensor]:
+        """Embed a batch: for each request [length, H] on the device, text and visual tokens merged.
+
+        All frames of the batch go through the vision tower together, `vision_batch` at a time. Nothing here waits
+        for the device.
+
+        Raises
+        ------
+        ValueError
+            A token id is outside the vocabulary, or the `<image>` marks do not match the visual items.
+        """
+        for request in prepared:
+            self._check_ids(request)
+        visual = iter(self._visual_tokens(prepared))
+        text = self._text_embeddings(prepared)
+        merged = []
+        for request, rows in zip(prepared, text, strict=True):
+            marks = np.flatnonzero(request.input_ids == IMAGE_ID)
+            # Positions among the text rows alone: each mark before one has been cut out.
+            cuts = [0, *(int(mark) - place for place, mark in enumerate(marks)), rows.shape[0]]
+            parts = [rows[cuts[0] : cuts[1]]]
+            for start, end in zip(cuts[1:-1], cuts[2:], strict=True):
+                parts += [next(visual), rows[start:end]]
+            merged.append(torch.cat(parts))
+        return merged
+
+    def trace(self, images: Sequence[Image.Image], question: str, *, kind: Kind, max_new_tokens: int) -> Trace:
+        """Answer one question greedily, and keep what went through: the same code that answers clips."""
+        prepared = self.prepare(images, question, kind=kind)
+        embeds = self.embed([prepared])[0]
+        first_logits, output_ids = _greedy(self, embeds, max_new_tokens)
+        return Trace(
+            input_ids=prepared.input_ids,
+            pixel_values=self._float_pixels(prepared),
+            inputs_embeds=embeds.float().cpu().numpy(),
+            first_logits=first_logits.float().cpu().numpy(),
+            output_ids=np.asarray(output_ids, dtype=np.int64),
+        )
+
+    def _float_pixels(self, prepared: Prepared) -> npt.NDArray[np.float32]:
+        if not prepared.pixel_values:
+            return np.zeros((0, 3, 384, 384), dtype=np.float32)
+        pixels = self._frames_on_device(list(np.concatenate(prepared.pixel_values)))
+        return vision.normalise(pixels, torch.float32).cpu().numpy()
+
+    def _check_ids(self, request: Prepared) -> None:
+        """No id outside the embedding's rows ever reaches the device."""
+        ids = request.input_ids
+        outside = ids[((ids < 0) | (ids >= self.config.vocab_size)) & (ids != IMAGE_ID)]
+        if outside.size:
+            raise ValueError(f"token id {int(outside[0])} is outside the vocabulary of {self.config.vocab_size}")
+        marks = int((ids == IMAGE_ID).sum())
+        if marks != len(request.pixel_values):
+            raise ValueError(f"the prompt has {marks} image tokens for {len(request.pixel_values)} visual items")
+
+    def _text_embeddings(self, prepared: Sequence[Prepared]) -> tuple[torch.Tensor, ...]:
+        ids = [request.input_ids[request.input_ids != IMAGE_ID] for request in prepared]
+        if not ids:
+            return ()
+        flat = self._to_device(torch.from_numpy(np.concatenate(ids)))
+        return self.language_model.get_input_embeddings()(flat).split([len(part) for part in ids])
+
+    def _visual_tokens(self, prepared: Sequence[Prepared]) -> list[torch.Tensor]:
+        """Tokens of every visual item of the batch, in order; videos and images go through the tower apart."""
+        videos = [pixels for request in prepared if request.video for pixels in request.pixel_values]
+        pictures = [pixels for request in prepared if not request.video for pixels in request.pixel_values]
+        pooled, plain = iter(self._encode(videos, pooled=True)), iter(self._encode(pictures, pooled=False))
+        newline, config = self.image_newline, self.config
+        tokens = []
+        for request in prepared:
+            for size in request.sizes:
+                if request.video:
+                    tokens.append(vision.video_tokens(next(pooled), newline, config))
+                else:
+                    tokens.append(vision.image_tokens(next(plain), size, newline, config))
+        return tokens
+
+    def _encode(self, items: Sequence[npt.NDArray[np.uint8]], *, pooled: bool) -> tuple[torch.Tensor, ...]:
+        """Projected (and pooled) tokens [F, p, H] of each item; chunks cross the items' borders."""
+        if not items:
+            return ()
+        frames = [frame for item in items for frame in item]
+        chunks = []
+        for start in range(0, len(frames), self.vision_batch):
+            pixels = self._frames_on_device(frames[start : start + self.vision_batch])
+            tokens = self.encode_frames(pixels)
+            chunks.append(vision.pool(tokens, self.config.mm_spatial_pool_mode) if pooled else tokens)
+        return torch.cat(chunks).split([len(item) for item in items])
+
+    def encode_frames(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 frames [F, 3, 384, 384] on the device to projected tokens [F, 729, H]."""
+        features = vision.frame_features(self.vision_tower, vision.normalise(pixels, self.dtype))
+        tokens: torch.Tensor = self.projector(features)
+        return tokens
+
+    def _frames_on_device(self, frames: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
+        block = torch.empty((len(frames), *frames[0].shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        np.stack(frames, out=block.numpy())
+        return block.to(self.device, non_blocking=True)
+
+    def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Copy without waiting: from page-locked memory on a GPU."""
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+
+def _dtype(name: str) -> torch.dtype:
+    if name not in _DTYPES:
+        raise ValueError(f"dtype {name!r} is not known; known: {', '.join(_DTYPES)}")
+    return _DTYPES[name]
+
+
+def _check_counts(images: int, question: str, kind: str) -> None:
+    wanted = {"video": images >= 1, "image": images == 1, "images": images >= 1, "text": images == 0}
+    if kind not in wanted:
+        raise ValueError(f"kind {kind!r} is not known; known: {', '.join(wanted)}")
+    if not wanted[kind]:
+        raise ValueError(f"kind {kind!r} does not go with {images} images")
+    items = 1 if kind == "video" else images
+    if question.count(IMAGE_MARK) != items:
+        raise ValueError(f"the question has {question.count(IMAGE_MARK)} {IMAGE_MARK} marks for {items} visual items")
+
+
+@torch.no_grad()
+def _greedy(model: DriveMM, embeds: torch.Tensor, limit: int) -> tuple[torch.Tensor, list[int]]:
+    """Plain greedy decoding of one request: logits of the first step, and the tokens up to an end token."""
+    output = model.language_model(inputs_embeds=embeds[None], use_cache=True, logits_to_keep=1)
+    first = output.logits[0, -1]
+    ids: list[int] = []
+    while len(ids) < limit:
+        token = int(output.logits[0, -1].argmax())
+        ids.append(token)
+        if token in model.eos_ids or len(ids) == limit:
+            break
+        step = torch.tensor([[token]], device=model.device)
+        output = model.language_model(input_ids=step, past_key_values=output.past_key_values, use_cache=True)
+    return first, ids

@@ -1,0 +1,158 @@
+"""Prompt text and token ids as the authors' `preprocess_llama3` makes them.
+
+Each turn (system, user, empty answer) goes through the checkpoint's chat template alone, so that a template that
+adds a system header adds it three times; the first turn keeps its begin-of-text token, the others lose it, and the
+end token of the empty answer is dropped. `<image>` is a token of its own and becomes id -200.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import AddedToken, Tokenizer
+
+from ghostbench_drivemm.checkpoint import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_json
+from ghostbench_drivemm.config import CheckpointError
+
+IMAGE_MARK = "<image>"
+IMAGE_ID = -200
+"""Stands for one visual item in `input_ids`; it is cut out before anything is embedded."""
+
+SYSTEM_TEXT = (
+    "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
+    "provides, and assist the user with a variety of tasks using natural language."
+)
+"""The authors' system text, used unless another is given."""
+
+TEMPLATE_DATE = "26 Jul 2024"
+"""Llama 3.1's template prints a date; it is fixed to the template's own default, whatever the day."""
+
+Ids = npt.NDArray[np.int64]
+
+
+class PromptRenderer:
+    """Renders and tokenises prompts; safe to use from several threads.
+
+    Parameters
+    ----------
+    tokenizer : the checkpoint's tokenizer; a private copy gets the `<image>` token.
+    template : Jinja chat template, run in transformers' sandbox.
+    special : names of special tokens for the template (`bos_token`, `eos_token`, …).
+    """
+
+    def __init__(self, tokenizer: Tokenizer, template: str, special: Mapping[str, str]) -> None:
+        self._template = template
+        self._special = dict(special)
+        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        self._tokenizer.add_special_tokens([AddedToken(IMAGE_MARK, normalized=False, special=True)])
+        self._image_id = self._tokenizer.token_to_id(IMAGE_MARK)
+        bos = self._special.get("bos_token")
+        self._bos_id = None if bos is None else self._tokenizer.token_to_id(bos)
+        if self._bos_id is None:
+            raise CheckpointError(f"{TOKENIZER_CONFIG_FILE} has no bos_token that {TOKENIZER_FILE} knows")
+
+    def render(self, question: str, system: str | None = None) -> str:
+        """The whole prompt as text, begin-of-text token first, up to where the answer begins."""
+        return "".join(self._turns(question, system))
+
+    def ids(self, question: str, system: str | None = None, answer_prefix: str = "") -> Ids:
+        """Token ids [n] of the prompt and of the answer's given beginning, -200 for each `<image>` in the question."""
+        first, user, answer = (self._encode(turn) for turn in self._turns(question, system))
+        prefix = self._tokenizer.encode(answer_prefix, add_special_tokens=False).ids
+        ids = np.asarray([*first, *user, *answer, *prefix], dtype=np.int64)
+        ids[ids == self._image_id] = IMAGE_ID
+        return ids
+
+    def _turns(self, question: str, system: str | None) -> tuple[str, str, str]:
+        """The three turns as text: system with its begin-of-text, user without, answer header without end token."""
+        bos = self._special["bos_token"]
+        system_turn = self._apply("system", SYSTEM_TEXT if system is None else system)
+        user_turn = self._apply("user", question).removeprefix(bos)
+        answer_turn = self._apply("assistant", "").removeprefix(bos)
+        last = self._tokenizer.encode(answer_turn, add_special_tokens=False).tokens[-1]
+        return system_turn, user_turn, answer_turn.removesuffix(last)
+
+    def _apply(self, role: str, content: str) -> str:
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        messages = [{"role": role, "content": content}]
+        try:
+            texts, _ = render_jinja_template(
+                conversations=[messages], chat_template=self._template, date_string=TEMPLATE_DATE, **self._special
+            )
+        except Exception as error:
+            raise CheckpointError(
+                f"the chat template of {TOKENIZER_CONFIG_FILE} fails on a {role} turn: {error}"
+            ) from error
+        text: str = texts[0]
+        if not text.startswith(self._special["bos_token"]):
+            raise CheckpointError(f"the chat template of {TOKENIZER_CONFIG_FILE} does not begin with the bos_token")
+        return text
+
+    def _encode(self, turn: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(turn, add_special_tokens=False).ids
+        return ids
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """`tokenizer.json` as it stands (no padding, no truncation), with the tokens that `tokenizer_config.json` adds.
+
+    Raises
+    ------
+    CheckpointError
+        A file cannot be read, or the two files disagree about a token's id.
+    """
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    except Exception as error:
+        raise CheckpointError(
+            f"{TOKENIZER_FILE} cannot be read as a tokenizer: {' '.join(str(error).split())}"
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    added = read_json(folder / TOKENIZER_CONFIG_FILE).get("added_tokens_decoder") or {}
+    for number, facts in sorted(added.items(), key=lambda item: int(item[0])):
+        content = facts["content"]
+        if tokenizer.token_to_id(content) is None:
+            token = AddedToken(
+                content,
+                single_word=facts.get("single_word", False),
+                lstrip=facts.get("lstrip", False),
+                rstrip=facts.get("rstrip", False),
+                normalized=facts.get("normalized", True),
+                special=facts.get("special", False),
+            )
+            tokenizer.add_tokens([token])
+        if tokenizer.token_to_id(content) != int(number):
+            raise CheckpointError(
+                f"token {content!r} is {tokenizer.token_to_id(content)} in {TOKENIZER_FILE}, "
+                f"{number} in {TOKENIZER_CONFIG_FILE}"
+            )
+    return tokenizer
+
+
+def load_renderer(folder: Path, tokenizer: Tokenizer) -> PromptRenderer:
+    """The checkpoint's prompt renderer, from `tokenizer_config.json` (or `chat_template.jinja` beside it)."""
+    config = read_json(folder / TOKENIZER_CONFIG_FILE)
+    special = {}
+    for key in ("bos_token", "eos_token", "pad_token", "unk_token"):
+        value = config.get(key)
+        value = value.get("content") if isinstance(value, dict) else value
+        if isinstance(value, str):
+            special[key] = value
+    return PromptRenderer(tokenizer, _template(folder, config), special)
+
+
+def _template(folder: Path, config: Mapping[str, Any]) -> str:
+    beside = folder / "chat_template.jinja"
+    template = beside.read_text(encoding="utf-8") if beside.is_file() else config.get("chat_template")
+    if isinstance(template, list):
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+        template = named.get("default")
+    if not isinstance(template, str) or not template:
+        raise CheckpointError(f"{TOKENIZER_CONFIG_FILE} holds no chat_template, and there is no chat_template.jinja")
+    return template

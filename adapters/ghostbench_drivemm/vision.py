@@ -1,0 +1,217 @@
+"""From pixels to visual tokens: tower, projector, pooling, newline tokens, tiles.
+
+Functions here take and return tensors on one device, know every shape from Python integers, and never
+synchronise with the device.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+
+from ghostbench_drivemm.config import (
+    IMAGE_SIZE,
+    PATCH_SIZE,
+    PATCHES_PER_SIDE,
+    VISION_ACTIVATION,
+    VISION_HEADS,
+    VISION_LAYER_NORM_EPS,
+    DriveMMConfig,
+)
+from ghostbench_drivemm.pixels import best_grid
+
+POOL_STRIDE = 2
+"""Stride of the video pooling; the authors' inference code ignores `mm_spatial_pool_stride`."""
+
+
+def build_tower(config: DriveMMConfig) -> nn.Module:
+    """transformers' SigLIP vision model with the kept layers and no pooling head, weights not set."""
+    from transformers import SiglipVisionConfig, SiglipVisionModel
+
+    tower: nn.Module = SiglipVisionModel(
+        SiglipVisionConfig(
+            hidden_size=config.vision.width,
+            intermediate_size=config.vision.feed_forward,
+            num_hidden_layers=config.vision.layers,
+            num_attention_heads=VISION_HEADS,
+            num_channels=3,
+            image_size=IMAGE_SIZE,
+            patch_size=PATCH_SIZE,
+            hidden_act=VISION_ACTIVATION,
+            layer_norm_eps=VISION_LAYER_NORM_EPS,
+            attention_dropout=0.0,
+            vision_use_head=False,
+        )
+    )
+    return tower
+
+
+def set_position_ids(tower: nn.Module, device: torch.device) -> None:
+    """Give the tower its patch numbers, the one buffer that no checkpoint holds."""
+    positions = torch.arange(PATCHES_PER_SIDE**2, device=device).expand(1, -1)
+    tower.get_submodule("embeddings").register_buffer("position_ids", positions, persistent=False)
+
+
+def build_projector(config: DriveMMConfig) -> nn.Sequential:
+    """`mlpNx_gelu`: N linear layers with exact GELU between them."""
+    layers: list[nn.Module] = [nn.Linear(config.vision.width, config.hidden_size)]
+    for _ in range(1, config.projector_depth):
+        layers += [nn.GELU(), nn.Linear(config.hidden_size, config.hidden_size)]
+    return nn.Sequential(*layers)
+
+
+def normalise(pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """uint8 pixels as `(v / 255 - 0.5) / 0.5`, bit for bit the authors' float32 values, then rounded to `dtype`."""
+    # Dividing by a tensor is a true division on every device; by a Python number CUDA multiplies by the reciprocal.
+    whole = torch.full((), 255.0, dtype=torch.float32, device=pixels.device)
+    return ((pixels.to(torch.float32) / whole - 0.5) * 2.0).to(dtype)
+
+
+def frame_features(tower: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    """Features of each patch, [F, 729, vision width]: the last kept layer's output, before the post layer norm.
+
+    `pixels` is normalised, [F, 3, 384, 384], in the tower's dtype.
+    """
+    with _exact_convolution(pixels.dtype):
+        hidden = tower.get_submodule("embeddings")(pixels)
+    features: torch.Tensor = tower.get_submodule("encoder")(inputs_embeds=hidden).last_hidden_state
+    return features
+
+
+def _exact_convolution(dtype: torch.dtype) -> AbstractContextManager[None]:
+    """In float32, no TensorFloat-32 in the patch convolution: cuDNN would use it by default."""
+    if dtype != torch.float32 or not torch.backends.cudnn.is_available():
+        return nullcontext()
+    context: AbstractContextManager[None] = torch.backends.cudnn.flags(allow_tf32=False)
+    return context
+
+
+def pooled_side(mode: str) -> int:
+    """Tokens per side of a pooled frame: 14 for bilinear (rounded up), 13 for average and max."""
+    return math.ceil(PATCHES_PER_SIDE / POOL_STRIDE) if mode == "bilinear" else PATCHES_PER_SIDE // POOL_STRIDE
+
+
+def pool(tokens: torch.Tensor, mode: str) -> torch.Tensor:
+    """Pool each frame's 27 x 27 tokens: [F, 729, H] to [F, side * side, H]."""
+    frames, _, width = tokens.shape
+    grid = tokens.view(frames, PATCHES_PER_SIDE, PATCHES_PER_SIDE, width).permute(0, 3, 1, 2)
+    if mode == "average":
+        small = nn.functional.avg_pool2d(grid, POOL_STRIDE)
+    elif mode == "max":
+        small = nn.functional.max_pool2d(grid, POOL_STRIDE)
+    else:
+        side = pooled_side(mode)
+        small = nn.functional.interpolate(grid, size=(side, side), mode="bilinear", align_corners=False)
+    return small.permute(0, 2, 3, 1).reshape(frames, -1, width)
+
+
+def video_tokens(pooled: torch.Tensor, newline: torch.Tensor | None, config: DriveMMConfig) -> torch.Tensor:
+    """One video's tokens [n, H] from its pooled frames [F, p, H], with newline tokens where the mode puts them."""
+    frames, count, width = pooled.shape
+    position = "no_token" if config.mm_patch_merge_type == "flat" else config.mm_newline_position
+    if position == "one_token" and not config.has_newline:
+        position = "no_token"
+    if position == "no_token":
+        return pooled.reshape(-1, width)
+    assert newline is not None
+    if position == "one_token":
+        return torch.cat([pooled.reshape(-1, width), newline[None]])
+    # A newline after each row of the grid, or after each frame: rows of equal length either way.
+    side = math.isqrt(count)
+    rows = pooled.reshape(frames * side, side, width) if position == "grid" else pooled
+    return torch.cat([rows, newline.expand(rows.shape[0], 1, width)], dim=1).reshape(-1, width)
+
+
+def video_length(frames: int, config: DriveMMConfig) -> int:
+    """Number of tokens that `video_tokens` gives for so many frames."""
+    side = pooled_side(config.mm_spatial_pool_mode)
+    count = frames * side * side
+    if config.mm_patch_merge_type == "flat" or config.mm_newline_position == "no_token":
+        return count
+    if config.mm_newline_position == "one_token":
+        return count + int(config.has_newline)
+    return count + frames * (side if config.mm_newline_position == "grid" else 1)
+
+
+def image_tokens(
+    tiles: torch.Tensor, size: tuple[int, int], newline: torch.Tensor | None, config: DriveMMConfig
+) -> torch.Tensor:
+    """One image's tokens [n, H] from its tiles' tokens [T, 729, H]; `size` is the image's (width, height)."""
+    width = tiles.shape[-1]
+    if config.mm_patch_merge_type == "flat":
+        return tiles.reshape(-1, width)
+    if tiles.shape[0] == 1:
+        return torch.cat([tiles[0], newline[None]]) if config.has_newline and newline is not None else tiles[0]
+    tokens = _tile_tokens(tiles[1:], size, newline, config)
+    return tokens if "nobase" in config.mm_patch_merge_type else torch.cat([tiles[0], tokens])
+
+
+def _tile_tokens(
+    tiles: torch.Tensor, size: tuple[int, int], newline: torch.Tensor | None, config: DriveMMConfig
+) -> torch.Tensor:
+    """The tiles' tokens put side by side as one picture, without its padding where the merge type says so."""
+    width, side = tiles.shape[-1], PATCHES_PER_SIDE
+    across, down = _tiling(size, config)
+    split = tiles.view(down, across, side, side, width)
+    picture = split.permute(0, 2, 1, 3, 4).reshape(down * side, across * side, width)
+    if "maxpool2x2" in config.mm_patch_merge_type:
+        return nn.functional.max_pool2d(picture.permute(2, 0, 1), 2).flatten(1).transpose(0, 1)
+    if not config.has_newline:
+        return picture.reshape(-1, width)
+    top, bottom, left, right = unpadded_box(size, (across * side, down * side))
+    picture = picture[top:bottom, left:right]
+    shape = shrunk_shape(bottom - top, right - left, config)
+    if shape is not None:
+        planes = picture.permute(2, 0, 1)[None]
+        small = nn.functional.interpolate(planes, size=shape, mode="bilinear", align_corners=False)
+        picture = small[0].permute(1, 2, 0)
+    assert newline is not None
+    return torch.cat([picture, newline.expand(picture.shape[0], 1, width)], dim=1).reshape(-1, width)
+
+
+def image_length(size: tuple[int, int], config: DriveMMConfig) -> int:
+    """Number of tokens that `image_tokens` gives for an image of this (width, height)."""
+    base = PATCHES_PER_SIDE**2
+    if not config.is_anyres:
+        return base + int(config.has_newline)
+    across, down = (tiles * PATCHES_PER_SIDE for tiles in _tiling(size, config))
+    if config.mm_patch_merge_type == "flat":
+        return base + across * down
+    if "maxpool2x2" in config.mm_patch_merge_type:
+        count = (across // 2) * (down // 2)
+    elif config.has_newline:
+        top, bottom, left, right = unpadded_box(size, (across, down))
+        rows, columns = shrunk_shape(bottom - top, right - left, config) or (bottom - top, right - left)
+        count = rows * (columns + 1)
+    else:
+        count = across * down
+    return count if "nobase" in config.mm_patch_merge_type else base + count
+
+
+def _tiling(size: tuple[int, int], config: DriveMMConfig) -> tuple[int, int]:
+    """Tiles across and down."""
+    width, height = best_grid(size, config.image_grid_pinpoints)
+    return width // IMAGE_SIZE, height // IMAGE_SIZE
+
+
+def unpadded_box(size: tuple[int, int], grid: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The part (top, bottom, left, right) of a token grid (columns, rows) that shows the image and not its padding."""
+    width, height = size
+    columns, rows = grid
+    if width / height > columns / rows:
+        padding = (rows - int(height * (columns / width))) // 2
+        return padding, rows - padding, 0, columns
+    padding = (columns - int(width * (rows / height))) // 2
+    return 0, rows, padding, columns - padding
+
+
+def shrunk_shape(rows: int, columns: int, config: DriveMMConfig) -> tuple[int, int] | None:
+    """The smaller (rows, columns) when the picture has over 1.21 times the tokens that anyres_max_N allows."""
+    limit = config.anyres_limit
+    if limit is None:
+        return None
+    times = math.sqrt(rows * columns / (limit * PATCHES_PER_SIDE**2))
+    return (int(rows // times), int(columns // times)) if times > 1.1 else None
