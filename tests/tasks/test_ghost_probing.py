@@ -262,7 +262,7 @@ def test_a_reply_cut_off_is_no_answer(verdict: Verdict, cut: int) -> None:
     ],
 )
 def test_a_verdict_without_room_in_the_schema_is_not_written(verdict: Verdict) -> None:
-    with pytest.raises(ValueError, match="cannot be written|JSON compliant"):
+    with pytest.raises(ValueError, match=r"cannot be written|JSON compliant"):
         write(verdict)
 
 
