@@ -83,6 +83,7 @@ def test_the_user_s_labels_and_root_come_before_the_dataset_s(dataset: Path, tmp
     (other / "l.tsv").write_text("video_id\tground_truth_label\na3\tnone\n")
     split = select(SplitQuery(dataset=str(dataset), data_root=str(other), labels=str(other / "l.tsv")))
     assert [(clip.id, clip.truth, clip.media) for clip in split.clips] == [("a3", "normal", str(other / "a3.avi"))]
+    assert split.data_root == str(other)
 
 
 @pytest.mark.parametrize(

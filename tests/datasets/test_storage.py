@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostbench.datasets import storage
+from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.datasets.storage import Media
 from ghostbench.errors import BadInput, DecodeFailed, MissingMedia
 
@@ -81,6 +82,17 @@ def test_credentials_are_used_without_being_held_or_shown() -> None:
     assert root == "guarded://box/clips"
     assert storage.list_folder(root) == {"a.avi": "file"}
     with storage.open_media(storage.join(root, "a.avi")) as file:
+        assert file.read() == b"content"
+
+
+def test_a_split_of_a_guarded_root_holds_no_credentials() -> None:
+    guarded = fsspec.filesystem("guarded", login="anna:pa55word")
+    guarded.pipe_file("/vault/labels.csv", b"video_id,ground_truth_label\nimages_1_001,none\n")
+    guarded.pipe_file("/vault/clips/images_1_001.avi", b"content")
+    split = select(SplitQuery(dataset="dada2000", data_root="guarded://anna:pa55word@vault"))
+    assert split.data_root == "guarded://vault"
+    assert split.clips[0].media == "guarded://vault/clips/images_1_001.avi"
+    with storage.open_media(split.clips[0].media) as file:
         assert file.read() == b"content"
 
 

@@ -53,8 +53,10 @@ def select(query: SplitQuery) -> Split:
 
     Media is looked for once, here: a clip without it has `media` None, and so has every clip where no data root is
     known. A split list that states SHA-256 digests has them checked when a clip is decoded (`decode_failed` where they
-    differ), so that models which need no frames need no media either. Raises `BadInput` for everything that is wrong
-    with the query, its files, or a result without clips.
+    differ), so that models which need no frames need no media either. `Split.data_root` is the root in use, the
+    dataset's own included, local paths absolute, so that a report can find the media again.
+
+    Raises `BadInput` for everything that is wrong with the query, its files, or a result without clips.
     """
     if query.limit is not None and query.limit < 1:
         raise BadInput(f"--limit {query.limit}: must be 1 or more")
