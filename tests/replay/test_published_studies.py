@@ -1,8 +1,8 @@
 """Recorded studies, scored again: the counts of a careful reading, and every difference from what was published.
 
-Five recordings of real models on labelled clips, in the older action-summary format. Each `key_actions` was read by a
-person; where it names ghost probing and denies it, or calls it potential, the clip is listed here. All others state
-ghost probing where they name it, and nothing of the kind where they do not.
+Five recordings of real models on labelled clips, in the older action-summary format. The `key_actions` of every
+response were read one by one; where they name ghost probing and deny it, or call it potential, the clip is listed here. All
+others state ghost probing where they name it, and nothing of the kind where they do not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Reason = Literal["corrected label", "cut-in counted as positive", "negation", "e
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What a person found in one recording.
+    """What a careful reading of one recording found.
 
     denied, potential : clips (category_id) whose key_actions deny ghost probing, or call it potential.
     counts : lenient, over answered clips, against all 200 labels: TP, FP, FN, TN.
@@ -171,7 +171,7 @@ def published_truth(row: Mapping[str, Any]) -> Truth:
 
 
 @each_study
-def test_every_clip_is_read_as_a_person_reads_it(shared_data: Path, name: str) -> None:
+def test_every_clip_has_the_grade_of_a_careful_reading(shared_data: Path, name: str) -> None:
     study, grades = STUDIES[name], scored(shared_data, name).grades
     denied, potential = ids(study.denied), ids(study.potential)
     for clip, row in rows(shared_data, name).items():

@@ -1,4 +1,4 @@
-"""What free text says of ghost probing: the denials, doubts and clauses that people and models write."""
+"""What free text says of ghost probing: denials, doubts, clauses and lists."""
 
 from __future__ import annotations
 

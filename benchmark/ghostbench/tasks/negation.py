@@ -24,7 +24,7 @@ from typing import Final
 from ghostbench.records import Grade
 
 REACH: Final = 200
-"""How far from a mention its triggers are looked for, characters: more than the longest clause people write."""
+"""How far from a mention its triggers are looked for, characters: some thirty words."""
 
 _MENTION: Final = "\ue000"
 _MAYBE: Final = "\ue001"
