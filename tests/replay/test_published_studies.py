@@ -1,8 +1,8 @@
 """Recorded studies, scored again: the counts of a careful reading, and every difference from what was published.
 
 Five recordings of real models on labelled clips, in the older action-summary format. The `key_actions` of every
-response were read one by one; where they name ghost probing and deny it, or call it potential, the clip is listed here. All
-others state ghost probing where they name it, and nothing of the kind where they do not.
+response were read one by one; where they name ghost probing and deny it, or call it potential, the clip is listed
+here. All others state ghost probing where they name it, and nothing of the kind where they do not.
 """
 
 from __future__ import annotations
