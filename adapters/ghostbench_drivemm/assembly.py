@@ -216,7 +216,7 @@ def _vocabulary_rows(tokenizer: Tokenizer, config: DriveMMConfig) -> int:
 
 
 def _cut_vocabulary(parts: Parts, rows: int) -> None:
-    """Keep the first rows of embedding and head: the others belong to no token and could only be answered by mistake."""
+    """Keep the first rows of embedding and head: the others belong to no token."""
     if rows == parts.config.vocab_size:
         return
     model = parts.language_model

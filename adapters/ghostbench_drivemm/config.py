@@ -291,10 +291,7 @@ def _language_model(values: _Values) -> dict[str, Any]:
         key_value_heads = heads
     else:
         key_value_heads = values.integer("num_key_value_heads", heads)
-    if values("head_dim", None) is None:
-        head_dim = hidden // heads
-    else:
-        head_dim = values.integer("head_dim", None)
+    head_dim = hidden // heads if values("head_dim", None) is None else values.integer("head_dim", None)
     if heads * head_dim != hidden or heads % key_value_heads:
         raise CheckpointError(
             f"configuration values num_attention_heads={heads}, num_key_value_heads={key_value_heads}, "

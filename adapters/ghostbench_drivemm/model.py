@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -152,7 +153,8 @@ class DriveMM:
         pictures = [image if image.mode == "RGB" else image.convert("RGB") for image in images]
         video = kind == "video"
         if video:
-            pixels, sizes = (video_pixels(pictures, self.config),), (pictures[0].size,)
+            pixels: tuple[npt.NDArray[np.uint8], ...] = (video_pixels(pictures, self.config),)
+            sizes: tuple[tuple[int, int], ...] = (pictures[0].size,)
             visual = vision.video_length(len(pictures), self.config)
         else:
             pixels = tuple(image_pixels(picture, self.config) for picture in pictures)
@@ -195,7 +197,7 @@ class DriveMM:
             # Positions among the text rows alone: each mark before one has been cut out.
             cuts = [0, *(int(mark) - place for place, mark in enumerate(marks)), rows.shape[0]]
             parts = [rows[cuts[0] : cuts[1]]]
-            for start, end in zip(cuts[1:-1], cuts[2:], strict=True):
+            for start, end in pairwise(cuts[1:]):
                 parts += [next(visual), rows[start:end]]
             merged.append(torch.cat(parts))
         return merged
@@ -234,7 +236,8 @@ class DriveMM:
         if not ids:
             return ()
         flat = self._to_device(torch.from_numpy(np.concatenate(ids)))
-        return self.language_model.get_input_embeddings()(flat).split([len(part) for part in ids])
+        embedded: torch.Tensor = self.language_model.get_input_embeddings()(flat)
+        return torch.split(embedded, [len(part) for part in ids])
 
     def _visual_tokens(self, prepared: Sequence[Prepared]) -> list[torch.Tensor]:
         """Tokens of every visual item of the batch, in order; videos and images go through the tower apart."""
@@ -261,7 +264,7 @@ class DriveMM:
             pixels = self._frames_on_device(frames[start : start + self.vision_batch])
             tokens = self.encode_frames(pixels)
             chunks.append(vision.pool(tokens, self.config.mm_spatial_pool_mode) if pooled else tokens)
-        return torch.cat(chunks).split([len(item) for item in items])
+        return torch.split(torch.cat(chunks), [len(item) for item in items])
 
     def encode_frames(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 frames [F, 3, 384, 384] on the device to projected tokens [F, 729, H]."""

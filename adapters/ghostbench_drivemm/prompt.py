@@ -46,13 +46,12 @@ class PromptRenderer:
 
     def __init__(self, tokenizer: Tokenizer, template: str, special: Mapping[str, str]) -> None:
         self._template = template
-        self._special = dict(special)
+        self._bos = special.get("bos_token", "")
+        self._variables: dict[str, Any] = {**special, "date_string": TEMPLATE_DATE}
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.add_special_tokens([AddedToken(IMAGE_MARK, normalized=False, special=True)])
         self._image_id = self._tokenizer.token_to_id(IMAGE_MARK)
-        bos = self._special.get("bos_token")
-        self._bos_id = None if bos is None else self._tokenizer.token_to_id(bos)
-        if self._bos_id is None:
+        if self._tokenizer.token_to_id(self._bos) is None:
             raise CheckpointError(f"{TOKENIZER_CONFIG_FILE} has no bos_token that {TOKENIZER_FILE} knows")
 
     def render(self, question: str, system: str | None = None) -> str:
@@ -69,10 +68,9 @@ class PromptRenderer:
 
     def _turns(self, question: str, system: str | None) -> tuple[str, str, str]:
         """The three turns as text: system with its begin-of-text, user without, answer header without end token."""
-        bos = self._special["bos_token"]
         system_turn = self._apply("system", SYSTEM_TEXT if system is None else system)
-        user_turn = self._apply("user", question).removeprefix(bos)
-        answer_turn = self._apply("assistant", "").removeprefix(bos)
+        user_turn = self._apply("user", question).removeprefix(self._bos)
+        answer_turn = self._apply("assistant", "").removeprefix(self._bos)
         last = self._tokenizer.encode(answer_turn, add_special_tokens=False).tokens[-1]
         return system_turn, user_turn, answer_turn.removesuffix(last)
 
@@ -81,15 +79,15 @@ class PromptRenderer:
 
         messages = [{"role": role, "content": content}]
         try:
-            texts, _ = render_jinja_template(
-                conversations=[messages], chat_template=self._template, date_string=TEMPLATE_DATE, **self._special
+            rendered: Any = render_jinja_template(
+                conversations=[messages], chat_template=self._template, **self._variables
             )
         except Exception as error:
             raise CheckpointError(
                 f"the chat template of {TOKENIZER_CONFIG_FILE} fails on a {role} turn: {error}"
             ) from error
-        text: str = texts[0]
-        if not text.startswith(self._special["bos_token"]):
+        text: str = rendered[0][0]
+        if not text.startswith(self._bos):
             raise CheckpointError(f"the chat template of {TOKENIZER_CONFIG_FILE} does not begin with the bos_token")
         return text
 

@@ -83,7 +83,7 @@ def frame_features(tower: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
 
 def _exact_convolution(dtype: torch.dtype) -> AbstractContextManager[None]:
     """In float32, no TensorFloat-32 in the patch convolution: cuDNN would use it by default."""
-    if dtype != torch.float32 or not torch.backends.cudnn.is_available():
+    if dtype != torch.float32 or not torch.backends.cudnn.is_available():  # type: ignore[no-untyped-call]
         return nullcontext()
     context: AbstractContextManager[None] = torch.backends.cudnn.flags(allow_tf32=False)
     return context

@@ -61,7 +61,7 @@ def _read_to_cpu(
     tensors = []
     for place, entry in enumerate(entries):
         raw = torch.empty(entry.end - entry.start, dtype=torch.uint8, device=device)
-        _fill(descriptors[entry.file], memoryview(raw.numpy()), entry.start, entry)
+        _fill(descriptors[entry.file], raw.numpy().data, entry.start, entry)
         tensor = raw.view(_TORCH_DTYPE[entry.dtype]).reshape(entry.shape).to(dtype)
         finite[place] = is_finite(tensor)
         tensors.append(tensor)
@@ -102,9 +102,9 @@ class _Lane:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.stream = torch.cuda.Stream(device)
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._buffers = [torch.empty(_STAGING_BYTES, dtype=torch.uint8, pin_memory=True) for _ in range(2)]
-        self._copied = [torch.cuda.Event() for _ in range(2)]
+        self._copied = [torch.cuda.Event() for _ in range(2)]  # type: ignore[no-untyped-call]
         self._turn = 0
 
     def read(self, entry: TensorEntry, descriptor: int, dtype: torch.dtype) -> torch.Tensor:
@@ -116,7 +116,7 @@ class _Lane:
                 buffer, copied = self._buffers[self._turn], self._copied[self._turn]
                 copied.synchronize()
                 part = buffer[: min(_STAGING_BYTES, size - offset)]
-                _fill(descriptor, memoryview(part.numpy()), entry.start + offset, entry)
+                _fill(descriptor, part.numpy().data, entry.start + offset, entry)
                 raw[offset : offset + part.numel()].copy_(part, non_blocking=True)
                 copied.record(self.stream)
             return raw.view(_TORCH_DTYPE[entry.dtype]).reshape(entry.shape).to(dtype)
@@ -134,7 +134,8 @@ def _fill(descriptor: int, buffer: memoryview, offset: int, entry: TensorEntry) 
 def is_finite(tensor: torch.Tensor) -> torch.Tensor:
     """Whether every element is finite, as a 0-dimensional bool on the tensor's device (no synchronisation)."""
     # The maximum norm propagates NaN and infinity in one pass without a temporary of the tensor's size.
-    return torch.linalg.vector_norm(tensor, float("inf")).isfinite()
+    largest: torch.Tensor = torch.linalg.vector_norm(tensor, float("inf"))
+    return largest.isfinite()
 
 
 def _require_finite(entries: list[TensorEntry], finite: list[bool], dtype: torch.dtype) -> None:
