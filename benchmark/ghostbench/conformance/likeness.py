@@ -1,4 +1,4 @@
-"""How far apart two replies are, and which of one list belong to which of another."""
+"""How far apart two replies are, and whose reply one is."""
 
 from __future__ import annotations
 
@@ -27,20 +27,11 @@ def all_alike(results: Sequence[Result]) -> bool:
     return all(distance(results[0], other) == 0 for other in results)
 
 
-def matched(results: Sequence[Result], others: Sequence[Result]) -> list[int]:
-    """For each result the position of its counterpart in `others`: the assignment of least total distance.
-
-    Where several are least, the one that keeps the order, if it is among them.
-    """
-    import numpy as np
-    from scipy.optimize import linear_sum_assignment
-
-    costs = np.array([[distance(a, b) for b in others] for a in results])
-    _, columns = linear_sum_assignment(costs)
-    least = costs[range(len(results)), columns].sum()
-    if np.trace(costs) <= least + 1e-9:
-        return list(range(len(results)))
-    return [int(column) for column in columns]
+def nearest(result: Result, others: Sequence[Result], own: int) -> int:
+    """The position in `others` of what is nearest to a result; `own` where nothing is nearer than that."""
+    distances = [distance(result, other) for other in others]
+    best = min(range(len(others)), key=distances.__getitem__)
+    return own if distances[own] <= distances[best] else best
 
 
 def _apart(a: Reply, b: Reply) -> float:
