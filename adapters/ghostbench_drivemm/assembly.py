@@ -29,6 +29,7 @@ from ghostbench_drivemm.config import (
     VisionShape,
     resolve,
 )
+from ghostbench_drivemm.hub import source_of
 from ghostbench_drivemm.prompt import PromptRenderer, load_renderer, load_tokenizer
 from ghostbench_drivemm.synthetic import synthetic_renderer, synthetic_tokenizer
 from ghostbench_drivemm.weights import read_tensors
@@ -234,6 +235,7 @@ def _account(found: files.Checkpoint, dtype: str) -> dict[str, Any]:
         "tensors": len(found.tensors),
         "parameters": sum(torch.Size(entry.shape).numel() for entry in entries),
         "bytes": sum(entry.end - entry.start for entry in entries),
+        "source": source_of(found.folder),
         "stored_dtypes": sorted({entry.dtype for entry in entries}),
         "loaded_dtype": dtype,
         "not_loaded": list(found.derived),

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from ghostbench_drivemm.config import CheckpointError
@@ -216,7 +217,14 @@ def _part(folder: Path, file: _RemoteFile) -> Path:
 def _download(repository: str, commit: str, files: list[_RemoteFile], folder: Path, *, show_progress: bool) -> None:
     from huggingface_hub import hf_hub_url
 
-    with _progress(sum(file.size for file in files), show_progress) as advance:
+    stop = Event()
+    with _progress(sum(file.size for file in files), show_progress) as bar:
+
+        def advance(count: int) -> None:
+            # An interrupt must not wait for the gigabytes that the other threads have still to fetch.
+            if stop.is_set():
+                raise DownloadError("the download was stopped")
+            bar(count)
 
         def fetch(file: _RemoteFile) -> None:
             if (folder / file.name).is_file():
@@ -230,6 +238,7 @@ def _download(repository: str, commit: str, files: list[_RemoteFile], folder: Pa
                 for future in pending:
                     future.result()
             except BaseException:
+                stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
@@ -253,7 +262,10 @@ def _fetch(url: str, file: _RemoteFile, folder: Path, advance: Advance) -> None:
 
 def _append(url: str, part: Path, have: int, size: int, advance: Advance) -> None:
     from huggingface_hub import get_session
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        build_hf_headers,
+        hf_raise_for_status,
+    )
 
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     if have:
