@@ -92,8 +92,10 @@ def score(folder: Path) -> None:
     scored = time.perf_counter()
     write_report(folder)
     ended = time.perf_counter()
+    cpu = time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"metrics {scored - begun:.1f} s, report {ended - scored:.1f} s, together {ended - begun:.1f} s")
+    print(f"processor time of the whole process {cpu:.1f} s")
     print(f"peak resident memory {peak:.2f} GiB")
     for name in ("attempts.jsonl", "metrics.json", "report.md", "report.html"):
         print(f"{name} {(folder / name).stat().st_size / 2**20:.1f} MiB")

@@ -75,7 +75,8 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = ()) -> Field:
         said = "; ".join(differences[key] for key in refused)
         ways = " ".join(f"--allow {key}" for key in refused)
         raise BadInput(f"the runs differ in {said}: compare runs made alike, or mix them knowingly with {ways}")
-    common = [str(clip) for clip in runs[0].clips["clip"] if all((run.clips["clip"] == clip).any() for run in runs[1:])]
+    everywhere = set.intersection(*(set(run.clips["clip"]) for run in runs))
+    common = [str(clip) for clip in runs[0].clips["clip"] if clip in everywhere]
     if not common:
         raise BadInput("the runs have no clip in common: compare runs on the same dataset")
     truths = [run.clips.set_index("clip")["truth"].loc[common] for run in runs]

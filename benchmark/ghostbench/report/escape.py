@@ -6,7 +6,8 @@ import re
 import unicodedata
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Unicode's categories Cc, Cs, Zl and Zp, and the characters that change the direction of text."""
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&@$]|:(?=//)|(?<=www)\.)")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -39,12 +40,7 @@ _LATEX = {
 
 def plain(text: str, *, lines: bool = False) -> str:
     """Text without control characters, terminal escapes and direction overrides; newlines only if `lines`."""
-    return "".join(
-        c
-        if (c == "\n" and lines) or (c not in _BIDI and unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp"))
-        else (" " if c in "\n\t\r" else _REPLACEMENT)
-        for c in text
-    )
+    return _UNSEEN.sub(lambda match: _seen(match[0], lines=lines), text)
 
 
 def markdown(text: str) -> str:
@@ -67,3 +63,9 @@ def csv_cell(text: str) -> str:
 
 def _entity(character: str) -> str:
     return {"<": "&lt;", ">": "&gt;", "&": "&amp;"}[character]
+
+
+def _seen(character: str, *, lines: bool) -> str:
+    if character in "\n\t\r":
+        return "\n" if lines and character == "\n" else " "
+    return _REPLACEMENT

@@ -7,7 +7,8 @@ clip in a draw is multinomial.
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -31,26 +32,32 @@ class Estimate(TypedDict):
     high: float | None
 
 
-def wilson(hits: float, n: float) -> tuple[float, float] | None:
-    """Wilson's score interval of `hits` out of `n`, both >= 0 and possibly fractional; None for n = 0.
+def wilson(hits: Any, n: Any) -> tuple[Floats, Floats]:
+    """Wilson's score interval of `hits` out of `n`, numbers or arrays, possibly fractional; 0 <= hits <= n, n > 0.
 
     E. B. Wilson (1927), J. Am. Stat. Assoc. 22, 209-212; computed by statsmodels.
     """
     from scipy.special import ndtr
     from statsmodels.stats.proportion import proportion_confint
 
-    if n <= 0:
-        return None
-    low, high = proportion_confint(hits, n, alpha=float(2 * ndtr(-Z)), method="wilson")
-    return max(0.0, float(low)), min(1.0, float(high))
+    low, high = proportion_confint(
+        np.asarray(hits, dtype=np.float64), np.asarray(n, dtype=np.float64), alpha=float(2 * ndtr(-Z)), method="wilson"
+    )
+    return np.maximum(low, 0.0), np.minimum(high, 1.0)
 
 
 def share(hits: Ints, sizes: Ints) -> Estimate | None:
-    """A share over rows that come in clusters, with Wilson's interval.
+    """`shares` of one."""
+    return shares([(hits, sizes)])[0]
+
+
+def shares(parts: Sequence[tuple[Ints, Ints]]) -> list[Estimate | None]:
+    """Shares over rows that come in clusters, with Wilson's intervals.
 
     Parameters
     ----------
-    hits, sizes : per cluster (a clip with its repeats), int [clusters], 0 <= hits <= sizes.
+    parts : for each share (hits, sizes), counts per cluster (a clip with its repeats), int [clusters], with
+        0 <= hits <= sizes.
 
     Returns
     -------
@@ -59,18 +66,33 @@ def share(hits: Ints, sizes: Ints) -> Estimate | None:
     clusters and of rows (N. Dean and M. Pagano (2015), J. Surv. Stat. Methodol. 3(4), 484-503): repeats that all
     agree give the interval of a single pass.
     """
-    used = sizes > 0
-    hits, sizes = hits[used], sizes[used]
-    n, clusters = int(sizes.sum()), len(sizes)
+    sizes = [_effective(hits, each) for hits, each in parts]
+    known = [size for size in sizes if size is not None]
+    if not known:
+        return [None] * len(parts)
+    p, n = np.array(known).T
+    bounds = iter(zip(*wilson(p * n, n), strict=True))
+    found: list[Estimate | None] = []
+    for size in sizes:
+        if size is None:
+            found.append(None)
+        else:
+            low, high = next(bounds)
+            found.append({"value": size[0], "low": float(low), "high": float(high)})
+    return found
+
+
+def _effective(hits: Ints, sizes: Ints) -> tuple[float, float] | None:
+    """The share, and the number of independent rows that would know it as well; None where there are no rows."""
+    n = int(sizes.sum())
     if n == 0:
         return None
     p = float(hits.sum() / n)
-    effective = float(n)
-    if n > clusters:
-        variance = float((((hits - p * sizes) / n) ** 2).sum())
-        effective = min(max(p * (1 - p) / variance, clusters), n) if variance > 0 else float(clusters)
-    interval = wilson(p * effective, effective)
-    return None if interval is None else {"value": p, "low": interval[0], "high": interval[1]}
+    clusters = int((sizes > 0).sum())
+    if n == clusters:
+        return p, float(n)
+    variance = float((((hits - p * sizes) / n) ** 2).sum())
+    return p, min(max(p * (1 - p) / variance, clusters), n) if variance > 0 else float(clusters)
 
 
 def draw_tables(cells: Ints, positive: npt.NDArray[np.bool_], draws: int = DRAWS, seed: int = SEED) -> Ints:
@@ -109,21 +131,21 @@ def percentile(values: Floats) -> tuple[float, float] | None:
 def estimate_rates(cells: Ints, positive: npt.NDArray[np.bool_]) -> dict[str, Estimate | None]:
     """Every rate with its interval, from counts per clip as `draw_tables` takes them; None where it is undefined."""
     columns = dict(zip(("tp", "fp", "fn", "tn"), cells.T, strict=True))
-    values = rates(*cells.sum(axis=0))
+    values = {name: float(value) for name, value in rates(*cells.sum(axis=0)).items()}
+    parts = {}
+    for name, (hit_cells, other_cells) in PROPORTIONS.items():
+        hits = np.sum([columns[cell] for cell in hit_cells], axis=0)
+        parts[name] = (hits, hits + np.sum([columns[cell] for cell in other_cells], axis=0))
+    found: dict[str, Estimate | None] = dict(zip(parts, shares(list(parts.values())), strict=True))
     drawn: dict[str, Floats] | None = None
-    found: dict[str, Estimate | None] = {}
     for name in RATES:
-        value = float(values[name])
-        if np.isnan(value):
+        if name in PROPORTIONS:
+            continue
+        if np.isnan(values[name]):
             found[name] = None
-        elif name in PROPORTIONS:
-            hit_cells, other_cells = PROPORTIONS[name]
-            hits = np.asarray(sum(columns[cell] for cell in hit_cells))
-            found[name] = share(hits, hits + np.asarray(sum(columns[cell] for cell in other_cells)))
-        else:
-            if drawn is None:
-                drawn = rates(*draw_tables(cells, positive).T)
-            interval = percentile(drawn[name])
-            low, high = interval if interval is not None else (None, None)
-            found[name] = {"value": value, "low": low, "high": high}
-    return found
+            continue
+        if drawn is None:
+            drawn = rates(*draw_tables(cells, positive).T)
+        low, high = percentile(drawn[name]) or (None, None)
+        found[name] = {"value": values[name], "low": low, "high": high}
+    return {name: found[name] for name in RATES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,39 +16,36 @@ from ghostbench.scoring.views import Bools
 BINS = 10
 RECALLS = (0.8, 0.95)
 _CHUNK = 500
+_BLOCK = 128
 
 
 class ClipWeights:
-    """How often each clip is in each draw of the stratified bootstrap; one draw serves every model of a run.
+    """How often each clip is in each draw of the stratified bootstrap; the same draws serve every model of a run.
 
     positive : the clip's stratum, bool [clips].
     """
 
-    def __init__(self, draws: int = DRAWS, seed: int = SEED) -> None:
+    def __init__(self, positive: Bools, draws: int = DRAWS, seed: int = SEED) -> None:
+        self._positive = positive
         self._draws = draws
         self._seed = seed
-        self._known: dict[bytes, npt.NDArray[np.uint8]] = {}
 
-    def of(self, positive: Bools) -> npt.NDArray[np.uint8]:
-        """uint8 [draws, clips]; a clip is drawn 255 times with a chance below 1e-300 once there are ten in a stratum,
-        and smaller strata cannot reach it."""
-        key = np.packbits(positive).tobytes() + len(positive).to_bytes(8, "little")
-        if key not in self._known:
-            self._known.clear()
-            rng = np.random.default_rng(self._seed)
-            weights = np.zeros((self._draws, len(positive)), dtype=np.uint8)
-            for stratum in (True, False):
-                places = np.flatnonzero(positive == stratum)
-                if not len(places):
-                    continue
-                for start in range(0, self._draws, _CHUNK):
-                    rows = min(_CHUNK, self._draws - start)
-                    picked = rng.integers(len(places), size=(rows, len(places)))
-                    picked += np.arange(rows)[:, None] * len(places)
-                    counts = np.bincount(picked.ravel(), minlength=rows * len(places)).reshape(rows, len(places))
-                    weights[start : start + rows, places] = counts
-            self._known[key] = weights
-        return self._known[key]
+    @cached_property
+    def drawn(self) -> npt.NDArray[np.uint8]:
+        """uint8 [draws, clips]. No clip is drawn 256 times: the chance is below 1e-300."""
+        rng = np.random.default_rng(self._seed)
+        weights = np.zeros((self._draws, len(self._positive)), dtype=np.uint8)
+        for stratum in (True, False):
+            places = np.flatnonzero(self._positive == stratum)
+            if not len(places):
+                continue
+            for start in range(0, self._draws, _CHUNK):
+                rows = min(_CHUNK, self._draws - start)
+                picked = rng.integers(len(places), size=(rows, len(places)))
+                picked += np.arange(rows)[:, None] * len(places)
+                counts = np.bincount(picked.ravel(), minlength=rows * len(places)).reshape(rows, len(places))
+                weights[start : start + rows, places] = counts
+        return weights
 
 
 def score_probabilities(rows: pd.DataFrame, answered: Bools, weights: ClipWeights) -> dict[str, Any] | None:
@@ -66,11 +64,8 @@ def score_probabilities(rows: pd.DataFrame, answered: Bools, weights: ClipWeight
         return None
     score = rows["score"].to_numpy()[used]
     truth = np.asarray(rows["truth"] == "ghost_probing")[used]
-    places, clip = np.unique(rows["at"].to_numpy()[used], return_inverse=True)
-    positive_clip = np.zeros(len(places), dtype=np.bool_)
-    positive_clip[clip] = truth
     both = bool(truth.any() and not truth.all())
-    drawn = _draw(score, truth, clip, weights.of(positive_clip))
+    drawn = _draw(score, truth, rows["at"].to_numpy()[used], weights.drawn)
     return {
         "n": len(score),
         "positives": int(truth.sum()),
@@ -109,7 +104,7 @@ def reliability(score: Floats, truth: Bools) -> list[dict[str, Any]]:
         if not n:
             continue
         hits = int(truth[inside].sum())
-        low, high = wilson(hits, n) or (None, None)
+        low, high = wilson(hits, n)
         found.append(
             {
                 "low": index / BINS,
@@ -117,7 +112,7 @@ def reliability(score: Floats, truth: Bools) -> list[dict[str, Any]]:
                 "n": n,
                 "mean_score": float(score[inside].mean()),
                 "positives": hits,
-                "share": {"value": hits / n, "low": low, "high": high},
+                "share": {"value": hits / n, "low": float(low), "high": float(high)},
             }
         )
     return found
@@ -141,8 +136,10 @@ def operating_point(score: Floats, truth: Bools, recall: float) -> dict[str, Any
     fn, tn = int((~yes & truth).sum()), int((~yes & ~truth).sum())
 
     def share_of(hits: int, n: int) -> Estimate | None:
-        interval = wilson(hits, n)
-        return None if interval is None else {"value": hits / n, "low": interval[0], "high": interval[1]}
+        if n == 0:
+            return None
+        low, high = wilson(hits, n)
+        return {"value": hits / n, "low": float(low), "high": float(high)}
 
     return {
         "threshold": threshold,
@@ -161,33 +158,39 @@ def _estimate(value: float, draws: Floats) -> Estimate:
 def _draw(
     score: Floats, truth: Bools, clip: npt.NDArray[np.int64], weights: npt.NDArray[np.uint8]
 ) -> dict[str, Floats]:
-    """AUC, average precision and Brier of every draw; NaN where a draw leaves one undefined."""
+    """AUC, average precision and Brier of every draw; NaN where a draw leaves one undefined.
+
+    A draw's AUC and average precision need only, at each positive's score, how many drawn positives and negatives
+    stand at or above it: running sums over rows in order of score, for a block of draws at a time.
+    """
     order = np.argsort(-score, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    columns = clip[order]
-    said = truth[order]
-    squares = ((score - truth) ** 2)[order]
+    ranked, said = score[order], truth[order]
+    clips, yes, no = clip[order], clip[order][said], clip[order][~said]
+    ends = np.searchsorted(-ranked[said], -ranked[said], side="right")
+    above = np.searchsorted(-ranked[~said], -ranked[said], side="right")
+    strictly = np.searchsorted(-ranked[~said], -ranked[said], side="left")
+    squares = (ranked - said) ** 2
     found: dict[str, Floats] = {name: np.full(len(weights), np.nan) for name in ("auc", "ap", "brier")}
-    for start in range(0, len(weights), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        drawn = weights[part][:, columns]
-        yes = np.cumsum(drawn * said, axis=1, dtype=np.int32)[:, ends]
-        everything = np.cumsum(drawn, axis=1, dtype=np.int32)[:, ends]
-        found["brier"][part] = _over(drawn @ squares, everything[:, -1])
-        found["ap"][part], found["auc"][part] = _curves(yes, everything)
+    for start in range(0, len(weights), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        block = weights[part]
+        drawn = block.take(yes, axis=1)
+        hits, false = _running(drawn), _running(block.take(no, axis=1))
+        reached, wrong = hits.take(ends, axis=1), false.take(above, axis=1)
+        precision = np.divide(reached, reached + wrong, out=np.zeros(drawn.shape), where=reached + wrong > 0)
+        found["ap"][part] = _over(np.einsum("ij,ij->i", drawn, precision), hits[:, -1])
+        ahead = 2 * false[:, -1:] - wrong - false.take(strictly, axis=1)
+        beaten = np.einsum("ij,ij->i", drawn, ahead, dtype=np.int64) / 2
+        found["auc"][part] = _over(beaten, hits[:, -1] * false[:, -1].astype(np.float64))
+        found["brier"][part] = _over(block.take(clips, axis=1) @ squares, hits[:, -1] + false[:, -1])
     return found
 
 
-def _curves(yes: npt.NDArray[np.int32], everything: npt.NDArray[np.int32]) -> tuple[Floats, Floats]:
-    """Average precision and AUC per row from running counts at each distinct score, highest first."""
-    positives = yes[:, -1]
-    step = np.diff(yes, axis=1, prepend=0)
-    precision = np.divide(yes, everything, out=np.zeros(yes.shape), where=everything > 0)
-    ap = _over((precision * step).sum(axis=1), positives)
-    false = everything - yes
-    below = np.diff(false, axis=1, prepend=0)
-    beaten = (below * (yes - step / 2)).sum(axis=1)
-    return ap, _over(beaten, positives.astype(np.float64) * false[:, -1])
+def _running(drawn: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    """Running sums over rows, [draws, rows + 1]: column i holds what the first i rows hold."""
+    sums = np.zeros((len(drawn), drawn.shape[1] + 1), dtype=np.int32)
+    np.cumsum(drawn, axis=1, dtype=np.int32, out=sums[:, 1:])
+    return sums
 
 
 def _over(top: Any, bottom: Any) -> Floats:

@@ -27,6 +27,10 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 
+FILES = ("manifest.json", "clips.jsonl", "attempts.jsonl", "predictions.jsonl")
+_LAST: dict[tuple[Any, ...], RunRecords] = {}
+"""The run that was read last: scoring, reporting and printing one run read its files once."""
+
 NO_ANSWER = "no_answer"
 COLUMNS: tuple[str, ...] = (*GRADES, NO_ANSWER)
 """The columns of a confusion matrix."""
@@ -247,12 +251,29 @@ class RunRecords:
 def read_run_records(folder: Path) -> RunRecords:
     """Read manifest.json, clips.jsonl, attempts.jsonl and predictions.jsonl of a finished run.
 
-    Raises `BadInput` for a folder that is no run, a run that has not finished, and a line that does not fit.
+    Raises `BadInput` for a folder that is no run, a run that has not finished, and a line that does not fit. The frames
+    of the result are shared: do not change them.
     """
-    import pandas as pd
-
     manifest = read_manifest(folder)
     require_complete(folder, manifest)
+    key = (folder.resolve(), *(_signature(folder / name) for name in FILES))
+    if key not in _LAST:
+        _LAST.clear()
+        _LAST[key] = _read(folder, manifest)
+    return _LAST[key]
+
+
+def _signature(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _read(folder: Path, manifest: Manifest) -> RunRecords:
+    import pandas as pd
+
     clips = pd.DataFrame(
         _columns(folder / "clips.jsonl", TypeAdapter(ClipLine), _flat, tuple(ClipLine.__annotations__)),
     )

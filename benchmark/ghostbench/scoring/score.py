@@ -75,7 +75,7 @@ class _Scorer:
         self.sampled = sampled(run.clips)
         self.parts = parts(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
-        self.weights = ClipWeights()
+        self.weights = ClipWeights(self.positive)
         self.trivial: dict[str, pd.DataFrame] = {}
 
     def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> dict[str, Any]:

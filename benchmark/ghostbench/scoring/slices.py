@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ghostbench.scoring.intervals import share
+from ghostbench.scoring.intervals import Ints, shares
 from ghostbench.scoring.views import VIEWS, Bools, alarms, by_clip, cells
 
 SMALL = 20
@@ -51,26 +51,27 @@ def score_slices(
     row_count = np.bincount(at, minlength=n)
     answer_count = np.bincount(at, weights=answered, minlength=n).astype(np.int64)
     found: dict[str, dict[str, Any]] = {}
+    wanted: list[tuple[dict[str, Any], str, tuple[Ints, Ints]]] = []
     for way, part_of in split.items():
         found[way] = {}
         for part in sorted(set(part_of), key=_order):
             inside = (part_of == part).to_numpy()
-            enough = int((answer_count[inside] > 0).sum()) >= SMALL
             found[way][part] = {
                 "n": int(inside.sum()),
                 "rows": int(row_count[inside].sum()),
                 "answered": int(answer_count[inside].sum()),
-                **{view: _view(table[inside], enough=enough) for view, table in tables.items()},
             }
-    return found
-
-
-def _view(table: Any, *, enough: bool) -> dict[str, Any]:
-    tp, fp, fn, tn = table.T
-    found: dict[str, Any] = dict(zip(("tp", "fp", "fn", "tn"), (int(v) for v in table.sum(axis=0)), strict=True))
-    found["accuracy"] = share(tp + tn, tp + fp + fn + tn) if enough else None
-    found["recall"] = share(tp, tp + fn) if enough else None
-    found["specificity"] = share(tn, tn + fp) if enough else None
+            for view, table in tables.items():
+                tp, fp, fn, tn = table[inside].T
+                counts: dict[str, Any] = {"tp": tp.sum(), "fp": fp.sum(), "fn": fn.sum(), "tn": tn.sum()}
+                found[way][part][view] = counts = {name: int(count) for name, count in counts.items()}
+                counts.update(accuracy=None, recall=None, specificity=None)
+                if int((answer_count[inside] > 0).sum()) >= SMALL:
+                    wanted.append((counts, "accuracy", (tp + tn, tp + fp + fn + tn)))
+                    wanted.append((counts, "recall", (tp, tp + fn)))
+                    wanted.append((counts, "specificity", (tn, tn + fp)))
+    for (counts, rate, _), estimate in zip(wanted, shares([part for _, _, part in wanted]), strict=True):
+        counts[rate] = estimate
     return found
 
 

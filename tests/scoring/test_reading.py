@@ -1,0 +1,114 @@
+"""Run folders that are not what they should be, and lines that nobody should believe."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evidence_data import RunBuilder, dash_clips
+
+from ghostbench import records
+from ghostbench.errors import BadInput
+from ghostbench.scoring import run_records
+from ghostbench.scoring.run_records import read_run_records
+
+G, N = "ghost_probing", "normal"
+
+
+def whole(folder: Path, **manifest: Any) -> Path:
+    run = RunBuilder(dash_clips(2, 0, 2))
+    run.rows("m", [G, N, N, N])
+    return run.write(folder / "run", **manifest)
+
+
+@pytest.mark.parametrize("name", ["ClipLine", "AttemptLine", "PredictionLine"])
+def test_the_reader_knows_every_field_that_the_runner_writes(name: str) -> None:
+    written = {field.name for field in dataclasses.fields(getattr(records, name))}
+    assert set(getattr(run_records, name).__annotations__) == written
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is no run folder"):
+        read_run_records(tmp_path)
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted"])
+def test_an_unfinished_run_is_refused_with_the_command_that_resumes(tmp_path: Path, status: str) -> None:
+    folder = whole(tmp_path, status=status, command=["bench", "run", "--models", "a b"])
+    with pytest.raises(BadInput, match=r"`bench run --models 'a b' --run-id run --resume`"):
+        read_run_records(folder)
+
+
+@pytest.mark.parametrize("file", ["clips.jsonl", "attempts.jsonl", "predictions.jsonl"])
+def test_a_line_that_is_no_json_is_named_by_file_and_line(tmp_path: Path, file: str) -> None:
+    folder = whole(tmp_path)
+    lines = (folder / file).read_text().splitlines(keepends=True)
+    (folder / file).write_text(lines[0] + lines[1][:40])
+    with pytest.raises(BadInput, match=rf"{file}, line 2: "):
+        read_run_records(folder)
+
+
+def change(folder: Path, file: str, edit: Callable[[dict[str, Any]], object]) -> None:
+    lines = [json.loads(line) for line in (folder / file).read_text().splitlines()]
+    edit(lines[2])
+    (folder / file).write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("file", "field", "value"),
+    [
+        ("predictions.jsonl", "grade", "ghost"),
+        ("predictions.jsonl", "score", 1.5),
+        ("predictions.jsonl", "score", float("nan")),
+        ("predictions.jsonl", "outcome", "fine"),
+        ("predictions.jsonl", "clip", "unknown"),
+        ("predictions.jsonl", "truth", "ghost_probing"),
+        ("predictions.jsonl", "repeat", -1),
+        ("attempts.jsonl", "attempt", 0),
+        ("attempts.jsonl", "wall_s", -0.1),
+        ("attempts.jsonl", "stages", {"generate_s": "long"}),
+        ("clips.jsonl", "truth", None),
+        ("clips.jsonl", "frame_times_s", [1e999]),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused_and_not_quoted(tmp_path: Path, file: str, field: str, value: Any) -> None:
+    folder = whole(tmp_path)
+    change(folder, file, lambda line: line.update({field: value}))
+    with pytest.raises(BadInput, match=rf"{file}, line 3"):
+        read_run_records(folder)
+
+
+def test_a_clip_that_a_model_has_no_line_for_is_missed(tmp_path: Path) -> None:
+    folder = whole(tmp_path)
+    lines = (folder / "predictions.jsonl").read_text().splitlines(keepends=True)
+    (folder / "predictions.jsonl").write_text("".join(lines[:-1]))
+    with pytest.raises(BadInput, match="has 3 lines for 'm', not one a clip and repeat"):
+        read_run_records(folder)
+
+
+def test_a_prediction_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    folder = whole(tmp_path)
+    with (folder / "predictions.jsonl").open("a") as file:
+        file.write((folder / "predictions.jsonl").read_text().splitlines()[0] + "\n")
+    with pytest.raises(BadInput, match="line 5: this model, clip and repeat were there already"):
+        read_run_records(folder)
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    folder = whole(tmp_path)
+    first = read_run_records(folder)
+    assert read_run_records(folder) is first
+    change(folder, "predictions.jsonl", lambda line: line.update(grade=G))
+    assert read_run_records(folder).predictions["grade"].tolist() == [G, N, G, N]
+
+
+def test_hostile_names_come_out_of_an_error_in_one_printable_line(tmp_path: Path) -> None:
+    folder = whole(tmp_path)
+    change(folder, "attempts.jsonl", lambda line: line.update(grade_probabilities={"\x1b[31m\nrm -rf": 7}))
+    with pytest.raises(BadInput) as error:
+        read_run_records(folder)
+    assert str(error.value).isprintable()
