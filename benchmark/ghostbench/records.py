@@ -284,7 +284,7 @@ class Split:
     labels_sha256 : hex digest of the label file's bytes. split_sha256 : of the chosen clip ids joined by newlines.
     filters : what narrowed the split, in words, in the order applied; () for the whole split.
     skipped_labels : label rows left out by request, each as "line N: why".
-    data_root : where media is looked for, as the user gave it, without credentials; None if not given.
+    data_root : where media is looked for, without credentials; None where nobody said.
     """
 
     dataset: str

@@ -49,7 +49,7 @@ COMMANDS = {
     "a media root that is not there": ("--models local-spy --data-root nowhere", "nowhere"),
     "a protocol without its package": ("--models local-spy --data-root gibberish://x", "gibberish"),
     "labels that are not there": ("--models always --labels no.csv", "no.csv"),
-    "labels that are a folder": ("--models always --labels .", "."),
+    "labels that are a folder": ("--models always --labels .", "folder"),
     "empty labels": ("--models always --labels empty.txt", "empty.txt"),
     "labels without rows": ("--models always --labels header.csv", "header.csv"),
     "labels without the columns": ("--models always --labels columns.csv", "columns.csv"),

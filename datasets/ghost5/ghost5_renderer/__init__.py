@@ -1,5 +1,6 @@
 """The drawing code behind `render.py`: a small perspective renderer for street scenes, made of numpy and OpenCV alone.
 
 World axes, everywhere in this package: x to the right, y up, z along the road, in metres; the road surface is y = 0
-and the middle of the ego lane is x = 0. Colours are RGB, 0-255. Pictures are drawn at twice the size of a frame and reduced.
+and the middle of the ego lane is x = 0. Colours are RGB, 0-255. Pictures are drawn at twice the size of a frame and
+reduced.
 """
