@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 
-@click.command(epilog="Examples:\n\n\b\n  bench datasets\n  bench run --dataset dada2000 --data-root DADA --labels labels.csv")
+@click.command(
+    epilog="Examples:\n\n\b\n  bench datasets\n  bench run --dataset dada2000 --data-root DADA --labels labels.csv"
+)
 def command() -> int:
     """List the datasets with their splits, and where their media comes from."""
     from rich.console import Console
