@@ -1,0 +1,196 @@
+"""The examination: load the model, ask it in rounds, and keep everything that the judgement needs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ghostbench.doctor.rounds import Round, Rounds
+from ghostbench.doctor.variants import VARIANTS, variant
+from ghostbench.errors import BadInput, MediaError
+from ghostbench.media.decode import decode
+from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
+from ghostbench.outcomes import Outcome
+from ghostbench.records import Clip, Frames, Request, Usage
+from ghostbench.run.budget import Budget
+from ghostbench.run.dispatch import as_unavailable
+from ghostbench.run.plan import Plan
+from ghostbench.run.reach import dispatcher_for
+from ghostbench.run.redact import Redactor
+from ghostbench.run.settle import HostState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What the examination sends. most_usd : at most, without retries; None where the price is unknown."""
+
+    requests: int
+    most_usd: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Examination:
+    """What was seen of a model. `unavailable` says why it could not be loaded; nothing else is there then.
+
+    clips : those that were asked about. skipped : clips whose media failed, each with the reason.
+    rounds : by name: "alone", "together", "again", and those of `VARIANTS`; a round that does not apply is missing.
+    batch_size : a local model's, after loading. process_bytes : resident memory before loading, after, at its peak.
+    most : per clip the most that one request can use, by the model's own estimate; remote models only.
+    """
+
+    plan: Plan
+    clips: tuple[Clip, ...] = ()
+    skipped: tuple[str, ...] = ()
+    unavailable: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    load_s: float = 0.0
+    batch_size: int = 1
+    process_bytes: tuple[int, int, int] = (0, 0, 0)
+    most: tuple[Usage, ...] = ()
+    rounds: dict[str, Round] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The model's kind: local, remote or reference."""
+        return self.plan.rows[0].host.choice.spec.kind
+
+
+class Examiner:
+    """Examines the one model of a plan.
+
+    clips : how many clips of the split to ask about, at most. max_cost : refuse to spend more, US dollars.
+    """
+
+    def __init__(self, plan: Plan, *, clips: int, max_cost: float) -> None:
+        self._plan = plan
+        self._row = plan.rows[0]
+        self._model = self._row.host.model
+        self._max_cost = max_cost
+        self._found = Examination(plan=plan)
+        self._frames: list[Frames | None] = []
+        self._look(clips)
+
+    def forecast(self) -> Forecast:
+        """What would be sent. Raises `BadInput` where it could cost more than the limit."""
+        requests = len(self._found.clips) * len(self._round_names())
+        if not isinstance(self._model, RemoteModel):
+            return Forecast(requests=requests, most_usd=0.0)
+        prices = [usage.cost_usd for usage in self._found.most]
+        if any(price is None for price in prices):
+            return Forecast(requests=requests, most_usd=None)
+        most = sum(price or 0.0 for price in prices) * len(self._round_names())
+        if most > self._max_cost:
+            raise BadInput(
+                f"{self._row.name} on {len(prices)} clips could cost ${most:.2f}, over ${self._max_cost:.2f}; "
+                "ask about fewer clips with --limit, or allow it with --max-cost"
+            )
+        return Forecast(requests=requests, most_usd=most)
+
+    def run(self) -> Examination:
+        """Load, ask, close."""
+        with tempfile.TemporaryDirectory(prefix="ghostbench-doctor-") as folder:
+            asyncio.run(self._run(Path(folder)))
+        return self._found
+
+    def _look(self, most: int) -> None:
+        """Decode the first clips of the split whose media is good; all of them count when no frames are needed."""
+        clips: list[Clip] = []
+        skipped: list[str] = []
+        for clip in self._plan.split.clips:
+            if len(clips) == most:
+                break
+            frames = None
+            if self._row.needs_frames:
+                try:
+                    frames = decode(clip.media, self._plan.sampling) if clip.media is not None else None
+                except MediaError as error:
+                    skipped.append(f"{clip.id}: {error}")
+                    continue
+                if frames is None:
+                    skipped.append(f"{clip.id}: no media")
+                    continue
+            clips.append(clip)
+            self._frames.append(frames)
+        if not clips:
+            raise BadInput(f"no clip of {self._plan.split.dataset} could be decoded ({skipped[0]}); check --data-root")
+        self._found.clips, self._found.skipped = tuple(clips), tuple(skipped)
+        if isinstance(self._model, RemoteModel):
+            self._found.most = tuple(self._model.estimate(self._request(frames)) for frames in self._frames)
+
+    def _request(self, frames: Frames | None) -> Request:
+        task = self._plan.task
+        return Request(
+            id="estimate",
+            prompt=task.build(frames),
+            frames=frames,
+            seed=self._plan.options.seed,
+            level=0,
+            level_settings={},
+            write_answer=task.write,
+        )
+
+    def _round_names(self) -> tuple[str, ...]:
+        """The rounds that apply to the model, in the order asked."""
+        if isinstance(self._model, ReferenceModel):
+            return ("alone", "again")
+        names = ("together", "again", *(VARIANTS if self._row.needs_frames else ()))
+        return ("alone", *names) if isinstance(self._model, LocalModel) else names
+
+    async def _run(self, folder: Path) -> None:
+        import psutil
+
+        process = psutil.Process()
+        before = process.memory_info().rss
+        state = HostState(self._row.host)
+        started = time.perf_counter()
+        with ThreadPoolExecutor(2, "prepare") as pool:
+            try:
+                truths = Truths(clips=self._plan.split.clips, seed=self._plan.options.seed)
+                state.dispatcher = dispatcher_for(self._model, truths, pool)
+                self._found.facts = await state.dispatcher.load()
+            except Exception as error:  # noqa: BLE001 - whatever loading raises is what the doctor reports
+                reason = self._row.host.broken or str(as_unavailable(error))
+                state.stopped = (Outcome.UNAVAILABLE, reason)
+                self._found.unavailable = Redactor().text(reason)
+            self._found.load_s = time.perf_counter() - started
+            loaded = process.memory_info().rss
+            try:
+                if self._found.unavailable is None:
+                    await self._ask(state, folder)
+            finally:
+                if state.dispatcher is not None:
+                    with contextlib.suppress(Exception):
+                        await state.dispatcher.close()
+        self._found.process_bytes = (before, loaded, max(_peak_bytes(), loaded))
+
+    async def _ask(self, state: HostState, folder: Path) -> None:
+        if isinstance(self._model, LocalModel):
+            self._found.batch_size = max(1, self._model.batch_size)
+        limit = self._max_cost if isinstance(self._model, RemoteModel) else None
+        rounds = Rounds(self._plan, state, Budget(limit), folder)
+        for name in self._round_names():
+            frames: Sequence[Frames | None] = self._frames
+            if name in VARIANTS:
+                frames = self._replaced(name)
+            alone = name == "alone" or isinstance(self._model, ReferenceModel)
+            self._found.rounds[name] = await rounds.ask(self._found.clips, frames, together=not alone)
+
+    def _replaced(self, name: str) -> list[Frames | None]:
+        whole = [frames for frames in self._frames if frames is not None]
+        return [variant(name, own, whole) for own in range(len(whole))]
+
+
+def _peak_bytes() -> int:
+    """The most resident memory that this process has had; kilobytes on Linux, bytes on macOS."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,112 @@
+"""Rounds of questions to one loaded model, asked and written down as a run does it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ghostbench.outcomes import Outcome
+from ghostbench.records import Clip, Frames
+from ghostbench.run.budget import Budget
+from ghostbench.run.ledger import Ledger, read_lines
+from ghostbench.run.plan import Plan
+from ghostbench.run.progress import Progress
+from ghostbench.run.redact import Redactor
+from ghostbench.run.settle import HostState, Settler, Unit
+
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came back for one clip in one round.
+
+    text, score : of an answer; None where there is none, or no probability with it. score is P(ghost_probing).
+    lines : the ledger lines of all attempts, the last one being the outcome's.
+    """
+
+    outcome: Outcome
+    text: str | None
+    score: float | None
+    lines: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One question about each clip. seen : by clip, in order; None where there was nothing to ask. seconds : in all."""
+
+    seen: tuple[Seen | None, ...]
+    seconds: float
+
+
+class Rounds:
+    """Asks one model in rounds. Every round has a ledger of its own under `folder`."""
+
+    def __init__(self, plan: Plan, state: HostState, budget: Budget, folder: Path) -> None:
+        self._plan = plan
+        self._row = plan.rows[0]
+        self._state = state
+        self._budget = budget
+        self._folder = folder
+        self._count = 0
+
+    async def ask(self, clips: Sequence[Clip], frames: Sequence[Frames | None], *, together: bool) -> Round:
+        """Ask about each clip with these frames; a clip whose frames are None is left out, if the model needs any.
+
+        together : all at once, so that a local model gets full batches; else one after the other.
+        """
+        path = self._folder / f"round-{self._count}.jsonl"
+        self._count += 1
+        ledger = Ledger(path, Redactor())
+        settler = Settler(
+            task=self._plan.task,
+            ledger=ledger,
+            budget=self._budget,
+            progress=Progress(Console(stderr=True), [self._row.name], len(clips), quiet=True),
+            seed=self._plan.options.seed,
+            max_attempts=MAX_ATTEMPTS,
+        )
+        units = [
+            Unit(self._row, clip, 0, frames=own)
+            for clip, own in zip(clips, frames, strict=True)
+            if own is not None or not self._row.needs_frames
+        ]
+        started = time.perf_counter()
+        try:
+            if together:
+                self._announce(units)
+                await asyncio.gather(*(settler.settle(unit, self._state) for unit in units))
+            else:
+                for unit in units:
+                    await settler.settle(unit, self._state)
+        finally:
+            seconds = time.perf_counter() - started
+            ledger.close()
+        by_clip: dict[str, list[Mapping[str, Any]]] = {unit.clip.id: [] for unit in units}
+        for line in read_lines(path):
+            by_clip[line["clip"]].append(line)
+        return Round(tuple(self._seen(by_clip.get(clip.id)) for clip in clips), seconds)
+
+    def _announce(self, units: Sequence[Unit]) -> None:
+        if self._state.dispatcher is None:
+            return
+        self._state.dispatcher.expect(len(units))
+        for unit in units:
+            unit.announced = True
+
+    def _seen(self, lines: Sequence[Mapping[str, Any]] | None) -> Seen | None:
+        if lines is None:
+            return None
+        if not lines:
+            stopped = self._state.stopped
+            return Seen(stopped[0] if stopped else Outcome.CRASHED, None, None, ())
+        last = lines[-1]
+        answered = last["outcome"] == Outcome.ANSWERED
+        score = (last["grade_probabilities"] or {}).get("ghost_probing") if answered else None
+        return Seen(Outcome(last["outcome"]), last["raw"] if answered else None, score, tuple(lines))
