@@ -21,11 +21,14 @@ from ghostbench.records import Clip, Reply, Request
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came back for one request: a reply or an error, the time it queued here and the time it took, seconds."""
+    """What came back for one request: a reply or an error, the time it queued here and the time it took, seconds.
+
+    Times are None where they would be no measurement of the model.
+    """
 
     result: Reply | AttemptError
     queue_s: float | None
-    wall_s: float
+    wall_s: float | None
 
 
 class Withdrawn(Exception):
@@ -65,7 +68,7 @@ class Dispatcher(ABC):
 
 
 class ReferenceDispatcher(Dispatcher):
-    """Asks a reference model on the spot."""
+    """Asks a reference model on the spot. Its answers take no time worth a figure, so that none is given."""
 
     in_flight = 1
 
@@ -79,13 +82,12 @@ class ReferenceDispatcher(Dispatcher):
 
     @override
     async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
-        started = time.perf_counter()
         try:
             result: Reply | AttemptError = self._model.answer(clip, request)
         except Exception as error:  # noqa: BLE001
             result = as_attempt_error(error)
         self._read(result)
-        return Delivery(result, None, time.perf_counter() - started)
+        return Delivery(result, None, None)
 
     @override
     async def close(self) -> None:
