@@ -13,9 +13,8 @@ import argparse
 import csv
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ import cv2
 import numpy as np
 from ghost5_renderer.canvas import FRAME_HEIGHT, FRAME_WIDTH, Canvas, Floats, Pixels
 from ghost5_renderer.scenes import ACTOR, FPS, Scene, Thing, scenes
-from ghost5_renderer.textures import clipped, value_noise
+from ghost5_renderer.textures import value_noise
 
 VISIBLE_PIXELS = 1.0
 """An actor counts as visible from this many pixels of a frame on."""
@@ -39,41 +38,46 @@ class Drawn:
     silhouette: float
 
 
-def draw(scene: Scene, number: int) -> Drawn:
-    """Frame `number` of a scene, counted from 0; it depends on no other frame."""
-    canvas = Canvas(scene.cameras[number])
-    things = list(scene.things(number / FPS))
-    scene.street.draw_distance(canvas)
-    scene.street.draw_ground(canvas, [thing.shadow for thing in things if thing.shadow is not None])
-    scene.street.draw_houses(canvas)
-    things += [Thing(item.z, partial(scene.street.draw_furniture, item=item)) for item in scene.street.furniture]
-    for thing in sorted(things, key=lambda thing: -thing.z):
-        canvas.owner_now = thing.owner
-        thing.draw(canvas)
-    _bonnet(canvas)
-    small = cv2.resize(canvas.image, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_AREA)
-    pixels = _exposed(clipped(np.asarray(small, dtype=np.float64)), scene.street.seed, number)
-    return Drawn(pixels, canvas.visible(ACTOR), canvas.silhouette(ACTOR))
+def draw(scene: Scene) -> Iterator[Drawn]:
+    """All frames of a scene, in order."""
+    rng = np.random.default_rng(scene.street.seed + 99)
+    lens = _lens()
+    dirt = np.asarray(
+        value_noise((FRAME_HEIGHT, FRAME_WIDTH), 70, np.random.default_rng(scene.street.seed)), dtype=np.float64
+    )
+    for number, camera in enumerate(scene.cameras()):
+        canvas = Canvas(camera)
+        things = list(scene.things(number / FPS))
+        scene.street.draw_distance(canvas)
+        scene.street.draw_ground(canvas, [thing.shadow for thing in things if thing.shadow is not None])
+        scene.street.draw_houses(canvas)
+        things += [
+            Thing(item[2], lambda canvas, item=item: scene.street.draw_furniture(canvas, item))
+            for item in scene.street.furniture
+        ]
+        for thing in sorted(things, key=lambda thing: -thing.z):
+            canvas.owner_now = thing.owner
+            thing.draw(canvas)
+        _bonnet(canvas)
+        small = cv2.resize(canvas.image, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_AREA)
+        yield Drawn(_exposed(small, lens, dirt, rng), canvas.visible(ACTOR), canvas.silhouette(ACTOR))
 
 
-@cache
-def _windscreen(seed: int) -> tuple[Floats, Floats]:
-    """Brightness over the picture (a lens is darker towards its corners) and the dirt on the glass, both (h, w, 1)."""
+def _lens() -> Floats:
+    """Brightness over the picture: a lens is darker towards its corners; shape (h, w, 1)."""
     y, x = np.mgrid[-1 : 1 : FRAME_HEIGHT * 1j, -1 : 1 : FRAME_WIDTH * 1j]
-    dirt = value_noise((FRAME_HEIGHT, FRAME_WIDTH), 70, np.random.default_rng(seed))
-    return (1 - 0.16 * (x**2 + 0.7 * y**2))[:, :, None], dirt[:, :, None]
+    result: Floats = (1 - 0.16 * (x**2 + 0.7 * y**2))[:, :, None]
+    return result
 
 
-def _exposed(picture: Pixels, seed: int, number: int) -> Pixels:
+def _exposed(picture: Pixels, lens: Floats, dirt: Floats, rng: np.random.Generator) -> Pixels:
     """The picture as a cheap sensor sees it: soft, a hazy windscreen, noise that is stronger in the dark."""
-    lens, dirt = _windscreen(seed)
-    rng = np.random.default_rng([seed, number])
     soft = cv2.GaussianBlur(picture, (0, 0), 0.55).astype(np.float64)
-    veiled = soft * lens * 0.97 + 3 + 1.2 * dirt
+    veiled = soft * lens * 0.97 + 3 + 1.2 * dirt[:, :, None]
     noise = rng.standard_normal((FRAME_HEIGHT, FRAME_WIDTH, 1)) + 0.5 * rng.standard_normal(
         (FRAME_HEIGHT, FRAME_WIDTH, 3)
     )
-    return clipped(veiled + (1.9 - veiled / 255) * noise)
+    return np.clip(np.rint(veiled + (1.9 - veiled / 255) * noise), 0, 255).astype(np.uint8)
 
 
 def _bonnet(canvas: Canvas) -> None:
@@ -170,7 +174,7 @@ def render(out: Path) -> None:
     (out / "clips").mkdir(parents=True, exist_ok=True)
     annotations: dict[str, Any] = {}
     for scene in scenes():
-        frames = [draw(scene, number) for number in range(scene.frames)]
+        frames = list(draw(scene))
         path = out / "clips" / f"{scene.clip}.mp4"
         encode(path, (frame.pixels for frame in frames))
         digest = hashlib.sha256(b"".join(frame.pixels.tobytes() for frame in frames)).hexdigest()

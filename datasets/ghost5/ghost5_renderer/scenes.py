@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -86,7 +85,6 @@ class Scene:
         places, speeds, rates = np.array(log).T
         return places, speeds, rates
 
-    @cached_property
     def cameras(self) -> list[Camera]:
         """The camera of every frame: the drive, a dive under braking, and the shaking of a windscreen mount."""
         places, speeds, rates = self.drive()
@@ -233,9 +231,7 @@ def _scooter() -> Scene:
     look = ScooterLook((196.0, 44.0, 40.0), (222.0, 178.0, 44.0), (232.0, 232.0, 232.0))
 
     def path(time: float) -> tuple[float, float]:
-        riding = min(max(0.0, time - 2.3), 1.6)
-        slowing = min(max(0.0, time - 3.9), 1.2)
-        return -4.3 + 3.6 * riding + 3.6 * slowing - 1.5 * slowing**2, 50.0
+        return -4.3 + 3.6 * max(0.0, time - 2.3), 50.0
 
     def things(time: float) -> list[Thing]:
         x, z = path(time)

@@ -8,7 +8,6 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from .canvas import CAMERA_HEIGHT, FOCAL, HAZE, HAZE_LENGTH, HEIGHT, WIDTH, Camera, Canvas, Colour, Floats, Pixels
 from .textures import clipped, house_front, pyramid, sky, tree_crown, value_noise
@@ -21,8 +20,7 @@ Z_FROM, Z_TO = -6.0, 214.0
 MARGIN = 160
 """How far, in drawn pixels, the distant background reaches beyond the picture on every side."""
 
-Floats32 = NDArray[np.float32]
-Indices = NDArray[np.intp]
+CONCRETE: Colour = (172.0, 170.0, 164.0)
 
 
 @dataclass(frozen=True)
@@ -33,29 +31,6 @@ class Line:
     dash: float = 3.0
     gap: float = 0.0
     width: float = 0.14
-
-
-@dataclass(frozen=True)
-class Furniture:
-    """A tree or a lamp post beside the road: `size` is the crown's width or the post's height in metres."""
-
-    kind: str
-    x: float
-    z: float
-    size: float
-    crown: tuple[Pixels, ...] = ()
-
-
-@dataclass(frozen=True)
-class House:
-    """A house front along the road at `x`, from `z` on; `wall` is the colour of its end wall."""
-
-    x: float
-    z: float
-    length: float
-    height: float
-    front: tuple[Pixels, ...]
-    wall: Colour
 
 
 @dataclass(frozen=True)
@@ -107,22 +82,22 @@ class Street:
                 texture = house_front(length, height, int(rng.integers(1 << 30)))
                 wall = texture[texture.shape[0] // 8 : -96, :6].reshape(-1, 3).mean(axis=0) * 0.74
                 tint: Colour = (float(wall[0]), float(wall[1]), float(wall[2]))
-                found.append(House(x, z, length, height, tuple(pyramid(texture)), tint))
+                found.append((x, z, length, height, pyramid(texture), tint))
                 z += length + (float(rng.uniform(2.5, 5)) if rng.random() < 0.3 else 0.0)
-        return sorted(found, key=lambda house: -house.z)
+        return sorted(found, key=lambda house: -house[1])
 
     @cached_property
-    def furniture(self) -> list[Furniture]:
-        """Trees and lamp posts of both sides."""
+    def furniture(self) -> list[tuple[str, float, float, float, list[Pixels]]]:
+        """Trees and lamp posts as (kind, x, z, size, textures)."""
         rng = np.random.default_rng(self.seed + 4)
-        crowns = [tuple(pyramid(tree_crown(self.seed * 10 + number))) for number in range(4)]
-        found = []
+        crowns = [pyramid(tree_crown(self.seed * 10 + number)) for number in range(4)]
+        found: list[tuple[str, float, float, float, list[Pixels]]] = []
         for side, kerb in ((-1, self.left_kerb), (1, self.right_kerb)):
             x = kerb + side * 0.9
             for step in range(15):
                 z = 2.0 + 14 * step + float(rng.uniform(-2, 2))
                 if step % 3 == 1:
-                    found.append(Furniture("lamp", x, z, 6.5))
+                    found.append(("lamp", x, z, 6.5, []))
                 elif rng.random() < 0.75:
                     found.append(
                         ("tree", x + side * 0.4, z, float(rng.uniform(2.6, 3.6)), crowns[int(rng.integers(4))])
@@ -175,8 +150,7 @@ class Street:
 
     def draw_houses(self, canvas: Canvas) -> None:
         """House fronts and the end walls turned to the camera."""
-        for house in self.houses:
-            x, z, length, height = house.x, house.z, house.length, house.height
+        for x, z, length, height, textures, wall in self.houses:
             if z + length < canvas.camera.z + 0.5:
                 continue
             outward = 9.0 if x > 0 else -9.0
@@ -187,14 +161,14 @@ class Street:
             near, far = (z + length, z) if x < 0 else (z, z + length)
             corner = np.array([x, height, far if x > 0 else near])
             along = np.array([0, 0, near - far]) if x > 0 else np.array([0, 0, far - near])
-            canvas.picture(house.front, corner, along, np.array([0, -height, 0.0]))
+            canvas.picture(textures, corner, along, np.array([0, -height, 0.0]))
 
-    def draw_furniture(self, canvas: Canvas, item: Furniture) -> None:
+    def draw_furniture(self, canvas: Canvas, item: tuple[str, float, float, float, list[Pixels]]) -> None:
         """One tree or lamp post."""
-        x, size = item.x, item.size
-        foot = np.array([x, 0.0, item.z])
+        kind, x, z, size, textures = item
+        foot = np.array([x, 0.0, z])
         up = np.array([0.0, 1.0, 0.0])
-        if item.kind == "lamp":
+        if kind == "lamp":
             inward = np.array([-1.6 if x > 0 else 1.6, 0.15, 0.0])
             canvas.limb(foot, foot + size * up, (0.09, 0.06), (92.0, 98.0, 100.0))
             canvas.limb(foot + size * up, foot + size * up + inward, (0.05, 0.05), (92.0, 98.0, 100.0))
@@ -204,15 +178,18 @@ class Street:
             return
         canvas.limb(foot, foot + 2.6 * up, (0.16, 0.11), (88.0, 74.0, 60.0))
         corner = foot + (2.0 + size) * up - np.array([size / 2, 0, 0])
-        canvas.picture(item.crown, corner, np.array([size, 0, 0.0]), -size * up)
+        canvas.picture(textures, corner, np.array([size, 0, 0.0]), -size * up)
 
 
-def _shadow_mask(camera: Camera, shadows: Sequence[Floats]) -> Floats32:
+def _shadow_mask(camera: Camera, shadows: Sequence[Floats]) -> NDArrayFloat32:
     canvas = Canvas(camera)
     for outline in shadows:
         canvas.polygon(outline, (255.0, 255.0, 255.0))
     mask = (canvas.image[:, :, 0] > 0).astype(np.float32)
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), 4.0), dtype=np.float32)
+
+
+NDArrayFloat32 = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
 def _paint_ground(street: Street) -> Pixels:
@@ -244,13 +221,13 @@ def _paint_ground(street: Street) -> Pixels:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def _blend(image: Floats32, rows: Indices, columns: Indices, wear: Floats) -> None:
+def _blend(image: NDArrayFloat32, rows: np.ndarray, columns: np.ndarray, wear: np.ndarray) -> None:  # type: ignore[type-arg]
     window = np.ix_(rows, columns)
     share = wear[window]
     image[window] = image[window] * (1 - share) + np.array([226.0, 226.0, 220.0]) * share
 
 
-def _patch(image: Floats32, rng: np.random.Generator) -> None:
+def _patch(image: NDArrayFloat32, rng: np.random.Generator) -> None:
     """A mended rectangle, a manhole cover or a crack."""
     h, w = image.shape[:2]
     y, x = int(rng.integers(0, h - 200)), int(rng.integers(w // 5, w * 4 // 5))
@@ -265,7 +242,7 @@ def _patch(image: Floats32, rng: np.random.Generator) -> None:
         cv2.polylines(image, [np.rint(points).astype(np.int32).reshape(-1, 1, 2)], False, (58.0, 58.0, 60.0), 2)
 
 
-def _pave(image: Floats32, street: Street, x: Floats, z: Floats, rng: np.random.Generator) -> None:
+def _pave(image: NDArrayFloat32, street: Street, x: np.ndarray, z: np.ndarray, rng: np.random.Generator) -> None:  # type: ignore[type-arg]
     h = image.shape[0]
     for outside, kerb in ((x < street.left_kerb, street.left_kerb), (x > street.right_kerb, street.right_kerb)):
         columns = np.flatnonzero(outside)
