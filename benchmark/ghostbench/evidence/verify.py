@@ -25,7 +25,7 @@ TOLERANCE = 1e-9
 """Relative difference up to which two floats are the same number on another machine."""
 MOST_LINES = 5
 """The most differing lines named in one file."""
-_CHART = re.compile(r'<div class="charts">.*?</div>', re.DOTALL)
+_CHART = re.compile(r'<div class="charts[^"]*">.*?</div>', re.DOTALL)
 _FRAMES = re.compile(r'"frames":\["data:image/jpeg;base64,[^\]]*\]')
 
 

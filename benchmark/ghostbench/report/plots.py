@@ -133,6 +133,8 @@ def _scored(run: RunData, name: str) -> tuple[Any, Any]:
 
 
 def _latency(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     timed = [(name, row["latency"]) for name, row in rows.items() if row["latency"]["wall_s"]][:MOST]
     if not timed:
         return
@@ -143,9 +145,10 @@ def _latency(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]
         axes.plot(marks, [place] * 3, "o", color=PALETTE[0], markersize=5)
         axes.annotate(f"{_clock(marks[0])}", (marks[0], place), (0, 5), textcoords="offset points", ha="center", size=7)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(range(len(timed)), [_short(name) for name, _ in timed])
     axes.set_ylim(len(timed) - 0.5, -0.6)
-    axes.set_xlabel("seconds")
     axes.grid(axis="x")
     yield (
         f"Wall time of an attempt, logarithmic: median, 90th and 99th percentile.{_cut(len(rows))}",
