@@ -16,6 +16,10 @@ Judgement = Literal["pass", "fail", "not applicable"]
 
 SCORE_STEP = 1e-6
 """Scores that differ by less are the same."""
+MOST_WAVERING = 0.05
+"""A model whose scores differ by more between two identical requests is too restless to hold frames against."""
+CLEAR = 5
+"""A score of a restless model has moved when it moved by this many times what it moves by itself."""
 BATCH_STEP = 0.01
 """How far a score may move with the company it is computed in."""
 
@@ -69,7 +73,7 @@ def _frames(found: Examination) -> tuple[Judgement, str]:
         moved, compared = counts[name]
         if not compared:
             return "fail", f"it cannot be told: too few clips gave the same answer twice to hold others against; {told}"
-        if not moved:
+        if moved < (1 if noise <= SCORE_STEP else (compared + 1) // 2):
             return "fail", f"the answer does not depend on the frames: {told}"
     if counts["shuffled"][1] and not counts["shuffled"][0]:
         told += ", so it does not see their order"
@@ -123,9 +127,11 @@ def _finite(found: Examination) -> tuple[Judgement, str]:
 
 
 def _speed(found: Examination) -> tuple[Judgement, str]:
-    crowd = found.rounds.get("together", found.rounds.get("again"))
-    answered = sum(s.outcome is Outcome.ANSWERED for s in _seen(crowd)) if crowd is not None else 0
-    if crowd is None or not answered:
+    if found.kind == "reference":
+        return "not applicable", "a reference model computes nothing worth timing"
+    crowd = found.rounds["together"]
+    answered = sum(s.outcome is Outcome.ANSWERED for s in _seen(crowd))
+    if not answered:
         return "fail", "no clip was answered, so there is nothing to time"
     timed = found.rounds.get("alone", crowd)
     walls = [s.lines[-1]["wall_s"] for s in _seen(timed) if s.outcome is Outcome.ANSWERED]
@@ -152,6 +158,8 @@ def _memory(found: Examination) -> tuple[Judgement, str]:
 
 def _cost(found: Examination) -> tuple[Judgement, str]:
     clips, split = len(found.plan.split.clips), found.plan.split
+    if found.kind == "reference":
+        return "not applicable", "a reference model costs nothing"
     run = f"a run over {split.dataset} ({clips} clip{'s' if clips != 1 else ''})"
     seconds = _run_seconds(found)
     lasts = f"about {_seconds(seconds)}" if seconds is not None else "an unknown time"
@@ -159,14 +167,17 @@ def _cost(found: Examination) -> tuple[Judgement, str]:
         return "not applicable", f"nothing is billed; {run} takes {lasts} of answering"
     lines = [line for r in found.rounds.values() for s in _seen(r) for line in s.lines]
     billed = [line["usage"]["cost_usd"] for line in lines if line["usage"]["cost_usd"] is not None]
-    if not billed:
-        tokens = [line["usage"]["input_tokens"] for line in lines if line["usage"]["input_tokens"] is not None]
-        seen = f"; {statistics.mean(tokens):,.0f} input tokens a request" if tokens else ""
-        return "not applicable", f"its price is unknown{seen}; {run} takes {lasts}"
-    each = statistics.mean(billed)
-    why = f"{len(billed)} requests cost ${sum(billed):.4f}; {run} would cost about ${each * clips:.4f}, {lasts}"
     most = [usage.cost_usd for usage in found.most if usage.cost_usd is not None]
-    return "pass", why + (f", at most ${statistics.mean(most) * clips:.4f} without retries" if most else "")
+    limit = f"at most ${statistics.mean(most) * clips:.4f} without retries" if most else ""
+    if billed:
+        each = statistics.mean(billed) * clips
+        why = f"{len(billed)} requests cost ${sum(billed):.4f}; {run} would cost about ${each:.4f} and take {lasts}"
+        return "pass", f"{why}, {limit}" if limit else why
+    if limit:
+        return "fail", f"its price is known, and no reply said what it cost; {run} would cost {limit}"
+    tokens = [line["usage"]["input_tokens"] for line in lines if line["usage"]["input_tokens"] is not None]
+    seen = f"; {statistics.mean(tokens):,.0f} input tokens a request" if tokens else ""
+    return "not applicable", f"its price is unknown{seen}; {run} takes {lasts}"
 
 
 _CHECKS: tuple[tuple[str, Callable[[Examination], tuple[Judgement, str]]], ...] = (
@@ -212,8 +223,8 @@ def _noise(found: Examination) -> float:
 def _moved(found: Examination, name: str, noise: float) -> tuple[int, int]:
     """Of the clips that can be compared, how many answer otherwise with other frames: (moved, compared).
 
-    With scores: by more than twice what they move by themselves. Without: a text that was the same twice, and is now
-    another. A clip whose own text wavers, or that gave no answer, cannot be compared.
+    With scores: by clearly more than they move by themselves. Without: a text that was the same twice, and is now
+    another. Scores or texts that waver by themselves, and clips without an answer, cannot be compared.
     """
     moved = compared = 0
     rounds = (_first(found).seen, found.rounds["again"].seen, found.rounds[name].seen)
@@ -221,8 +232,8 @@ def _moved(found: Examination, name: str, noise: float) -> tuple[int, int]:
         if plain is None or again is None or other is None or None in (plain.text, again.text, other.text):
             continue
         if plain.score is not None and other.score is not None:
-            compared += 1
-            moved += abs(plain.score - other.score) > max(2 * noise, SCORE_STEP)
+            compared += noise <= MOST_WAVERING
+            moved += noise <= MOST_WAVERING and abs(plain.score - other.score) > max(CLEAR * noise, SCORE_STEP)
         elif plain.text == again.text:
             compared += 1
             moved += plain.text != other.text
@@ -230,9 +241,9 @@ def _moved(found: Examination, name: str, noise: float) -> tuple[int, int]:
 
 
 def _run_seconds(found: Examination) -> float | None:
-    crowd = found.rounds.get("together", found.rounds.get("again"))
-    answered = sum(s.outcome is Outcome.ANSWERED for s in _seen(crowd)) if crowd is not None else 0
-    return crowd.seconds / answered * len(found.plan.split.clips) if crowd is not None and answered else None
+    crowd = found.rounds["together"]
+    answered = sum(s.outcome is Outcome.ANSWERED for s in _seen(crowd))
+    return crowd.seconds / answered * len(found.plan.split.clips) if answered else None
 
 
 def _seconds(value: float) -> str:
