@@ -1,8 +1,79 @@
-"""Makes the builder of run folders importable as `evidence_data`."""
+"""The builder of run folders as `evidence_data`, a run with something of everything, and a headless browser."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evidence_builder"))
+
+from evidence_data import RunBuilder, clip, raw_answer
+
+G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
+HOSTILE = (
+    "</script><script>document.title='run';window.ran=1</script><img src=x onerror=\"window.ran=1\">"
+    "`|*_[link](javascript:ran)\x1b[31m\u202e=1+1"
+)
+
+
+@pytest.fixture(scope="session")
+def rich_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models and a baseline on six clips: hits, misses, false alarms, a refusal, a retry, hostile text."""
+    from ghostbench.report.write import write_report
+    from ghostbench.scoring.score import score_run
+
+    run = RunBuilder(
+        [
+            clip("images_1_001", G, time_s=2.0, remark="???"),
+            clip("images_1_002", G, time_s=4.0),
+            clip("images_2_003", "cut_in", category=2),
+            clip("images_2_004", N, category=2, remark=HOSTILE),
+            clip("images_3_005", N, category=3, duration_s=14.0),
+            clip("images_3_006", N, category=3, frames=None, duration_s=None),
+        ]
+    )
+    run.model("gpt-4.1", kind="remote", asked_model="gpt-4.1", ladder=["json_object"])
+    answers = [(G, 2.5, 0.9), (N, None, 0.2), (G, 1.0, 0.7), (N, None, 0.1), (P, 3.0, 0.6), (None, None, None)]
+    for line, (grade, time, score) in zip(run.clips, answers, strict=True):
+        first = {"served_model": "gpt-4o-2024-11-20"}
+        lines = [{"outcome": "rate_limited", "raw": None}, first] if line["clip"] == "images_1_001" else [first]
+        run.row(
+            "gpt-4.1", line["clip"], grade, event_time_s=time, score=score, attempts=lines,
+            outcome=None if grade else "refused",
+            raw=raw_answer(grade, event_time_s=time, evidence="a child runs out") if grade else HOSTILE,
+        )  # fmt: skip
+    for line, grade in zip(run.clips, [G, G, N, G, P, N], strict=True):
+        memory = {"peak_allocated_bytes": 2 << 30, "peak_reserved_bytes": 3 << 30, "process_bytes": 4 << 30}
+        run.row("local", line["clip"], grade, attempts=[{"memory": memory, "wall_s": 0.2}], raw=HOSTILE)
+    run.model("always", kind="reference", reference=True, needs_frames=False, mark="trivial baseline")
+    run.rows("always", [G] * 6)
+    folder = run.write(tmp_path_factory.mktemp("rich") / "run")
+    score_run(folder)
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium under Selenium; skips where either is not installed."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    binary, driver = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        pytest.skip("no Chromium with chromedriver here")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()

@@ -1,0 +1,81 @@
+"""Frames in report.html: only on request, only the run's own pixels, and the file says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from evidence_data import RunBuilder, clip
+
+from ghostbench.errors import BadInput
+from ghostbench.report.write import write_report
+from ghostbench.scoring.score import score_run
+
+
+def run_on_real_frames(folder: Path) -> Path:
+    """A run whose one clip is a folder of drawn images, decoded as the runner would."""
+    from PIL import Image
+
+    from ghostbench.media.decode import decode
+    from ghostbench.media.sampling import parse_sampling
+
+    root = folder / "media"
+    images = root / "1" / "001" / "images"
+    images.mkdir(parents=True)
+    for number in range(1, 13):
+        Image.new("RGB", (320, 160), (20 * number, 40, 90)).save(images / f"{number:04d}.png")
+    frames = decode(str(images), parse_sampling("uniform:4"))
+    line = clip("images_1_001", "ghost_probing", time_s=0.1, frames=frames.times_s)
+    line["frames_sha256"] = frames.sha256
+    run = RunBuilder([line])
+    run.rows("m", ["ghost_probing"])
+    dataset = {
+        "name": "test", "split": "all", "data_root": str(root), "labels": None, "labels_sha256": "a" * 64,
+        "split_sha256": "b" * 64,
+    }  # fmt: skip
+    written = run.write(folder / "run", dataset=dataset, sampling="uniform:4")
+    score_run(written)
+    return written
+
+
+def pictures(folder: Path) -> int:
+    return (folder / "report.html").read_text().count("data:image/jpeg")
+
+
+def test_frames_are_left_out_unless_asked_for(tmp_path: Path) -> None:
+    folder = run_on_real_frames(tmp_path)
+    write_report(folder)
+    assert pictures(folder) == 0
+    assert "licence" not in (folder / "report.html").read_text()
+
+
+def test_embedded_frames_are_the_sampled_ones_and_the_page_says_that_it_holds_them(tmp_path: Path) -> None:
+    folder = run_on_real_frames(tmp_path)
+    write_report(folder, embed_frames=True)
+    assert pictures(folder) == 4
+    assert "Their licence may forbid passing it on" in (folder / "report.html").read_text()
+
+
+def test_other_pixels_than_the_runs_are_refused(tmp_path: Path) -> None:
+    from PIL import Image
+
+    folder = run_on_real_frames(tmp_path)
+    for path in (tmp_path / "media" / "1" / "001" / "images").iterdir():
+        Image.new("RGB", (320, 160), (9, 9, 9)).save(path)
+    with pytest.raises(BadInput, match="other frames now than in the run"):
+        write_report(folder, embed_frames=True)
+
+
+def test_media_that_is_gone_is_bad_input(tmp_path: Path) -> None:
+    import shutil
+
+    folder = run_on_real_frames(tmp_path)
+    shutil.rmtree(tmp_path / "media" / "1" / "001")
+    with pytest.raises(BadInput, match=r"images_1_001|no clips|media"):
+        write_report(folder, embed_frames=True)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["dataset"]["data_root"] = None
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BadInput, match="does not say where its media is"):
+        write_report(folder, embed_frames=True)

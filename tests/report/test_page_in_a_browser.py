@@ -1,0 +1,134 @@
+"""report.html as a reader meets it: in headless Chromium, at desktop and phone width."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def page(browser: Any, rich_run: Path) -> Any:
+    """The report, freshly loaded at 1280 px."""
+    return load(browser, rich_run, 1280)
+
+
+def load(browser: Any, folder: Path, width: int) -> Any:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get((folder / "report.html").as_uri())
+    return browser
+
+
+def shown(page: Any) -> list[str]:
+    return [box.get_dom_attribute("data-clip") for box in page.find_elements("css selector", "article.clip")]
+
+
+def choose(page: Any, value: str) -> list[str]:
+    page.execute_script(
+        "const it = document.querySelector(`input[value=${arguments[0]}]`); it.checked = true;"
+        "it.dispatchEvent(new Event('input', {bubbles: true}));",
+        value,
+    )
+    return shown(page)
+
+
+def pick(page: Any, name: str, value: str) -> list[str]:
+    page.execute_script(
+        "const it = document.getElementById('filters').elements[arguments[0]]; it.value = arguments[1];"
+        "it.dispatchEvent(new Event('input', {bubbles: true}));",
+        name,
+        value,
+    )
+    return shown(page)
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_fits_its_window_says_what_it_is_and_logs_no_error(browser: Any, rich_run: Path, width: int) -> None:
+    page = load(browser, rich_run, width)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    assert "recognition in retrospect, not early warning" in page.find_element("css selector", "header").text
+    assert len(shown(page)) == 6
+    assert page.get_log("browser") == []
+
+
+def test_nothing_is_fetched_from_anywhere(page: Any) -> None:
+    events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    urls = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
+    assert {url for url in urls if not url.startswith("data:")} == {page.current_url}
+
+
+def test_a_hostile_answer_does_not_run_and_is_shown_as_it_is(page: Any) -> None:
+    boxes = page.find_elements("css selector", "article.clip .answers details")
+    for box in boxes:
+        page.execute_script("arguments[0].open = true", box)
+    page.execute_async_script("setTimeout(arguments[0], 100)")
+    assert page.execute_script("return window.ran") is None
+    assert page.title.endswith("ghostbench")
+    texts = [element.text for element in page.find_elements("css selector", "article.clip pre")]
+    assert sum("<script>document.title='run'" in text for text in texts) == 7
+    assert all("\x1b" not in text and "\u202e" not in text for text in texts)
+    assert page.get_log("browser") == []
+
+
+def test_filters_show_misses_false_alarms_silence_and_disagreements(page: Any) -> None:
+    assert choose(page, "misses") == ["images_1_002"]
+    assert choose(page, "alarms") == ["images_2_003", "images_2_004", "images_3_005"]
+    assert choose(page, "silent") == ["images_3_006"]
+    assert choose(page, "disagreements") == ["images_1_002", "images_2_003", "images_2_004", "images_3_006"]
+    assert "4 of 6" in page.find_element("id", "count").text
+    assert len(choose(page, "all")) == 6
+
+
+def test_filters_follow_the_model_the_view_and_the_words(page: Any) -> None:
+    assert choose(page, "alarms") == ["images_2_003", "images_2_004", "images_3_005"]
+    assert pick(page, "view", "strict") == ["images_2_003", "images_2_004"]
+    assert pick(page, "model", "0") == ["images_2_003"]
+    assert pick(page, "model", "1") == ["images_2_004"]
+    choose(page, "all")
+    assert pick(page, "words", "???") == ["images_1_001"]
+    assert pick(page, "words", "child runs") == [
+        "images_1_001",
+        "images_1_002",
+        "images_2_003",
+        "images_2_004",
+        "images_3_005",
+    ]
+
+
+def test_an_answer_opens_with_its_evidence_attempts_and_raw_text(page: Any) -> None:
+    box = page.find_element("css selector", "article.clip .answers details")
+    page.execute_script("arguments[0].open = true", box)
+    page.execute_async_script("setTimeout(arguments[0], 100)")
+    text = box.text
+    for words in (
+        "evidence: a child runs out",
+        "attempts: 2",
+        "served by: gpt-4o-2024-11-20",
+        '"grade": "ghost_probing"',
+    ):
+        assert words in text
+
+
+def test_pictures_are_there_a_matrix_for_every_row_and_charts_for_what_was_measured(page: Any) -> None:
+    matrices = page.find_elements("css selector", ".matrix figcaption")
+    assert [name.text.split()[0] for name in matrices] == [
+        "gpt-4.1", "local", "always", "never", "random", "category-prior",
+    ]  # fmt: skip
+    captions = " ".join(element.text for element in page.find_elements("css selector", ".charts figcaption"))
+    for words in ("F1 in the strict view", "ROC", "Reliability", "Wall time", "memory"):
+        assert words in captions
+    ids = page.execute_script("return [...document.querySelectorAll('[id]')].map(it => it.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_warnings_stand_on_top(page: Any) -> None:
+    alerts = page.find_element("css selector", ".alerts").text
+    assert "asked for gpt-4.1, served gpt-4o-2024-11-20" in alerts
+    assert "does not beat" in alerts
