@@ -53,3 +53,8 @@ NEVER_SENT: frozenset[Outcome] = frozenset(
     {Outcome.AUTH_FAILED, Outcome.QUOTA_EXHAUSTED, Outcome.UNAVAILABLE, Outcome.OVER_BUDGET}
 )
 """Outcomes that a clip can have without a line in the ledger; `--resume` tries such clips again."""
+
+TURNED_AWAY: frozenset[Outcome] = frozenset(
+    {Outcome.RATE_LIMITED, Outcome.REQUEST_REJECTED, Outcome.AUTH_FAILED, Outcome.QUOTA_EXHAUSTED}
+)
+"""The service says that it did not do the work: nothing is billed."""

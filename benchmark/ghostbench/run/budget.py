@@ -28,6 +28,21 @@ class Budget:
             self._in_flight += 1
             return True
 
+    def reserve_now(self, most: float) -> bool:
+        """Set aside the most that a request can cost if it fits at once."""
+        if self.limit is None:
+            return True
+        if self.spent + self._reserved + most > self.limit:
+            return False
+        self.set_aside(most)
+        return True
+
+    def set_aside(self, most: float) -> None:
+        """Count what has been sent already, whether it fits or not."""
+        if self.limit is not None:
+            self._reserved += most
+            self._in_flight += 1
+
     async def settle(self, most: float, actual: float | None) -> None:
         """Replace a reservation by what was billed; where nobody said, by the whole reservation."""
         if self.limit is None:

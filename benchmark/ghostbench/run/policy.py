@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tenacity import RetryCallState, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 
 from ghostbench import errors
 from ghostbench.models import Level
@@ -18,6 +18,7 @@ from ghostbench.outcomes import RETRIED, STOPS_MODEL, Outcome
 
 Failure = errors.AttemptError | errors.Unparseable
 _BACKOFF = wait_random_exponential(multiplier=1, max=60)
+_NO_RETRYING = AsyncRetrying()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,18 @@ def pause(state: RetryCallState) -> float:
     """Seconds to wait before the next attempt (a tenacity wait): what the server asked for, else jittered backoff."""
     step: Step = state.outcome.result() if state.outcome is not None else Step("settle", 0)
     return step.wait_s if step.wait_s is not None else _BACKOFF(state)
+
+
+def pause_before_round(steps: Sequence[tuple[Step, int]]) -> float:
+    """Seconds before a round of batched requests, given what the last attempts of those in it, and their number, said:
+    the longest of the pauses that each would take by itself."""
+    waits = [0.0]
+    for step, attempts in steps:
+        state = RetryCallState(retry_object=_NO_RETRYING, fn=None, args=(), kwargs={})
+        state.attempt_number = attempts
+        state.set_result(step)
+        waits.append(pause(state))
+    return max(waits)
 
 
 def failure_from_ledger(outcome: Outcome, error_type: str | None) -> Failure | None:

@@ -89,7 +89,7 @@ class Runner:
             self._desk.progress.settled(row, last.outcome)
         try:
             await self._load()
-            await self._ask_all(settler, clips)
+            await self._ask_everyone(settler, clips)
         finally:
             await self._close()
             ledger.close()
@@ -142,13 +142,49 @@ class Runner:
                     left.append(unit)
         return left
 
-    async def _ask_all(self, settler: Settler, clips: Ledger) -> None:
+    async def _ask_everyone(self, settler: Settler, clips: Ledger) -> None:
+        """Batched models by rounds, the others clip by clip, both at once; then what stands in for batched rows."""
+        batched = [row for row in self._plan.rows if self._is_batched(row)]
+        names = {row.name for row in batched}
+        late = [row for row in self._plan.rows if row.substitute and row.of in names and row not in batched]
+        others = [row for row in self._plan.rows if row not in batched and row not in late]
+        try:
+            async with asyncio.TaskGroup() as group:
+                if others:
+                    group.create_task(self._ask_all(others, settler, clips))
+                for host in dict.fromkeys(row.host for row in batched):
+                    rows = [row for row in batched if row.host is host]
+                    group.create_task(self._ask_by_rounds(host, rows, settler, clips))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        if late or not others:
+            self._done = last_lines(read_lines(self._desk.folder.attempts))
+            await self._ask_all(late, settler, clips)
+
+    def _is_batched(self, row: Row) -> bool:
+        model = row.host.model
+        return isinstance(model, RemoteModel) and model.batched and not row.substitute
+
+    async def _ask_by_rounds(self, host: Host, rows: list[Row], settler: Settler, clips: Ledger) -> None:
+        """Settle a batched model's rows."""
+        from ghostbench.run.batch import BatchRunner
+
+        async def frames_of(clip: Clip) -> Frames | MediaError:
+            frames = await self._decode(clip)
+            await self._note_clip(clip, frames if isinstance(frames, Frames) else None, clips)
+            return frames
+
+        units = [unit for clip in self._plan.split.clips for unit in self._units(clip, rows)]
+        folder = self._desk.folder.journal_folder(host.choice.row)
+        await BatchRunner(self._states[host], settler, folder, frames_of).run(units)
+
+    async def _ask_all(self, rows: list[Row], settler: Settler, clips: Ledger) -> None:
         window = asyncio.Semaphore(self._window())
         try:
             async with asyncio.TaskGroup() as group:
                 for clip in self._plan.split.clips:
                     await window.acquire()
-                    task = group.create_task(self._ask_about(clip, settler, clips))
+                    task = group.create_task(self._ask_about(clip, rows, settler, clips))
                     task.add_done_callback(lambda _: window.release())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
@@ -158,9 +194,9 @@ class Runner:
         wanted = [s.dispatcher.in_flight for s in self._states.values() if s.dispatcher is not None]
         return max([_SMALLEST_WINDOW, *(n + DECODE_WORKERS for n in wanted)])
 
-    async def _ask_about(self, clip: Clip, settler: Settler, clips: Ledger) -> None:
-        """Everything that this run has to do with one clip."""
-        units = self._units(clip, self._plan.rows)
+    async def _ask_about(self, clip: Clip, rows: list[Row], settler: Settler, clips: Ledger) -> None:
+        """Everything that these rows have to do with one clip."""
+        units = self._units(clip, rows)
         looking = [u for u in units if u.row.needs_frames and self._states[u.row.host].stopped is None]
         for unit in looking:
             self._announce(unit)
@@ -184,6 +220,7 @@ class Runner:
     async def _note_clip(self, clip: Clip, frames: Frames | None, clips: Ledger) -> None:
         """Write the clip's line once; on going on with a run, hold its frames against those seen before."""
         if clip.id not in self._seen:
+            self._seen[clip.id] = frames.sha256 if frames is not None else None
             await clips.append(_clip_line(clip, frames))
         elif frames is not None and self._seen[clip.id] not in (None, frames.sha256):
             raise BadInput(

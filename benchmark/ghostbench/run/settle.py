@@ -14,10 +14,10 @@ from tenacity import AsyncRetrying, retry_if_result, stop_never
 
 from ghostbench.errors import AttemptError, MediaError, Unparseable
 from ghostbench.models import Level, RemoteModel
-from ghostbench.outcomes import STOPS_MODEL, Outcome
+from ghostbench.outcomes import STOPS_MODEL, TURNED_AWAY, Outcome
 from ghostbench.records import AttemptFault, AttemptLine, Clip, Frames, Prompt, Reply, Request, Usage
 from ghostbench.run.budget import Budget
-from ghostbench.run.dispatch import Dispatcher, Withdrawn
+from ghostbench.run.dispatch import Delivery, Dispatcher, Withdrawn
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.plan import Host, Row
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause
@@ -62,6 +62,28 @@ class Unit:
     ended: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request as the ledger names it. started_at : when it was sent. wait_s : pause since the attempt before."""
+
+    request_id: str
+    frames_sha256: str | None
+    prompt_sha256: str
+    started_at: datetime
+    wait_s: float | None = None
+
+    @classmethod
+    def of(cls, request: Request, wait_s: float | None) -> Asked:
+        """The request, sent now."""
+        return cls(
+            request_id=request.id,
+            frames_sha256=request.frames.sha256 if request.frames is not None else None,
+            prompt_sha256=request.prompt.sha256,
+            started_at=datetime.now(UTC),
+            wait_s=wait_s,
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settler:
     """Asks units until they are settled, and writes every attempt to the ledger."""
@@ -99,31 +121,34 @@ class Settler:
             self._withdraw(unit, dispatcher)
             return settled
         request = self.request(unit)
-        reserved = self._most(state.host, request)
+        reserved = self.most(state.host, request)
         if not await self.budget.reserve(reserved):
             state.stopped = (Outcome.OVER_BUDGET, f"another request could take the run over ${self.budget.limit:g}")
             self._withdraw(unit, dispatcher)
             return settled
-        wait_s = None if unit.ended is None else time.perf_counter() - unit.ended
-        started_at = datetime.now(UTC)
+        asked = Asked.of(request, None if unit.ended is None else time.perf_counter() - unit.ended)
         announced, unit.announced = unit.announced, False
         billed: float | None = None
         try:
             delivery = await dispatcher.ask(unit.clip, request, expected=announced)
-            result = checked(delivery.result)
-            reply = result.reply if isinstance(result, AttemptError) else result
-            billed = reply.usage.cost_usd if reply is not None else None
+            billed = billed_for(delivery)
         except Withdrawn:
             billed = 0.0
             return settled
         finally:
             await self.budget.settle(reserved, billed)
+        return await self.record(unit, state, asked, delivery)
+
+    async def record(self, unit: Unit, state: HostState, asked: Asked, delivery: Delivery) -> Step:
+        """Write down what came back for the unit's next attempt; return what the policy says of it."""
+        result = checked(delivery.result)
+        reply = result.reply if isinstance(result, AttemptError) else result
         failure = self._failure(result)
         unit.attempts += 1
         unit.last = outcome_of(failure)
-        line = self._line(unit, request, reply, failure)
+        line = self._line(unit, asked, reply, failure)
         stages = replace(line.stages, queue_s=delivery.queue_s, video_decode_s=unit.decode_s)
-        line = replace(line, started_at=_utc(started_at), wall_s=delivery.wall_s, wait_s=wait_s, stages=stages)
+        line = replace(line, wall_s=delivery.wall_s, wait_s=asked.wait_s, stages=stages)
         if failure is not None and unit.last in STOPS_MODEL:
             state.stopped = state.stopped or (unit.last, str(failure))
         await self.ledger.append(line)
@@ -158,7 +183,8 @@ class Settler:
         """The task's question about these frames, built once for all models."""
         return self.blind_prompt if frames is None else frames.memo("prompt", self.task.build)
 
-    def _most(self, host: Host, request: Request) -> float:
+    def most(self, host: Host, request: Request) -> float:
+        """What to reserve for the request, US dollars; 0 where the run has no limit or the price is unknown."""
         if self.budget.limit is None or not isinstance(host.model, RemoteModel):
             return 0.0
         return host.model.estimate(request).cost_usd or 0.0
@@ -183,7 +209,7 @@ class Settler:
             line = self._line(unit, None, None, failure)
             await self.ledger.append(line)
 
-    def _line(self, unit: Unit, request: Request | None, reply: Reply | None, failure: Failure | None) -> AttemptLine:
+    def _line(self, unit: Unit, asked: Asked | None, reply: Reply | None, failure: Failure | None) -> AttemptLine:
         fault = (
             AttemptFault(type=type(failure).__name__, message=encodable(str(failure))) if failure is not None else None
         )
@@ -195,14 +221,14 @@ class Settler:
             fallback_level=unit.level,
             outcome=outcome_of(failure),
             error=fault,
-            started_at=_utc(datetime.now(UTC)),
+            started_at=_utc(asked.started_at if asked is not None else datetime.now(UTC)),
         )
-        if request is not None:
+        if asked is not None:
             line = replace(
                 line,
-                request_id=request.id,
-                frames_sha256=request.frames.sha256 if request.frames is not None else None,
-                prompt_sha256=request.prompt.sha256,
+                request_id=asked.request_id,
+                frames_sha256=asked.frames_sha256,
+                prompt_sha256=asked.prompt_sha256,
             )
         if reply is not None:
             line = replace(
@@ -220,6 +246,15 @@ class Settler:
                 notes=reply.notes,
             )
         return line
+
+
+def billed_for(delivery: Delivery) -> float | None:
+    """What the attempt cost, US dollars; 0 for a request that was turned away; None where nobody said."""
+    result = delivery.result
+    reply = result.reply if isinstance(result, AttemptError) else result
+    if isinstance(reply, Reply):
+        return reply.usage.cost_usd
+    return 0.0 if isinstance(result, AttemptError) and result.outcome in TURNED_AWAY else None
 
 
 def ladder_of(host: Host) -> tuple[Level, ...]:

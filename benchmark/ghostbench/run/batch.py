@@ -1,0 +1,273 @@
+"""Models that are asked by the file: rounds of requests through a service's batch interface, across any kill.
+
+A round is a file of encoded requests and an index that says which request is which unit's attempt. Written whole, it is
+sealed by its index; from then on it is the same round, after a kill too, until each of its requests has a ledger line.
+What the policy wants tried again goes into the next round. Frames are let go as soon as they are encoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import IO, Any
+
+from typing_extensions import override
+
+from ghostbench.errors import AttemptError, Crashed, MediaError, ModelError
+from ghostbench.models import Journal, RemoteModel
+from ghostbench.outcomes import NEVER_SENT, Outcome
+from ghostbench.records import Clip, Frames, Reply
+from ghostbench.run.dispatch import Delivery, as_attempt_error
+from ghostbench.run.policy import Step, pause_before_round
+from ghostbench.run.settle import Asked, HostState, Settler, Unit, billed_for
+from ghostbench.writing import write_json
+
+FramesOf = Callable[[Clip], Awaitable[Frames | MediaError | None]]
+_AHEAD = max(2, min(8, os.cpu_count() or 2))
+"""How many clips are decoded and encoded at the same time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One request of a sealed round: the unit (model, clip, repeat), its attempt and level, and what may be billed."""
+
+    request_id: str
+    model: str
+    clip: str
+    repeat: int
+    attempt: int
+    level: int
+    frames_sha256: str | None
+    prompt_sha256: str
+    most_usd: float
+    decode_s: float | None
+
+
+class FileJournal(Journal):
+    """A journal in the round's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / "journal.json"
+
+    @override
+    def read(self) -> dict[str, Any]:
+        if not self._path.exists():
+            return {}
+        state: dict[str, Any] = json.loads(self._path.read_bytes())
+        return state
+
+    @override
+    def write(self, state: Mapping[str, Any]) -> None:
+        write_json(self._path, state)
+
+
+class Round:
+    """The folder of one model's current round."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lines = folder / "requests.jsonl"
+        self._index = folder / "index.json"
+
+    @property
+    def sealed(self) -> bool:
+        """Whether a whole round is there."""
+        return self._index.exists()
+
+    def start(self) -> IO[bytes]:
+        """An empty file of requests, open for writing; an unsealed one of before is thrown away."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        return self.lines.open("wb")
+
+    def seal(self, entries: Sequence[Entry]) -> None:
+        """From here on, this is the round."""
+        write_json(self._index, {"sealed_at": time.time(), "entries": [asdict(entry) for entry in entries]})
+
+    def entries(self) -> tuple[float, dict[str, Entry]]:
+        """When it was sealed (seconds since the epoch), and its requests by id."""
+        index = json.loads(self._index.read_bytes())
+        return index["sealed_at"], {entry["request_id"]: Entry(**entry) for entry in index["entries"]}
+
+    def close(self) -> None:
+        """Remove the round; the index first, so that a kill in between leaves nothing that looks sealed."""
+        self._index.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
+
+
+class BatchRunner:
+    """Settles all units of one batched model, round after round."""
+
+    def __init__(self, state: HostState, settler: Settler, folder: Path, frames_of: FramesOf) -> None:
+        if not isinstance(state.host.model, RemoteModel):
+            raise TypeError("only a RemoteModel can be batched")
+        self._model = state.host.model
+        self._state = state
+        self._settler = settler
+        self._round = Round(folder)
+        self._frames_of = frames_of
+
+    async def run(self, units: Sequence[Unit]) -> None:
+        """Go on with the round that is there, then make rounds until the policy settles every unit."""
+        open_units = {(u.row.name, u.clip.id, u.repeat): u for u in units}
+        steps: list[tuple[Step, int]] = []
+        if self._round.sealed and self._state.stopped is None:
+            for entry in self._round.entries()[1].values():
+                self._settler.budget.set_aside(entry.most_usd)
+            steps = await self._answer(open_units)
+        while open_units and self._state.stopped is None:
+            await asyncio.sleep(pause_before_round(steps))
+            steps = []
+            if await self._make(open_units):
+                steps = await self._answer(open_units)
+        for unit in open_units.values():
+            stopped = self._state.stopped
+            self._settler.progress.settled(unit.row.name, unit.last or (stopped[0] if stopped else Outcome.CRASHED))
+
+    async def _make(self, open_units: dict[tuple[str, str, int], Unit]) -> bool:
+        """Write and seal a round of the open units' next attempts; False if there is nothing to send."""
+        entries: list[Entry] = []
+        with self._round.start() as file:
+            async for unit, entry, line in self._encoded(list(open_units.values())):
+                if entry is None:
+                    del open_units[unit.row.name, unit.clip.id, unit.repeat]
+                elif await self._reserved(entry, first=not entries):
+                    file.write(line + b"\n")
+                    entries.append(entry)
+                if self._state.stopped is not None:
+                    break
+            file.flush()
+            os.fsync(file.fileno())
+        if entries:
+            self._round.seal(entries)
+        else:
+            self._round.close()
+        return bool(entries)
+
+    async def _reserved(self, entry: Entry, *, first: bool) -> bool:
+        """Set money aside. What does not fit waits for the next round; where not even one does, the model stops."""
+        budget = self._settler.budget
+        if not first:
+            return budget.reserve_now(entry.most_usd)
+        if await budget.reserve(entry.most_usd):
+            return True
+        self._state.stopped = (Outcome.OVER_BUDGET, f"another request could take the run over ${budget.limit:g}")
+        return False
+
+    async def _encoded(self, units: Sequence[Unit]) -> AsyncIterator[tuple[Unit, Entry | None, bytes]]:
+        """Each unit with its request's entry and line, in order; without them where the media failed."""
+        waiting: deque[asyncio.Task[list[tuple[Unit, Entry | None, bytes]]]] = deque()
+        clips = [list(group) for _, group in groupby(units, key=lambda unit: unit.clip.id)]
+        try:
+            for group in clips:
+                waiting.append(asyncio.create_task(self._encode(group)))
+                if len(waiting) >= _AHEAD:
+                    for made in await waiting.popleft():
+                        yield made
+            while waiting:
+                for made in await waiting.popleft():
+                    yield made
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def _encode(self, units: Sequence[Unit]) -> list[tuple[Unit, Entry | None, bytes]]:
+        """The requests about one clip."""
+        made: list[tuple[Unit, Entry | None, bytes]] = []
+        started = time.perf_counter()
+        frames = await self._frames_of(units[0].clip) if any(u.row.needs_frames for u in units) else None
+        decode_s = time.perf_counter() - started
+        for unit in units:
+            if unit.row.needs_frames:
+                unit.frames, unit.decode_s = frames, decode_s
+            if isinstance(unit.frames, MediaError):
+                await self._settler.settle(unit, self._state)
+                made.append((unit, None, b""))
+                continue
+            request = self._settler.request(unit)
+            line = await asyncio.to_thread(self._model.encode, request)
+            asked = Asked.of(request, None)
+            entry = Entry(
+                request_id=request.id,
+                model=unit.row.name,
+                clip=unit.clip.id,
+                repeat=unit.repeat,
+                attempt=unit.attempts + 1,
+                level=unit.level,
+                frames_sha256=asked.frames_sha256,
+                prompt_sha256=asked.prompt_sha256,
+                most_usd=self._settler.most(self._state.host, request),
+                decode_s=unit.decode_s,
+            )
+            unit.frames = None
+            made.append((unit, entry, line))
+        return made
+
+    async def _answer(self, open_units: dict[tuple[str, str, int], Unit]) -> list[tuple[Step, int]]:
+        """Have the sealed round answered and written down; settled units leave `open_units`.
+
+        A batch that cannot be submitted or reached stays as it is: the model stops, and `--resume` goes on with it.
+        """
+        sealed_at, waiting = self._round.entries()
+        steps: list[tuple[Step, int]] = []
+        failure: Exception | None = None
+        try:
+            async for request_id, result in self._model.answer_batch(
+                self._round.lines, FileJournal(self._round.folder)
+            ):
+                entry = waiting.pop(request_id, None)
+                if entry is not None:
+                    steps += await self._record(entry, result, sealed_at, open_units)
+        except Exception as error:  # noqa: BLE001 - whatever the adapter raises, its requests are not settled
+            failure = error
+        if failure is not None:
+            self._stop(as_attempt_error(failure))
+            return []
+        for entry in waiting.values():
+            lost = Crashed("the adapter ended the batch without a result for this request")
+            steps += await self._record(entry, lost, sealed_at, open_units)
+        self._round.close()
+        return steps
+
+    async def _record(
+        self, entry: Entry, result: Reply | ModelError, sealed_at: float, open_units: dict[tuple[str, str, int], Unit]
+    ) -> list[tuple[Step, int]]:
+        """Write one result down, unless the ledger has it from before a kill; return what the policy wants again."""
+        key = entry.model, entry.clip, entry.repeat
+        unit = open_units.get(key)
+        delivery = Delivery(result, None, max(0.0, time.time() - sealed_at))
+        known = unit is None or unit.attempts >= entry.attempt
+        await self._settler.budget.settle(entry.most_usd, 0.0 if known else billed_for(delivery))
+        if unit is None or known:
+            return []
+        unit.level, unit.decode_s = entry.level, entry.decode_s
+        asked = Asked(
+            request_id=entry.request_id,
+            frames_sha256=entry.frames_sha256,
+            prompt_sha256=entry.prompt_sha256,
+            started_at=datetime.fromtimestamp(sealed_at, UTC),
+        )
+        step = await self._settler.record(unit, self._state, asked, delivery)
+        if step.again:
+            return [(step, unit.attempts)]
+        del open_units[key]
+        self._settler.progress.settled(unit.row.name, unit.last or Outcome.CRASHED)
+        return []
+
+    def _stop(self, error: AttemptError) -> None:
+        outcome = error.outcome if error.outcome in NEVER_SENT else Outcome.UNAVAILABLE
+        message = f"{error}; the round of requests is kept, and --resume goes on with it"
+        self._state.stopped = self._state.stopped or (outcome, message)
