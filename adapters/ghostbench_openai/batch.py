@@ -25,6 +25,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from ghostbench import (
     GRADES,
+    AuthFailed,
     ConnectionFailed,
     Journal,
     ModelError,
@@ -71,8 +72,9 @@ class BatchRun:
     async def results(self) -> AsyncIterator[tuple[str, Reply | ModelError]]:
         """(request id, reply or error) once for each line, as batches end.
 
-        Raises a `ModelError` when a submitted batch cannot be reached: it may still be computed and billed, so its
-        lines are not settled, and calling again with the same file and journal goes on waiting for it.
+        Raises a `ModelError` when nothing can be submitted with this key, or a submitted batch cannot be reached: its
+        lines are not settled then (they may be computed and billed), and calling again with the same file and journal
+        goes on where it was.
         """
         index = await asyncio.to_thread(self._index)
         self._state = self._journal.read() or await asyncio.to_thread(self._plan)
@@ -82,6 +84,8 @@ class BatchRun:
             try:
                 await self._submit(part)
                 waiting.append(part)
+            except (AuthFailed, QuotaExhausted):
+                raise
             except ModelError as error:
                 for request_id in _ids(index, part):
                     yield request_id, error

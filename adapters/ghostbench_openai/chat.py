@@ -70,12 +70,6 @@ class ChatModel(RemoteModel):
         ),
         Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
         Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
-        Level(
-            name="4 frames, plain text",
-            settings={"response_format": "text", "logprobs": False},
-            max_frames=4,
-            after=(RequestRejected,),
-        ),
         Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
     )
 

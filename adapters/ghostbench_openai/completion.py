@@ -131,9 +131,7 @@ def parse_completion(body: bytes | str | dict[str, Any], secrets: Secrets) -> Co
     """A body as a completion. Raises `ServerError` for one that is none, and what an error object in it stands for."""
     complaint = None
     try:
-        completion = (
-            Completion.model_validate(body) if isinstance(body, dict) else Completion.model_validate_json(body)
-        )
+        completion = Completion.model_validate(body) if isinstance(body, dict) else Completion.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         complaint = f"no chat completion ({'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']})"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from ghostbench import Frames, ModelError, RemoteModel, Reply, Request
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.settings import OpenAISettings
-from loopback_openai import Server, running
+from loopback_openai import Server, draw_clips, running
 
 KEY = "sk-proj-loopback0123456789abcdefghijklmnop"
 
@@ -69,6 +73,59 @@ def ask(server: Server) -> Callable[..., list[Reply | ModelError]]:
         return asyncio.run(answered(ChatModel(OpenAISettings(**settings), model), *requests))
 
     return answers
+
+
+@dataclass
+class Bench:
+    """`bench run` as a real process, on drawn clips, against a loopback server."""
+
+    folder: Path
+    dataset: Path
+    url: str
+
+    def words(self, *words: str, model: str = "gpt-4.1", run_id: str = "r") -> list[str]:
+        given = ["--dataset", str(self.dataset), "--sampling", "uniform:2", "--run-id", run_id]
+        given += ["--set", f"{model}.base_url={self.url}"]
+        if "--models" not in words:
+            given += ["--models", model]
+        return [sys.executable, "-m", "ghostbench", "run", *given, *words]
+
+    def start(self, *words: str, env: dict[str, str] | None = None, **named: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        everything = {**os.environ, **(env or {})}
+        command = self.words(*words, **named)
+        return subprocess.Popen(command, cwd=self.folder, env=everything, stdout=pipe, stderr=pipe, text=True)
+
+    def run(self, *words: str, env: dict[str, str] | None = None, **named: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*words, env=env, **named)
+        out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def lines(self, name: str, run_id: str = "r") -> list[dict[str, Any]]:
+        text = (self.folder / "results" / run_id / name).read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def manifest(self, run_id: str = "r") -> dict[str, Any]:
+        return json.loads((self.folder / "results" / run_id / "manifest.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def draw_dataset(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Draws a dataset of so many short clips, no two alike; made once for each number."""
+    made: dict[int, Path] = {}
+
+    def draw(count: int) -> Path:
+        if count not in made:
+            made[count] = draw_clips(tmp_path_factory.mktemp(f"drawn{count}"), count)
+        return made[count]
+
+    return draw
+
+
+@pytest.fixture
+def bench(tmp_path: Path, server: Server, draw_dataset: Callable[[int], Path]) -> Bench:
+    """`bench run` on six clips against the fresh server."""
+    return Bench(tmp_path, draw_dataset(6), server.url)
 
 
 @pytest.fixture

@@ -102,7 +102,6 @@ def test_levels_change_format_and_length(server: Server, ask: Ask, make_request:
         ("plain text", None, False),
         ("8 frames", "json_schema", True),
         ("4 frames", "json_schema", True),
-        ("4 frames, plain text", None, False),
         ("longer answer", "json_schema", True),
     ]
     assert body["max_tokens"] == 4 * make_request().prompt.max_output_tokens
