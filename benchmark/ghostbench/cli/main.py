@@ -39,6 +39,7 @@ class Lazy(click.Group):
             return None
         module = importlib.import_module(f"ghostbench.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        command.name = cmd_name
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
