@@ -1,0 +1,197 @@
+"""`bench verify`: every edited file and every number that the ledger does not give is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from evidence_data import RunBuilder, clip
+
+from ghostbench.cli.verify import command
+from ghostbench.errors import BadInput
+from ghostbench.evidence.verify import differences, verify
+from ghostbench.report.write import write_report
+from ghostbench.scoring.score import score_run
+
+G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
+LABELS = "video_id,ground_truth_label\na,2s: ghost probing\nb,none\nc,cut-in\nd,ghost probing\n"
+
+
+def written(folder: Path) -> Path:
+    """A whole run whose label file and task are the real ones."""
+    from ghostbench.tasks.ghost_probing import GhostProbing
+
+    labels = folder / "labels.csv"
+    labels.write_text(LABELS)
+    run = RunBuilder([clip("a", G, time_s=2.0, category=None), clip("b"), clip("c", "cut_in"), clip("d", G)])
+    run.model("m", ladder=["plain"])
+    run.row("m", "a", G, event_time_s=2.5)
+    run.row("m", "b", N, attempts=[{"outcome": "timed_out", "raw": None}, {}])
+    run.row("m", "c", P, attempts=[{"outcome": "unparseable", "raw": "?"}, {"fallback_level": 1}])
+    run.row("m", "d", None, outcome="refused", raw="no")
+    task = GhostProbing()
+    dataset = {
+        "name": "test", "split": "all", "data_root": None, "labels": str(labels),
+        "labels_sha256": hashlib.sha256(LABELS.encode()).hexdigest(),
+        "split_sha256": hashlib.sha256(b"a\nb\nc\nd").hexdigest(),
+    }  # fmt: skip
+    template = {"name": task.name, "version": task.version, "template_sha256": task.template_sha256()}
+    target = run.write(folder / "run", dataset=dataset, task=template)
+    score_run(target)
+    write_report(target)
+    return target
+
+
+def said(folder: Path) -> list[str]:
+    return [str(finding) for finding in verify(folder).findings]
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    before = path.read_text()
+    after = change(before)
+    assert after != before
+    path.write_text(after)
+
+
+def reseal(folder: Path) -> None:
+    """What someone would do who edits a file and its digest."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in manifest["digests"]:
+        manifest["digests"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_an_untouched_run_holds(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    verdict = verify(folder)
+    assert verdict.findings == ()
+    assert len(verdict.checked) == 6
+    done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
+    assert done.return_value == 0
+
+
+@pytest.mark.parametrize("name", ["clips.jsonl", "attempts.jsonl", "predictions.jsonl"])
+def test_an_edited_ledger_is_found_by_its_digest(tmp_path: Path, name: str) -> None:
+    folder = written(tmp_path)
+    edit(folder / name, lambda text: text.replace('": ', '":  ', 1))
+    assert said(folder) == [f"{name}: was edited after the run: its SHA-256 is not the manifest's"]
+    done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
+    assert done.return_value == 1
+    assert name in done.output
+
+
+def test_an_edited_ledger_that_no_longer_reads_is_named_and_not_a_crash(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    edit(folder / "predictions.jsonl", lambda text: text[:-20])
+    assert "nothing else can be checked" in said(folder)[-1]
+
+
+def test_a_grade_changed_with_its_digest_is_found_by_reading_the_answer_again(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    edit(
+        folder / "predictions.jsonl",
+        lambda text: text.replace('"grade": "potential_ghost_probing"', '"grade": "normal"'),
+    )
+    reseal(folder)
+    found = said(folder)
+    assert "predictions.jsonl: m, c, repeat 0: grade is 'normal', the ledger gives 'potential_ghost_probing'" in found
+    assert any(line.startswith("metrics.json: models.m.confusion.cut_in") for line in found)
+
+
+def test_an_outcome_changed_with_its_digest_is_found_in_the_attempts(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    edit(folder / "predictions.jsonl", lambda text: text.replace('"outcome": "refused"', '"outcome": "crashed"'))
+    reseal(folder)
+    assert any("m, d, repeat 0: outcome is 'crashed'" in line for line in said(folder))
+
+
+def test_a_number_changed_in_the_metrics_is_named_by_its_path(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["models"]["m"]["views"]["strict"]["answered"]["tp"] = 9
+    metrics["models"]["m"]["coverage"] += 1e-6
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert said(folder) == [
+        "metrics.json: models.m.coverage is 0.750001, the ledger gives 0.75",
+        "metrics.json: models.m.views.strict.answered.tp is 9, the ledger gives 1",
+    ]
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.html", "tables/summary.csv", "tables/rates_strict_answered.tex"])
+def test_a_number_changed_in_a_report_is_named_by_file_and_line(tmp_path: Path, name: str) -> None:
+    folder = written(tmp_path)
+    edit(
+        folder / name,
+        lambda text: (
+            text.replace("0.75", "0.95", 1)
+            if name.endswith("csv")
+            else text.replace("75.0", "95.0", 1).replace(r"75.0\%", r"95.0\%", 1)
+        ),
+    )
+    found = said(folder)
+    assert len(found) == 1
+    assert found[0].startswith(f"{name}: line ")
+
+
+def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    (folder / "tables" / "summary.csv").unlink()
+    (folder / "tables" / "better.csv").write_text("model,f1\nm,1\n")
+    assert said(folder) == [
+        "tables/summary.csv: is missing: `bench report` writes it",
+        "tables/better.csv: is no table of this run",
+    ]
+
+
+def test_labels_edited_after_the_run_are_found_by_digest_and_by_clip(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    edit(tmp_path / "labels.csv", lambda text: text.replace("b,none", "b,3s: ghost probing"))
+    assert said(folder) == [
+        "labels.csv: the label file is not the one of the run: its SHA-256 differs",
+        "clips.jsonl: b is normal at None s, the label file says ghost_probing at 3.0 s",
+    ]
+
+
+def test_labels_that_are_gone_are_said_not_to_be_compared(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    (tmp_path / "labels.csv").unlink()
+    verdict = verify(folder)
+    assert verdict.findings == ()
+    assert any("labels were not compared" in note for note in verdict.notes)
+
+
+def test_frames_that_one_model_alone_saw_are_found(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    lines = [json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines()]
+    lines[0]["frames_sha256"] = "0" * 64
+    (folder / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    reseal(folder)
+    assert "attempts.jsonl: m saw other frames of a than clips.jsonl names" in said(folder)
+
+
+def test_an_unfinished_run_is_bad_input(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    edit(folder / "manifest.json", lambda text: text.replace('"complete"', '"interrupted"'))
+    with pytest.raises(BadInput, match="--resume"):
+        verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("stated", "again", "words"),
+    [
+        ({"a": 1}, {"a": 1.0}, []),
+        ({"a": 0.1 + 0.2}, {"a": 0.3}, []),
+        ({"a": 1}, {"a": True}, ["a is 1, the ledger gives true"]),
+        ({"a": None}, {"a": 0}, ["a is null, the ledger gives 0"]),
+        ({}, {"a": {"b": 1}}, ["a is missing"]),
+        ({"a": [1, 2]}, {"a": [1, 3]}, ["a[1] is 2, the ledger gives 3"]),
+        ({"x": 1}, {}, ["x does not come from the ledger"]),
+    ],
+)
+def test_differences_name_the_path_and_both_values(stated: Any, again: Any, words: list[str]) -> None:
+    assert list(differences(stated, again)) == words
