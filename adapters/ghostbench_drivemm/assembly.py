@@ -126,6 +126,10 @@ _LAYER = re.compile(re.escape(TOWER) + r"encoder\.layers\.(\d{1,3})\.")
 
 
 def _llama_config(config: DriveMMConfig) -> LlamaConfig:
+    rope = dict(config.rope)
+    if rope["rope_type"] == "dynamic":
+        # Equal up to `position_limit`, which `prepare` enforces.
+        rope = {"rope_type": "default", "rope_theta": rope["rope_theta"]}
     return LlamaConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
@@ -141,7 +145,7 @@ def _llama_config(config: DriveMMConfig) -> LlamaConfig:
         mlp_bias=config.mlp_bias,
         # Tying is done here after loading: with a tied head transformers would ask for one tensor less.
         tie_word_embeddings=False,
-        rope_parameters=dict(config.rope),
+        rope_parameters=rope,
         bos_token_id=None,
         eos_token_id=list(config.eos_token_ids),
         pad_token_id=None,

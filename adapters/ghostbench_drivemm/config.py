@@ -28,6 +28,9 @@ FULL_VISION_WIDTH = 1152
 """Width of the real tower, whose 27 layers are kept but for the last."""
 FULL_VISION_LAYERS = 26
 
+ANSWER_ROOM = 4096
+"""Tokens that the authors' demo lets an answer have."""
+
 POOL_MODES = ("average", "bilinear", "max")
 NEWLINE_POSITIONS = ("frame", "grid", "no_token", "one_token")
 ROPE_TYPES = ("default", "dynamic", "linear", "llama3", "yarn")
@@ -103,6 +106,18 @@ class DriveMMConfig:
     def projector_depth(self) -> int:
         """Linear layers in the projector."""
         return int(_PROJECTOR.fullmatch(self.mm_projector_type)[1])  # type: ignore[index]
+
+    @property
+    def position_limit(self) -> int | None:
+        """Positions that a prompt may have: the checkpoint's own limit, and where its rotary embedding would change.
+
+        With rope type `dynamic` the frequencies are the default ones up to `max_position_embeddings` and change with
+        every token beyond; only the former is computed here, with room left for an answer.
+        """
+        limits = [self.tokenizer_model_max_length] if self.tokenizer_model_max_length is not None else []
+        if self.rope["rope_type"] == "dynamic":
+            limits.append(self.max_position_embeddings - ANSWER_ROOM)
+        return min(limits, default=None)
 
     @property
     def has_newline(self) -> bool:

@@ -31,6 +31,9 @@ SYSTEM_TEXT = (
 TEMPLATE_DATE = "26 Jul 2024"
 """Llama 3.1's template prints a date; it is fixed to the template's own default, whatever the day."""
 
+_FIXED_CLOCK = "{% macro strftime_now(format) %}" + TEMPLATE_DATE + "{% endmacro %}"
+"""Later Llama templates ask for the day; this hides transformers' clock from them."""
+
 Ids = npt.NDArray[np.int64]
 
 
@@ -45,7 +48,7 @@ class PromptRenderer:
     """
 
     def __init__(self, tokenizer: Tokenizer, template: str, special: Mapping[str, str]) -> None:
-        self._template = template
+        self._template = _FIXED_CLOCK + template
         self._bos = special.get("bos_token", "")
         self._variables: dict[str, Any] = {**special, "date_string": TEMPLATE_DATE}
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ghostbench_drivemm import DriveMM, Trace
 from PIL import Image
+
+from ghostbench_drivemm import DriveMM, Trace
 
 CASES = [
     *(f"ckpt_a/{name}" for name in ("img6_as_config", "img_as_config_wide", "img_pad_tall", "img_square_tall")),
@@ -46,9 +47,7 @@ def case(request: pytest.FixtureRequest, drivemm_data: Path) -> Case:
     checkpoint, name = request.param.split("/")
     path = drivemm_data / "cases" / checkpoint / f"{name}.json"
     facts = json.loads(path.read_text())
-    model = DriveMM.from_checkpoint(
-        drivemm_data / checkpoint, dtype="float32", device="cpu", overrides=facts["config"]
-    )
+    model = DriveMM.from_checkpoint(drivemm_data / checkpoint, dtype="float32", device="cpu", overrides=facts["config"])
     images = [Image.open(drivemm_data / "inputs" / file).convert("RGB") for file in facts["files"]]
     trace = model.trace(images, facts["question"], kind=facts["kind"], max_new_tokens=16)
     return Case(facts, dict(np.load(path.with_suffix(".npz"))), images, model, trace)

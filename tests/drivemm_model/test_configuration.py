@@ -1,0 +1,166 @@
+"""The configuration in force: defaults, overrides, origins, and errors for what is not known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghostbench_drivemm import DriveMM
+from ghostbench_drivemm.assembly import _expected, _without_weights
+from ghostbench_drivemm.config import CheckpointError, DriveMMConfig, VisionShape, resolve
+from ghostbench_drivemm.synthetic import synthetic_renderer, synthetic_tokenizer
+
+SHAPE = VisionShape(width=64, feed_forward=160, layers=2)
+
+
+@pytest.fixture(scope="module")
+def raw(drivemm_data: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((drivemm_data / "ckpt_a" / "config.json").read_text())
+    return content
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("mm_projector_type", "linear"),
+        ("mm_projector_type", "mlp2x_res2x_gelu"),
+        ("mm_spatial_pool_mode", "bicubic"),
+        ("mm_newline_position", "row"),
+        ("mm_newline_position", None),
+        ("mm_patch_merge_type", "spatial_pad"),
+        ("image_aspect_ratio", "highres"),
+        ("image_aspect_ratio", "anyres_max_"),
+        ("image_aspect_ratio", None),
+        ("image_grid_pinpoints", "__import__('os').system('true')"),
+        ("image_grid_pinpoints", [[384, 100]]),
+        ("mm_vision_tower", "google/siglip-base-patch16-224"),
+        ("mm_vision_tower", None),
+        ("mm_resampler_type", "perceiver"),
+        ("mm_use_im_start_end", True),
+        ("add_faster_video", True),
+        ("model_type", "llava_qwen"),
+        ("quantization_config", {"load_in_4bit": True}),
+        ("hidden_act", "gelu"),
+        ("hidden_size", 64.0),
+        ("hidden_size", True),
+        ("num_hidden_layers", 0),
+        ("rms_norm_eps", "1e-5"),
+        ("rms_norm_eps", float("nan")),
+        ("rope_scaling", {"rope_type": "su", "factor": 2.0}),
+        ("rope_scaling", {"rope_type": "linear", "factor": 2.0, "beta": 1.0}),
+        ("rope_scaling", {"rope_type": "linear", "factor": "2"}),
+        ("rope_scaling", "llama3"),
+        ("tokenizer_model_max_length", 0),
+    ],
+)
+def test_a_value_that_is_not_known_is_named_with_the_known_ones(key: str, value: Any, raw: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        resolve({**raw, key: value}, {}, {}, SHAPE)
+    message = str(caught.value)
+    assert key in message
+    assert "known:" in message
+    assert "\n" not in message
+
+
+def test_a_rope_factor_that_is_missing_is_named(raw: dict[str, Any]) -> None:
+    scaling = {key: value for key, value in raw["rope_scaling"].items() if key != "low_freq_factor"}
+    with pytest.raises(CheckpointError, match=r"rope_scaling\.low_freq_factor"):
+        resolve({**raw, "rope_scaling": scaling}, {}, {}, SHAPE)
+
+
+@pytest.mark.parametrize("ids", [None, [], "297", [297, None], [True]])
+def test_end_tokens_that_are_none_stop_the_load(ids: Any, raw: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError, match="eos_token_id"):
+        resolve({**raw, "eos_token_id": ids}, {}, {}, SHAPE)
+
+
+def test_every_value_says_where_it_came_from(raw: dict[str, Any]) -> None:
+    without = {key: value for key, value in raw.items() if key not in ("mm_newline_position", "rms_norm_eps")}
+    generation = {"eos_token_id": [1, 2, 3], "temperature": 0.6}
+    config = resolve(without, generation, {"image_aspect_ratio": "square"}, SHAPE)
+    assert config.mm_newline_position == "one_token"
+    assert config.rms_norm_eps == 1e-6
+    assert config.eos_token_ids == (1, 2, 3)
+    described = config.described()
+    assert described["mm_newline_position"] == {"value": "one_token", "from": "authors' default"}
+    assert described["rms_norm_eps"]["from"] == "authors' default"
+    assert described["image_aspect_ratio"] == {"value": "square", "from": "override"}
+    assert described["hidden_size"] == {"value": 64, "from": "config.json"}
+    assert described["eos_token_ids"]["from"] == described["temperature"]["from"] == "generation_config.json"
+    assert described["vision"]["from"] == "tensors"
+    assert all("from" in facts for key, facts in described.items() if key != "unused")
+    json.dumps(described)
+
+
+def test_end_tokens_come_from_the_configuration_where_there_is_no_generation_file(raw: dict[str, Any]) -> None:
+    config = resolve(raw, {}, {}, SHAPE)
+    assert config.eos_token_ids == (289, 296, 297)
+    assert config.origins["eos_token_ids"] == "config.json"
+    assert not config.do_sample
+
+
+def test_an_override_of_no_known_key_is_an_error(raw: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError, match="mm_newline_positon"):
+        resolve(raw, {}, {"mm_newline_positon": "grid"}, SHAPE)
+
+
+def test_keys_that_the_computation_does_not_depend_on_are_listed(raw: dict[str, Any]) -> None:
+    config = resolve({**raw, "text_config": {"hidden_size": 1}}, {}, {}, SHAPE)
+    assert config.hidden_size == 64
+    assert {"text_config", "mm_vision_select_layer", "mm_spatial_pool_stride"} <= set(config.unused)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("(1x1),...,(2x2)", ((384, 384), (384, 768), (768, 384), (768, 768))),
+        ("[[384, 768], [768, 384]]", ((384, 768), (768, 384))),
+        ([(384, 384)], ((384, 384),)),
+    ],
+)
+def test_tile_grids_are_read_in_all_the_forms_that_are_saved(given: Any, expected: Any, raw: dict[str, Any]) -> None:
+    config = resolve({**raw, "image_aspect_ratio": "anyres", "image_grid_pinpoints": given}, {}, {}, SHAPE)
+    assert config.image_grid_pinpoints == expected
+
+
+def test_the_full_shape_is_the_public_checkpoint_tensor_by_tensor(drivemm_data: Path) -> None:
+    index = json.loads((drivemm_data / "real_index.json").read_text())
+    config = DriveMMConfig.full_shape()
+    tokenizer = synthetic_tokenizer(config.vocab_size)
+    shapes = _expected(_without_weights(config, tokenizer, synthetic_renderer(tokenizer), has_newline=True))
+    count = 0
+    for shape in shapes.values():
+        size = 1
+        for side in shape:
+            size *= side
+        count += size
+    assert set(shapes) == set(index["weight_map"])
+    assert count == 8_449_517_088
+    assert 2 * count == index["metadata"]["total_size"]
+
+
+def test_facts_account_for_every_file_and_parameter(drivemm_data: Path) -> None:
+    import hashlib
+
+    folder = drivemm_data / "ckpt_a"
+    facts = DriveMM.from_checkpoint(folder, dtype="bfloat16", device="cpu").facts
+    assert facts["parameters"] == 298_944
+    assert facts["bytes"] == 597_888
+    assert facts["loaded_dtype"] == "bfloat16"
+    assert facts["source"] is None
+    assert {"config.json", "generation_config.json", "model.safetensors.index.json", "tokenizer.json"} <= set(
+        facts["files"]
+    )
+    assert sum(name.endswith(".safetensors") for name in facts["files"]) == 4
+    for name, file in facts["files"].items():
+        content = (folder / name).read_bytes()
+        assert file == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    json.dumps(facts)
+
+
+def test_an_unknown_dtype_is_named(drivemm_data: Path) -> None:
+    with pytest.raises(ValueError, match="float8"):
+        DriveMM.from_checkpoint(drivemm_data / "ckpt_a", dtype="float8", device="cpu")
