@@ -32,7 +32,7 @@ SOURCE_FILE = "ghostbench-source.json"
 
 _WANTED = re.compile(r"[\w.-]+\.safetensors|[\w.-]+\.json|chat_template\.jinja")
 _SPARE_BYTES = 1 << 30
-_CHUNK = 4 << 20
+_CHUNK = 256 << 10
 _WORKERS = 4
 _TRIES = 5
 _TIMEOUT_S = 30.0
