@@ -20,6 +20,7 @@ from transformers import LlamaForCausalLM
 from ghostbench_drivemm import vision
 from ghostbench_drivemm.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.config import DriveMMConfig
+from ghostbench_drivemm.engine import GenerateOptions, generate
 from ghostbench_drivemm.pixels import image_pixels, video_pixels
 from ghostbench_drivemm.prepared import Prepared
 from ghostbench_drivemm.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
@@ -147,7 +148,7 @@ class DriveMM:
         ------
         ValueError
             The number of images or of `<image>` marks does not fit `kind`, an id is outside the vocabulary, or the
-            prompt is longer than the checkpoint's `tokenizer_model_max_length`.
+            prompt is longer than the checkpoint allows (`position_limit`); it is never cut.
         """
         _check_counts(len(images), question, kind)
         pictures = [image if image.mode == "RGB" else image.convert("RGB") for image in images]
@@ -170,9 +171,9 @@ class DriveMM:
             prompt_text=self._renderer.render(question, system) + answer_prefix,
         )
         self._check_ids(prepared)
-        limit = self.config.tokenizer_model_max_length
+        limit = self.config.position_limit
         if limit is not None and prepared.length > limit:
-            raise ValueError(f"the prompt has {prepared.length} positions; tokenizer_model_max_length is {limit}")
+            raise ValueError(f"the prompt has {prepared.length} positions; the checkpoint allows {limit}")
         return prepared
 
     @torch.no_grad()
@@ -206,13 +207,15 @@ class DriveMM:
         """Answer one question greedily, and keep what went through: the same code that answers clips."""
         prepared = self.prepare(images, question, kind=kind)
         embeds = self.embed([prepared])[0]
-        first_logits, output_ids = _greedy(self, embeds, max_new_tokens)
+        options = GenerateOptions(max_new_tokens=max_new_tokens, eos_ids=self.eos_ids, keep_first=True)
+        answer = generate(self, [embeds], options)[0]
+        assert answer.first_logits is not None
         return Trace(
             input_ids=prepared.input_ids,
             pixel_values=self._float_pixels(prepared),
             inputs_embeds=embeds.float().cpu().numpy(),
-            first_logits=first_logits.float().cpu().numpy(),
-            output_ids=np.asarray(output_ids, dtype=np.int64),
+            first_logits=answer.first_logits.cpu().numpy(),
+            output_ids=np.asarray(answer.output_ids, dtype=np.int64),
         )
 
     def _float_pixels(self, prepared: Prepared) -> npt.NDArray[np.float32]:
@@ -299,19 +302,3 @@ def _check_counts(images: int, question: str, kind: str) -> None:
     items = 1 if kind == "video" else images
     if question.count(IMAGE_MARK) != items:
         raise ValueError(f"the question has {question.count(IMAGE_MARK)} {IMAGE_MARK} marks for {items} visual items")
-
-
-@torch.no_grad()
-def _greedy(model: DriveMM, embeds: torch.Tensor, limit: int) -> tuple[torch.Tensor, list[int]]:
-    """Plain greedy decoding of one request: logits of the first step, and the tokens up to an end token."""
-    output = model.language_model(inputs_embeds=embeds[None], use_cache=True, logits_to_keep=1)
-    first = output.logits[0, -1]
-    ids: list[int] = []
-    while len(ids) < limit:
-        token = int(output.logits[0, -1].argmax())
-        ids.append(token)
-        if token in model.eos_ids or len(ids) == limit:
-            break
-        step = torch.tensor([[token]], device=model.device)
-        output = model.language_model(input_ids=step, past_key_values=output.past_key_values, use_cache=True)
-    return first, ids

@@ -73,8 +73,13 @@ def normalise(pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 def frame_features(tower: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
     """Features of each patch, [F, 729, vision width]: the last kept layer's output, before the post layer norm.
 
-    `pixels` is normalised, [F, 3, 384, 384], in the tower's dtype.
+    `pixels` is normalised, [F, 3, 384, 384], in the tower's dtype. On CUDA in 16 bits the same layers run joined and
+    fused, see `ghostbench_drivemm.engine.tower`.
     """
+    if pixels.is_cuda and pixels.dtype != torch.float32:
+        from ghostbench_drivemm.engine.tower import fast_tower
+
+        return fast_tower(tower)(pixels)
     with _exact_convolution(pixels.dtype):
         hidden = tower.get_submodule("embeddings")(pixels)
     features: torch.Tensor = tower.get_submodule("encoder")(inputs_embeds=hidden).last_hidden_state

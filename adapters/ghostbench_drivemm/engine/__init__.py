@@ -1,0 +1,17 @@
+"""The decode engine: packed prefill, a cache laid out for grouped heads, captured graphs for each step."""
+
+from __future__ import annotations
+
+from ghostbench_drivemm.engine.options import GenerateOptions, Generation, RowTimes, Sampling
+from ghostbench_drivemm.engine.run import Engine, engine_of, generate, generate_prepared
+
+__all__ = [
+    "Engine",
+    "GenerateOptions",
+    "Generation",
+    "RowTimes",
+    "Sampling",
+    "engine_of",
+    "generate",
+    "generate_prepared",
+]

@@ -1,0 +1,111 @@
+"""The operations between the matrix products, for the device at hand: Triton on CUDA, plain torch elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ghostbench_drivemm.engine import reference
+
+PREFERRED = (
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+)
+"""On Hopper, cuDNN's attention is nearly twice as fast for prompts as the default, FlashAttention 2."""
+
+
+class _AddNorm(Protocol):
+    def __call__(self, x: Tensor | None, residual: Tensor, weight: Tensor, eps: float) -> Tensor: ...
+
+
+class _RopeStore(Protocol):
+    def __call__(
+        self, qkv: Tensor, tables: tuple[Tensor, Tensor], position: Tensor, row: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor: ...
+
+
+class _AttendOne(Protocol):
+    def __call__(self, queries: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, scale: float) -> Tensor: ...
+
+
+class _SiluMul(Protocol):
+    def __call__(self, gate_up: Tensor) -> Tensor: ...
+
+
+class _Choose(Protocol):
+    def __call__(self, logits: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """One implementation of each function of `reference`."""
+
+    add_rmsnorm: _AddNorm
+    rope_store: _RopeStore
+    silu_mul: _SiluMul
+    attend_one: _AttendOne
+    choose: _Choose
+
+
+def operations_for(device: torch.device) -> Operations:
+    """What this device computes with."""
+    if device.type == "cuda":
+        from ghostbench_drivemm.engine import kernels
+
+        home: Any = kernels
+    else:
+        home = reference
+    return Operations(home.add_rmsnorm, home.rope_store, home.silu_mul, home.attend_one, home.choose)
+
+
+def attend_prompts(
+    queries: Tensor, cached: tuple[Tensor, Tensor], rows: Sequence[int], lengths: Sequence[int], scale: float
+) -> Tensor:
+    """Causal attention of packed prompts, each over itself alone.
+
+    queries : [sum of lengths, heads, head]. cached : a layer's keys and values, whose `rows` hold the prompts' own.
+    Returns [sum of lengths, heads * head].
+    """
+    keys, values = cached
+    count, length, first = len(rows), lengths[0], rows[0]
+    if all(n == length for n in lengths) and list(rows) == list(range(first, first + count)):
+        here = slice(first, first + count)
+        uniform = queries.view(count, length, *queries.shape[1:])
+        return _attend(uniform, keys[here, :, :length], values[here, :, :length], scale)
+    pieces, start = [], 0
+    for row, n in zip(rows, lengths, strict=True):
+        query = queries[None, start : start + n]
+        pieces.append(_attend(query, keys[None, row, :, :n], values[None, row, :, :n], scale))
+        start += n
+    return torch.cat(pieces)
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """queries [prompts, length, heads, head]; keys and values [prompts, kv_heads, length, head]."""
+    prompts, length, heads, _ = queries.shape
+    group = heads // keys.shape[1]
+    grouped = group > 1
+    if grouped and (queries.dtype == torch.float32 or not queries.is_cuda):
+        # Only the half-precision kernels know grouped heads; elsewhere expanding beats materialising all scores.
+        keys, values = keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1)
+        grouped = False
+    with sdpa_kernel(list(PREFERRED), set_priority=True):
+        mixed = functional.scaled_dot_product_attention(
+            queries.transpose(1, 2), keys, values, is_causal=True, scale=scale, enable_gqa=grouped
+        )
+    return mixed.transpose(1, 2).reshape(prompts * length, -1)
+
+
+def head_logits(hidden: Tensor, head: Tensor) -> Tensor:
+    """Logits in float32, [rows, vocabulary], accumulated and kept in float32 also where weights are 16-bit."""
+    if hidden.is_cuda and hidden.dtype != torch.float32:
+        return torch.mm(hidden, head.t(), out_dtype=torch.float32)
+    return functional.linear(hidden, head).float()

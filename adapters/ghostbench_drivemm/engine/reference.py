@@ -1,0 +1,81 @@
+"""What the engine computes between the matrix products, in plain torch: the specification, and the CPU's code."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def add_rmsnorm(x: Tensor | None, residual: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """Add `x` to `residual` in place and return the sum's RMS norm.
+
+    x, residual : [tokens, width]; x None adds nothing. weight : [width].
+    """
+    if x is not None:
+        residual.add_(x)
+    wide = residual.float()
+    scaled = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
+    return weight * scaled.to(residual.dtype)
+
+
+def rope_store(
+    qkv: Tensor, tables: tuple[Tensor, Tensor], position: Tensor, row: Tensor, keys: Tensor, values: Tensor
+) -> Tensor:
+    """Rotate queries and keys by their positions, store keys and values in the cache, return the queries.
+
+    qkv : [tokens, (heads + 2 kv_heads) * head]. tables : cosines and sines [positions, head / 2] of the model's type.
+    position, row : [tokens] integers: where in which row of the cache each token stands.
+    keys, values : one layer of the cache, [rows, kv_heads, capacity, head].
+    Returns [tokens, heads, head].
+    """
+    _, kv_heads, _, head = keys.shape
+    split = qkv.view(qkv.shape[0], -1, head)
+    heads = split.shape[1] - 2 * kv_heads
+    cos = tables[0][position][:, None, :]
+    sin = tables[1][position][:, None, :]
+    left, right = split[:, : heads + kv_heads].chunk(2, dim=-1)
+    turned = torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1)
+    keys[row, :, position] = turned[:, heads:]
+    values[row, :, position] = split[:, heads + kv_heads :]
+    return turned[:, :heads]
+
+
+def silu_mul(gate_up: Tensor) -> Tensor:
+    """SiLU of the first half of each row times the second half: [tokens, 2 width] -> [tokens, width]."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return functional.silu(gate) * up
+
+
+def attend_one(queries: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, scale: float) -> Tensor:
+    """Attention of one new token per row over the first `lengths[row]` cached positions; zeros where that is 0.
+
+    queries : [rows, heads, head]. keys, values : [rows, kv_heads, capacity, head], never expanded to the query heads.
+    """
+    rows, heads, head = queries.shape
+    kv_heads, capacity = keys.shape[1], keys.shape[2]
+    grouped = queries.view(rows, kv_heads, heads // kv_heads, head)
+    logits = torch.matmul(grouped.float(), keys.float().transpose(2, 3)) * scale
+    seen = torch.arange(capacity, device=keys.device) < lengths[:, None]
+    logits = logits.masked_fill(~seen[:, None, None, :], float("-inf"))
+    share = torch.softmax(logits, dim=-1).masked_fill((lengths == 0)[:, None, None, None], 0.0)
+    usable = torch.where(seen[:, None, :, None], values.float(), 0.0)
+    return torch.matmul(share, usable).to(queries.dtype).view(rows, heads, head)
+
+
+def choose(logits: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The most likely allowed token of each row, lowest id first among equals, and whether all logits are finite.
+
+    logits : [rows, vocabulary] float32. mask : [rows, ceil(vocabulary / 32)] int32 bits, lowest first; None allows all.
+    """
+    finite = torch.isfinite(logits).all(-1)
+    allowed = logits.nan_to_num(nan=float("-inf"), posinf=float("inf"), neginf=float("-inf"))
+    if mask is not None:
+        allowed = allowed.masked_fill(~unpack(mask, logits.shape[1]), float("-inf"))
+    return allowed.argmax(-1), finite
+
+
+def unpack(mask: Tensor, vocabulary: int) -> Tensor:
+    """Packed bits [rows, words] int32 as booleans [rows, vocabulary]."""
+    bits = torch.arange(32, device=mask.device, dtype=torch.int32)
+    return ((mask[:, :, None] >> bits) & 1).bool().flatten(1)[:, :vocabulary]

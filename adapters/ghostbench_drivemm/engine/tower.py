@@ -1,0 +1,99 @@
+"""The vision tower on a GPU in 16 bits: the library's SigLIP layers with joined projections and fused activations."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.attention import sdpa_kernel
+
+from ghostbench_drivemm.engine.operations import PREFERRED
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    norm1: nn.Module
+    qkv: Tensor
+    qkv_bias: Tensor
+    out: nn.Linear
+    norm2: nn.Module
+    fc1: nn.Linear
+    fc2: nn.Linear
+
+
+class FastTower:
+    """The encoder of a transformers `SiglipVisionModel`, same function: patch embeddings in, last layer's output out.
+
+    Queries, keys and values come from one product, and tanh-GELU is part of the product before it. The library's
+    parameters become views into the joined ones.
+    """
+
+    def __init__(self, tower: nn.Module) -> None:
+        self._embeddings = tower.get_submodule("embeddings")
+        layers = tower.get_submodule("encoder").get_submodule("layers")
+        self._layers = [_joined(layer) for layer in layers.children()]
+        self._heads: int = next(layers.children()).get_submodule("self_attn").num_heads  # type: ignore[assignment]
+
+    @torch.inference_mode()
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Normalised pixels [frames, 3, 384, 384] to features [frames, 729, width], before the post layer norm."""
+        hidden = self._patches(pixels)
+        frames, patches, width = hidden.shape
+        for layer in self._layers:
+            qkv = functional.linear(layer.norm1(hidden), layer.qkv, layer.qkv_bias)
+            query, key, value = qkv.view(frames, patches, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
+            with sdpa_kernel(list(PREFERRED), set_priority=True):
+                mixed = functional.scaled_dot_product_attention(query, key, value)
+            attended = layer.out(mixed.transpose(1, 2).reshape(frames, patches, width))
+            hidden = hidden + attended
+            flat = layer.norm2(hidden).view(-1, width)
+            # cuBLAS's fused GELU is the tanh form, which is SigLIP's own; it rounds once instead of twice.
+            active = torch._addmm_activation(layer.fc1.bias, flat, layer.fc1.weight.t(), use_gelu=True)
+            hidden = hidden + layer.fc2(active).view_as(hidden)
+        return hidden
+
+    def _patches(self, pixels: Tensor) -> Tensor:
+        """Patch embeddings with their positions: the strided convolution as one matrix product."""
+        convolution = self._embeddings.get_submodule("patch_embedding")
+        weight: Tensor = convolution.weight  # type: ignore[assignment]
+        bias: Tensor = convolution.bias  # type: ignore[assignment]
+        positions: Tensor = self._embeddings.get_submodule("position_embedding").weight  # type: ignore[assignment]
+        frames, channels, height, width = pixels.shape
+        size = weight.shape[-1]
+        down, across = height // size, width // size
+        tiles = pixels[:, :, : down * size, : across * size].reshape(frames, channels, down, size, across, size)
+        flat = tiles.permute(0, 2, 4, 1, 3, 5).reshape(frames, down * across, -1)
+        return functional.linear(flat, weight.flatten(1), bias) + positions
+
+
+_TOWERS: weakref.WeakKeyDictionary[nn.Module, FastTower] = weakref.WeakKeyDictionary()
+
+
+def fast_tower(tower: nn.Module) -> FastTower:
+    """The fast form of a tower; made at the first call."""
+    if tower not in _TOWERS:
+        _TOWERS[tower] = FastTower(tower)
+    return _TOWERS[tower]
+
+
+def _joined(layer: nn.Module) -> _Layer:
+    attention, mlp = layer.get_submodule("self_attn"), layer.get_submodule("mlp")
+    parts = [attention.get_submodule(name) for name in ("q_proj", "k_proj", "v_proj")]
+    whole = {}
+    for name in ("weight", "bias"):
+        tensors = [getattr(part, name) for part in parts]
+        whole[name] = torch.cat([tensor.data for tensor in tensors])
+        for tensor, view in zip(tensors, whole[name].chunk(3), strict=True):
+            tensor.data = view
+    return _Layer(
+        norm1=layer.get_submodule("layer_norm1"),
+        qkv=whole["weight"],
+        qkv_bias=whole["bias"],
+        out=attention.get_submodule("out_proj"),  # type: ignore[arg-type]
+        norm2=layer.get_submodule("layer_norm2"),
+        fc1=mlp.get_submodule("fc1"),  # type: ignore[arg-type]
+        fc2=mlp.get_submodule("fc2"),  # type: ignore[arg-type]
+    )

@@ -1,0 +1,168 @@
+"""The language model's weights as the engine reads them: queries, keys and values in one matrix, gate and up in one.
+
+The library's own parameters become views into the joined matrices, so that nothing is held twice and the plain model
+(which the diagnosis of non-finite values runs) keeps computing with the very same numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWeights:
+    """One decoder layer. Matrices are [outputs, inputs]; biases are None where the configuration has none."""
+
+    input_norm: Tensor
+    qkv: Tensor
+    qkv_bias: Tensor | None
+    out: Tensor
+    out_bias: Tensor | None
+    post_norm: Tensor
+    gate_up: Tensor
+    gate_up_bias: Tensor | None
+    down: Tensor
+    down_bias: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageWeights:
+    """All of a Llama, with the sizes that the engine needs.
+
+    inverse_frequencies : [head / 2] float32 of the rotary embedding; rope_scale multiplies cosines and sines.
+    grown : for rotary embeddings of type dynamic, the inverse frequencies for a text of so many positions; else None.
+    """
+
+    layers: tuple[LayerWeights, ...]
+    embedding: Tensor
+    norm: Tensor
+    head: Tensor
+    eps: float
+    heads: int
+    kv_heads: int
+    head_size: int
+    inverse_frequencies: Tensor
+    rope_scale: float
+    grown: Callable[[int], Tensor] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What they are stored in, which is also the type of activations and cache."""
+        return self.head.dtype
+
+    @property
+    def cache_bytes_per_token(self) -> int:
+        """Bytes of keys and values of one position, all layers."""
+        return 2 * len(self.layers) * self.kv_heads * self.head_size * self.head.element_size()
+
+    def rope_tables(self, capacity: int, length: int | None = None) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of positions 0 … capacity - 1, [capacity, head / 2], rounded as the library rounds them.
+
+        length : positions of the text they are for, which matters to the type dynamic alone: a prompt's own length, or
+        None for new tokens, each of which is then the last of a text that it has made longer by one.
+        """
+        at = torch.arange(capacity, device=self.device, dtype=torch.float32)[:, None]
+        inverse = self.inverse_frequencies.to(self.device, torch.float32)
+        if self.grown is not None:
+            lengths = [length] if length is not None else range(1, capacity + 1)
+            inverse = torch.stack([self.grown(positions) for positions in lengths]).to(self.device, torch.float32)
+        angle = at * inverse
+        return (angle.cos() * self.rope_scale).to(self.dtype), (angle.sin() * self.rope_scale).to(self.dtype)
+
+
+def join(model: Any) -> LanguageWeights:
+    """Join the weights of a transformers `LlamaForCausalLM` in place, layer by layer. Calling it again is harmless."""
+    config = model.config
+    kind = config.rope_parameters["rope_type"]
+    if kind == "longrope":
+        raise NotImplementedError("rotary embeddings of type longrope")
+    if config.hidden_act != "silu":
+        raise NotImplementedError(f"hidden_act {config.hidden_act}")
+    inner = model.model
+    layers = []
+    for layer in inner.layers:
+        attention, mlp = layer.self_attn, layer.mlp
+        qkv, qkv_bias = _joined((attention.q_proj, attention.k_proj, attention.v_proj))
+        gate_up, gate_up_bias = _joined((mlp.gate_proj, mlp.up_proj))
+        layers.append(
+            LayerWeights(
+                input_norm=layer.input_layernorm.weight.data,
+                qkv=qkv,
+                qkv_bias=qkv_bias,
+                out=attention.o_proj.weight.data,
+                out_bias=_data(attention.o_proj.bias),
+                post_norm=layer.post_attention_layernorm.weight.data,
+                gate_up=gate_up,
+                gate_up_bias=gate_up_bias,
+                down=mlp.down_proj.weight.data,
+                down_bias=_data(mlp.down_proj.bias),
+            )
+        )
+    rotary = inner.rotary_emb
+    return LanguageWeights(
+        layers=tuple(layers),
+        embedding=inner.embed_tokens.weight.data,
+        norm=inner.norm.weight.data,
+        head=model.lm_head.weight.data,
+        eps=config.rms_norm_eps,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        head_size=inner.layers[0].self_attn.head_dim,
+        inverse_frequencies=rotary.inv_freq.float(),
+        rope_scale=float(rotary.attention_scaling),
+        grown=_growth(config) if kind == "dynamic" else None,
+    )
+
+
+def _growth(config: Any) -> Callable[[int], Tensor]:
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    compute = ROPE_INIT_FUNCTIONS["dynamic"]
+
+    @functools.cache
+    def frequencies(positions: int) -> Tensor:
+        found: Tensor = compute(config, seq_len=positions)[0]
+        return found
+
+    return lambda positions: frequencies(max(positions, config.max_position_embeddings))
+
+
+def _joined(parts: tuple[nn.Linear, ...]) -> tuple[Tensor, Tensor | None]:
+    weight = _merged([part.weight for part in parts])
+    biases = [part.bias for part in parts if part.bias is not None]
+    return weight, _merged(biases) if biases else None
+
+
+def _merged(parts: Sequence[Tensor]) -> Tensor:
+    """One tensor that holds the parts below each other; the parts become views into it."""
+    first = parts[0].data
+    home = first.untyped_storage()
+    outputs, expected = 0, first.data_ptr()
+    for part in parts:
+        if part.data_ptr() != expected or part.untyped_storage().data_ptr() != home.data_ptr():
+            break
+        outputs += part.shape[0]
+        expected += part.numel() * part.element_size()
+    else:
+        return first.as_strided((outputs, *first.shape[1:]), first.stride(), first.storage_offset())
+    whole = torch.cat([part.data for part in parts])
+    start = 0
+    for part in parts:
+        part.data = whole[start : start + part.shape[0]]
+        start += part.shape[0]
+    return whole
+
+
+def _data(bias: nn.Parameter | None) -> Tensor | None:
+    return None if bias is None else bias.data
