@@ -6,7 +6,7 @@ by the order of sums alone.
 
 # mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call,misc,attr-defined"
 
-# ruff: noqa: PLR0124, PLR0917
+# ruff: noqa: N803, PLR0124, PLR0913, PLR0917
 
 from __future__ import annotations
 
