@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,27 +39,29 @@ class Drawn:
     silhouette: float
 
 
+def paint(scene: Scene, number: int) -> Canvas:
+    """Frame `number` of a scene, from 0, as drawn, before the lens and the sensor; it depends on no other frame."""
+    canvas = Canvas(scene.cameras[number])
+    things = list(scene.things(number / FPS))
+    scene.street.draw_distance(canvas)
+    scene.street.draw_ground(canvas, [thing.shadow for thing in things if thing.shadow is not None])
+    scene.street.draw_houses(canvas)
+    things += [Thing(item[2], partial(scene.street.draw_furniture, item=item)) for item in scene.street.furniture]
+    for thing in sorted(things, key=lambda thing: -thing.z):
+        canvas.owner_now = thing.owner
+        thing.draw(canvas)
+    _bonnet(canvas)
+    return canvas
+
+
 def draw(scene: Scene) -> Iterator[Drawn]:
     """All frames of a scene, in order."""
     rng = np.random.default_rng(scene.street.seed + 99)
     lens = _lens()
-    dirt = np.asarray(
-        value_noise((FRAME_HEIGHT, FRAME_WIDTH), 70, np.random.default_rng(scene.street.seed)), dtype=np.float64
-    )
-    for number, camera in enumerate(scene.cameras()):
-        canvas = Canvas(camera)
-        things = list(scene.things(number / FPS))
-        scene.street.draw_distance(canvas)
-        scene.street.draw_ground(canvas, [thing.shadow for thing in things if thing.shadow is not None])
-        scene.street.draw_houses(canvas)
-        things += [
-            Thing(item[2], lambda canvas, item=item: scene.street.draw_furniture(canvas, item))
-            for item in scene.street.furniture
-        ]
-        for thing in sorted(things, key=lambda thing: -thing.z):
-            canvas.owner_now = thing.owner
-            thing.draw(canvas)
-        _bonnet(canvas)
+    dirt_rng = np.random.default_rng(scene.street.seed)
+    dirt = np.asarray(value_noise((FRAME_HEIGHT, FRAME_WIDTH), 70, dirt_rng), dtype=np.float64)
+    for number in range(scene.frames):
+        canvas = paint(scene, number)
         small = cv2.resize(canvas.image, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_AREA)
         yield Drawn(_exposed(small, lens, dirt, rng), canvas.visible(ACTOR), canvas.silhouette(ACTOR))
 

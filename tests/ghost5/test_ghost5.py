@@ -89,6 +89,27 @@ def test_an_emergence_is_hidden_at_first_and_a_frame_of_the_default_sampling_sho
         assert any(facts["first_visible_s"] <= t <= facts["first_visible_s"] + 1 for t in times)
 
 
+def test_an_actor_is_there_but_wholly_hidden_until_its_first_visible_frame(render: Any) -> None:
+    for scene in render.scenes():
+        if scene.label != "ghost probing":
+            continue
+        first = FACTS[scene.clip]["first_visible_frame"]
+        for number in (first - 20, first - 1):
+            canvas = render.paint(scene, number)
+            assert canvas.visible(render.ACTOR) < render.VISIBLE_PIXELS < canvas.silhouette(render.ACTOR)
+        assert render.paint(scene, first).visible(render.ACTOR) >= render.VISIBLE_PIXELS
+
+
+def test_who_moves_in_plain_view_is_never_hidden(render: Any) -> None:
+    for scene in render.scenes():
+        if scene.label == "ghost probing" or scene.emergence is None:
+            continue
+        assert FACTS[scene.clip]["first_visible_frame"] == 0
+        for number in range(0, scene.frames, 25):
+            canvas = render.paint(scene, number)
+            assert canvas.visible(render.ACTOR) > 0.5 * canvas.silhouette(render.ACTOR) > render.VISIBLE_PIXELS
+
+
 def test_drawing_twice_gives_the_same_pixels(render: Any) -> None:
     from itertools import islice
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -85,6 +86,7 @@ class Scene:
         places, speeds, rates = np.array(log).T
         return places, speeds, rates
 
+    @cached_property
     def cameras(self) -> list[Camera]:
         """The camera of every frame: the drive, a dive under braking, and the shaking of a windscreen mount."""
         places, speeds, rates = self.drive()
