@@ -21,6 +21,8 @@ _CLEARLY_UNEXPLAINED = 24.0
 _GROWTH = 3.0
 """A thing that was in view may cover this many times the pixels it covered one frame earlier."""
 _COLOURS = 8 * 32 * 32 + 32 * 32
+_FOLLOW_UP = 2.0
+"""How many times the strength of its first sight a thing's second sight may add: an emergence starts with something."""
 _KEPT = 4
 """Regions of a frame that are followed: the strongest."""
 
@@ -47,7 +49,7 @@ class Region:
 class Emergence:
     """The strongest evidence in a clip that something new came onto the ego path.
 
-    evidence : >= 0, at most 2. position : of the frame it first shows in, None where there is no region at all.
+    evidence : in [0, 2]. position : of the frame it first shows in, None where there is no region at all.
     region : what was seen there. unrest : mean residual on the ego path over the clip, >= 0, in units of
     `_CLEARLY_UNEXPLAINED`.
     """
@@ -76,9 +78,9 @@ def find_emergence(pixels: npt.NDArray[np.uint8], times_s: tuple[float, ...], ho
         later = regions[position + 1] if position + 1 < len(regions) else []
         passed = times_s[position + 1] - times_s[position] if later else 0.0
         for region in regions[position]:
-            evidence = region.strength + max(
-                (_same_gone_sideways(region, n, passed) * n.strength for n in later), default=0.0
-            )
+            most = _FOLLOW_UP * region.strength
+            followed = max((_same_gone_sideways(region, n, passed) * min(n.strength, most) for n in later), default=0.0)
+            evidence = region.strength + followed
             if evidence > best.evidence:
                 best = Emergence(evidence, position, region, best.unrest)
     return best
@@ -107,7 +109,7 @@ class _View:
 
     @classmethod
     def of(cls, frame: Image, height: int, width: int) -> _View:
-        small = resized(frame, (width, height))
+        small = resized(frame, width, height)
         lab = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), (0, 0), 1.0)
         cells = lab.astype(np.int32)
         colours = (cells[..., 0] >> 5) * 1024 + ((cells[..., 1] + 4) >> 3) * 32 + ((cells[..., 2] + 4) >> 3)

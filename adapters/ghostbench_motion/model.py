@@ -32,7 +32,7 @@ from typing import Any
 
 import cv2
 
-from ghostbench import Grade, LocalModel, ModelError, Reply, Request, RequestRejected, Stages, Verdict
+from ghostbench import BadInput, Grade, LocalModel, ModelError, Reply, Request, RequestRejected, Stages, Verdict
 from ghostbench_motion.emergence import Emergence, find_emergence
 from ghostbench_motion.settings import MotionSettings
 
@@ -55,6 +55,14 @@ class Motion(LocalModel):
     """Answers from the pixels of the sampled frames and their times alone; the same frames give the same answer."""
 
     settings: MotionSettings
+
+    def check(self) -> None:
+        """Raises `BadInput` where the two thresholds are in the wrong order."""
+        if self.settings.potential_threshold > self.settings.threshold:
+            raise BadInput(
+                f"motion: potential_threshold={self.settings.potential_threshold:g} is above "
+                f"threshold={self.settings.threshold:g}; set it lower"
+            )
 
     def load(self) -> Mapping[str, Any]:
         """Nothing to load. Facts: `opencv`, the version in use."""
