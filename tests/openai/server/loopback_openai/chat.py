@@ -108,7 +108,7 @@ class Entry:
 
 
 class Log:
-    """The server's own account, in memory and, if asked, in a file that is written before the answer leaves."""
+    """The server's own account, in memory and, if asked, in a file: a line for each request once it is over."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.entries: list[Entry] = []
@@ -117,6 +117,9 @@ class Log:
 
     def write(self, entry: Entry) -> None:
         self.entries.append(entry)
+
+    def over(self, entry: Entry) -> None:
+        entry.ended = time.monotonic()
         if self._file is not None:
             self._file.write(json.dumps(asdict(entry)) + "\n")
             self._file.flush()
@@ -157,11 +160,12 @@ class Chat:
         client_id = request.headers.get("x-client-request-id")
         log.write(Entry(len(log.entries) + 1, request.path, client_id, key, self.seen[key], kind, status, began))
         entry = log.entries[-1]
-        if fault is None or fault.kind in {"say", "garbage", "cut", "stall", "end"}:
-            await asyncio.sleep(self.latency_s)
-        response = await self._response(request, fault, entry)
-        entry.ended = time.monotonic()
-        return response
+        try:
+            if fault is None or fault.kind in {"say", "garbage", "cut", "stall", "end"}:
+                await asyncio.sleep(self.latency_s)
+            return await self._response(request, fault, entry)
+        finally:
+            log.over(entry)
 
     def _limited(self, request: Request) -> Fault | None:
         for name, bucket, cost in (("requests", self.requests, 1), ("tokens", self.tokens, _tokens(request))):

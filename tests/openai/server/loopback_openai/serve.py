@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from loopback_openai.batches import Batches
-from loopback_openai.chat import Chat, Entry, Log
+from loopback_openai.chat import Bucket, Chat, Entry, Log, Storm
 from loopback_openai.http import Request, Response, as_json, serve_connection
 
 
@@ -102,8 +102,10 @@ def running(server: Server) -> Iterator[Server]:
 
 
 def load_storm(text: str) -> Chat:
-    """A chat endpoint from JSON: {"latency_s": …, "storm": {…}}."""
-    from loopback_openai.chat import Storm
-
+    """A chat endpoint from JSON: {"latency_s": …, "storm": {…}, "requests": {"per_minute": …, "size": …}}."""
     given = json.loads(text)
-    return Chat(latency_s=given.get("latency_s", 0.0), storm=Storm(**given["storm"]) if "storm" in given else None)
+    return Chat(
+        latency_s=given.get("latency_s", 0.0),
+        storm=Storm(**given["storm"]) if "storm" in given else None,
+        requests=Bucket(**given["requests"]) if "requests" in given else None,
+    )
