@@ -133,7 +133,7 @@ def _scored(run: RunData, name: str) -> tuple[Any, Any]:
 
 
 def _latency(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     timed = [(name, row["latency"]) for name, row in rows.items() if row["latency"]["wall_s"]][:MOST]
     if not timed:
@@ -145,6 +145,7 @@ def _latency(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]
         axes.plot(marks, [place] * 3, "o", color=PALETTE[0], markersize=5)
         axes.annotate(f"{_clock(marks[0])}", (marks[0], place), (0, 5), textcoords="offset points", ha="center", size=7)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(range(len(timed)), [_short(name) for name, _ in timed])
@@ -161,7 +162,7 @@ def _stages(timed: Sequence[tuple[str, Mapping[str, Any]]], total: int) -> Itera
     stages = [stage for stage in STAGES if any(found[stage] for _, found in timed) and stage != "first_token_s"]
     if not stages:
         return
-    figure, axes = _figure(5.2, 1.2 + 0.28 * len(timed), "Where the time goes, medians")
+    figure, axes = _figure(5.2, 1.5 + 0.28 * len(timed), "Where the time goes, medians")
     left = np.zeros(len(timed))
     for stage, colour in zip(stages, PALETTE, strict=False):
         width = np.array([found[stage]["p50"] if found[stage] else 0.0 for _, found in timed])
@@ -170,7 +171,7 @@ def _stages(timed: Sequence[tuple[str, Mapping[str, Any]]], total: int) -> Itera
     axes.set_yticks(range(len(timed)), [_short(name) for name, _ in timed])
     axes.set_ylim(len(timed) - 0.5, -0.5)
     axes.set_xlabel("seconds")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.32 if len(timed) > 3 else -0.6), ncols=3, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     yield (
         f"Median time of each stage of an attempt; medians need not add up to the whole.{_cut(total)}",
         _svg(figure, "stages"),
@@ -182,7 +183,7 @@ def _memory(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
     if not used:
         return
     used = used[:MOST]
-    figure, axes = _figure(5.2, 1.1 + 0.34 * len(used), "Peak device memory")
+    figure, axes = _figure(5.2, 1.3 + 0.34 * len(used), "Peak device memory")
     kinds = ("peak_allocated_bytes", "peak_reserved_bytes", "process_bytes")
     for index, (kind, colour) in enumerate(zip(kinds, PALETTE, strict=False)):
         sizes = [(found[kind] or 0) / 2**30 for _, found in used]
@@ -191,7 +192,7 @@ def _memory(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
     axes.set_yticks(range(len(used)), [_short(name) for name, _ in used])
     axes.set_ylim(len(used) - 0.5, -0.5)
     axes.set_xlabel("GiB")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.32 if len(used) > 2 else -0.7), ncols=3, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     yield f"Highest allocated, reserved and process memory.{_cut(len(rows))}", _svg(figure, "memory")
 
 
@@ -242,7 +243,7 @@ def _stage(stage: str) -> str:
 
 
 def _clock(value: float) -> str:
-    return f"{value:.2g} s" if value >= 1 else f"{1000 * value:.2g} ms"
+    return f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
 
 
 def _cut(total: int) -> str:

@@ -43,7 +43,14 @@ def run_tables(run: RunData) -> list[Table]:
     tables += [_confusion(rows), _detection(rows), _outcomes(rows), _ledger(rows), _latency(rows), _cost(rows)]
     tables += [
         table
-        for table in (_repeats(rows), _scores(rows), _operating_points(rows), _event_time(run), _slices(rows))
+        for table in (
+            _repeats(rows),
+            _scores(rows),
+            _operating_points(rows),
+            _event_time(run),
+            _actors(rows),
+            _slices(rows),
+        )
         if table.rows
     ]
     return tables
@@ -151,7 +158,8 @@ def _rates(rows: Rows, view: str, basis: str) -> Table:
         lines.append(tuple(values[column.key] for column in columns))
     note = (
         f"{VIEW_NOTES[view]} {BASIS_NOTES[basis]} 95% intervals: Wilson for shares, stratified bootstrap for F1, "
-        "balanced accuracy and MCC. “Beats best trivial”: F1 against the best of always, never, random and "
+        "balanced accuracy and MCC (one without width means that resampling could not vary the value, not that it is "
+        "certain). “Beats best trivial”: F1 against the best of always, never, random and "
         "category-prior on the clips that the model answered."
     )
     return Table(f"rates_{view}_{basis}", f"Rates, {view} view, {BASIS_TITLES[basis]}", columns, tuple(lines), note)
@@ -366,6 +374,28 @@ def _event_time(run: RunData) -> Table:
         f"in all). {IN_RETROSPECT}"
     )
     return Table("event_time", "Event time", columns, tuple(lines), note)
+
+
+def _actors(rows: Rows) -> Table:
+    columns = (
+        _MODEL,
+        Column("actor", "Actor named"),
+        Column("alarms", "Alarms", "count"),
+        Column("tp", "TP", "count"),
+        Column("fp", "FP", "count"),
+        Column("precision", "Precision", "rate"),
+    )
+    lines = tuple(
+        (name, actor, *(counts[column.key] for column in columns[2:]))
+        for name, row in rows.items()
+        if not row["baseline"]
+        for actor, counts in row.get("actors", {}).items()
+    )
+    note = (
+        "Alarms in the lenient view by the actor that the answer itself names; labels name none. Fewer than "
+        f"{SMALL} alarms show counts and no rate."
+    )
+    return Table("actors", "Alarms by the actor named", columns, lines, note)
 
 
 def _slices(rows: Rows) -> Table:

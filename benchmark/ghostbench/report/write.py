@@ -8,6 +8,7 @@ from pathlib import Path
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown, plain
 from ghostbench.report.files import csv_table, latex_table, markdown_table
+from ghostbench.report.sections import plugin_sections
 from ghostbench.report.tables import IN_RETROSPECT, run_tables
 from ghostbench.writing import write_text
 
@@ -40,12 +41,15 @@ def report_files(run: RunData) -> dict[str, str]:
 
 
 def report_markdown(run: RunData) -> str:
-    """report.md: what was run, then every table."""
+    """report.md: what was run, every table, and the sections of plugins."""
     manifest = run.manifest
     lines = [f"# {markdown(manifest.run_id)}", "", f"**{IN_RETROSPECT}**", ""]
     lines += [f"- {title}: {markdown(text)}" for title, text in facts(run)]
     lines.append("")
-    return "\n".join([*lines, *(markdown_table(table) for table in run_tables(run))])
+    lines += [markdown_table(table) for table in run_tables(run)]
+    for title, text in plugin_sections(run):
+        lines += [f"## {markdown(title)}", "", *(markdown(line) for line in text.splitlines()), ""]
+    return "\n".join(lines)
 
 
 def facts(run: RunData) -> list[tuple[str, str]]:

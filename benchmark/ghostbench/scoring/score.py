@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.scoring import account, counts
+from ghostbench.scoring.actors import alarms_by_actor
 from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.event_time import event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import DRAWS, LEVEL, SEED, Z
@@ -75,6 +76,7 @@ class _Scorer:
         self.sampled = sampled(run.clips)
         self.parts = parts(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
+        self.task = run.manifest.task.name
         self.weights = ClipWeights(self.positive)
         self.trivial: dict[str, pd.DataFrame] = {}
 
@@ -121,6 +123,7 @@ class _Scorer:
             found["memory"] = account.memory(attempts)
             found["usage"] = account.usage(attempts)
             found["load_s"] = entry.load_s
+            found["actors"] = alarms_by_actor(rows, answered, attempts, self.task)
         return found
 
     def _against_trivial(self, rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
