@@ -13,11 +13,10 @@ from ghostbench.conformance.clips import drawn_clips, drawn_frames
 from ghostbench.errors import AttemptError
 from ghostbench.models import Model, Truths
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model
-from ghostbench.plugins.registry import find, load_target, registry
 from ghostbench.records import Clip, Frames, Reply, Request
 from ghostbench.run.dispatch import Delivery
 from ghostbench.run.reach import dispatcher_for
-from ghostbench.tasks.base import Task
+from ghostbench.tasks.load import load_task
 
 Result = Reply | AttemptError
 T = TypeVar("T")
@@ -39,7 +38,7 @@ class Session:
         self.model: Model = build_model(self.choice, build_settings(self.choice, {**cold, **settings}))
         self.model.check()
         self.clips = drawn_clips()
-        self._task: Task = load_target(find("task", registry().tasks, "ghost-probing").load)()
+        self._task = load_task("ghost-probing")
         self._pool = ThreadPoolExecutor(2, "prepare")
         self._loop = asyncio.Runner()
         try:

@@ -40,7 +40,7 @@ class DatasetSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSectionSpec:
     """A section of the report. `load` is "package.module:function", called with the run's data as `bench report` reads
-    it (`ghostbench.report.data.RunData`) and returning plain Markdown text; HTML in it is escaped."""
+    it (`ghostbench.report.data.RunData`) and returning plain text, which is shown as it is: markup in it is escaped."""
 
     name: str
     load: str

@@ -15,10 +15,11 @@ from ghostbench.errors import BadInput
 from ghostbench.media.sampling import Sampling, parse_sampling
 from ghostbench.models import Model, RemoteModel
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
-from ghostbench.plugins.registry import find, load_target, printable, registry
+from ghostbench.plugins.registry import printable
 from ghostbench.records import Request, Split
 from ghostbench.run.probes import parse_probes
 from ghostbench.tasks.base import Task
+from ghostbench.tasks.load import load_task
 
 DEFAULT_MODELS = "motion,always,never,random"
 
@@ -96,7 +97,7 @@ class Plan:
 def make_plan(options: Options) -> Plan:
     """Check everything that can be checked without running. Raises `BadInput`."""
     _check_numbers(options)
-    task_spec = find("task", registry().tasks, options.task)
+    task = load_task(options.task)
     probes = parse_probes(options.probe)
     sampling = parse_sampling(options.sampling)
     named = _parse_rows(options.models)
@@ -105,7 +106,6 @@ def make_plan(options: Options) -> Plan:
         check_requirements(choice)
     hosts = {choice.row: _host(choice, given.get(choice.row, {})) for _, choice in named}
     split = select(options.query)
-    task: Task = load_target(task_spec.load)()
     for host in hosts.values():
         if host.model is not None:
             host.model.check()

@@ -76,14 +76,13 @@ def write_adapter(model: str, kind: Kind, out: Path) -> Path:
         )
         for file, template in files.items()
     }
+    if folder.exists():
+        raise BadInput(f"{folder} exists already; choose another name, or another place with --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
         for file, text in texts.items():
-            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(text, encoding="utf-8")
-    except FileExistsError:
-        raise BadInput(f"{folder} exists already; choose another name, or another place with --out") from None
     except OSError as error:
         raise BadInput(f"{folder} cannot be written: {error.strerror}; choose another place with --out") from None
     return folder
