@@ -32,7 +32,7 @@ from ghostbench_drivemm.config import (
 from ghostbench_drivemm.hub import source_of
 from ghostbench_drivemm.prompt import PromptRenderer, load_renderer, load_tokenizer
 from ghostbench_drivemm.synthetic import synthetic_renderer, synthetic_tokenizer
-from ghostbench_drivemm.weights import read_tensors
+from ghostbench_drivemm.weights import reading
 
 TOWER = "model.vision_tower.vision_tower.vision_model."
 """What the authors' parameter names of the vision tower begin with."""
@@ -63,19 +63,15 @@ def load_parts(
     """Load a checkpoint folder; see `DriveMM.from_checkpoint` for what it raises."""
     found = files.inspect(path)
     config = resolve(found.config, found.generation, overrides, _vision_shape(found.tensors))
-    tokenizer = load_tokenizer(found.folder)
-    rows = _vocabulary_rows(tokenizer, config)
-    has_newline = NEWLINE in found.tensors
-    parts = _without_weights(config, tokenizer, load_renderer(found.folder, tokenizer), has_newline=has_newline)
-    tied = config.tie_word_embeddings and HEAD not in found.tensors
-    expected = _expected(parts)
-    if config.has_newline:
-        expected.setdefault(NEWLINE, (config.hidden_size,))
-    if tied:
-        del expected[HEAD]
-    files.compare(found.tensors, expected)
-    weights = read_tensors(found, dtype=dtype, device=device)
-    if config.tie_word_embeddings and not tied and not torch.equal(weights[HEAD], weights[EMBEDDING]):
+    # Tokenizer and modules take a second or more to make, so the disk is read meanwhile.
+    with reading(found, dtype=dtype, device=device) as weights_read:
+        tokenizer = load_tokenizer(found.folder)
+        rows = _vocabulary_rows(tokenizer, config)
+        renderer = load_renderer(found.folder, tokenizer)
+        parts = _without_weights(config, tokenizer, renderer, has_newline=NEWLINE in found.tensors)
+        files.compare(found.tensors, _wanted(parts, found))
+        weights = weights_read()
+    if HEAD in weights and config.tie_word_embeddings and not torch.equal(weights[HEAD], weights[EMBEDDING]):
         raise CheckpointError(f"tie_word_embeddings is true, but {HEAD} differs from {EMBEDDING}")
     _assign(parts, weights, device)
     _cut_vocabulary(parts, rows)
@@ -89,17 +85,25 @@ def random_parts(config: DriveMMConfig, dtype: torch.dtype, device: torch.device
     tokenizer = synthetic_tokenizer(config.vocab_size)
     parts = _without_weights(config, tokenizer, synthetic_renderer(tokenizer), has_newline=config.has_newline)
     generator = torch.Generator(device).manual_seed(seed)
-    weights = {}
-    for name, shape in _expected(parts).items():
-        weights[name] = torch.empty(shape, dtype=dtype, device=device)
-        if len(shape) > 1 or name == NEWLINE:
-            weights[name].normal_(std=0.02, generator=generator)
-        else:
-            weights[name].fill_(0.0 if name.endswith("bias") else 1.0)
+    weights = {name: random_tensor(name, shape, dtype, generator) for name, shape in _expected(parts).items()}
     _assign(parts, weights, device)
     count = sum(weight.numel() for weight in weights.values())
     parts.facts = {"parameters": count, "weights": f"random, seed {seed}"}
     return parts
+
+
+def tensor_shapes(config: DriveMMConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor that a checkpoint of this configuration holds."""
+    tokenizer = synthetic_tokenizer(config.vocab_size)
+    return _expected(_without_weights(config, tokenizer, synthetic_renderer(tokenizer), has_newline=config.has_newline))
+
+
+def random_tensor(name: str, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:
+    """One random weight on the generator's device, of the kind that its name asks for."""
+    tensor = torch.empty(shape, dtype=dtype, device=generator.device)
+    if len(shape) > 1 or name == NEWLINE:
+        return tensor.normal_(std=0.02, generator=generator)
+    return tensor.fill_(0.0 if name.endswith("bias") else 1.0)
 
 
 def _vision_shape(tensors: Mapping[str, files.TensorEntry]) -> VisionShape:
@@ -172,6 +176,16 @@ def _expected(parts: Parts) -> dict[str, tuple[int, ...]]:
     if parts.image_newline is not None:
         shapes[NEWLINE] = tuple(parts.image_newline.shape)
     return shapes
+
+
+def _wanted(parts: Parts, found: files.Checkpoint) -> dict[str, tuple[int, ...]]:
+    """What the files must hold: all tensors, but for a head that is the embedding and is not in the files."""
+    expected = _expected(parts)
+    if parts.config.has_newline:
+        expected.setdefault(NEWLINE, (parts.config.hidden_size,))
+    if parts.config.tie_word_embeddings and HEAD not in found.tensors:
+        del expected[HEAD]
+    return expected
 
 
 def _assign(parts: Parts, weights: Mapping[str, torch.Tensor], device: torch.device) -> None:

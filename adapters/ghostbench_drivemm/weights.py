@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from threading import Event
 
 import torch
 
@@ -18,7 +18,23 @@ _STAGING_BYTES = 32 << 20
 _READERS = 4
 
 
-def read_tensors(checkpoint: Checkpoint, *, dtype: torch.dtype, device: torch.device) -> dict[str, torch.Tensor]:
+@contextmanager
+def reading(
+    checkpoint: Checkpoint, *, dtype: torch.dtype, device: torch.device
+) -> Iterator[Callable[[], dict[str, torch.Tensor]]]:
+    """`read_tensors` in the background; the value waits for it. Leaving by an exception stops the reading."""
+    stop = Event()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="weights") as pool:
+        pending = pool.submit(read_tensors, checkpoint, dtype=dtype, device=device, stop=stop)
+        try:
+            yield pending.result
+        finally:
+            stop.set()
+
+
+def read_tensors(
+    checkpoint: Checkpoint, *, dtype: torch.dtype, device: torch.device, stop: Event | None = None
+) -> dict[str, torch.Tensor]:
     """All tensors of the checkpoint on the device in `dtype`; stored and load types may differ.
 
     Host memory holds two staging buffers of 32 MiB a reading thread and never a whole tensor when the device is
@@ -30,38 +46,52 @@ def read_tensors(checkpoint: Checkpoint, *, dtype: torch.dtype, device: torch.de
     CheckpointError
         A file ends early, or a tensor holds a value that is not finite (in the file, or after conversion).
     """
+    source = _Source(checkpoint, stop or Event())
     entries = sorted(checkpoint.tensors.values(), key=lambda entry: (entry.file, entry.start))
     finite = torch.ones(len(entries), dtype=torch.bool, device=device)
-    with _opened(checkpoint.folder, checkpoint.weight_files) as descriptors, torch.no_grad():
+    with source, torch.no_grad():
         reader = _read_to_gpu if device.type == "cuda" else _read_to_cpu
-        tensors = reader(entries, descriptors, dtype, device, finite)
+        tensors = reader(entries, source, dtype, finite)
     _require_finite(entries, finite.cpu().tolist(), dtype)
     return {entry.name: tensor for entry, tensor in zip(entries, tensors, strict=True)}
 
 
-@contextmanager
-def _opened(folder: Path, files: tuple[str, ...]) -> Iterator[dict[str, int]]:
-    descriptors: dict[str, int] = {}
-    try:
-        for file in files:
-            descriptors[file] = os.open(folder / file, os.O_RDONLY)
-        yield descriptors
-    finally:
-        for descriptor in descriptors.values():
+class _Source:
+    """The open files of a checkpoint; reading stops with an error once `stop` is set."""
+
+    def __init__(self, checkpoint: Checkpoint, stop: Event) -> None:
+        self._folder = checkpoint.folder
+        self._files = checkpoint.weight_files
+        self._stop = stop
+        self._descriptors: dict[str, int] = {}
+
+    def __enter__(self) -> None:
+        for file in self._files:
+            self._descriptors[file] = os.open(self._folder / file, os.O_RDONLY)
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors.values():
             os.close(descriptor)
+
+    def fill(self, buffer: torch.Tensor, entry: TensorEntry, offset: int = 0) -> None:
+        """Fill a uint8 tensor in host memory with the bytes of one tensor from `offset` on."""
+        if self._stop.is_set():
+            raise CheckpointError("the load was stopped")
+        view, done = buffer.numpy().data, 0
+        while done < len(view):
+            count = os.preadv(self._descriptors[entry.file], [view[done:]], entry.start + offset + done)
+            if count == 0:
+                raise CheckpointError(f"{entry.file} ends inside tensor {entry.name}; download it again")
+            done += count
 
 
 def _read_to_cpu(
-    entries: list[TensorEntry],
-    descriptors: Mapping[str, int],
-    dtype: torch.dtype,
-    device: torch.device,
-    finite: torch.Tensor,
+    entries: list[TensorEntry], source: _Source, dtype: torch.dtype, finite: torch.Tensor
 ) -> list[torch.Tensor]:
     tensors = []
     for place, entry in enumerate(entries):
-        raw = torch.empty(entry.end - entry.start, dtype=torch.uint8, device=device)
-        _fill(descriptors[entry.file], raw.numpy().data, entry.start, entry)
+        raw = torch.empty(entry.end - entry.start, dtype=torch.uint8)
+        source.fill(raw, entry)
         tensor = raw.view(_TORCH_DTYPE[entry.dtype]).reshape(entry.shape).to(dtype)
         finite[place] = is_finite(tensor)
         tensors.append(tensor)
@@ -69,21 +99,16 @@ def _read_to_cpu(
 
 
 def _read_to_gpu(
-    entries: list[TensorEntry],
-    descriptors: Mapping[str, int],
-    dtype: torch.dtype,
-    device: torch.device,
-    finite: torch.Tensor,
+    entries: list[TensorEntry], source: _Source, dtype: torch.dtype, finite: torch.Tensor
 ) -> list[torch.Tensor]:
     """Several threads, because one thread's reads leave both the disk and the bus idle half of the time."""
-    lanes = [_Lane(device) for _ in range(_READERS)]
-    free = list(lanes)
+    device = finite.device
+    free = [_Lane(device) for _ in range(_READERS)]
 
     def read(place: int) -> torch.Tensor:
         lane = free.pop()
         try:
-            entry = entries[place]
-            tensor = lane.read(entry, descriptors[entry.file], dtype)
+            tensor = lane.read(entries[place], source, dtype)
             with torch.cuda.stream(lane.stream):
                 finite[place] = is_finite(tensor)
             return tensor
@@ -107,7 +132,7 @@ class _Lane:
         self._copied = [torch.cuda.Event() for _ in range(2)]  # type: ignore[no-untyped-call]
         self._turn = 0
 
-    def read(self, entry: TensorEntry, descriptor: int, dtype: torch.dtype) -> torch.Tensor:
+    def read(self, entry: TensorEntry, source: _Source, dtype: torch.dtype) -> torch.Tensor:
         size = entry.end - entry.start
         with torch.cuda.stream(self.stream):
             raw = torch.empty(size, dtype=torch.uint8, device=self.device)
@@ -116,19 +141,10 @@ class _Lane:
                 buffer, copied = self._buffers[self._turn], self._copied[self._turn]
                 copied.synchronize()
                 part = buffer[: min(_STAGING_BYTES, size - offset)]
-                _fill(descriptor, part.numpy().data, entry.start + offset, entry)
+                source.fill(part, entry, offset)
                 raw[offset : offset + part.numel()].copy_(part, non_blocking=True)
                 copied.record(self.stream)
             return raw.view(_TORCH_DTYPE[entry.dtype]).reshape(entry.shape).to(dtype)
-
-
-def _fill(descriptor: int, buffer: memoryview, offset: int, entry: TensorEntry) -> None:
-    done = 0
-    while done < len(buffer):
-        count = os.preadv(descriptor, [buffer[done:]], offset + done)
-        if count == 0:
-            raise CheckpointError(f"{entry.file} ends inside tensor {entry.name}; download it again")
-        done += count
 
 
 def is_finite(tensor: torch.Tensor) -> torch.Tensor:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.assembly import _expected, _without_weights
+from ghostbench_drivemm.assembly import tensor_shapes
 from ghostbench_drivemm.config import CheckpointError, DriveMMConfig, VisionShape, resolve
-from ghostbench_drivemm.synthetic import synthetic_renderer, synthetic_tokenizer
 
 SHAPE = VisionShape(width=64, feed_forward=160, layers=2)
 
@@ -129,8 +128,7 @@ def test_tile_grids_are_read_in_all_the_forms_that_are_saved(given: Any, expecte
 def test_the_full_shape_is_the_public_checkpoint_tensor_by_tensor(drivemm_data: Path) -> None:
     index = json.loads((drivemm_data / "real_index.json").read_text())
     config = DriveMMConfig.full_shape()
-    tokenizer = synthetic_tokenizer(config.vocab_size)
-    shapes = _expected(_without_weights(config, tokenizer, synthetic_renderer(tokenizer), has_newline=True))
+    shapes = tensor_shapes(config)
     count = 0
     for shape in shapes.values():
         size = 1
