@@ -105,7 +105,7 @@ class DriveMM:
         CheckpointError
             A file, configuration value or tensor is not as it must be; the message names it.
         """
-        where, kind = torch.device(device), _dtype(dtype)
+        where, kind = _device(device), _dtype(dtype)
         return cls(load_parts(path, kind, where, overrides or {}), dtype=kind, device=where)
 
     @classmethod
@@ -113,7 +113,7 @@ class DriveMM:
         cls, config: DriveMMConfig, *, dtype: str = "bfloat16", device: str = "cuda", seed: int = 0
     ) -> DriveMM:
         """Random weights of a given shape, made on the device, with a stand-in tokenizer: for measuring only."""
-        where, kind = torch.device(device), _dtype(dtype)
+        where, kind = _device(device), _dtype(dtype)
         return cls(random_parts(config, kind, where, seed), dtype=kind, device=where)
 
     @property
@@ -285,6 +285,14 @@ class DriveMM:
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
+
+
+def _device(name: str) -> torch.device:
+    """The device with its number: what runs in other threads must not depend on a thread's current device."""
+    device = torch.device(name)
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
 def _dtype(name: str) -> torch.dtype:
