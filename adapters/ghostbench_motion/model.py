@@ -5,7 +5,7 @@ of the distant scene (phase correlation) and a distance driven over a flat road 
 so, does not explain forms regions (`emergence`). A region counts as far as its foot is on the ego path, within some 15
 to 40 m, as far as it stands upright with the size of a person or vehicle, and as far as its colours were not to be seen
 around it one frame earlier: a car that cuts in was in view and brought its colours along, a child from behind a van was
-not. A region that can be the same thing gone sideways in the next frame adds its strength.
+not. A region that can be the same thing gone sideways in the next frame adds its strength, at most twice the first's.
 
 Score. evidence e of the strongest such event, plus 1% of the unrest u on the ego path (which keeps clips without an
 event apart), as (e + 0.01 u) / (e + 0.01 u + 0.25): 0 for frames that are all the same, towards 1 for strong evidence,
