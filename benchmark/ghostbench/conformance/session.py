@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import tempfile
 import uuid
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ghostbench.conformance.clips import drawn_clips, drawn_frames
-from ghostbench.errors import AttemptError
-from ghostbench.models import Model, Truths
+from ghostbench.errors import AttemptError, Crashed
+from ghostbench.models import Model, RemoteModel, Truths
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model
 from ghostbench.records import Clip, Frames, Reply, Request
+from ghostbench.run.batch import FileJournal
 from ghostbench.run.dispatch import Delivery
 from ghostbench.run.reach import dispatcher_for
 from ghostbench.tasks.load import load_task
@@ -56,9 +59,12 @@ class Session:
         return self._run(ask())
 
     def together(self) -> list[Result]:
-        """All clips asked at once: in batches as large as a local model takes, else side by side."""
+        """All clips asked at once: by the file where the model's settings say so, in batches as large as a local model
+        takes, else side by side."""
 
         async def ask() -> list[Result]:
+            if isinstance(self.model, RemoteModel) and self.model.batched:
+                return await self._by_the_file(self.model)
             self._dispatcher.expect(len(self.clips))
             requests = [self._request(clip, None) for clip in self.clips]
             asking = (self._ask(c, r, announced=True) for c, r in zip(self.clips, requests, strict=True))
@@ -77,6 +83,15 @@ class Session:
             self._run(self._dispatcher.close())
         finally:
             self._end()
+
+    async def _by_the_file(self, model: RemoteModel) -> list[Result]:
+        requests = [self._request(clip, None) for clip in self.clips]
+        with tempfile.TemporaryDirectory(prefix="ghostbench-batch-") as name:
+            lines = Path(name) / "requests.jsonl"
+            lines.write_bytes(b"".join(model.encode(request) + b"\n" for request in requests))
+            found = {key: result async for key, result in model.answer_batch(lines, FileJournal(Path(name)))}
+        lost = Crashed("the batch ended without a result for this request")
+        return [found.get(request.id, lost) for request in requests]
 
     async def _load(self) -> Mapping[str, Any]:
         self._dispatcher = dispatcher_for(self.model, Truths(clips=self.clips, seed=0), self._pool)

@@ -68,7 +68,9 @@ class Storm:
         return None
 
 
-_OVERLOADED = json.dumps({"error": {"message": "The engine is currently overloaded", "type": "overloaded", "code": None}})
+_OVERLOADED = json.dumps(
+    {"error": {"message": "The engine is currently overloaded", "type": "overloaded", "code": None}}
+)
 
 
 class Bucket:

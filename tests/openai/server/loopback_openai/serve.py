@@ -48,7 +48,9 @@ class Server:
         step = f"{request.method} {path[0]}"
         await self._gate(f"{step} before")
         response = self.batches.handle(request, path)
-        self.log.write(Entry(len(self.log.entries) + 1, request.path, None, "", 0, request.method, response.status, 0.0))
+        self.log.write(
+            Entry(len(self.log.entries) + 1, request.path, None, "", 0, request.method, response.status, 0.0)
+        )
         await self._gate(f"{step} after")
         return response
 

@@ -1,0 +1,110 @@
+"""Every adapter of this repository keeps the rules."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from ghostbench import Nonfinite, OutOfMemory, Refused, TimedOut, Truncated, Verdict
+from ghostbench.conformance import FAULTS, AdapterConformance, Fault, NotApplicable, Twin
+from ghostbench.conformance.clips import drawn_clips
+from ghostbench.tasks.load import load_task
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "openai" / "server"))
+
+LOOKS_UP = {fault: NotApplicable("it looks up what it says") for fault in FAULTS}
+
+
+class TestAlways(AdapterConformance):
+    model = "always"
+    faults = LOOKS_UP
+
+
+class TestNever(AdapterConformance):
+    model = "never"
+    faults = LOOKS_UP
+
+
+class TestRandom(AdapterConformance):
+    model = "random"
+    faults = LOOKS_UP
+
+
+class TestCategoryPrior(AdapterConformance):
+    model = "category-prior"
+    faults = LOOKS_UP
+
+
+class TestReplay(AdapterConformance):
+    faults = LOOKS_UP
+
+    @pytest.fixture(autouse=True)
+    def _recording(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        task = load_task("ghost-probing")
+        path = tmp_path_factory.mktemp("recording") / "answers.jsonl"
+        rows = [
+            {"clip": clip.id, "raw": task.write(Verdict(grade="normal", evidence=f"clip {number}"))}
+            for number, clip in enumerate(drawn_clips())
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        self.model = f"replay:{path}=recorded"
+
+
+class TestMotion(AdapterConformance):
+    model = "motion"
+    faults: ClassVar = {
+        TimedOut: NotApplicable("computed here, without a deadline"),
+        Refused: NotApplicable("it writes no words of its own"),
+        Truncated: NotApplicable("it writes no words of its own"),
+        OutOfMemory: NotApplicable("it holds two frames of a clip that is in memory already"),
+        Nonfinite: NotApplicable("its score is a share of counted pixels"),
+    }
+
+
+class TestOpenAI(AdapterConformance):
+    model = "gpt-4.1"
+    secret_variables = ("OPENAI_API_KEY",)
+
+    @pytest.fixture(autouse=True)
+    def _server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        pytest.importorskip("openai")
+        loopback = pytest.importorskip("loopback_openai")
+        for name in ("OPENAI_BASE_URL", "OPENAI_LOG"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-loopback0123456789abcdefghijklmnop")
+        with loopback.running(loopback.Server()) as server:
+            self.settings = {"base_url": server.url}
+            self.twin = Twin(settings={"batch": "true"})
+
+            def next_answer(**fault: object) -> Fault:
+                return Fault(by=lambda model: server.chat.script.append(loopback.Fault(**fault)))
+
+            hang = next_answer(kind="hang")
+            self.faults = {
+                TimedOut: Fault(by=hang.by, settings={"timeout_s": "0.3"}),
+                Refused: next_answer(kind="say", message={"refusal": "I cannot help with that.", "content": None}),
+                Truncated: next_answer(kind="say", finish="length"),
+                OutOfMemory: NotApplicable("computed on the server"),
+                Nonfinite: NotApplicable("computed on the server"),
+            }
+            yield
+            self.teardown_class()
+
+
+def test_a_server_that_repeats_the_key_does_not_get_it_into_a_record() -> None:
+    pytest.importorskip("openai")
+    loopback = pytest.importorskip("loopback_openai")
+    with loopback.running(loopback.Server(key="another")) as server:
+
+        class WrongKey(AdapterConformance):
+            model = "gpt-4.1"
+            secret_variables = ("OPENAI_API_KEY",)
+            settings: ClassVar = {"base_url": server.url}
+
+        WrongKey().test_no_record_holds_a_secret()
+        assert any("canary-" in sent for sent in server.log.authorizations), "the canary was sent, and came back"
