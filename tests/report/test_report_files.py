@@ -187,3 +187,30 @@ def test_large_raw_answers_are_cut_alike_and_the_page_says_so(tmp_path: Path, mo
     data = clip_rows.clip_rows(read_run(run.write(tmp_path / "run")), {})
     assert data["cut"] == 25
     assert [len(raw) for raw in data["models"][0]["r"]] == [26] * 4
+
+
+def test_hostile_names_of_models_runs_and_datasets_are_text_everywhere(tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)> $x$ \\input{a} |*_`"
+    run = RunBuilder(dash_clips(2, 0, 2))
+    run.model(name, kind="remote", asked_model="<b>", load_s=0.1)
+    run.rows(name, [G, N, N, N], score=0.4)
+    dataset = {"name": name, "split": name, "labels_sha256": "a" * 64, "split_sha256": "b" * 64}
+    folder = run.write(tmp_path / "run", dataset=dataset, run_id=name, sampling=name)
+    score_run(folder)
+    write_report(folder)
+    assert "<img src=x" not in (folder / "report.html").read_text()
+    assert "<img src=x" not in (folder / "report.md").read_text()
+    for path in (folder / "tables").glob("*.tex"):
+        assert "\\input" not in path.read_text()
+
+
+def test_a_model_that_takes_a_baselines_name_hides_no_baseline(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(2, 0, 2))
+    run.model("always", spec="replay", kind="reference", reference=True, mark="recorded")
+    run.rows("always", [G, N, N, N])
+    folder = run.write(tmp_path / "run")
+    score_run(folder)
+    rows = read_run(folder).rows
+    assert list(rows) == ["always", "always (baseline)", "never", "random", "category-prior"]
+    assert rows["always"]["views"]["strict"]["answered"]["tp"] == 1
+    assert rows["always (baseline)"]["views"]["strict"]["answered"]["tp"] == 2

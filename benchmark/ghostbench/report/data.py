@@ -51,8 +51,14 @@ class RunData:
 
     @property
     def rows(self) -> dict[str, Mapping[str, Any]]:
-        """The metrics of every row of the tables: the run's models, then the baselines that it did not name."""
-        return {**self.metrics["models"], **self.metrics["reference"]}
+        """The metrics of every row of the tables: the run's models, then the baselines that it did not name.
+
+        A baseline whose name another model of the run has is called "NAME (baseline)".
+        """
+        models: dict[str, Mapping[str, Any]] = dict(self.metrics["models"])
+        for name, row in self.metrics["reference"].items():
+            models[name if name not in self.metrics["models"] else f"{name} (baseline)"] = row
+        return models
 
 
 def read_run(folder: Path) -> RunData:

@@ -70,7 +70,10 @@ def report_html(run: RunData, *, embed_frames: bool = False) -> str:
         matrices=[_matrix(name, row) for name, row in run.rows.items()],
         truths=TRUTH_TITLES,
         grades=GRADE_TITLES,
-        sections=plugin_sections(run),
+        sections=[
+            (section.title, Markup(section.html()))  # noqa: S704 - rendered without raw HTML
+            for section in plugin_sections(run)
+        ],
         cell=_cell,
         is_reference={plain(name): row["baseline"] for name, row in run.rows.items()},
     )

@@ -47,8 +47,7 @@ def report_markdown(run: RunData) -> str:
     lines += [f"- {title}: {markdown(text)}" for title, text in facts(run)]
     lines.append("")
     lines += [markdown_table(table) for table in run_tables(run)]
-    for title, text in plugin_sections(run):
-        lines += [f"## {markdown(title)}", "", *(markdown(line) for line in text.splitlines()), ""]
+    lines += [f"## {markdown(section.title)}\n\n{section.markdown()}\n" for section in plugin_sections(run)]
     return "\n".join(lines)
 
 
