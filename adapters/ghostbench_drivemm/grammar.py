@@ -17,12 +17,15 @@ from llguidance import LLExecutor, LLMatcher, LLTokenizer
 from llguidance.numpy import fill_next_token_bitmask_par
 from tokenizers import Tokenizer
 
-from ghostbench_drivemm.schema_text import Field, UnsupportedSchema, fields_of, lark, longest_end, shortest_end
+from ghostbench_drivemm.schema_text import PLAIN_CHARACTER, Field, UnsupportedSchema, fields_of, lark, longest_end, shortest_end
 
 Masks = npt.NDArray[np.int32]
 
 _MARGIN = 6
 """Tokens kept in hand for a character or an escape that is half written when a string has to end."""
+
+_SLICES = [rf"{PLAIN_CHARACTER}{{1,{most}}}" for most in (10, 30)] + [rf"{PLAIN_CHARACTER}+"]
+"""Tokens that fit into any string with so much room are allowed together, instead of one by one in every step."""
 
 
 class Vocabulary:
@@ -33,7 +36,7 @@ class Vocabulary:
 
     def __init__(self, tokenizer: Tokenizer, size: int, eos_ids: Sequence[int]) -> None:
         self.size = size
-        self.tokens = LLTokenizer(tokenizer.to_str(), n_vocab=size, eos_token=list(eos_ids))
+        self.tokens = LLTokenizer(tokenizer.to_str(), n_vocab=size, eos_token=list(eos_ids), slices=_SLICES)
         self._known = tokenizer.get_vocab_size(with_added_tokens=True)
 
     def spelled(self) -> list[bytes]:

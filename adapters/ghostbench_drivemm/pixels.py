@@ -27,8 +27,8 @@ def video_pixels(frames: Sequence[Image.Image], config: DriveMMConfig) -> Pixels
     Under `pad` each frame is first padded to a square; under every other setting it is resized without keeping its
     aspect ratio (tiles are for single images: under anyres the authors' training resizes frames in this way too).
     """
-    squared = [pad_to_square(frame) for frame in frames] if config.image_aspect_ratio == "pad" else frames
-    return np.stack([resized(frame) for frame in squared])
+    shrink = padded_and_resized if config.image_aspect_ratio == "pad" else resized
+    return np.stack([shrink(frame) for frame in frames])
 
 
 def image_pixels(image: Image.Image, config: DriveMMConfig) -> Pixels:
@@ -37,7 +37,7 @@ def image_pixels(image: Image.Image, config: DriveMMConfig) -> Pixels:
     Under anyres the first tile is the whole image resized, the others are the letterboxed image row by row.
     """
     if config.image_aspect_ratio == "pad":
-        return resized(pad_to_square(image))[None]
+        return padded_and_resized(image)[None]
     if not config.is_anyres:
         return resized(image)[None]
     whole = image.resize((IMAGE_SIZE, IMAGE_SIZE))
@@ -55,6 +55,19 @@ def resized(image: Image.Image) -> Pixels:
     # An equal size makes PIL return the pixels untouched, as it does in the authors' code.
     small = image.resize((IMAGE_SIZE, IMAGE_SIZE), resample=Image.Resampling.BICUBIC)
     return np.ascontiguousarray(np.asarray(small, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def padded_and_resized(image: Image.Image) -> Pixels:
+    """`resized(pad_to_square(image))`, bit for bit, in less than half the time for wide images."""
+    width, height = image.size
+    if width <= height:
+        return resized(pad_to_square(image))
+    # PIL resizes rows first and keeps 8 bits in between, and rows of one colour stay what they are: they can be added
+    # after the first pass.
+    narrow = image.resize((IMAGE_SIZE, height), resample=Image.Resampling.BICUBIC)
+    padded = Image.new("RGB", (IMAGE_SIZE, width), PAD_COLOUR)
+    padded.paste(narrow, (0, (width - height) // 2))
+    return resized(padded)
 
 
 def pad_to_square(image: Image.Image) -> Image.Image:

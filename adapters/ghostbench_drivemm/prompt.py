@@ -8,6 +8,7 @@ end token of the empty answer is dropped. `<image>` is a token of its own and be
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class PromptRenderer:
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.add_special_tokens([AddedToken(IMAGE_MARK, normalized=False, special=True)])
         self._image_id = self._tokenizer.token_to_id(IMAGE_MARK)
+        # The system turn and the answer's header are the same for every clip, and often the question is.
+        self._encode = lru_cache(maxsize=64)(self._encode_turn)
         if self._tokenizer.token_to_id(self._bos) is None:
             raise CheckpointError(f"{TOKENIZER_CONFIG_FILE} has no bos_token that {TOKENIZER_FILE} knows")
 
@@ -64,7 +67,7 @@ class PromptRenderer:
     def ids(self, question: str, system: str | None = None, answer_prefix: str = "") -> Ids:
         """Token ids [n] of the prompt and of the answer's given beginning, -200 for each `<image>` in the question."""
         first, user, answer = (self._encode(turn) for turn in self._turns(question, system))
-        prefix = self._tokenizer.encode(answer_prefix, add_special_tokens=False).ids
+        prefix = self._encode(answer_prefix)
         ids = np.asarray([*first, *user, *answer, *prefix], dtype=np.int64)
         ids[ids == self._image_id] = IMAGE_ID
         return ids
@@ -74,7 +77,7 @@ class PromptRenderer:
         system_turn = self._apply("system", SYSTEM_TEXT if system is None else system)
         user_turn = self._apply("user", question).removeprefix(self._bos)
         answer_turn = self._apply("assistant", "").removeprefix(self._bos)
-        last = self._tokenizer.encode(answer_turn, add_special_tokens=False).tokens[-1]
+        last = self._tokenizer.id_to_token(self._encode(answer_turn)[-1])
         return system_turn, user_turn, answer_turn.removesuffix(last)
 
     def _apply(self, role: str, content: str) -> str:
@@ -94,9 +97,8 @@ class PromptRenderer:
             raise CheckpointError(f"the chat template of {TOKENIZER_CONFIG_FILE} does not begin with the bos_token")
         return text
 
-    def _encode(self, turn: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(turn, add_special_tokens=False).ids
-        return ids
+    def _encode_turn(self, turn: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(turn, add_special_tokens=False).ids)
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

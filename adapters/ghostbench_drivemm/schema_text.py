@@ -14,7 +14,9 @@ from typing import Any
 
 DEFAULT_LENGTH = 240
 """`maxLength` of a string whose schema states none, characters."""
-_CHARACTER = r"([^\"\\\x00-\x1f\x7f-\x9f]|\\[\"\\])"
+PLAIN_CHARACTER = r"[^\"\\\x00-\x1f\x7f-\x9f]"
+"""A character that stands for itself in a string, as a regular expression."""
+_CHARACTER = rf"({PLAIN_CHARACTER}|\\[\"\\])"
 _LARGEST = 1_000_000
 _FRACTION = r"(\.[0-9]{1,2})?"
 
