@@ -19,6 +19,6 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             summary="image baseline: a new moving region near the ego path, ego motion compensated",
             settings=MotionSettings,
             extra="ghostbench[motion]",
-            requires=("cv2", "numpy"),
+            requires=("cv2",),
         )
     )

@@ -176,10 +176,12 @@ def _shape(road: Road, left: int, top: int, width: int, height: int, fill: float
 
 
 def _newness(before: _View, after: _View, box: tuple[int, int, int, int], unlike: npt.NDArray[np.float32]) -> float:
-    """In [0, 1]: the share of a region (weighted by residual) whose colours were not to be seen around it before.
+    """In [0, 1]: how much of a region, from top to foot, has colours that were not to be seen around it before.
 
     A thing that was in view, however it moved since, brought its colours along: each of its pixels is accounted for by
-    a pixel of the same colour in the earlier frame, around the box, that may have grown `_GROWTH` times.
+    a pixel of the same colour in the earlier frame, around the box, that may have grown `_GROWTH` times. The share of
+    the others (weighted by residual) is taken row by row and then averaged: a brake light that goes on is new, and is
+    only a few rows of a car.
     """
     left, top, width, height = box
     frame_height, frame_width = after.colours.shape
@@ -187,12 +189,13 @@ def _newness(before: _View, after: _View, box: tuple[int, int, int, int], unlike
     rows = slice(max(0, top - margin_y), min(frame_height, top + height + margin_y))
     columns = slice(max(0, left - margin_x), min(frame_width, left + width + margin_x))
     here = after.colours[top : top + height, left : left + width]
-    inside = unlike > 0
-    weights = np.bincount(here[inside], weights=unlike[inside].astype(np.float64), minlength=_COLOURS)
-    counts = np.bincount(here[inside], minlength=_COLOURS)
+    counts = np.bincount(here[unlike > 0], minlength=_COLOURS)
     earlier = np.bincount(before.colours[rows, columns].ravel(), minlength=_COLOURS)
     new = np.maximum(0.0, 1.0 - _GROWTH * earlier / np.maximum(counts, 1))
-    return float((weights * new).sum() / weights.sum())
+    weights = np.minimum(unlike, _CLEARLY_UNEXPLAINED)
+    totals = weights.sum(axis=1)
+    shown = totals > 0
+    return float(((weights * new[here]).sum(axis=1)[shown] / totals[shown]).mean())
 
 
 def _same_gone_sideways(first: Region, second: Region, passed_s: float) -> float:

@@ -28,7 +28,7 @@ HERE = NotApplicable("it filters pixels on this machine: no server, no device, n
 
 class TestKit(AdapterConformance):
     model = "motion"
-    faults = dict.fromkeys(FAULTS, HERE)  # noqa: RUF012
+    faults = dict.fromkeys(FAULTS, HERE)
 
 
 def check(motion: Motion, reply: Reply, frames: Frames) -> None:

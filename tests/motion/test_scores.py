@@ -13,11 +13,14 @@ import numpy.typing as npt
 import pytest
 
 from ghostbench import Frames
+from ghostbench.media.decode import decode
+from ghostbench.media.sampling import parse_sampling
 from ghostbench.run.probes import blank, shuffled
 
 if TYPE_CHECKING:
     from conftest import MakeFrames, Motion
 
+GHOST5 = Path(__file__).resolve().parents[2] / "datasets" / "ghost5" / "clips"
 EMERGENCES = ("ghost5_02", "ghost5_05")
 HEIGHT, WIDTH = 270, 480
 HORIZON = 122
@@ -30,6 +33,12 @@ def test_the_two_emergences_of_ghost5_rank_above_the_other_three_clips(
     assert len(scores) == 5
     rest = [score for name, score in scores.items() if name not in EMERGENCES]
     assert min(scores[name] for name in EMERGENCES) > max(rest)
+
+
+@pytest.mark.parametrize("sampling", ["uniform:7", "uniform:16", "fps:1", "fps:3"])
+def test_they_rank_above_the_others_under_other_samplings_too(motion: Motion, sampling: str) -> None:
+    scores = {path.stem: motion.score(decode(str(path), parse_sampling(sampling))) for path in GHOST5.glob("*.mp4")}
+    assert set(sorted(scores, key=lambda name: scores[name])[-2:]) == set(EMERGENCES)
 
 
 def test_the_default_threshold_separates_ghost5(motion: Motion, ghost5: dict[str, Frames]) -> None:
@@ -88,6 +97,20 @@ def test_what_was_in_view_before_is_not_an_emergence(frames_of: MakeFrames, moti
             left = 290 - 20 * position
             pixels[position][BLOCK[0], left : left + 22] = (210, 40, 40)
     assert motion.score(frames_of(seen)) < 0.2 < 0.5 < motion.score(frames_of(new))
+
+
+def test_a_brake_light_that_goes_on_is_no_emergence(frames_of: MakeFrames, motion: Motion) -> None:
+    pixels = scene()
+    for position in range(6):
+        left = 200 + 3 * position
+        pixels[position][120:175, left : left + 60] = (30, 40, 90)
+        if position >= 3:
+            pixels[position][135:142, left + 4 : left + 14] = pixels[position][135:142, left + 46 : left + 56] = (
+                255,
+                30,
+                20,
+            )
+    assert motion.answer(frames_of(pixels)).grade == "normal"
 
 
 @pytest.mark.parametrize(
