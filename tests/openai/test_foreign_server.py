@@ -1,0 +1,112 @@
+"""A server that nobody here wrote: LiteLLM's proxy, with answers of its own making.
+
+It needs other versions than this project, so it lives in an environment of its own: GHOSTBENCH_LITELLM names its
+`litellm` program; without it, `.litellm/bin/litellm` beside the tests' folder is looked for, and else these tests skip.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghostbench import Reply, Request, errors
+from ghostbench.tasks.ghost_probing import GhostProbing
+
+pytestmark = pytest.mark.slow
+
+MASTER_KEY = "sk-proxy-master-0123456789abcdef"
+ANSWER = '{"grade": "normal", "event_time_s": null, "actor": null, "occluder": null, "evidence": "mocked"}'
+
+
+def mocked(name: str, answer: str) -> dict[str, Any]:
+    return {"model_name": name, "litellm_params": {"model": "openai/gpt-4.1", "api_key": "none", "mock_response": answer}}
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """LiteLLM's proxy on loopback; its base URL."""
+    beside = Path(__file__).resolve().parents[2] / ".litellm" / "bin" / "litellm"
+    program = Path(os.environ.get("GHOSTBENCH_LITELLM") or beside)
+    if not program.is_file():
+        pytest.skip("LiteLLM's proxy is not installed")
+    folder = tmp_path_factory.mktemp("proxy")
+    models = [mocked("gpt-4.1", ANSWER), mocked("limited", "litellm.RateLimitError")]
+    models.append(mocked("broken", "litellm.InternalServerError"))
+    (folder / "proxy.json").write_text(json.dumps({"model_list": models, "router_settings": {"num_retries": 0}}))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {**os.environ, "LITELLM_MASTER_KEY": MASTER_KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    command = [str(program), "--config", str(folder / "proxy.json"), "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([*command, "--telemetry", "False"], env=env, stdout=log, stderr=log, cwd=folder)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health/liveliness", process, folder / "log")
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.3)
+    pytest.fail(f"the proxy did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", MASTER_KEY)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_it_answers(proxy: str, ask: Any, make_request: Callable[..., Request], stream: bool) -> None:
+    (reply,) = ask(make_request(), base_url=proxy, stream=stream)
+    assert isinstance(reply, Reply), reply
+    assert GhostProbing().parse(reply.text).grade == "normal"
+    assert reply.finish_reason == "stop"
+    assert reply.served_model is not None
+    assert reply.usage.input_tokens
+    assert reply.usage.output_tokens
+    assert reply.grade_probabilities is None, "it gives no token probabilities, so there is no score"
+
+
+@pytest.mark.parametrize(
+    ("model", "error"),
+    [("limited", errors.RateLimited), ("broken", errors.ServerError), ("unheard-of", errors.RequestRejected)],
+)
+def test_its_failures_are_told_apart(
+    proxy: str, ask: Any, make_request: Callable[..., Request], model: str, error: type[errors.ModelError]
+) -> None:
+    (failure,) = ask(make_request(), base_url=proxy, model=model)
+    assert type(failure) is error, repr(failure)
+
+
+def test_what_it_says_of_a_wrong_key_is_an_error_without_the_key(
+    proxy: str, ask: Any, make_request: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-the-master-key-000000")
+    (failure,) = ask(make_request(), base_url=proxy)
+    assert isinstance(failure, (errors.AuthFailed, errors.RequestRejected)), "without a database it says 400"
+    assert "sk-not" not in str(failure)
+
+
+def test_a_run_goes_through_it(proxy: str, bench: Any) -> None:
+    bench.url = proxy
+    done = bench.run("--limit", "3", env={"OPENAI_API_KEY": MASTER_KEY})
+    assert done.returncode == 0, done.stderr
+    assert [line["grade"] for line in bench.lines("predictions.jsonl")] == ["normal"] * 3
