@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def written(folder: Path) -> Path:
         "split_sha256": hashlib.sha256(b"a\nb\nc\nd").hexdigest(),
     }  # fmt: skip
     template = {"name": task.name, "version": task.version, "template_sha256": task.template_sha256()}
-    target = run.write(folder / "run", dataset=dataset, task=template)
+    target = run.write(folder / "run", dataset=dataset, task=template, versions={"ghostbench": version("ghostbench")})
     score_run(target)
     write_report(target)
     return target
@@ -136,6 +137,16 @@ def test_a_number_changed_in_a_report_is_named_by_file_and_line(tmp_path: Path, 
     found = said(folder)
     assert len(found) == 1
     assert found[0].startswith(f"{name}: line ")
+
+
+def test_pages_of_another_version_are_not_compared_word_for_word(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    edit(folder / "manifest.json", lambda text: text.replace('"ghostbench": "', '"ghostbench": "0.0.'))
+    edit(folder / "report.html", lambda text: text.replace("Summary", "Overview"))
+    edit(folder / "tables" / "summary.csv", lambda text: text.replace("0.75", "0.95", 1))
+    verdict = verify(folder)
+    assert [str(finding) for finding in verdict.findings] == ["tables/summary.csv: line 2 is not what the ledger gives"]
+    assert any("only the CSV tables were compared" in note for note in verdict.notes)
 
 
 def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from evidence_data import RunBuilder, clip
 
 from ghostbench.errors import BadInput
+from ghostbench.evidence.verify import verify
 from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
 
@@ -55,6 +56,7 @@ def test_embedded_frames_are_the_sampled_ones_and_the_page_says_that_it_holds_th
     write_report(folder, embed_frames=True)
     assert pictures(folder) == 4
     assert "Their licence may forbid passing it on" in (folder / "report.html").read_text()
+    assert not [finding for finding in verify(folder).findings if finding.file == "report.html"]
 
 
 def test_other_pixels_than_the_runs_are_refused(tmp_path: Path) -> None:

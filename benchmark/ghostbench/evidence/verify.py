@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ TOLERANCE = 1e-9
 MOST_LINES = 5
 """The most differing lines named in one file."""
 _CHART = re.compile(r'<div class="charts[^"]*">.*?</div>', re.DOTALL)
+_BANNER = re.compile(r'<p class="banner">[^<]*</p>')
 _FRAMES = re.compile(r'"frames":\["data:image/jpeg;base64,[^\]]*\]')
 
 
@@ -194,9 +196,17 @@ def _metrics(run: RunRecords, computed: Mapping[str, Any]) -> tuple[list[Finding
 
 
 def _reports(run: RunRecords, computed: Mapping[str, Any]) -> tuple[list[Finding], str]:
-    """report.md, the tables, and report.html without its charts and frames, against what the ledger gives."""
+    """report.md, the tables, and report.html without its charts and frames, against what the ledger gives.
+
+    Another version of ghostbench words its pages otherwise: then the CSV tables alone are compared.
+    """
     data = RunData(run.folder, run, computed)
     want = {**report_files(data), "report.html": report_html(data)}
+    note = "the charts of report.html and embedded frames were not compared"
+    wrote, here = run.manifest.versions.get("ghostbench"), version("ghostbench")
+    if wrote is not None and wrote != here:
+        want = {name: text for name, text in want.items() if name.endswith(".csv")}
+        note = f"of the reports only the CSV tables were compared: ghostbench {wrote} wrote them, this is {here}"
     found = []
     for name, text in want.items():
         path = run.folder / name
@@ -206,16 +216,15 @@ def _reports(run: RunRecords, computed: Mapping[str, Any]) -> tuple[list[Finding
         stated = path.read_text(encoding="utf-8", errors="replace")
         clean = _without_pictures if name == "report.html" else str
         found += [Finding(name, words) for words in _different_lines(clean(stated), clean(text))]
-    known = {Path(name).name for name in want}
+    known = {Path(name).name for name in report_files(data)}
     for path in sorted((run.folder / "tables").glob("*")):
         if path.name not in known and not path.name.startswith("sensitivity_"):
             found.append(Finding(f"tables/{path.name}", "is no table of this run"))
-    return found, "the charts of report.html and embedded frames were not compared"
+    return found, note
 
 
 def _without_pictures(page: str) -> str:
-    lines = _FRAMES.sub('"frames":null', _CHART.sub("", page)).split("\n")
-    return "\n".join(line for line in lines if 'class="banner"' not in line)
+    return _BANNER.sub("", _FRAMES.sub('"frames":null', _CHART.sub("", page)))
 
 
 def _different_lines(stated: str, want: str) -> Iterator[str]:
