@@ -46,7 +46,7 @@ def paint(scene: Scene, number: int) -> Canvas:
     scene.street.draw_distance(canvas)
     scene.street.draw_ground(canvas, [thing.shadow for thing in things if thing.shadow is not None])
     scene.street.draw_houses(canvas)
-    things += [Thing(item[2], partial(scene.street.draw_furniture, item=item)) for item in scene.street.furniture]
+    things += [Thing(item.z, partial(scene.street.draw_furniture, item=item)) for item in scene.street.furniture]
     for thing in sorted(things, key=lambda thing: -thing.z):
         canvas.owner_now = thing.owner
         thing.draw(canvas)
@@ -62,7 +62,9 @@ def draw(scene: Scene) -> Iterator[Drawn]:
     dirt = np.asarray(value_noise((FRAME_HEIGHT, FRAME_WIDTH), 70, dirt_rng), dtype=np.float64)
     for number in range(scene.frames):
         canvas = paint(scene, number)
-        small = cv2.resize(canvas.image, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_AREA)
+        small = np.asarray(
+            cv2.resize(canvas.image, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_AREA), np.uint8
+        )
         yield Drawn(_exposed(small, lens, dirt, rng), canvas.visible(ACTOR), canvas.silhouette(ACTOR))
 
 

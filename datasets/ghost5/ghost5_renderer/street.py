@@ -8,6 +8,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .canvas import CAMERA_HEIGHT, FOCAL, HAZE, HAZE_LENGTH, HEIGHT, WIDTH, Camera, Canvas, Colour, Floats, Pixels
 from .textures import clipped, house_front, pyramid, sky, tree_crown, value_noise
@@ -20,7 +21,8 @@ Z_FROM, Z_TO = -6.0, 214.0
 MARGIN = 160
 """How far, in drawn pixels, the distant background reaches beyond the picture on every side."""
 
-CONCRETE: Colour = (172.0, 170.0, 164.0)
+Floats32 = NDArray[np.float32]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,28 @@ class Line:
     dash: float = 3.0
     gap: float = 0.0
     width: float = 0.14
+
+
+@dataclass(frozen=True)
+class House:
+    """A house at the street: `x` of its front, `z` of its nearer end, metres; `wall` is its end wall's colour."""
+
+    x: float
+    z: float
+    length: float
+    height: float
+    front: Sequence[Pixels]
+    wall: Colour
+
+
+@dataclass(frozen=True)
+class Furniture:
+    """A tree or, without a crown, a lamp post: `size` is the crown's width or the post's height, metres."""
+
+    x: float
+    z: float
+    size: float
+    crown: Sequence[Pixels] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +90,13 @@ class Street:
             tone = np.array(HAZE) * rng.uniform(0.80, 0.95)
             image[height // 2 - h : height // 2, x : x + w] = tone
         tops = height // 2 - (12 + 5 * value_noise((1, width), 20, rng)[0] + 3 * value_noise((1, width), 5, rng)[0])
-        for x, top in enumerate(tops.astype(int)):
-            image[top : height // 2, x] = np.array([138.0, 152.0, 134.0])
+        for column, top in enumerate(tops.astype(int)):
+            image[top : height // 2, column] = np.array([138.0, 152.0, 134.0])
         return clipped(image)
 
     @cached_property
-    def houses(self) -> list[tuple[float, float, float, float, list[Pixels], Colour]]:
-        """House fronts as (x, z of the nearer end, length, height, textures, colour of the end wall), far first."""
+    def houses(self) -> list[House]:
+        """The houses of both sides, far ones first."""
         rng = np.random.default_rng(self.seed + 3)
         found = []
         for x in (self.left_kerb - self.pavement, self.right_kerb + self.pavement):
@@ -82,26 +106,25 @@ class Street:
                 texture = house_front(length, height, int(rng.integers(1 << 30)))
                 wall = texture[texture.shape[0] // 8 : -96, :6].reshape(-1, 3).mean(axis=0) * 0.74
                 tint: Colour = (float(wall[0]), float(wall[1]), float(wall[2]))
-                found.append((x, z, length, height, pyramid(texture), tint))
+                found.append(House(x, z, length, height, pyramid(texture), tint))
                 z += length + (float(rng.uniform(2.5, 5)) if rng.random() < 0.3 else 0.0)
-        return sorted(found, key=lambda house: -house[1])
+        return sorted(found, key=lambda house: -house.z)
 
     @cached_property
-    def furniture(self) -> list[tuple[str, float, float, float, list[Pixels]]]:
-        """Trees and lamp posts as (kind, x, z, size, textures)."""
+    def furniture(self) -> list[Furniture]:
+        """Trees and lamp posts of both sides."""
         rng = np.random.default_rng(self.seed + 4)
         crowns = [pyramid(tree_crown(self.seed * 10 + number)) for number in range(4)]
-        found: list[tuple[str, float, float, float, list[Pixels]]] = []
+        found = []
         for side, kerb in ((-1, self.left_kerb), (1, self.right_kerb)):
             x = kerb + side * 0.9
             for step in range(15):
                 z = 2.0 + 14 * step + float(rng.uniform(-2, 2))
                 if step % 3 == 1:
-                    found.append(("lamp", x, z, 6.5, []))
+                    found.append(Furniture(x, z, 6.5))
                 elif rng.random() < 0.75:
-                    found.append(
-                        ("tree", x + side * 0.4, z, float(rng.uniform(2.6, 3.6)), crowns[int(rng.integers(4))])
-                    )
+                    width, crown = float(rng.uniform(2.6, 3.6)), crowns[int(rng.integers(4))]
+                    found.append(Furniture(x + side * 0.4, z, width, crown))
         return found
 
     def draw_distance(self, canvas: Canvas) -> None:
@@ -150,25 +173,26 @@ class Street:
 
     def draw_houses(self, canvas: Canvas) -> None:
         """House fronts and the end walls turned to the camera."""
-        for x, z, length, height, textures, wall in self.houses:
+        for house in self.houses:
+            x, z, length, height = house.x, house.z, house.length, house.height
             if z + length < canvas.camera.z + 0.5:
                 continue
             outward = 9.0 if x > 0 else -9.0
             if z > canvas.camera.z + 1:
                 canvas.polygon(
-                    np.array([[x, 0, z], [x + outward, 0, z], [x + outward, height, z], [x, height, z]]), wall
+                    np.array([[x, 0, z], [x + outward, 0, z], [x + outward, height, z], [x, height, z]]), house.wall
                 )
             near, far = (z + length, z) if x < 0 else (z, z + length)
             corner = np.array([x, height, far if x > 0 else near])
             along = np.array([0, 0, near - far]) if x > 0 else np.array([0, 0, far - near])
-            canvas.picture(textures, corner, along, np.array([0, -height, 0.0]))
+            canvas.picture(house.front, corner, along, np.array([0, -height, 0.0]))
 
-    def draw_furniture(self, canvas: Canvas, item: tuple[str, float, float, float, list[Pixels]]) -> None:
+    def draw_furniture(self, canvas: Canvas, item: Furniture) -> None:
         """One tree or lamp post."""
-        kind, x, z, size, textures = item
-        foot = np.array([x, 0.0, z])
+        x, size = item.x, item.size
+        foot = np.array([x, 0.0, item.z])
         up = np.array([0.0, 1.0, 0.0])
-        if kind == "lamp":
+        if item.crown is None:
             inward = np.array([-1.6 if x > 0 else 1.6, 0.15, 0.0])
             canvas.limb(foot, foot + size * up, (0.09, 0.06), (92.0, 98.0, 100.0))
             canvas.limb(foot + size * up, foot + size * up + inward, (0.05, 0.05), (92.0, 98.0, 100.0))
@@ -178,18 +202,15 @@ class Street:
             return
         canvas.limb(foot, foot + 2.6 * up, (0.16, 0.11), (88.0, 74.0, 60.0))
         corner = foot + (2.0 + size) * up - np.array([size / 2, 0, 0])
-        canvas.picture(textures, corner, np.array([size, 0, 0.0]), -size * up)
+        canvas.picture(item.crown, corner, np.array([size, 0, 0.0]), -size * up)
 
 
-def _shadow_mask(camera: Camera, shadows: Sequence[Floats]) -> NDArrayFloat32:
+def _shadow_mask(camera: Camera, shadows: Sequence[Floats]) -> Floats32:
     canvas = Canvas(camera)
     for outline in shadows:
         canvas.polygon(outline, (255.0, 255.0, 255.0))
     mask = (canvas.image[:, :, 0] > 0).astype(np.float32)
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), 4.0), dtype=np.float32)
-
-
-NDArrayFloat32 = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
 def _paint_ground(street: Street) -> Pixels:
@@ -198,14 +219,14 @@ def _paint_ground(street: Street) -> Pixels:
     x = (np.arange(w) + 0.5) / TEXELS - HALF_WIDTH
     z = Z_TO - (np.arange(h) + 0.5) / TEXELS
     grain = rng.standard_normal((h // 2, w // 2)).astype(np.float32)
-    tone = cv2.resize(grain, (w, h), interpolation=cv2.INTER_LINEAR) * 9
+    tone = np.asarray(cv2.resize(grain, (w, h), interpolation=cv2.INTER_LINEAR), np.float32) * 9
     for cell, weight in ((9, 3.0), (60, 3.5), (400, 4.0)):
         tone += (
             (weight * value_noise((h // 4, w // 4), cell / 4, rng)).astype(np.float32).repeat(4, 0).repeat(4, 1)[:h, :w]
         )
     for rut in (-0.8, 0.8):
         tone -= (5 * np.exp(-(((x - rut) / 0.35) ** 2))).astype(np.float32)
-    image = (96 + tone)[:, :, None] * np.array([0.99, 1.0, 1.02], np.float32)
+    image: Floats32 = (96 + tone)[:, :, None] * np.array([0.99, 1.0, 1.02], np.float32)
     for _ in range(46):
         _patch(image, rng)
     wear = np.clip(0.82 + 0.16 * value_noise((h // 4, w // 4), 5, rng), 0, 1).repeat(4, 0).repeat(4, 1)[:h, :w, None]
@@ -221,13 +242,13 @@ def _paint_ground(street: Street) -> Pixels:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def _blend(image: NDArrayFloat32, rows: np.ndarray, columns: np.ndarray, wear: np.ndarray) -> None:  # type: ignore[type-arg]
+def _blend(image: Floats32, rows: Indices, columns: Indices, wear: Floats) -> None:
     window = np.ix_(rows, columns)
     share = wear[window]
     image[window] = image[window] * (1 - share) + np.array([226.0, 226.0, 220.0]) * share
 
 
-def _patch(image: NDArrayFloat32, rng: np.random.Generator) -> None:
+def _patch(image: Floats32, rng: np.random.Generator) -> None:
     """A mended rectangle, a manhole cover or a crack."""
     h, w = image.shape[:2]
     y, x = int(rng.integers(0, h - 200)), int(rng.integers(w // 5, w * 4 // 5))
@@ -242,7 +263,7 @@ def _patch(image: NDArrayFloat32, rng: np.random.Generator) -> None:
         cv2.polylines(image, [np.rint(points).astype(np.int32).reshape(-1, 1, 2)], False, (58.0, 58.0, 60.0), 2)
 
 
-def _pave(image: NDArrayFloat32, street: Street, x: np.ndarray, z: np.ndarray, rng: np.random.Generator) -> None:  # type: ignore[type-arg]
+def _pave(image: Floats32, street: Street, x: Floats, z: Floats, rng: np.random.Generator) -> None:
     h = image.shape[0]
     for outside, kerb in ((x < street.left_kerb, street.left_kerb), (x > street.right_kerb, street.right_kerb)):
         columns = np.flatnonzero(outside)
