@@ -221,9 +221,11 @@ def _vocabulary_rows(tokenizer: Tokenizer, config: DriveMMConfig) -> int:
     The authors add an `<im_patch>` token where `mm_use_im_patch_token` is true; it is added here only if the
     embedding has a trained row for it, since theirs would otherwise be random.
     """
-    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    count = max(max(vocabulary.values()) + 1, len(vocabulary))
-    if config.mm_use_im_patch_token and config.vocab_size > count and "<im_patch>" not in vocabulary:
+    count: int = tokenizer.get_vocab_size(with_added_tokens=True)
+    if tokenizer.id_to_token(count - 1) is None:
+        # Ids with holes between them; the whole vocabulary is looked at only then, for it takes half a second.
+        count = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    if config.mm_use_im_patch_token and config.vocab_size > count and tokenizer.token_to_id("<im_patch>") is None:
         tokenizer.add_special_tokens([AddedToken("<im_patch>", normalized=False, special=True)])
         count += 1
     if count > config.vocab_size:

@@ -43,7 +43,8 @@ class PromptRenderer:
 
     Parameters
     ----------
-    tokenizer : the checkpoint's tokenizer; a private copy gets the `<image>` token.
+    tokenizer : the checkpoint's tokenizer, which is not changed: text is cut at each `<image>`, as it would be at a
+        special token of that name, and the pieces are encoded apart.
     template : Jinja chat template, run in transformers' sandbox.
     special : names of special tokens for the template (`bos_token`, `eos_token`, …).
     """
@@ -52,9 +53,7 @@ class PromptRenderer:
         self._template = _FIXED_CLOCK + template
         self._bos = special.get("bos_token", "")
         self._variables: dict[str, Any] = {**special, "date_string": TEMPLATE_DATE}
-        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
-        self._tokenizer.add_special_tokens([AddedToken(IMAGE_MARK, normalized=False, special=True)])
-        self._image_id = self._tokenizer.token_to_id(IMAGE_MARK)
+        self._tokenizer = tokenizer
         # The system turn and the answer's header are the same for every clip, and often the question is.
         self._encode = lru_cache(maxsize=64)(self._encode_turn)
         if self._tokenizer.token_to_id(self._bos) is None:
@@ -68,16 +67,14 @@ class PromptRenderer:
         """Token ids [n] of the prompt and of the answer's given beginning, -200 for each `<image>` in the question."""
         first, user, answer = (self._encode(turn) for turn in self._turns(question, system))
         prefix = self._encode(answer_prefix)
-        ids = np.asarray([*first, *user, *answer, *prefix], dtype=np.int64)
-        ids[ids == self._image_id] = IMAGE_ID
-        return ids
+        return np.asarray([*first, *user, *answer, *prefix], dtype=np.int64)
 
     def _turns(self, question: str, system: str | None) -> tuple[str, str, str]:
         """The three turns as text: system with its begin-of-text, user without, answer header without end token."""
         system_turn = self._apply("system", SYSTEM_TEXT if system is None else system)
         user_turn = self._apply("user", question).removeprefix(self._bos)
         answer_turn = self._apply("assistant", "").removeprefix(self._bos)
-        last = self._tokenizer.id_to_token(self._encode(answer_turn)[-1])
+        last = self._tokenizer.id_to_token(self._encode(answer_turn)[-1]) or ""
         return system_turn, user_turn, answer_turn.removesuffix(last)
 
     def _apply(self, role: str, content: str) -> str:
@@ -98,7 +95,12 @@ class PromptRenderer:
         return text
 
     def _encode_turn(self, turn: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(turn, add_special_tokens=False).ids)
+        ids: list[int] = []
+        for place, piece in enumerate(turn.split(IMAGE_MARK)):
+            if place:
+                ids.append(IMAGE_ID)
+            ids += self._tokenizer.encode(piece, add_special_tokens=False).ids
+        return tuple(ids)
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

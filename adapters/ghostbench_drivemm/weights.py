@@ -14,7 +14,7 @@ from ghostbench_drivemm.checkpoint import Checkpoint, TensorEntry
 from ghostbench_drivemm.config import CheckpointError
 
 _TORCH_DTYPE = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
-_STAGING_BYTES = 32 << 20
+_STAGING_BYTES = 16 << 20
 _READERS = 4
 
 
@@ -37,7 +37,7 @@ def read_tensors(
 ) -> dict[str, torch.Tensor]:
     """All tensors of the checkpoint on the device in `dtype`; stored and load types may differ.
 
-    Host memory holds two staging buffers of 32 MiB a reading thread and never a whole tensor when the device is
+    Host memory holds two staging buffers of 16 MiB a reading thread and never a whole tensor when the device is
     a GPU; on the CPU a tensor is read where it stays. Finiteness is checked on the device after conversion, with one
     synchronisation at the end.
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ghostbench_drivemm import DriveMM, vision
 from ghostbench_drivemm.config import DriveMMConfig
-from ghostbench_drivemm.pixels import best_grid, image_pixels
+from ghostbench_drivemm.pixels import best_grid, image_pixels, pad_to_square, padded_and_resized, resized
 
 PINPOINTS = tuple((384 * x, 384 * y) for x in range(1, 4) for y in range(1, 4))
 
@@ -140,6 +140,13 @@ def test_every_pixel_value_is_normalised_to_the_authors_bits_on_the_gpu() -> Non
         pytest.skip("no CUDA device")
     values = torch.arange(256, dtype=torch.uint8)
     assert torch.equal(vision.normalise(values.cuda(), torch.float32).cpu(), vision.normalise(values, torch.float32))
+
+
+@settings(max_examples=150, deadline=None)
+@given(width=st.integers(1, 900), height=st.integers(1, 900), seed=st.integers(0, 10))
+def test_padding_between_the_two_passes_of_the_resize_changes_no_bit(width: int, height: int, seed: int) -> None:
+    image = picture(width, height, seed)
+    assert np.array_equal(padded_and_resized(image), resized(pad_to_square(image)))
 
 
 def config_with(merge: str, aspect: str) -> DriveMMConfig:

@@ -252,3 +252,20 @@ def test_symbolic_links_into_a_cache_are_followed(family: Any, tmp_path: Path) -
         shutil.move(file, blobs / file.name)
         file.symlink_to(blobs / file.name)
     assert DriveMM.from_checkpoint(folder, dtype="float32", device="cpu").facts["tensors"] > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_loading_onto_a_gpu_gives_the_same_weights_and_finds_the_same_faults(dtype: str, family: Any) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    folder = family.copy()
+    here = DriveMM.from_checkpoint(folder, dtype=dtype, device="cpu")
+    there = DriveMM.from_checkpoint(folder, dtype=dtype, device="cuda")
+    for name, weight in here.language_model.state_dict().items():
+        assert torch.equal(there.language_model.state_dict()[name].cpu(), weight)
+    for name, weight in here.vision_tower.state_dict().items():
+        assert torch.equal(there.vision_tower.state_dict()[name].cpu(), weight)
+    family.change_in_shard(folder, NAME, lambda tensor: tensor.index_fill(0, torch.tensor([3]), float("nan")))
+    with pytest.raises(CheckpointError, match=NAME):
+        DriveMM.from_checkpoint(folder, dtype=dtype, device="cuda")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import AddedToken
 
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.config import CheckpointError
@@ -119,3 +120,20 @@ def test_prompts_rendered_in_many_threads_at_once_are_the_same(drivemm_data: Pat
         thread.join()
     assert [found[number] for number in range(8)] == expected
     assert all(ids.count(IMAGE_ID) == 1 for ids in expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<image>", "a<image>b", "<image><image>", "1: <image> 2: <image>.", "  <image>\n\n<image> ", "no mark", "<imag"],
+)
+def test_cutting_at_image_marks_is_what_a_special_token_of_that_name_gives(text: str, drivemm_data: Path) -> None:
+    folder = drivemm_data / "ckpt_a"
+    tokenizer = load_tokenizer(folder)
+    renderer = load_renderer(folder, tokenizer)
+    extended = load_tokenizer(folder)
+    extended.add_special_tokens([AddedToken("<image>", normalized=False, special=True)])
+    prompt = renderer.render(text)
+    expected = [
+        IMAGE_ID if number == 300 else number for number in extended.encode(prompt, add_special_tokens=False).ids
+    ]
+    assert renderer.ids(text).tolist() == expected
