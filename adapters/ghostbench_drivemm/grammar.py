@@ -17,7 +17,15 @@ from llguidance import LLExecutor, LLMatcher, LLTokenizer
 from llguidance.numpy import fill_next_token_bitmask_par
 from tokenizers import Tokenizer
 
-from ghostbench_drivemm.schema_text import PLAIN_CHARACTER, Field, UnsupportedSchema, fields_of, lark, longest_end, shortest_end
+from ghostbench_drivemm.schema_text import (
+    PLAIN_CHARACTER,
+    Field,
+    UnsupportedSchema,
+    fields_of,
+    lark,
+    longest_end,
+    shortest_end,
+)
 
 Masks = npt.NDArray[np.int32]
 

@@ -177,11 +177,11 @@ class DriveMM:
         return prepared
 
     @torch.no_grad()
-    def embed(self, prepared: Sequence[Prepared]) -> list[torch.Tensor]:
+    def embed(self, prepared: Sequence[Prepared], *, plainly: bool = False) -> list[torch.Tensor]:
         """Embed a batch: for each request [length, H] on the device, text and visual tokens merged.
 
         All frames of the batch go through the vision tower together, `vision_batch` at a time. Nothing here waits
-        for the device.
+        for the device. `plainly` computes with the library's own modules alone, so that hooks on them are called.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class DriveMM:
         """
         for request in prepared:
             self._check_ids(request)
-        visual = iter(self._visual_tokens(prepared))
+        visual = iter(self._visual_tokens(prepared, plainly))
         text = self._text_embeddings(prepared)
         merged = []
         for request, rows in zip(prepared, text, strict=True):
@@ -242,11 +242,12 @@ class DriveMM:
         embedded: torch.Tensor = self.language_model.get_input_embeddings()(flat)
         return torch.split(embedded, [len(part) for part in ids])
 
-    def _visual_tokens(self, prepared: Sequence[Prepared]) -> list[torch.Tensor]:
+    def _visual_tokens(self, prepared: Sequence[Prepared], plainly: bool) -> list[torch.Tensor]:
         """Tokens of every visual item of the batch, in order; videos and images go through the tower apart."""
         videos = [pixels for request in prepared if request.video for pixels in request.pixel_values]
         pictures = [pixels for request in prepared if not request.video for pixels in request.pixel_values]
-        pooled, plain = iter(self._encode(videos, pooled=True)), iter(self._encode(pictures, pooled=False))
+        pooled = iter(self._encode(videos, pooled=True, plainly=plainly))
+        plain = iter(self._encode(pictures, pooled=False, plainly=plainly))
         newline, config = self.image_newline, self.config
         tokens = []
         for request in prepared:
@@ -257,7 +258,9 @@ class DriveMM:
                     tokens.append(vision.image_tokens(next(plain), size, newline, config))
         return tokens
 
-    def _encode(self, items: Sequence[npt.NDArray[np.uint8]], *, pooled: bool) -> tuple[torch.Tensor, ...]:
+    def _encode(
+        self, items: Sequence[npt.NDArray[np.uint8]], *, pooled: bool, plainly: bool
+    ) -> tuple[torch.Tensor, ...]:
         """Projected (and pooled) tokens [F, p, H] of each item; chunks cross the items' borders."""
         if not items:
             return ()
@@ -265,13 +268,13 @@ class DriveMM:
         chunks = []
         for start in range(0, len(frames), self.vision_batch):
             pixels = self._frames_on_device(frames[start : start + self.vision_batch])
-            tokens = self.encode_frames(pixels)
+            tokens = self.encode_frames(pixels, plainly=plainly)
             chunks.append(vision.pool(tokens, self.config.mm_spatial_pool_mode) if pooled else tokens)
         return torch.split(torch.cat(chunks), [len(item) for item in items])
 
-    def encode_frames(self, pixels: torch.Tensor) -> torch.Tensor:
+    def encode_frames(self, pixels: torch.Tensor, *, plainly: bool = False) -> torch.Tensor:
         """uint8 frames [F, 3, 384, 384] on the device to projected tokens [F, 729, H]."""
-        features = vision.frame_features(self.vision_tower, vision.normalise(pixels, self.dtype))
+        features = vision.frame_features(self.vision_tower, vision.normalise(pixels, self.dtype), plainly=plainly)
         tokens: torch.Tensor = self.projector(features)
         return tokens
 

@@ -70,13 +70,13 @@ def normalise(pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return ((pixels.to(torch.float32) / whole - 0.5) * 2.0).to(dtype)
 
 
-def frame_features(tower: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+def frame_features(tower: nn.Module, pixels: torch.Tensor, *, plainly: bool = False) -> torch.Tensor:
     """Features of each patch, [F, 729, vision width]: the last kept layer's output, before the post layer norm.
 
     `pixels` is normalised, [F, 3, 384, 384], in the tower's dtype. On CUDA in 16 bits the same layers run joined and
-    fused, see `ghostbench_drivemm.engine.tower`.
+    fused, see `ghostbench_drivemm.engine.tower`; not if `plainly`.
     """
-    if pixels.is_cuda and pixels.dtype != torch.float32:
+    if pixels.is_cuda and pixels.dtype != torch.float32 and not plainly:
         from ghostbench_drivemm.engine.tower import fast_tower
 
         return fast_tower(tower)(pixels)

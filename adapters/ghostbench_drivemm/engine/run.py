@@ -35,6 +35,14 @@ class Engine:
         """Bytes of a cache for so many rows of so many positions, as it would be allocated."""
         return bucket(rows) * round_up(positions) * self.weights.cache_bytes_per_token
 
+    def held_bytes(self) -> int:
+        """Bytes of the cache that is allocated now."""
+        return 0 if self._cache is None else self.cache_bytes(self._cache.rows, self._cache.capacity)
+
+    def warm(self, rows: int, positions: int, masked: bool) -> None:
+        """Allocate the cache for batches of this size and record their graphs."""
+        self.reserve(rows, positions)[1].capture(masked=masked)
+
     def release(self) -> None:
         """Give back the cache and the graphs."""
         self._decoders.clear()
@@ -71,11 +79,12 @@ class _Batch:
         self.align = engine.align
         self.begun = options.grades.begun if options.grades is not None else ()
         self.prompts = list(lengths)
-        self.clock = Clock(self.weights.device)
         longest = max(lengths) + len(self.begun) + self.align
         self.cache, self.decoder = engine.reserve(len(lengths), longest + options.max_new_tokens + 2)
         if options.max_new_tokens:
             self.decoder.capture(masked=self.masked)
+        # After the capture: recording graphs is no part of any clip's latency.
+        self.clock = Clock(self.weights.device)
         self.answers = [Generation() for _ in lengths]
         self.first: list[Tensor] = []
         self.graded: list[Tensor] = []

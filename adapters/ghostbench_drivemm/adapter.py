@@ -1,0 +1,373 @@
+"""DriveMM as a model of the harness."""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from typing_extensions import override
+
+from ghostbench import (
+    GRADES,
+    BadInput,
+    Level,
+    LocalModel,
+    ModelError,
+    Nonfinite,
+    OutOfMemory,
+    Reply,
+    Request,
+    RequestRejected,
+    RequestTooLarge,
+    Stages,
+    Truncated,
+    Unavailable,
+    Usage,
+    Verdict,
+)
+from ghostbench_drivemm import hub, memory
+from ghostbench_drivemm.checkpoint import inspect
+from ghostbench_drivemm.config import CheckpointError
+from ghostbench_drivemm.engine import GenerateOptions, Generation, Sampling, engine_of, generate_prepared
+from ghostbench_drivemm.grammar import Grammar, Vocabulary
+from ghostbench_drivemm.model import DriveMM
+from ghostbench_drivemm.numerics import diagnose
+from ghostbench_drivemm.prepared import Prepared
+from ghostbench_drivemm.question import user_text
+from ghostbench_drivemm.replicas import Replica, Replicas
+from ghostbench_drivemm.schema_text import UnsupportedSchema
+from ghostbench_drivemm.score import GradeReader, normalised
+from ghostbench_drivemm.settings import DriveMMSettings
+
+_USUAL_POSITIONS = 2100 + 900
+"""Ten frames and the task's prompt: what is reckoned with until longer prompts have been seen."""
+_SCORE_ROWS = 32
+"""Enough to fill a GPU with prompts; more would hold memory for answers that are never written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A request after its work on the CPU, and the seconds that took."""
+
+    prepared: Prepared
+    seconds: float
+
+
+class DriveMMModel(LocalModel):
+    """DriveMM on one or more devices of this machine."""
+
+    settings: DriveMMSettings
+
+    def __init__(self, settings: DriveMMSettings, argument: str | None = None) -> None:
+        super().__init__(settings, argument)
+        self._longest = _USUAL_POSITIONS
+        self._new_tokens = settings.max_new_tokens or 256
+        self._lock = threading.Lock()
+        self._folder: Path | None = None
+        self._grammars: dict[str, Grammar] = {}
+        self._readers: dict[tuple[str, ...], GradeReader] = {}
+        more: list[Level] = []
+        if settings.dtype != "float32":
+            more.append(Level(name="float32", settings={"dtype": "float32"}, after=(Nonfinite,)))
+        more += [
+            Level(name=f"{frames} frames", max_frames=frames, after=(OutOfMemory, RequestTooLarge)) for frames in (5, 2)
+        ]
+        self.ladder = more
+
+    @override
+    def check(self) -> None:
+        devices = self._devices()
+        if any(device.startswith("cuda") for device in devices):
+            if not torch.cuda.is_available():
+                raise BadInput("drivemm needs a CUDA device and finds none; --set drivemm.device=cpu computes slowly")
+            count = torch.cuda.device_count()
+            for device in devices:
+                if torch.device(device).index is not None and int(torch.device(device).index) >= count:
+                    raise BadInput(f"drivemm: there is no device {device}; this machine has {count} (from cuda:0 on)")
+        chosen = self.settings.checkpoint
+        try:
+            if chosen is not None:
+                inspect(chosen)
+            elif hub.find_checkpoint(revision=self.settings.revision) is None and not self.settings.download:
+                raise BadInput(
+                    "drivemm has no checkpoint: name a folder with --set drivemm.checkpoint=DIR, or fetch the public "
+                    "one (17 GB) with --set drivemm.download=true"
+                )
+        except CheckpointError as error:
+            raise BadInput(f"drivemm.checkpoint: {error}") from None
+
+    @property
+    @override
+    def batch_size(self) -> int:
+        asked = self.settings.batch_size
+        return asked or min(self._fitting(replica) for replica in self._replicas.all)
+
+    @property
+    @override
+    def parallel_batches(self) -> int:
+        return len(self._replicas.all)
+
+    @override
+    def load(self) -> Mapping[str, Any]:
+        try:
+            self._folder = self._find()
+            self._replicas = Replicas(self._devices(), self._load_model)
+            seconds = self._replicas.load(self.settings.dtype)
+        except CheckpointError as error:
+            raise Unavailable(str(error)) from None
+        except torch.OutOfMemoryError:
+            raise Unavailable(f"the weights do not fit into the device's memory in {self.settings.dtype}") from None
+        self._model = self._replicas.all[0].model(self.settings.dtype)
+        self._vocabulary = Vocabulary(self._model.tokenizer, self._model.config.vocab_size, self._model.eos_ids)
+        warm = self._warm_up() if self.settings.warm_up else {}
+        return {
+            **self._model.facts,
+            "devices": [_device_name(replica.device) for replica in self._replicas.all],
+            "dtype": self.settings.dtype,
+            "load_s": seconds,
+            "warm_up_s": warm,
+            "batch_size": self.batch_size,
+            "source": hub.source_of(self._folder),
+            "libraries": {
+                name: importlib.metadata.version(name) for name in ("torch", "transformers", "tokenizers", "llguidance")
+            },
+        }
+
+    @override
+    def prepare(self, request: Request) -> _Ready:
+        started = time.perf_counter()
+        frames = request.frames
+        images = [] if frames is None else [Image.fromarray(pixels) for pixels in frames.pixels]
+        text = user_text(request.prompt, with_frames=bool(images))
+        try:
+            prepared = self._model.prepare(
+                images, text, kind="video" if images else "text", system=request.prompt.system
+            )
+        except ValueError as error:
+            kind = RequestTooLarge if "tokenizer_model_max_length" in str(error) else RequestRejected
+            raise kind(str(error)) from None
+        with self._lock:
+            self._longest = max(self._longest, prepared.length)
+            self._new_tokens = max(self._new_tokens, self._limit(request))
+        return _Ready(prepared, time.perf_counter() - started)
+
+    @override
+    def answer(self, requests: Sequence[Request]) -> Sequence[Reply | ModelError]:
+        results: dict[str, Reply | ModelError] = {}
+        kinds: dict[tuple[str, int, str], list[Request]] = {}
+        for request in requests:
+            dtype = str(request.level_settings.get("dtype", self.settings.dtype))
+            schema = json.dumps(request.prompt.schema) + str(request.prompt.verdict_values)
+            kinds.setdefault((dtype, self._limit(request), schema), []).append(request)
+        with self._replicas.one() as replica:
+            for (dtype, _, _), alike in kinds.items():
+                results |= _Batch(self, replica, dtype).answer(alike)
+        return [results[request.id] for request in requests]
+
+    @override
+    def close(self) -> None:
+        if hasattr(self, "_replicas"):
+            self._replicas.close()
+
+    def options(self, requests: Sequence[Request], model: DriveMM) -> GenerateOptions:
+        """How these requests, which have schema and limit in common, are answered."""
+        prompt = requests[0].prompt
+        reader = self._reader(prompt.verdict_field, prompt.verdict_values)
+        if self.settings.mode == "score" and reader is None:
+            raise RequestRejected("score mode needs a task whose schema fixes the verdict's values")
+        return GenerateOptions(
+            max_new_tokens=0 if self.settings.mode == "score" else self._limit(requests[0]),
+            eos_ids=model.eos_ids,
+            grammar=self._grammar(prompt.schema) if self.settings.grammar else None,
+            grades=reader,
+            sampling=self._sampling(requests, model),
+        )
+
+    def _sampling(self, requests: Sequence[Request], model: DriveMM) -> Sampling | None:
+        config = model.config
+        if self.settings.sampling == "greedy" or not config.do_sample or config.temperature <= 0:
+            return None
+        # From the run's seed and the pixels: the same whatever the order and the batches.
+        seeds = [
+            int(f"{request.seed:x}{'' if request.frames is None else request.frames.sha256[:16]}", 16)
+            for request in requests
+        ]
+        return Sampling(temperature=config.temperature, top_p=config.top_p, seeds=seeds)
+
+    def _grammar(self, schema: Mapping[str, Any]) -> Grammar:
+        key = json.dumps(schema)
+        with self._lock:
+            if key not in self._grammars:
+                try:
+                    self._grammars[key] = Grammar(schema, self._vocabulary)
+                except UnsupportedSchema as error:
+                    raise RequestRejected(f"{error}; --set drivemm.grammar=false leaves the answer free") from None
+            return self._grammars[key]
+
+    def _reader(self, field: str | None, values: tuple[str, ...]) -> GradeReader | None:
+        if field is None or len(values) != len(GRADES):
+            return None
+        with self._lock:
+            if values not in self._readers:
+                self._readers[values] = GradeReader(field, values, self._vocabulary)
+            return self._readers[values]
+
+    def _limit(self, request: Request) -> int:
+        return self.settings.max_new_tokens or request.prompt.max_output_tokens
+
+    def _fitting(self, replica: Replica) -> int:
+        rows = _SCORE_ROWS
+        if self.settings.mode == "generate":
+            rows = replica.rows(self.settings.dtype, self._longest + self._new_tokens, self.settings.memory_fraction)
+        return min(rows, replica.most_rows or rows)
+
+    def _devices(self) -> list[str]:
+        if self.settings.devices is None:
+            return [self.settings.device]
+        listed = [f"cuda:{name.strip()}" for name in self.settings.devices.split(",")]
+        if len(set(listed)) != len(listed) or not all(name[5:].isdigit() for name in listed):
+            raise BadInput(f"drivemm.devices={self.settings.devices}: write GPU numbers once each, e.g. 0,1")
+        return listed
+
+    def _find(self) -> Path:
+        if self.settings.checkpoint is not None:
+            return Path(self.settings.checkpoint)
+        found = hub.find_checkpoint(revision=self.settings.revision)
+        return (found or hub.fetch_checkpoint(revision=self.settings.revision)).folder
+
+    def _load_model(self, dtype: str, device: str) -> DriveMM:
+        names = ("image_aspect_ratio", "mm_spatial_pool_mode", "mm_newline_position")
+        overrides = {name: getattr(self.settings, name) for name in names if getattr(self.settings, name) is not None}
+        assert self._folder is not None
+        return DriveMM.from_checkpoint(self._folder, dtype=dtype, device=device, overrides=overrides)
+
+    def _warm_up(self) -> dict[str, float]:
+        """Answer noise once on every GPU, so that no clip pays for compiling; seconds for each device."""
+        seconds = {}
+        for replica in self._replicas.all:
+            if replica.device.type != "cuda":
+                continue
+            with torch.cuda.device(replica.device):
+                started = time.perf_counter()
+                model = replica.model(self.settings.dtype)
+                noise = np.random.default_rng(0).integers(0, 256, (10, 384, 384, 3), dtype=np.uint8)
+                ready = model.prepare([Image.fromarray(frame) for frame in noise], "<image>\n", kind="video")
+                engine_of(model).warm(self.batch_size, self._longest + self._new_tokens, self._wants_masks())
+                generate_prepared(model, [ready], GenerateOptions(max_new_tokens=2))
+                torch.cuda.synchronize()
+                seconds[str(replica.device)] = time.perf_counter() - started
+        return seconds
+
+    def _wants_masks(self) -> bool:
+        return self.settings.grammar and self.settings.mode == "generate"
+
+
+class _Batch:
+    """Requests that are computed together on one replica, halved as often as memory runs out."""
+
+    def __init__(self, owner: DriveMMModel, replica: Replica, dtype: str) -> None:
+        self._owner, self._replica, self._dtype = owner, replica, dtype
+        self._notes: list[str] = []
+
+    def answer(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError]:
+        results: dict[str, Reply | ModelError] = {}
+        waiting = list(requests)
+        while waiting:
+            rows = min(len(waiting), self._replica.most_rows or len(waiting))
+            part = waiting[:rows]
+            try:
+                results |= self._compute(part)
+            except torch.OutOfMemoryError:
+                self._replica.release()
+                gc.collect()
+                if rows > 1:
+                    self._replica.most_rows = rows // 2
+                    self._notes.append(f"out of device memory with a batch of {rows}: batch halved to {rows // 2}")
+                    continue
+                results[part[0].id] = OutOfMemory(f"{self._dtype}, {_ready(part[0]).prepared.length} positions")
+            except ModelError as error:
+                results |= dict.fromkeys((request.id for request in part), error)
+            waiting = waiting[rows:]
+        return results
+
+    def _compute(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError]:
+        try:
+            model = self._replica.model(self._dtype)
+        except CheckpointError as error:
+            raise Unavailable(str(error)) from None
+        options = self._owner.options(requests, model)
+        ready = [_ready(request) for request in requests]
+        memory.reset(model.device)
+        answers = generate_prepared(model, [one.prepared for one in ready], options)
+        used = memory.read(model.device)
+        results: dict[str, Reply | ModelError] = {}
+        for request, one, answer in zip(requests, ready, answers, strict=True):
+            reply = Reply(
+                text=self._text(request, model, answer),
+                finish_reason=answer.finish,
+                usage=Usage(input_tokens=one.prepared.length, output_tokens=len(answer.output_ids)),
+                stages=_stages(one, answer),
+                memory=used,
+                batch_size=len(requests),
+                grade_probabilities=_probabilities(answer),
+                notes=tuple(self._notes),
+            )
+            results[request.id] = self._judged(model, one, answer, reply, options)
+        return results
+
+    def _judged(
+        self, model: DriveMM, ready: _Ready, answer: Generation, reply: Reply, options: GenerateOptions
+    ) -> Reply | ModelError:
+        if answer.nonfinite_step is not None:
+            at = f"logits of step {answer.nonfinite_step} are not finite"
+            found = diagnose(model, ready.prepared, answer.output_ids[: answer.nonfinite_step])
+            return Nonfinite(f"{at}; {found or 'computed again alone, everything was finite'}", reply=reply)
+        if answer.finish == "length" and options.grammar is not None:
+            return Truncated(f"the answer did not close within {options.max_new_tokens} tokens", reply=reply)
+        return reply
+
+    def _text(self, request: Request, model: DriveMM, answer: Generation) -> str:
+        if answer.finish != "score":
+            return str(model.tokenizer.decode(answer.output_ids, skip_special_tokens=True))
+        chances = _probabilities(answer)
+        if chances is None:
+            return ""
+        return request.write_answer(Verdict(grade=max(GRADES, key=chances.__getitem__)))
+
+
+def _ready(request: Request) -> _Ready:
+    assert isinstance(request.prepared, _Ready)
+    return request.prepared
+
+
+def _probabilities(answer: Generation) -> dict[str, float] | None:
+    shares = None if answer.grade_masses is None else normalised(answer.grade_masses)
+    return None if shares is None else dict(zip(GRADES, shares, strict=True))
+
+
+def _stages(ready: _Ready, answer: Generation) -> Stages:
+    times = answer.times
+    decoded = None
+    if times.end_s is not None and times.first_token_s is not None:
+        decoded = max(0.0, times.end_s - times.first_token_s)
+    return Stages(
+        preprocess_s=ready.seconds,
+        vision_s=times.vision_s,
+        prefill_s=times.prefill_s,
+        first_token_s=times.first_token_s,
+        generate_s=decoded,
+    )
+
+
+def _device_name(device: torch.device) -> str:
+    return f"{device}: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)

@@ -1,0 +1,106 @@
+"""One loaded model a device, each with its engine; a batch takes whichever is free."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import torch
+
+from ghostbench_drivemm import memory
+from ghostbench_drivemm.engine import engine_of
+from ghostbench_drivemm.model import DriveMM
+
+Load = Callable[[str, str], DriveMM]
+"""Loads the model for a dtype and a device, both by name."""
+
+
+class Replica:
+    """A model on one device, and in other types on the same device when a fallback level asks for one.
+
+    most_rows : no batch larger than this, learnt from running out of memory; None while that has not happened.
+    """
+
+    def __init__(self, device: str, load: Load) -> None:
+        self.device = torch.device(device)
+        self.most_rows: int | None = None
+        self._name = device
+        self._load = load
+        self._models: dict[str, DriveMM] = {}
+
+    def model(self, dtype: str) -> DriveMM:
+        """The model in this type, loaded at the first call; other types' caches are given back before."""
+        if dtype not in self._models:
+            self.release()
+            self._models[dtype] = self._load(dtype, self._name)
+        return self._models[dtype]
+
+    def release(self) -> None:
+        """Give back every cache, not the weights."""
+        for model in self._models.values():
+            engine_of(model).release()
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def rows(self, dtype: str, positions: int, fraction: float) -> int:
+        """How many prompts and answers of so many positions fit beside the weights; 4 on a CPU."""
+        if self.device.type != "cuda":
+            return 4
+        engine = engine_of(self.model(dtype))
+        working = _WORKING_BYTES * (2 if dtype == "float32" else 1)
+        cached = engine.held_bytes()
+        row = engine.cache_bytes(1, positions)
+        fit = memory.rows_that_fit(self.device, fraction, row, working - cached)
+        return min(_MOST_ROWS, fit if fit < 16 else fit // 16 * 16)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.release()
+        self._models.clear()
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+_MOST_ROWS = 128
+_WORKING_BYTES = 6 << 30
+"""Activations of a prefill of several clips, logits, libraries' workspaces: 5.3 GiB were seen at most."""
+
+
+class Replicas:
+    """The replicas of one adapter."""
+
+    def __init__(self, devices: Sequence[str], load: Load) -> None:
+        self.all = [Replica(device, load) for device in devices]
+        self._free: queue.SimpleQueue[Replica] = queue.SimpleQueue()
+        for replica in self.all:
+            self._free.put(replica)
+
+    def load(self, dtype: str) -> float:
+        """Load the model on every device at once; seconds it took."""
+        started = time.perf_counter()
+        with ThreadPoolExecutor(len(self.all)) as threads:
+            list(threads.map(lambda replica: replica.model(dtype), self.all))
+        return time.perf_counter() - started
+
+    @contextmanager
+    def one(self) -> Iterator[Replica]:
+        """A replica for this thread alone; waits until one is free."""
+        replica = self._free.get()
+        on_device = torch.cuda.device(replica.device) if replica.device.type == "cuda" else contextlib.nullcontext()
+        try:
+            with on_device:
+                yield replica
+        finally:
+            self._free.put(replica)
+
+    def close(self) -> None:
+        """Give all memory back."""
+        for replica in self.all:
+            replica.close()
