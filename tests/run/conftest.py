@@ -34,9 +34,9 @@ class Bench:
         chosen = ["--dataset", str(self.dataset)] if dataset else []
         return [*BENCH, "run", *chosen, *words]
 
-    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
+    def start(self, *words: str, dataset: bool = True, **more: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.words(*words),
+            self.words(*words, dataset=dataset),
             cwd=self.folder,
             env={**self.env, **more},
             stdout=subprocess.PIPE,

@@ -100,6 +100,23 @@ def test_a_half_tried_clip_goes_on_where_it_was(bench: Any) -> None:
     assert [(a["attempt"], a["outcome"]) for a in tried] == [(1, "rate_limited"), (2, "answered")]
 
 
+def test_a_folder_left_by_a_kill_before_its_manifest_is_taken_over(bench: Any) -> None:
+    left = bench.folder / "results" / "r"
+    left.mkdir(parents=True)
+    (left / ".lock").touch()
+    (left / ".manifest.json.abc").touch()
+    assert bench.run("--models", "always", "--run-id", "r").returncode == 0
+
+
+def test_a_folder_of_something_else_is_never_written_to(bench: Any) -> None:
+    other = bench.folder / "results" / "r"
+    other.mkdir(parents=True)
+    (other / "thesis.tex").touch()
+    done = bench.run("--models", "always", "--run-id", "r")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert [p.name for p in other.iterdir()] == ["thesis.tex"]
+
+
 def test_two_processes_never_write_one_run(bench: Any, tmp_path: Path) -> None:
     process = bench.start(*words(tmp_path / "log", "r"))
     manifest = bench.folder / "results" / "r" / "manifest.json"

@@ -37,17 +37,20 @@ class RunFolder:
         return cls(out / run_id)
 
     def create(self) -> None:
-        """Make the folder. Raises `BadInput` if a run is there already, or nothing can be written there."""
+        """Make the folder, or take one that a kill left before its manifest was written.
+
+        Raises `BadInput` if a run is there already, or nothing can be written there.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.mkdir()
-        except FileExistsError:
+            self.path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"cannot write to {self.path}: {error.strerror}; choose another --out") from None
+        if any(not entry.name.startswith(".") for entry in self.path.iterdir()):
             raise BadInput(
                 f"run '{self.path.name}' exists in {self.path.parent}; "
                 "continue it with --resume, or choose another --run-id"
-            ) from None
-        except OSError as error:
-            raise BadInput(f"cannot write to {self.path}: {error.strerror}; choose another --out") from None
+            )
         self._take_lock()
 
     def reopen(self) -> dict[str, Any]:
