@@ -18,18 +18,25 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "server"))
 
+from loopback_openai import Server, draw_clips, running
+
 from ghostbench import Frames, ModelError, RemoteModel, Reply, Request
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.settings import OpenAISettings
-from loopback_openai import Server, draw_clips, running
 
 KEY = "sk-proj-loopback0123456789abcdefghijklmnop"
 
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_BASE_URL", "OPENAI_API_VERSION", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "OPENAI_LOG"):
+    for name in (
+        "OPENAI_BASE_URL",
+        "OPENAI_API_VERSION",
+        "AZURE_OPENAI_ENDPOINT",
+        "AZURE_OPENAI_API_KEY",
+        "OPENAI_LOG",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback_openai import Fault, Server
 
 from ghostbench import AuthFailed, ModelError, Reply, Request, errors
 from ghostbench.run.batch import FileJournal
 from ghostbench_openai import batch as batch_module
 from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.settings import OpenAISettings
-from loopback_openai import Fault, Server
 
 Build = Callable[..., Request]
 Results = dict[str, Reply | ModelError]

@@ -28,7 +28,10 @@ ANSWER = '{"grade": "normal", "event_time_s": null, "actor": null, "occluder": n
 
 
 def mocked(name: str, answer: str) -> dict[str, Any]:
-    return {"model_name": name, "litellm_params": {"model": "openai/gpt-4.1", "api_key": "none", "mock_response": answer}}
+    return {
+        "model_name": name,
+        "litellm_params": {"model": "openai/gpt-4.1", "api_key": "none", "mock_response": answer},
+    }
 
 
 @pytest.fixture(scope="module")

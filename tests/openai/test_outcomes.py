@@ -10,10 +10,10 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from loopback_openai import Fault, Server
 
 from ghostbench import ModelError, Reply, Request, errors
 from ghostbench.outcomes import Outcome
-from loopback_openai import Fault, Server
 
 Ask = Callable[..., list[Any]]
 Build = Callable[..., Request]
@@ -23,7 +23,9 @@ def refusal(status: int, code: str | None = None, message: str = "no", **headers
     return Fault("status", status, headers, json.dumps({"error": {"message": message, "type": "x", "code": code}}))
 
 
-AZURE_FILTER = {"error": {"message": "filtered", "code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}
+AZURE_FILTER = {
+    "error": {"message": "filtered", "code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}}
+}
 VLLM_TOO_LONG = {"object": "error", "message": "This model's maximum context length is 4096 tokens.", "code": 400}
 FASTAPI = {"detail": [{"loc": ["body", "seed"], "msg": "extra fields not permitted"}]}
 
@@ -95,7 +97,9 @@ def test_words_that_are_no_answer_are_left_to_the_task(
 
 
 @pytest.mark.parametrize("name", ["refused", "filtered answer", "truncated"])
-def test_what_was_said_and_billed_stays_with_the_error(server: Server, ask: Ask, make_request: Build, name: str) -> None:
+def test_what_was_said_and_billed_stays_with_the_error(
+    server: Server, ask: Ask, make_request: Build, name: str
+) -> None:
     server.chat.script = [next(fault for known, fault, _ in FAULTS if known == name)]
     (failure,) = ask(make_request())
     assert failure.reply.text in {"I cannot help", "half", '{"grade": "nor'}

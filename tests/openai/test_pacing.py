@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loopback_openai import Bucket as ServerBucket
+from loopback_openai import Server
 
 from ghostbench import Reply, Request
 from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.pacing import Bucket, Pacer, pacer_for, seconds
 from ghostbench_openai.settings import OpenAISettings
-from loopback_openai import Bucket as ServerBucket
-from loopback_openai import Server
 
 Build = Callable[..., Request]
 
@@ -137,7 +137,16 @@ def test_the_level_is_never_above_the_servers(size: int, rate: float, sends: lis
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1s", 1), ("6m0s", 360), ("1m2.5s", 62.5), ("20ms", 0.02), ("7", 7), ("1d2h", 93600), ("soon", None), (None, None)],
+    [
+        ("1s", 1),
+        ("6m0s", 360),
+        ("1m2.5s", 62.5),
+        ("20ms", 0.02),
+        ("7", 7),
+        ("1d2h", 93600),
+        ("soon", None),
+        (None, None),
+    ],
 )
 def test_reset_headers_are_read(text: str | None, value: float | None) -> None:
     assert seconds(text) == (None if value is None else pytest.approx(value))

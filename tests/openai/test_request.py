@@ -6,11 +6,13 @@ import base64
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from loopback_openai import Server
 from PIL import Image
 
 from ghostbench import BadInput, FramePart, Reply, Request, TextPart
@@ -18,7 +20,6 @@ from ghostbench_openai.body import strict_schema
 from ghostbench_openai.chat import AzureChatModel, ChatModel
 from ghostbench_openai.images import fitted, jpegs
 from ghostbench_openai.settings import OpenAISettings
-from loopback_openai import Server
 
 Ask = Callable[..., list[Any]]
 Build = Callable[..., Request]
@@ -31,7 +32,9 @@ def sent(server: Server, ask: Ask, request: Request, **settings: Any) -> dict[st
     return server.chat.bodies[-1]
 
 
-def test_the_users_parts_are_sent_in_order_each_frame_after_its_time(server: Server, ask: Ask, make_request: Build) -> None:
+def test_the_users_parts_are_sent_in_order_each_frame_after_its_time(
+    server: Server, ask: Ask, make_request: Build
+) -> None:
     request = make_request(3)
     body = sent(server, ask, request)
     system, user = body["messages"]
@@ -127,7 +130,11 @@ def test_a_schema_with_an_optional_property_is_a_wish(server: Server, ask: Ask, 
 
 
 def test_strict_schema_reaches_nested_objects() -> None:
-    schema = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "object", "properties": {"x": {"const": 1}}}]}}
+    schema = {
+        "type": "array",
+        "minItems": 1,
+        "items": {"anyOf": [{"type": "object", "properties": {"x": {"const": 1}}}]},
+    }
     closed = {"type": "object", "properties": {"x": {"const": 1}}, "required": ["x"], "additionalProperties": False}
     assert strict_schema(schema) == {"type": "array", "items": {"anyOf": [closed]}}
 
@@ -198,6 +205,20 @@ def test_a_server_of_ones_own_needs_no_key(
 def test_an_unknown_price_is_said_once(server: Server, ask: Ask, make_request: Build) -> None:
     replies = ask(*(make_request(seed=n) for n in range(4)), model="my-model")
     assert sum(bool(reply.notes) for reply in replies) == 1
+
+
+SETTINGS = (
+    "base_url api_version concurrency timeout_s temperature seed detail max_side max_output_tokens stream logprobs batch "
+    "price_file"
+).split()
+
+
+def test_the_settings_are_those_that_are_documented() -> None:
+    assert [field.name for field in fields(OpenAISettings)] == SETTINGS
+    page = (Path(__file__).parents[2] / "docs" / "gpt-4.1.md").read_text(encoding="utf-8")
+    for field in fields(OpenAISettings):
+        default = str(field.default).lower().removesuffix(".0")
+        assert f"| `{field.name}` | {default} |" in page
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from loopback_openai import Fault, Server
 
 from ghostbench import ModelError, Reply, Request
 from ghostbench_openai.redaction import REDACTED, Secrets
-from loopback_openai import Fault, Server
 
 KEY = "sk-proj-loopback0123456789abcdefghijklmnop"
 Build = Callable[..., Request]
@@ -63,7 +63,11 @@ def test_what_the_server_repeats_is_taken_out(
 
 def test_a_run_leaves_no_key_anywhere(bench: Any, server: Server) -> None:
     server.chat.script = echoes()
-    secrets = {"OPENAI_LOG": "debug", "AZURE_OPENAI_API_KEY": "azure-key-9876543210", "HTTPS_PROXY": "http://u:proxypassword@127.0.0.1:9"}
+    secrets = {
+        "OPENAI_LOG": "debug",
+        "AZURE_OPENAI_API_KEY": "azure-key-9876543210",
+        "HTTPS_PROXY": "http://u:proxypassword@127.0.0.1:9",
+    }
     done = bench.run("--set", "gpt-4.1.concurrency=1", "--max-attempts", "9", env=secrets)
     assert done.returncode == 0, done.stderr
     written = {path: path.read_bytes() for path in bench.folder.rglob("*") if path.is_file()}
