@@ -14,8 +14,8 @@ as P(ghost_probing); what remains, 1 - s, is divided between potential_ghost_pro
 score for ranking; nobody has calibrated it.
 
 Thresholds. They were fixed on reasoning (1/2: a region a quarter of which is new, or two consecutive sightings of an
-eighth) and on the five drawn clips of ghost5, before any real clip's label was compared with a score, and have not
-been moved since.
+eighth) and on the five drawn clips of ghost5, and have not been moved since. All other constants were set in the same
+way; real footage was looked at without its labels, and no score has been compared with a real clip's label.
 
 Limits. This is a baseline, not a detector: it knows no pedestrian, no vehicle and no occluder. It assumes a flat,
 straight road and a camera that looks along it; turning, slopes, wipers, headlights at night, a crash that throws the
