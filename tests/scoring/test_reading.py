@@ -13,7 +13,7 @@ from evidence_data import RunBuilder, dash_clips
 
 from ghostbench import records
 from ghostbench.errors import BadInput
-from ghostbench.scoring import run_records
+from ghostbench.scoring import lines
 from ghostbench.scoring.run_records import read_run_records
 
 G, N = "ghost_probing", "normal"
@@ -28,7 +28,7 @@ def whole(folder: Path, **manifest: Any) -> Path:
 @pytest.mark.parametrize("name", ["ClipLine", "AttemptLine", "PredictionLine"])
 def test_the_reader_knows_every_field_that_the_runner_writes(name: str) -> None:
     written = {field.name for field in dataclasses.fields(getattr(records, name))}
-    assert set(getattr(run_records, name).__annotations__) == written
+    assert set(getattr(lines, name).__annotations__) == written
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

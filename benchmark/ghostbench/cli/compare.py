@@ -34,7 +34,7 @@ def command(runs: tuple[Path, ...], allow: tuple[str, ...]) -> int:
     from ghostbench.evidence.compare_tables import comparison_tables
     from ghostbench.evidence.contenders import read_field
     from ghostbench.report.escape import plain
-    from ghostbench.report.tables import IN_RETROSPECT
+    from ghostbench.report.table import IN_RETROSPECT
     from ghostbench.report.terminal import print_table
 
     if len({run.resolve() for run in runs}) < len(runs):

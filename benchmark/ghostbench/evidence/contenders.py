@@ -12,7 +12,8 @@ import pandas as pd
 from ghostbench.errors import BadInput
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.intervals import Ints
-from ghostbench.scoring.run_records import ModelEntry, RunRecords, read_run_records
+from ghostbench.scoring.manifest import ModelEntry
+from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.views import Basis, Bools, View, alarms, by_clip, cells
 
 KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")

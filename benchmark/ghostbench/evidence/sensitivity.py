@@ -16,7 +16,8 @@ from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.tables import TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.counts import own_answers
-from ghostbench.scoring.run_records import ModelEntry, RunRecords, read_run_records
+from ghostbench.scoring.manifest import ModelEntry
+from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.views import VIEWS, score_views
 from ghostbench.writing import write_text
 

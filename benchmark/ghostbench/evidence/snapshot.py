@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ghostbench.errors import BadInput
 from ghostbench.scoring.account import latency
 from ghostbench.scoring.counts import own_answers
-from ghostbench.scoring.run_records import Finite, ModelEntry, Probability, RunRecords, Seconds
+from ghostbench.scoring.lines import Finite, Probability, Seconds
+from ghostbench.scoring.manifest import ModelEntry
+from ghostbench.scoring.run_records import RunRecords
 
 LATENCY_TOLERANCE = 5.0
 LATENCY_FLOOR_S = 0.05

@@ -18,7 +18,8 @@ from ghostbench.errors import BadInput
 from ghostbench.report.data import METRICS, RunData
 from ghostbench.report.html import report_html
 from ghostbench.report.write import report_files
-from ghostbench.scoring.run_records import Manifest, RunRecords, read_manifest, read_run_records, require_complete
+from ghostbench.scoring.manifest import Manifest, read_manifest, require_complete
+from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.score import compute_metrics
 
 LEDGER = ("clips.jsonl", "attempts.jsonl", "predictions.jsonl")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput
-from ghostbench.scoring.run_records import Manifest, RunRecords, read_run_records
+from ghostbench.scoring.manifest import Manifest
+from ghostbench.scoring.run_records import RunRecords, read_run_records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,9 +17,9 @@ from ghostbench.records import TRUTHS
 from ghostbench.report.clip_rows import clip_rows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
-from ghostbench.report.table import Table, Value, interval, shown
-from ghostbench.report.tables import GRADE_TITLES, IN_RETROSPECT, TRUTH_TITLES, marks, run_tables
-from ghostbench.scoring.run_records import COLUMNS
+from ghostbench.report.table import IN_RETROSPECT, Table, Value, interval, shown
+from ghostbench.report.tables import GRADE_TITLES, TRUTH_TITLES, marks, run_tables
+from ghostbench.scoring.lines import COLUMNS
 
 TEMPLATES = Path(__file__).parent / "templates"
 _BEFORE = ("summary",)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
-from ghostbench.scoring.run_records import STAGES
+from ghostbench.scoring.lines import STAGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,8 @@ from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown, plain
 from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.sections import plugin_sections
-from ghostbench.report.tables import IN_RETROSPECT, run_tables
+from ghostbench.report.table import IN_RETROSPECT
+from ghostbench.report.tables import run_tables
 from ghostbench.writing import write_text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ghostbench.scoring.run_records import MEMORY, STAGES
+from ghostbench.scoring.lines import MEMORY, STAGES
 
 QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 NOT_COMPUTED = ("missing_media", "decode_failed", "not_recorded", "over_budget")

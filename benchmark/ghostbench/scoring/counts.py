@@ -10,7 +10,7 @@ import pandas as pd
 
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, TRUTHS
-from ghostbench.scoring.run_records import COLUMNS, NO_ANSWER
+from ghostbench.scoring.lines import COLUMNS, NO_ANSWER
 from ghostbench.scoring.views import Bools
 
 SECONDS_PER_HOUR = 3600

@@ -13,10 +13,11 @@ from ghostbench.scoring.actors import alarms_by_actor
 from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.event_time import event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import DRAWS, LEVEL, SEED, Z
+from ghostbench.scoring.manifest import ModelEntry
 from ghostbench.scoring.probabilities import ClipWeights, score_probabilities
 from ghostbench.scoring.rates import rates
 from ghostbench.scoring.references import TRIVIAL, reference_rows
-from ghostbench.scoring.run_records import ModelEntry, RunRecords, read_run_records
+from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.slices import parts, score_slices
 from ghostbench.scoring.views import VIEWS, Bools, alarms, cells, score_views
 from ghostbench.writing import write_json

@@ -1,0 +1,150 @@
+"""Tables beside the rates: repeats, probabilities, event times, actors, slices. One without rows is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ghostbench.report.data import RunData
+from ghostbench.report.table import IN_RETROSPECT, Column, Table
+from ghostbench.scoring.slices import SMALL
+
+_MODEL = Column("model", "Model")
+Rows = Mapping[str, Mapping[str, Any]]
+
+
+def repeats(rows: Rows) -> Table:
+    """How far each model agrees with itself."""
+    columns = (
+        _MODEL,
+        Column("clips", "Clips", "count"),
+        Column("unanimous", "Unanimous", "count"),
+        Column("rate", "Agreement", "share"),
+        Column("kappa", "Fleiss’ κ", "rate"),
+    )
+    lines = tuple(
+        (name, *(row["agreement"][column.key] for column in columns[1:]))
+        for name, row in rows.items()
+        if row["agreement"] is not None
+    )
+    note = "Agreement: the chance that two repeats of a clip say the same. Intervals of all rates cluster by clip."
+    return Table("repeats", "Agreement between repeats", columns, lines, note)
+
+
+def scores(rows: Rows) -> Table:
+    """Ranking and calibration of stated probabilities."""
+    columns = (
+        _MODEL,
+        Column("n", "n", "count"),
+        Column("positives", "Positives", "count"),
+        Column("auc", "ROC AUC", "rate"),
+        Column("average_precision", "Average precision", "rate"),
+        Column("brier", "Brier", "rate"),
+        Column("ece", "ECE", "rate"),
+    )
+    lines = tuple(
+        (name, *(row["scores"][column.key] for column in columns[1:]))
+        for name, row in rows.items()
+        if row["scores"] is not None
+    )
+    note = (
+        "Over answered clips with a probability of ghost probing. Brier and ECE: lower is better. ECE: ten equal bins."
+    )
+    return Table("scores", "Probabilities", columns, lines, note)
+
+
+def operating_points(rows: Rows) -> Table:
+    """What a threshold for a given recall would cost."""
+    columns = (
+        _MODEL,
+        Column("recall_wanted", "Recall wanted"),
+        Column("threshold", "Threshold", "rate"),
+        Column("recall", "Recall", "rate"),
+        Column("precision", "Precision", "rate"),
+        Column("specificity", "Specificity", "rate"),
+    )
+    lines = tuple(
+        (name, f"{100 * float(wanted):.0f}%", *(point[column.key] for column in columns[2:]))
+        for name, row in rows.items()
+        if row["scores"] is not None
+        for wanted, point in row["scores"]["operating_points"].items()
+    )
+    note = "The highest threshold that reaches the recall, chosen on these very clips: it flatters the model."
+    return Table("operating_points", "Operating points", columns, lines, note)
+
+
+def event_time(run: RunData) -> Table:
+    """How well events are dated, and why positives were missed."""
+    columns = (
+        _MODEL,
+        Column("view", "View"),
+        Column("true_positives", "True positives", "count"),
+        Column("stated", "Both times stated", "count"),
+        Column("median_abs_error_s", "Median |t − t*|", "seconds"),
+        Column("within_1s", "Within 1 s", "rate"),
+        Column("within_2s", "Within 2 s", "rate"),
+        Column("event_not_sampled", "Missed: event not sampled", "count"),
+        Column("sampled_but_missed", "Missed: event was sampled", "count"),
+        Column("unknown", "Missed: unknown", "count"),
+    )
+    lines = []
+    for name, row in run.rows.items():
+        for view, found in row["event_time"].items():
+            values = {"model": name, "view": view, **found, **found["misses"]}
+            if not row["baseline"]:
+                lines.append(tuple(values[column.key] for column in columns))
+    covered = run.metrics["event_coverage"]
+    note = (
+        f"Event coverage of the sampling: a frame lies in [t*, t* + 1 s] for {covered['covered']} of "
+        f"{covered['with_frames']} positives with a stated time and decoded frames ({covered['positives']} positives "
+        f"in all). {IN_RETROSPECT}"
+    )
+    return Table("event_time", "Event time", columns, tuple(lines), note)
+
+
+def actors(rows: Rows) -> Table:
+    """Alarms by the road user that the answer names."""
+    columns = (
+        _MODEL,
+        Column("actor", "Actor named"),
+        Column("alarms", "Alarms", "count"),
+        Column("tp", "TP", "count"),
+        Column("fp", "FP", "count"),
+        Column("precision", "Precision", "rate"),
+    )
+    lines = tuple(
+        (name, actor, *(counts[column.key] for column in columns[2:]))
+        for name, row in rows.items()
+        if not row["baseline"]
+        for actor, counts in row.get("actors", {}).items()
+    )
+    note = (
+        "Alarms in the lenient view by the actor that the answer itself names; labels name none. Fewer than "
+        f"{SMALL} alarms show counts and no rate."
+    )
+    return Table("actors", "Alarms by the actor named", columns, lines, note)
+
+
+def slices(rows: Rows) -> Table:
+    """Counts, and rates where there are enough clips, by part of the split."""
+    columns = (
+        _MODEL,
+        Column("by", "By"),
+        Column("part", "Part"),
+        Column("n", "n", "count"),
+        Column("answered", "Answered", "count"),
+        *(Column(cell, cell.upper(), "count") for cell in ("tp", "fp", "fn", "tn")),
+        Column("recall", "Recall", "rate"),
+        Column("specificity", "Specificity", "rate"),
+        Column("accuracy", "Accuracy", "rate"),
+    )
+    lines = []
+    for name, row in rows.items():
+        if row["baseline"]:
+            continue
+        for way, found in row["slices"].items():
+            for part, counts in found.items():
+                values = {"model": name, "by": way, "part": part, **counts, **counts["lenient"]}
+                lines.append(tuple(values[column.key] for column in columns))
+    note = f"Lenient view, answered clips. Parts with fewer than {SMALL} answered clips show counts and no rates."
+    return Table("slices", "Slices", columns, tuple(lines), note)
