@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ["torch", "transformers", "openai", "numpy", "pandas", "scipy", "sklearn", "statsmodels", "matplotlib", "cv2", "av"]
+HEAVY = ["torch", "transformers", "openai", "numpy", "pandas", "scipy", "sklearn", "statsmodels"]
+HEAVY += ["matplotlib", "cv2", "av"]
 SCRIPT = Path(sysconfig.get_path("scripts")) / "bench"
 
 
