@@ -49,7 +49,7 @@ MOST_REQUESTS = 50_000
 PATIENCE_S = 3600.0
 """How long a bookkeeping call is repeated while the server cannot be reached or is busy."""
 _FIRST_POLL_S, _SLOWEST_POLL_S, _SLOWER = 0.5, 60.0, 1.5
-_CALL_S = 600.0
+_CALL_S = 1800.0
 _CLOCK_SLACK_S = 600
 _HEAD_ENDS = b',"messages":['
 _OVER = frozenset({"completed", "failed", "expired", "cancelled"})

@@ -175,6 +175,16 @@ def test_a_run_by_batch_retries_in_further_rounds(bench: Any, server: Server) ->
     assert all(line["frames_sha256"] for line in bench.lines("clips.jsonl"))
 
 
+def test_what_stands_in_for_a_batched_model_waits_for_it(bench: Any, server: Server) -> None:
+    server.batches.script = [Fault("say", message={"content": "no json"})]
+    given = ["--set", "gpt-4.1.batch=true", "--max-attempts", "1", "--models", "gpt-4.1>never"]
+    assert bench.run(*given).returncode == 0
+    by_row: dict[str, Counter[str]] = {"gpt-4.1": Counter(), "gpt-4.1>never": Counter()}
+    for line in bench.lines("attempts.jsonl"):
+        by_row[line["model"]][line["outcome"]] += 1
+    assert by_row == {"gpt-4.1": {"answered": 5, "unparseable": 1}, "gpt-4.1>never": {"answered": 1}}
+
+
 def test_a_batch_keeps_to_the_budget(bench: Any, server: Server) -> None:
     done = bench.run("--set", "gpt-4.1.batch=true", "--max-cost", "0.012")
     assert done.returncode == 0, done.stderr
@@ -184,11 +194,11 @@ def test_a_batch_keeps_to_the_budget(bench: Any, server: Server) -> None:
 
 
 STEPS = [
-    "POST files before",
+    pytest.param("POST files before", marks=pytest.mark.slow),
     "POST files after",
-    "POST batches before",
+    pytest.param("POST batches before", marks=pytest.mark.slow),
     "POST batches after",
-    "GET batches after",
+    pytest.param("GET batches after", marks=pytest.mark.slow),
     "GET files before",
 ]
 

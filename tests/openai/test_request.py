@@ -207,10 +207,10 @@ def test_an_unknown_price_is_said_once(server: Server, ask: Ask, make_request: B
     assert sum(bool(reply.notes) for reply in replies) == 1
 
 
-SETTINGS = (
-    "base_url api_version concurrency timeout_s temperature seed detail max_side max_output_tokens stream logprobs batch "
-    "price_file"
-).split()
+SETTINGS = [
+    *("base_url", "api_version", "concurrency", "timeout_s", "temperature", "seed", "detail", "max_side"),
+    *("max_output_tokens", "stream", "logprobs", "batch", "price_file"),
+]
 
 
 def test_the_settings_are_those_that_are_documented() -> None:
