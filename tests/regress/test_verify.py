@@ -71,7 +71,7 @@ def test_an_untouched_run_holds(tmp_path: Path) -> None:
     folder = written(tmp_path)
     verdict = verify(folder)
     assert verdict.findings == ()
-    assert len(verdict.checked) == 6
+    assert len(verdict.checked) == 7
     done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
     assert done.return_value == 0
 
@@ -174,6 +174,15 @@ def test_labels_that_are_gone_are_said_not_to_be_compared(tmp_path: Path) -> Non
     verdict = verify(folder)
     assert verdict.findings == ()
     assert any("labels were not compared" in note for note in verdict.notes)
+
+
+def test_attempts_of_a_model_that_the_run_does_not_have_are_found(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    first = (folder / "attempts.jsonl").read_text().splitlines()[0]
+    with (folder / "attempts.jsonl").open("a") as file:
+        file.write(first.replace('"model": "m"', '"model": "other"') + "\n")
+    reseal(folder)
+    assert said(folder) == ["attempts.jsonl: line 7 is of other, a: the run has no such model or clip"]
 
 
 def test_frames_that_one_model_alone_saw_are_found(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def verify(folder: Path) -> Verdict:
     again = compute_metrics(records)
     for check, words in (
         (_labels, "labels and split"),
+        (_strays, "that every attempt belongs to the run"),
         (_frames, "frame digests"),
         (_predictions, "predictions from the attempts"),
         (lambda run: _metrics(run, again), "every number of metrics.json"),
@@ -126,6 +127,16 @@ def _labels(run: RunRecords) -> tuple[list[Finding], str]:
                 Finding("clips.jsonl", f"{row['clip']} is {row['truth']} at {time} s, the label file says {said}")
             )
     return found, ""
+
+
+def _strays(run: RunRecords) -> tuple[list[Finding], str]:
+    """Attempts of models or clips that the run does not have."""
+    lines = run.attempts
+    known = lines["model"].isin(run.names) & lines["clip"].isin(run.clips["clip"])
+    return [
+        Finding("attempts.jsonl", f"line {number + 1} is of {model}, {clip}: the run has no such model or clip")
+        for number, model, clip in zip(lines.index[~known], lines["model"][~known], lines["clip"][~known], strict=True)
+    ], ""
 
 
 def _frames(run: RunRecords) -> tuple[list[Finding], str]:
