@@ -59,6 +59,13 @@ def test_every_draw_keeps_the_number_of_positives_and_negatives() -> None:
     assert len(np.unique(drawn[:, 0])) > 5
 
 
+def test_draws_in_which_all_answers_are_alike_pull_the_mcc_interval_to_zero() -> None:
+    found = estimate_rates(*table(1, 0, 1, 3))["mcc"]
+    assert found is not None
+    assert found["low"] == 0.0
+    assert found["value"] == pytest.approx(0.612, abs=1e-3)
+
+
 def test_the_same_seed_draws_the_same_tables() -> None:
     assert (draw_tables(*table(5, 5, 5, 5), draws=50) == draw_tables(*table(5, 5, 5, 5), draws=50)).all()
 

@@ -118,6 +118,17 @@ def draw_tables(cells: Ints, positive: npt.NDArray[np.bool_], draws: int = DRAWS
     return total
 
 
+def drawn_rates(tables: Ints) -> dict[str, Floats]:
+    """Every rate of each draw's table, int [draws, 4].
+
+    A draw in which all answers are alike has no association: its MCC counts as 0 (scikit-learn's convention), because
+    leaving such draws out would cut the interval short on the side of chance.
+    """
+    found = rates(*tables.T)
+    found["mcc"] = np.nan_to_num(found["mcc"], nan=0.0)
+    return found
+
+
 def percentile(values: Floats) -> tuple[float, float] | None:
     """The percentile interval of bootstrap draws; NaN draws (undefined there) are left out; None if all are."""
     known = values[~np.isnan(values)]
@@ -145,7 +156,7 @@ def estimate_rates(cells: Ints, positive: npt.NDArray[np.bool_]) -> dict[str, Es
             found[name] = None
             continue
         if drawn is None:
-            drawn = rates(*draw_tables(cells, positive).T)
+            drawn = drawn_rates(draw_tables(cells, positive))
         low, high = percentile(drawn[name]) or (None, None)
         found[name] = {"value": values[name], "low": low, "high": high}
     return {name: found[name] for name in RATES}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ghostbench.scoring.intervals import DRAWS, SEED, Estimate, Ints, draw_tables, percentile
+from ghostbench.scoring.intervals import DRAWS, SEED, Estimate, Ints, draw_tables, drawn_rates, percentile
 from ghostbench.scoring.rates import RATES, rates
 from ghostbench.scoring.views import Bools
 
@@ -49,7 +49,7 @@ def paired_differences(first: Ints, second: Ints, positive: Bools) -> dict[str, 
     """
     values_a, values_b = rates(*first.sum(axis=0)), rates(*second.sum(axis=0))
     drawn = draw_tables(np.concatenate([first, second], axis=1), positive, DRAWS, SEED)
-    drawn_a, drawn_b = rates(*drawn[:, :4].T), rates(*drawn[:, 4:].T)
+    drawn_a, drawn_b = drawn_rates(drawn[:, :4]), drawn_rates(drawn[:, 4:])
     found: dict[str, Estimate | None] = {}
     for name in RATES:
         value = float(values_a[name] - values_b[name])
