@@ -14,7 +14,9 @@ from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, AnsweredBy, Grade, Truth
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+"""Up to thirty years: more is no measurement."""
+Dollars = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -65,7 +67,7 @@ class UsageLine(TypedDict):
     input_tokens: NotRequired[Count | None]
     cached_tokens: NotRequired[Count | None]
     output_tokens: NotRequired[Count | None]
-    cost_usd: NotRequired[Seconds | None]
+    cost_usd: NotRequired[Dollars | None]
 
 
 class MemoryLine(TypedDict):

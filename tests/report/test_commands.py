@@ -1,0 +1,97 @@
+"""The evidence commands as processes, and run folders in which anything may have been changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evidence_data import RunBuilder, clip
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ghostbench.errors import BadInput
+from ghostbench.report.data import RunData
+from ghostbench.report.html import report_html
+from ghostbench.report.write import report_files
+from ghostbench.scoring.run_records import read_run_records
+from ghostbench.scoring.score import compute_metrics
+
+G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
+
+
+def bench(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ghostbench", *words], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_report_writes_the_reports_again_and_prints_the_tables(rich_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(rich_run, folder)
+    for name in ("metrics.json", "report.md", "report.html"):
+        (folder / name).unlink()
+    shutil.rmtree(folder / "tables")
+    done = bench("report", str(folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Confusion matrices" in done.stdout
+    for name in ("metrics.json", "report.md", "report.html"):
+        assert (folder / name).read_bytes() == (rich_run / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "nowhere"],
+        ["compare", "nowhere"],
+        ["verify", "nowhere"],
+        ["regress", "nowhere", "--against", "reference.json"],
+        ["report"],
+        ["compare"],
+        ["regress", "nowhere"],
+    ],
+)
+def test_bad_input_is_exit_status_2_and_one_line(words: list[str]) -> None:
+    done = bench(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+
+
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from([0, 1, -1, 2**63, 10**30, 0.5, 1e300, -0.0]),
+    st.text(max_size=8),
+    st.sampled_from(
+        [G, P, N, "cut_in", "a", "m", "answered", "model", "substitute", "refused", "2026-01-01T00:00:00Z"]
+    ),
+    st.sampled_from([[], {}, [1.0], {"x": 1}, [None], {"type": "T", "message": "\x1b"}]),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_one_field_of_a_run_is_changed_to_it_is_reported_or_refused(tmp_path: Path, data: Any) -> None:
+    run = RunBuilder([clip("a", G, time_s=2.0), clip("b", "cut_in"), clip("c", N)])
+    run.rows("m", [G, P, None], score=0.4, event_time_s=2.0)
+    folder = run.write(tmp_path / "run")
+    file = data.draw(st.sampled_from(["clips.jsonl", "attempts.jsonl", "predictions.jsonl", "manifest.json"]))
+    lines = [json.loads(line) for line in (folder / file).read_text().splitlines()]
+    line = data.draw(st.sampled_from(lines))
+    line[data.draw(st.sampled_from(sorted(line)))] = data.draw(values)
+    (folder / file).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    try:
+        records = read_run_records(folder)
+    except BadInput as error:
+        refused = str(error)
+    else:
+        refused = ""
+        found = RunData(folder, records, compute_metrics(records))
+        assert report_files(found)["report.md"]
+        assert "</html>" in report_html(found)
+    assert refused.isprintable()
