@@ -10,12 +10,16 @@ from ghostbench import (
     Refused,
     RemoteModel,
     Reply,
+    RequestRejected,
     Usage,
     Verdict,
     hookimpl,
 )
 
-LOCAL = "Sound Blind Timed Restless Wavering Companion Undefined Crashing Unloadable Refusing Single Unsized Orderless"
+LOCAL = (
+    "Sound Blind Timed Restless Wavering Companion Undefined Crashing Unloadable Refusing Single Unsized "
+    "Orderless Choosy"
+)
 REMOTE = "Priced Unpriced BlindRemote Busy Dear"
 
 
@@ -66,6 +70,13 @@ class Timed(Sound):
 
     def answer(self, requests):
         return [reply(r, r.frames.duration_s / 100, evidence=f"{r.frames.times_s}"[:200]) for r in requests]
+
+
+class Choosy(Sound):
+    """Says what it cannot do without, for that request alone."""
+
+    def answer(self, requests):
+        return [RequestRejected("no frames") if r.frames is None else reply(r, brightness(r)) for r in requests]
 
 
 class Orderless(Sound):
