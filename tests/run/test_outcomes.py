@@ -221,3 +221,15 @@ def test_json_prints_the_metrics_and_quiet_prints_nothing(bench: Any) -> None:
     assert json.loads(as_json.stdout)["metrics"]["models"]["always"]["answered"] == N
     quiet = bench.run("--models", "always", "--quiet", "--run-id", "b")
     assert (quiet.stdout, quiet.stderr) == ("", "")
+
+
+def test_a_clip_without_media_holds_up_no_batch(bench: Any) -> None:
+    clips = bench.dataset.parent / "clips"
+    root = bench.folder / "some"
+    root.mkdir()
+    for clip in sorted(clips.iterdir())[:-1]:
+        (root / clip.name).symlink_to(clip)
+    next(root.iterdir()).unlink()
+    given = ["--data-root", str(root), "--set", "local-spy.batch=4", "--run-id", "r"]
+    assert bench.run("--models", "local-spy", *given).returncode == 0
+    assert outcomes(bench, "r", "local-spy") == {"answered": N - 2, "missing_media": 2}

@@ -103,6 +103,7 @@ class Settler:
     async def settle(self, unit: Unit, state: HostState) -> Outcome:
         """Attempt after attempt until the policy says that this is the unit's outcome; return that outcome."""
         if isinstance(unit.frames, MediaError) and state.stopped is None:
+            self._withdraw(unit, state.dispatcher)
             await self._write_media_failure(unit, unit.frames)
         else:
             retrying = AsyncRetrying(stop=stop_never, wait=pause, retry=retry_if_result(lambda step: step.again))
