@@ -17,24 +17,19 @@ from typing import Any
 
 from ghostbench.errors import BadInput, MediaError, MissingMedia, Unavailable
 from ghostbench.media.decode import decode
-from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
+from ghostbench.models import RemoteModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, ClipLine, Frames
 from ghostbench.run import manifest as manifests
 from ghostbench.run.budget import Budget
-from ghostbench.run.dispatch import (
-    Dispatcher,
-    LocalDispatcher,
-    ReferenceDispatcher,
-    RemoteDispatcher,
-    as_unavailable,
-)
+from ghostbench.run.dispatch import Dispatcher, as_unavailable
 from ghostbench.run.folder import RunFolder, write_lines
 from ghostbench.run.ledger import Ledger, encode, read_lines, recover
 from ghostbench.run.plan import Host, Plan, Row
 from ghostbench.run.predictions import Last, RowFacts, last_lines, predict
 from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
+from ghostbench.run.reach import dispatcher_for
 from ghostbench.run.redact import Redactor
 from ghostbench.run.resume import restore
 from ghostbench.run.settle import HostState, Settler, Unit
@@ -99,30 +94,21 @@ class Runner:
 
     async def _load(self) -> None:
         """Load the models that have something left to answer, one after the other: they share the machine."""
+        truths = Truths(clips=self._plan.split.clips, seed=self._plan.options.seed)
         for host, state in self._states.items():
             if not self._left(host):
                 continue
             started = time.perf_counter()
             try:
-                state.dispatcher = self._dispatcher(host)
+                if host.broken is not None:
+                    raise Unavailable(host.broken)
+                state.dispatcher = dispatcher_for(host.model, truths, self._pool)
                 state.facts = await state.dispatcher.load()
             except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
                 state.stopped = (Outcome.UNAVAILABLE, str(as_unavailable(error)))
                 await self._give_up(state)
             state.load_s = time.perf_counter() - started
         self._write_manifest()
-
-    def _dispatcher(self, host: Host) -> Dispatcher:
-        match host.model:
-            case ReferenceModel():
-                return ReferenceDispatcher(
-                    host.model, Truths(clips=self._plan.split.clips, seed=self._plan.options.seed)
-                )
-            case RemoteModel():
-                return RemoteDispatcher(host.model)
-            case LocalModel():
-                return LocalDispatcher(host.model, self._pool)
-        raise Unavailable(host.broken or "the model has none of the three base classes")
 
     def _left(self, host: Host) -> bool:
         """Whether any unit of the host's rows is unsettled."""
