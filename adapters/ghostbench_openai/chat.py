@@ -213,6 +213,8 @@ class ChatModel(RemoteModel):
             failure = from_exception(error, self.secrets)
             exchange.learn(failure, getattr(getattr(error, "response", None), "headers", {}))
             return failure
+        finally:
+            self.pacer.over(ticket)
 
     def _with_notes(self, reply: Reply) -> Reply:
         if self._price_said or self.prices.find(reply.served_model, self.argument) is not None:

@@ -2,7 +2,8 @@
 
 The server's limits are taken for token buckets: each holds so many requests (or tokens) and refills steadily. A
 response's `x-ratelimit-*` headers tell what was left in the bucket when that request was admitted; what has been sent
-since is known here. So the level is known exactly, and requests in flight are counted once.
+since is known here. So the level is known but for what was refilled while the answer was on its way, and requests in
+flight are counted once.
 Header names and units: "Rate limits in headers" in OpenAI's rate limits guide
 (https://developers.openai.com/api/docs/guides/rate-limits).
 """
@@ -36,11 +37,12 @@ _PERIODS = {"min": 60.0, "day": 86_400.0}
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A request's leave to be sent: when, and what had been sent in all by then, this one included."""
+    """A request's leave to be sent: when, what had been sent in all by then, this one included, and its tokens."""
 
     at: float
     requests: float
     tokens: float
+    cost: float
 
 
 class Bucket:
@@ -52,6 +54,7 @@ class Bucket:
         self._level = 0.0
         self._stamp = 0.0
         self._seen = -1.0
+        self._open = 0.0
         self.sent = 0.0
 
     def delay(self, cost: float, now: float) -> float:
@@ -66,16 +69,26 @@ class Bucket:
         """Count `cost` as sent."""
         self._level -= cost
         self.sent += cost
+        self._open += cost
+
+    def close(self, cost: float) -> None:
+        """Count `cost` as answered, or lost."""
+        self._open -= cost
 
     def observe(self, size: float, left: float, rate: float, ticket: tuple[float, float], now: float) -> None:
         """Take in what the server said of the request sent at ticket = (time, `sent` by then)."""
         at, sent_then = ticket
+        known = self.size is not None
         self.size, self._rate = size, rate
+        self._refill(now)
         if sent_then < self._seen:
             return
         self._seen = sent_then
-        self._level = min(size, left + rate * max(0.0, now - at)) - (self.sent - sent_then)
-        self._stamp = now
+        # It was admitted between then and now, and what was sent before it may have arrived after it: what we reckoned
+        # ourselves stands, within the bounds that leaves.
+        since = self.sent - sent_then
+        most = min(size, left + rate * max(0.0, now - at)) - since
+        self._level = min(max(self._level, left - self._open), most) if known else left - since
 
     def _refill(self, now: float) -> None:
         if self.size is not None:
@@ -100,7 +113,12 @@ class Pacer:
                 await asyncio.sleep(min(wait, _LOOK_AGAIN_S))
             self.requests.spend(1)
             self.tokens.spend(tokens)
-            return Ticket(time.monotonic(), self.requests.sent, self.tokens.sent)
+            return Ticket(time.monotonic(), self.requests.sent, self.tokens.sent, tokens)
+
+    def over(self, ticket: Ticket) -> None:
+        """The request has ended, however it did."""
+        self.requests.close(1)
+        self.tokens.close(ticket.cost)
 
     def answered(self, ticket: Ticket, headers: Mapping[str, str]) -> None:
         """Learn from an answer that was not a 429."""
