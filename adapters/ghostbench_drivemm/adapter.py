@@ -262,8 +262,12 @@ class DriveMMModel(LocalModel):
                 model = replica.model(self.settings.dtype)
                 noise = np.random.default_rng(0).integers(0, 256, (10, 384, 384, 3), dtype=np.uint8)
                 ready = model.prepare([Image.fromarray(frame) for frame in noise], "<image>\n", kind="video")
-                engine_of(model).warm(self.batch_size, self._longest + self._new_tokens, self._wants_masks())
-                generate_prepared(model, [ready], GenerateOptions(max_new_tokens=2))
+                rows = self.batch_size
+                engine_of(model).warm(rows, self._longest + self._new_tokens, self._wants_masks())
+                options = GenerateOptions(max_new_tokens=0 if self.settings.mode == "score" else 2)
+                # As many as are prefilled together, so that every kernel meets the shapes it will see.
+                together = min(rows, options.chunk_tokens // self._longest)
+                generate_prepared(model, [ready] * max(1, together), options)
                 torch.cuda.synchronize()
                 seconds[str(replica.device)] = time.perf_counter() - started
         return seconds

@@ -69,8 +69,8 @@ class Replica:
 
 
 _MOST_ROWS = 128
-_WORKING_BYTES = 6 << 30
-"""Activations of a prefill of several clips, logits, libraries' workspaces: 5.3 GiB were seen at most."""
+_WORKING_BYTES = 4 << 30
+"""Activations of a prefill of several clips, logits, workspaces: 1.8 GiB were seen beside weights and cache."""
 
 
 class Replicas:

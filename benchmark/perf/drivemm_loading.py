@@ -1,209 +1,176 @@
-"""How long loading DriveMM takes, beside the time that reading the same files takes, in one run.
+"""How long loading takes beside reading the files, and what it holds in host memory: a full-shape checkpoint on disk.
 
-Writes random weights in the checkpoint's layout (four shards, the public checkpoint's exact shape unless `--small`),
-then times, several rounds each and alternating, with the page cache dropped before and with it warm:
+    python benchmark/perf/drivemm_loading.py --folder /data/full --json result.json
 
-* `read 1`, `read 4`: the files' bytes read into one small buffer by one thread, by four
-* `load`: `DriveMM.from_checkpoint`, all checks included, hashing apart
-
-and prints the ratio of the medians of `load` to those of the faster reading, and the largest anonymous host memory
-while loading (page-locked staging buffers included; the page cache is the kernel's and not a copy).
-
-    python benchmark/perf/drivemm_loading.py --folder /somewhere/with/18GB [--device cuda] [--rounds 3] [--small]
+Writes a checkpoint of random weights in the authors' layout into an empty folder (17 GB; kept for later runs), then
+reads its files, then loads it. The page cache is dropped before each where that is allowed, and said where it is not.
 """
+
+# ruff: noqa: E402
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
-import statistics
-import threading
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
+
+sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.assembly import random_tensor, tensor_shapes
-from ghostbench_drivemm.config import DriveMMConfig, VisionShape
-from ghostbench_drivemm.synthetic import synthetic_tokenizer
+from ghostbench_drivemm.config import DriveMMConfig
 
-SHARDS = 4
-BLOCK = 32 << 20
+SHARD_BYTES = 4_900_000_000
 TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n"
-    "{{ m['content'] | trim }}<|eot_id|>{% endfor %}"
+    "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
+    "{{ message['content'] | trim }}<|eot_id|>{% endfor %}"
 )
 
 
-def small(config: DriveMMConfig) -> DriveMMConfig:
-    return dataclasses.replace(
-        config,
-        vocab_size=4096,
-        hidden_size=512,
-        intermediate_size=1024,
-        num_hidden_layers=4,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        head_dim=64,
-        vision=VisionShape(width=256, feed_forward=512, layers=4),
-        eos_token_ids=(3841,),
-    )
+def named_tensors(model: DriveMM) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor under its name in the authors' files."""
+    yield from model.language_model.state_dict().items()
+    for name, tensor in model.vision_tower.state_dict().items():
+        if not name.endswith("position_ids"):
+            yield "model.vision_tower.vision_tower.vision_model." + name.removeprefix("vision_model."), tensor
+    for name, tensor in model.projector.state_dict().items():
+        yield f"model.mm_projector.{name}", tensor
+    if model.image_newline is not None:
+        yield "model.image_newline", model.image_newline.data
 
 
-def write_checkpoint(config: DriveMMConfig, folder: Path, device: torch.device) -> dict[str, float]:
-    """A checkpoint of random weights; returns the sum of each tensor, to compare after loading."""
+def write_checkpoint(model: DriveMM, folder: Path) -> None:
+    """Write the model in the authors' layout: shards, index, configuration, tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
-    shapes = list(tensor_shapes(config).items())
-    total = sum(torch.Size(shape).numel() for _, shape in shapes)
-    generator = torch.Generator(device).manual_seed(0)
-    sums, weight_map, shard, number, size = {}, {}, {}, 1, 0
-    for place, (name, shape) in enumerate(shapes):
-        tensor = random_tensor(name, shape, torch.bfloat16, generator)
-        sums[name] = float(tensor.double().sum())
-        shard[name] = tensor.cpu()
-        size += tensor.numel()
-        if size >= total * number / SHARDS or place == len(shapes) - 1:
-            file = f"model-{number:05d}-of-{SHARDS:05d}.safetensors"
-            save_file(shard, folder / file)
-            weight_map.update(dict.fromkeys(shard, file))
-            shard, number = {}, number + 1
-    index = {"metadata": {"total_size": 2 * total}, "weight_map": weight_map}
+    shards: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in named_tensors(model):
+        size += tensor.numel() * tensor.element_size()
+        if size > SHARD_BYTES:
+            shards.append({})
+            size = tensor.numel() * tensor.element_size()
+        shards[-1][name] = tensor
+    where = {}
+    for number, shard in enumerate(shards, start=1):
+        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        save_file({name: tensor.cpu().contiguous() for name, tensor in shard.items()}, folder / file, {"format": "pt"})
+        where |= dict.fromkeys(shard, file)
+    total = sum(tensor.numel() * tensor.element_size() for _, tensor in named_tensors(model))
+    index = {"metadata": {"total_size": total}, "weight_map": where}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    write_texts(config, folder)
-    return sums
+    shape = model.config
+    config: dict[str, Any] = {
+        name: getattr(shape, name)
+        for name in (
+            "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+            "num_key_value_heads", "hidden_act", "rms_norm_eps", "max_position_embeddings", "mm_projector_type",
+            "mm_spatial_pool_mode", "mm_newline_position", "mm_patch_merge_type", "image_aspect_ratio",
+        )
+    }  # fmt: skip
+    rope = dict(shape.rope)
+    config |= {
+        "model_type": "llama",
+        "mm_vision_tower": "google/siglip-so400m-patch14-384",
+        "rope_theta": rope.pop("rope_theta"),
+        "rope_scaling": rope,
+        "eos_token_id": list(shape.eos_token_ids),
+        "tokenizer_model_max_length": 32768,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    model.tokenizer.save(str(folder / "tokenizer.json"))
+    words = {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "chat_template": TEMPLATE}
+    (folder / "tokenizer_config.json").write_text(json.dumps(words))
 
 
-def write_texts(config: DriveMMConfig, folder: Path) -> None:
-    raw = {key: facts["value"] for key, facts in config.described().items() if key != "unused"}
-    rope = raw.pop("rope")
-    raw.update(model_type="llama", rope_parameters=rope, eos_token_id=list(raw.pop("eos_token_ids")))
-    if not raw["image_grid_pinpoints"]:
-        del raw["image_grid_pinpoints"]
-    (folder / "config.json").write_text(json.dumps(raw))
-    synthetic_tokenizer(config.vocab_size).save(str(folder / "tokenizer.json"))
-    special = {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "chat_template": TEMPLATE}
-    (folder / "tokenizer_config.json").write_text(json.dumps(special))
+def drop_cache() -> bool:
+    """Make the next read come from the disk. Whether that was allowed."""
+    os.sync()
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("1")
+    except OSError:
+        return False
+    return True
 
 
-def read_files(files: list[Path], threads: int) -> None:
-    """Every byte once, in blocks, each thread into its own buffer."""
-    blocks = [(file, offset) for file in files for offset in range(0, file.stat().st_size, BLOCK)]
-    local = threading.local()
-    descriptors = {file: os.open(file, os.O_RDONLY) for file in files}
-
-    def read(block: tuple[Path, int]) -> None:
-        if not hasattr(local, "buffer"):
-            local.buffer = bytearray(BLOCK)
-        os.preadv(descriptors[block[0]], [local.buffer], block[1])
-
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        list(pool.map(read, blocks))
-    for descriptor in descriptors.values():
-        os.close(descriptor)
+def read_files(folder: Path) -> float:
+    """Seconds to read every weight file once, one after the other, 16 MiB at a time."""
+    started = time.perf_counter()
+    buffer = bytearray(16 << 20)
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb", buffering=0) as stream:
+            while stream.readinto(buffer):
+                pass
+    return time.perf_counter() - started
 
 
-def drop_from_cache(files: list[Path]) -> None:
-    for file in files:
-        descriptor = os.open(file, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(descriptor)
+LOAD = """
+import json, sys, time
+sys.path[:0] = {paths!r}
+import torch
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+torch.zeros(1, device={device!r})
+from ghostbench_drivemm import DriveMM
+open("/proc/self/clear_refs", "w").write("5")
+before = peak()
+started = time.perf_counter()
+model = DriveMM.from_checkpoint({folder!r}, device={device!r})
+if {device!r} != "cpu":
+    torch.cuda.synchronize()
+loaded = time.perf_counter() - started
+after = peak()
+parameters = model.facts["parameters"]
+print(json.dumps({{"load_s": loaded, "hashed_after_s": time.perf_counter() - started,
+                  "host_peak_growth_gib": (after - before) / 2**20, "parameters": parameters}}))
+"""
 
 
-@contextmanager
-def watched_memory(peak: list[int]) -> Iterator[None]:
-    """Appends the growth of this process's anonymous and shared memory while the block runs, bytes."""
-
-    def now() -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssShmem")))
-
-    start, highest, done = now(), 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.01):
-            highest = max(highest, now() - start)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    yield
-    done.set()
-    thread.join()
-    peak.append(highest)
-
-
-def timed(action: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
-
-
-def check(model: DriveMM, sums: dict[str, float]) -> None:
-    """What was loaded is what was written."""
-    found = dict(model.language_model.named_parameters())
-    for name, tensor in found.items():
-        assert float(tensor.detach().double().sum()) == sums[name], name
-    prefix = "model.vision_tower.vision_tower.vision_model."
-    for name, tensor in model.vision_tower.named_parameters():
-        assert float(tensor.detach().double().sum()) == sums[prefix + name], name
+def load_in_process(folder: Path, device: str) -> dict[str, Any]:
+    """Load in a process of its own, whose memory is then its own too."""
+    code = LOAD.format(paths=sys.path[:2], folder=str(folder), device=device)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    loaded: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return loaded
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time loading beside reading.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--small", action="store_true")
-    options = parser.parse_args()
-    device = torch.device(options.device)
-    config = small(DriveMMConfig.full_shape()) if options.small else DriveMMConfig.full_shape()
-    sums = write_checkpoint(config, options.folder, device)
-    files = sorted(options.folder.glob("*.safetensors"))
-    size = sum(file.stat().st_size for file in files)
-    print(f"{size / 1e9:.2f} GB in {len(files)} files, device {device}, torch {torch.__version__}")
-    if device.type == "cuda":
-        print(torch.cuda.get_device_name(device))
-    peaks: list[int] = []
-
-    def load() -> None:
-        with watched_memory(peaks):
-            model = DriveMM.from_checkpoint(options.folder, dtype="bfloat16", device=options.device)
-        models.append(model)
-
-    models: list[DriveMM] = []
-    load()
-    check(models.pop(), sums)
-    actions: dict[str, Callable[[], object]] = {
-        "read 1": lambda: read_files(files, 1),
-        "read 4": lambda: read_files(files, 4),
-        "load": load,
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    if not (chosen.folder / "config.json").is_file():
+        started = time.perf_counter()
+        model = DriveMM.from_random(DriveMMConfig.full_shape(), device=chosen.device)
+        write_checkpoint(model, chosen.folder)
+        del model
+        print(f"written in {time.perf_counter() - started:.1f} s", flush=True)
+    result: dict[str, Any] = {
+        "bytes": sum(file.stat().st_size for file in chosen.folder.glob("*.safetensors")),
     }
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     for state in ("cold", "warm"):
-        times: dict[str, list[float]] = {name: [] for name in actions}
-        for _ in range(options.rounds):
-            for name, action in actions.items():
-                if state == "cold":
-                    drop_from_cache(files)
-                times[name].append(timed(action))
-                while models:
-                    models.pop().facts  # noqa: B018  (waits for the hashing threads, which are not part of loading)
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        for name, values in times.items():
-            rates = " ".join(f"{value:.2f}" for value in values)
-            print(
-                f"{state} {name}: median {medians[name]:.2f} s ({size / medians[name] / 1e9:.1f} GB/s), rounds {rates}"
-            )
-        best = min(medians["read 1"], medians["read 4"])
-        print(f"{state} load / faster reading: {medians['load'] / best:.2f}")
-    print(f"largest growth of host memory while loading: {max(peaks) / 2**20:.0f} MiB")
+        dropped = drop_cache() if state == "cold" else None
+        read = read_files(chosen.folder)
+        if state == "cold":
+            drop_cache()
+        loaded = load_in_process(chosen.folder, chosen.device)
+        result[state] = {"cache_dropped": dropped, "read_s": read, **loaded, "ratio": loaded["load_s"] / read}
+        print(state, json.dumps(result[state]), flush=True)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def attend_one(queries: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, s
     queries : [rows, heads, head]. keys, values : [rows, kv_heads, capacity, head], never expanded to the query heads.
     """
     rows, heads, head = queries.shape
-    kv_heads, capacity = keys.shape[1], keys.shape[2]
+    kv_heads, capacity = keys.shape[1], max(1, int(lengths.max()))
+    keys, values = keys[:, :, :capacity], values[:, :, :capacity]
     grouped = queries.view(rows, kv_heads, heads // kv_heads, head)
     logits = torch.matmul(grouped.float(), keys.float().transpose(2, 3)) * scale
     seen = torch.arange(capacity, device=keys.device) < lengths[:, None]
