@@ -25,7 +25,9 @@ Grade = Literal["ghost_probing", "potential_ghost_probing", "normal"]
 AnsweredBy = Literal["model", "substitute"]
 
 TRUTHS: tuple[Truth, ...] = ("ghost_probing", "cut_in", "normal")
+"""Every truth, in the order of tables."""
 GRADES: tuple[Grade, ...] = ("ghost_probing", "potential_ghost_probing", "normal")
+"""Every grade, in the order of tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ class FramePart:
 
 
 Part = TextPart | FramePart
+"""A part of the user's message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("ghostbench")
 hookimpl = pluggy.HookimplMarker("ghostbench")
+"""Marks a plugin's function as one of the hooks below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
