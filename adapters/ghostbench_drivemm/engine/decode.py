@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import torch
 from torch import Tensor
 
@@ -128,6 +130,10 @@ def _padded(values: list[int], rows: int, like: Tensor) -> Tensor:
     return filled.pin_memory() if like.is_cuda else filled
 
 
+_CAPTURING = threading.Lock()
+"""One recording at a time: replicas on other devices record in threads of their own."""
+
+
 def _captured(work: object) -> torch.cuda.CUDAGraph:
     assert callable(work)
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -137,6 +143,6 @@ def _captured(work: object) -> torch.cuda.CUDAGraph:
         work()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.inference_mode(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with _CAPTURING, torch.inference_mode(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
         work()
     return graph
