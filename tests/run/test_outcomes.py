@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,47 @@ def test_a_broken_contract_is_crashed_and_never_an_answer(bench: Any, how: str) 
     done = bench.run("--models", f"careless:{how}=c", "--run-id", "r")
     assert done.returncode == 1, done.stderr
     assert outcomes(bench, "r", "c") == {"crashed": N}
+
+
+def test_no_breach_of_the_contract_ends_the_run(bench: Any) -> None:
+    local = [
+        "no-usage",
+        "no-stages",
+        "served-object",
+        "finish-object",
+        "batch-text",
+        "note-object",
+        "probability-list",
+        "bare-error",
+        "own-outcome",
+        "media-error",
+        "text-for-reply",
+        "nan-in-error",
+        "pause-text",
+        "pause-nan",
+        "exit",
+        "exit-early",
+    ]
+    remote = ["cancel", "cancel-early", "exit", "bare-error"]
+    names = [f"careless:{how}={how}" for how in local] + [f"careless-remote:{how}=remote-{how}" for how in remote]
+    done = bench.run("--models", ",".join([*names, "always"]), "--run-id", "r")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    for row in [*local, *(f"remote-{how}" for how in remote)]:
+        assert outcomes(bench, "r", row) == {"crashed": N}, row
+    assert outcomes(bench, "r", "always") == {"answered": N}
+
+
+def test_ctrl_c_waits_for_no_model_that_is_loading(bench: Any) -> None:
+    running = bench.start("--models", "careless:slow-load=c", "--run-id", "r")
+    ledger = bench.folder / "results" / "r" / "attempts.jsonl"
+    while not ledger.exists() and running.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=10)
+    assert running.returncode == 130
+    assert "--resume" in said
 
 
 def test_text_that_no_file_can_hold_is_kept_readable(bench: Any) -> None:

@@ -29,6 +29,7 @@ from ghostbench.outcomes import NEVER_SENT, Outcome
 from ghostbench.records import Clip, Frames, Reply
 from ghostbench.run.dispatch import Delivery, as_attempt_error
 from ghostbench.run.policy import Step, pause_before_round
+from ghostbench.run.replies import checked
 from ghostbench.run.settle import Asked, HostState, Settler, Unit, billed_for
 from ghostbench.writing import write_json
 
@@ -248,7 +249,7 @@ class BatchRunner:
         """Write one result down, unless the ledger has it from before a kill; return what the policy wants again."""
         key = entry.model, entry.clip, entry.repeat
         unit = open_units.get(key)
-        delivery = Delivery(result, None, max(0.0, time.time() - sealed_at))
+        delivery = Delivery(checked(result), None, max(0.0, time.time() - sealed_at))
         known = unit is None or unit.attempts >= entry.attempt
         await self._settler.budget.settle(entry.most_usd, 0.0 if known else billed_for(delivery))
         if unit is None or known:

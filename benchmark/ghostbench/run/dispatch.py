@@ -17,6 +17,7 @@ from ghostbench.errors import AttemptError, Crashed, ModelError, Unavailable
 from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import STOPS_MODEL
 from ghostbench.records import Clip, Reply, Request
+from ghostbench.run.replies import checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,12 @@ class Dispatcher(ABC):
     async def close(self) -> None:
         """Close the model."""
 
-    def _read(self, result: Reply | AttemptError) -> None:
-        if isinstance(result, AttemptError) and result.outcome in STOPS_MODEL:
+    def _read(self, result: object) -> Reply | AttemptError:
+        """What the model returned, held against the contract."""
+        read = checked(result)
+        if isinstance(read, AttemptError) and read.outcome in STOPS_MODEL:
             self.stopped = True
+        return read
 
 
 class ReferenceDispatcher(Dispatcher):
@@ -78,16 +82,18 @@ class ReferenceDispatcher(Dispatcher):
 
     @override
     async def load(self) -> Mapping[str, Any]:
-        return self._model.begin(self._truths)
+        try:
+            return self._model.begin(self._truths)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise as_unavailable(error) from None
 
     @override
     async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
         try:
-            result: Reply | AttemptError = self._model.answer(clip, request)
-        except Exception as error:  # noqa: BLE001
+            result: object = self._model.answer(clip, request)
+        except BaseException as error:  # noqa: BLE001
             result = as_attempt_error(error)
-        self._read(result)
-        return Delivery(result, None, None)
+        return Delivery(self._read(result), None, None)
 
     @override
     async def close(self) -> None:
@@ -104,7 +110,14 @@ class RemoteDispatcher(Dispatcher):
 
     @override
     async def load(self) -> Mapping[str, Any]:
-        return await self._model.load()
+        try:
+            return await self._model.load()
+        except Exception:
+            raise
+        except BaseException as error:
+            if _ends_the_run(error):
+                raise
+            raise as_unavailable(error) from None
 
     @override
     async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
@@ -117,18 +130,21 @@ class RemoteDispatcher(Dispatcher):
             try:
                 if failed is not None:
                     raise failed
-                result: Reply | AttemptError = await self._model.answer(request)
-            except Exception as error:  # noqa: BLE001
+                result: object = await self._model.answer(request)
+            except BaseException as error:
+                if _ends_the_run(error):
+                    raise
                 result = as_attempt_error(error)
-            self._read(result)
-            return Delivery(result, started - asked, time.perf_counter() - started)
+            return Delivery(self._read(result), started - asked, time.perf_counter() - started)
 
-    async def _admitted(self, request: Request) -> Exception | None:
+    async def _admitted(self, request: Request) -> AttemptError | None:
         """Wait for the model's leave to send; what it raises counts as the request's failure."""
         try:
             await self._model.admit(request)
-        except Exception as error:  # noqa: BLE001
-            return error
+        except BaseException as error:
+            if _ends_the_run(error):
+                raise
+            return as_attempt_error(error)
         return None
 
     @override
@@ -169,7 +185,13 @@ class LocalDispatcher(Dispatcher):
     @override
     async def load(self) -> Mapping[str, Any]:
         loop = asyncio.get_running_loop()
-        facts = await loop.run_in_executor(self._threads, self._model.load)
+        self._running += 1
+        try:
+            facts = await loop.run_in_executor(self._threads, self._loaded)
+        except Exception:
+            self._running -= 1
+            raise
+        self._running -= 1
         replicas = max(1, self._model.parallel_batches)
         if replicas > 1:
             self._threads.shutdown(wait=False)
@@ -189,13 +211,11 @@ class LocalDispatcher(Dispatcher):
         try:
             if self._prepares:
                 loop = asyncio.get_running_loop()
-                request = replace(
-                    request, prepared=await loop.run_in_executor(self._pool, self._model.prepare, request)
-                )
+                request = replace(request, prepared=await loop.run_in_executor(self._pool, self._prepared, request))
         except Exception as error:  # noqa: BLE001
             if expected:
                 self.expect(-1)
-            return Delivery(as_attempt_error(error), None, time.perf_counter() - started)
+            return Delivery(self._read(as_attempt_error(error)), None, time.perf_counter() - started)
         now = time.perf_counter()
         item = _Waiting(request, asyncio.get_running_loop().create_future(), now, now - started)
         self._ready.append(item)
@@ -214,7 +234,7 @@ class LocalDispatcher(Dispatcher):
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            size = max(1, self._model.batch_size)
+            size = self._size()
             while len(self._ready) < size and not (self._ready and self._expected <= 0):
                 self._wake.clear()
                 await self._wake.wait()
@@ -229,14 +249,34 @@ class LocalDispatcher(Dispatcher):
             self._running -= 1
             wall = time.perf_counter() - started
             for item, result in zip(batch, results, strict=True):
-                self._read(result)
+                read = self._read(result)
                 if not item.answered.done():
-                    item.answered.set_result(Delivery(result, started - item.since, item.prepare_s + wall))
+                    item.answered.set_result(Delivery(read, started - item.since, item.prepare_s + wall))
 
-    def _answer(self, requests: Sequence[Request]) -> Sequence[Reply | AttemptError]:
+    def _size(self) -> int:
+        """The model's batch size; 1 where it fails to tell, so that no request waits for ever."""
         try:
-            results = list(self._model.answer(requests))
-        except Exception as error:  # noqa: BLE001
+            return max(1, int(self._model.batch_size))
+        except Exception:  # noqa: BLE001
+            return 1
+
+    def _loaded(self) -> Mapping[str, Any]:
+        """Load the model, in a thread: an exit that its code asks for must not reach the event loop."""
+        try:
+            return self._model.load()
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise as_unavailable(error) from None
+
+    def _prepared(self, request: Request) -> Any:
+        try:
+            return self._model.prepare(request)
+        except BaseException as error:  # noqa: BLE001
+            raise as_attempt_error(error) from None
+
+    def _answer(self, requests: Sequence[Request]) -> Sequence[object]:
+        try:
+            results: list[object] = list(self._model.answer(requests))
+        except BaseException as error:  # noqa: BLE001
             return [as_attempt_error(error)] * len(requests)
         if len(results) != len(requests):
             return [Crashed(f"the adapter returned {len(results)} results for {len(requests)} requests")] * len(
@@ -245,13 +285,21 @@ class LocalDispatcher(Dispatcher):
         return results
 
 
-def as_attempt_error(error: Exception) -> AttemptError:
-    """The error as one that the policy knows: a typed one as it is, anything else as `Crashed`."""
+def _ends_the_run(error: BaseException) -> bool:
+    """Whether the run itself is being cancelled, and not a cancellation that the adapter's own code let out."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, GeneratorExit)
+
+
+def as_attempt_error(error: BaseException) -> AttemptError:
+    """The error as one that the policy knows: a typed one as it is, anything else (an exit too) as `Crashed`."""
     if isinstance(error, ModelError):
         return error
     return Crashed(f"{type(error).__name__}: {error}")
 
 
-def as_unavailable(error: Exception) -> Unavailable:
+def as_unavailable(error: BaseException) -> Unavailable:
     """A failure while loading, as the outcome of every clip."""
     return error if isinstance(error, Unavailable) else Unavailable(f"{type(error).__name__}: {error}")

@@ -3,25 +3,58 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields, replace
 
-from ghostbench.errors import AttemptError, Crashed
-from ghostbench.records import GRADES, Reply
+from ghostbench.errors import AttemptError, Crashed, ModelError
+from ghostbench.outcomes import Outcome
+from ghostbench.records import GRADES, Memory, Reply, Stages, Usage
 
 
 def checked(result: object) -> Reply | AttemptError:
-    """The reply itself with its text made encodable, or `Crashed` when the adapter broke the contract."""
+    """The reply with its text made encodable, the error as it is, or `Crashed` where either breaks the contract."""
     if isinstance(result, AttemptError):
-        return result
+        return _error(result)
     if not isinstance(result, Reply):
         return Crashed(f"the adapter returned {type(result).__name__} where a Reply belongs")
-    if not isinstance(result.text, str):
-        return Crashed(f"the adapter's reply has text of type {type(result.text).__name__}")
-    objection = _probabilities(result) or _numbers(result)
+    objection = _objection(result)
     if objection:
         return Crashed(objection)
     text = encodable(result.text)
     return result if text is result.text else replace(result, text=text)
+
+
+def _error(error: AttemptError) -> AttemptError:
+    name, said = type(error).__name__, f"{type(error).__name__}: {error}"
+    if not isinstance(error, ModelError) or not isinstance(getattr(error, "outcome", None), Outcome):
+        return Crashed(f"the adapter raised {name}, which stands for no outcome of a model ({said})")
+    pause = error.retry_after_s
+    if pause is not None and not (_is_number(pause) and pause >= 0):
+        return Crashed(f"the adapter asks for a pause of {pause!r} seconds ({said})")
+    if error.reply is not None:
+        reply = checked(error.reply)
+        if isinstance(reply, AttemptError):
+            return Crashed(f"{reply} ({said})")
+        error.reply = reply
+    return error
+
+
+def _objection(reply: Reply) -> str | None:
+    """How the reply breaks the contract; None where it keeps it."""
+    if not isinstance(reply.text, str):
+        return f"the adapter's reply has text of type {type(reply.text).__name__}"
+    for name in ("finish_reason", "served_model", "system_fingerprint", "server_request_id"):
+        value = getattr(reply, name)
+        if value is not None and not isinstance(value, str):
+            return f"the adapter's reply has {name} of type {type(value).__name__}"
+    for name, kind in (("usage", Usage), ("stages", Stages), ("memory", Memory)):
+        if not isinstance(getattr(reply, name), kind):
+            return f"the adapter's reply has {name} of type {type(getattr(reply, name)).__name__}"
+    if reply.batch_size is not None and not (type(reply.batch_size) is int and reply.batch_size >= 1):
+        return f"the adapter's reply has batch_size = {reply.batch_size!r}, which is no count"
+    if not isinstance(reply.notes, tuple) or not all(isinstance(note, str) for note in reply.notes):
+        return "the adapter's reply has notes that are no tuple of texts"
+    return _probabilities(reply) or _numbers(reply)
 
 
 def encodable(text: str) -> str:
@@ -36,10 +69,12 @@ def _probabilities(reply: Reply) -> str | None:
     given = reply.grade_probabilities
     if given is None:
         return None
+    if not isinstance(given, Mapping):
+        return f"the adapter gives grade probabilities as {type(given).__name__}, not by grade"
     for grade, p in given.items():
         if grade not in GRADES:
             return f"the adapter gives a probability for '{grade}', which is no grade"
-        if not isinstance(p, float | int) or not math.isfinite(p) or not -1e-9 <= p <= 1 + 1e-9:
+        if not _is_number(p) or not -1e-9 <= p <= 1 + 1e-9:
             return f"the adapter gives P({grade}) = {p}, which is no probability"
     if sum(given.values()) > 1 + 1e-3:
         return f"the adapter's grade probabilities sum to {sum(given.values()):.4g}, over 1"
@@ -50,6 +85,11 @@ def _numbers(reply: Reply) -> str | None:
     for part in (reply.stages, reply.usage, reply.memory):
         for field in fields(part):
             value = getattr(part, field.name)
-            if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+            if value is not None and not (_is_number(value) and value >= 0):
                 return f"the adapter's reply has {field.name} = {value!r}, which is no measurement"
     return None
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a finite number that JSON can hold: a number of another library, NaN and True are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

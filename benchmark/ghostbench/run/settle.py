@@ -23,7 +23,7 @@ from ghostbench.run.plan import Host, Row
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause
 from ghostbench.run.probes import probed, thinned
 from ghostbench.run.progress import Progress
-from ghostbench.run.replies import checked, encodable
+from ghostbench.run.replies import encodable
 from ghostbench.tasks.base import Task
 
 
@@ -142,7 +142,7 @@ class Settler:
 
     async def record(self, unit: Unit, state: HostState, asked: Asked, delivery: Delivery) -> Step:
         """Write down what came back for the unit's next attempt; return what the policy says of it."""
-        result = checked(delivery.result)
+        result = delivery.result
         reply = result.reply if isinstance(result, AttemptError) else result
         failure = self._failure(result)
         unit.attempts += 1

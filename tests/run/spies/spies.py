@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ghostbench
+import ghostbench.errors as ghostbench_errors
 from ghostbench import (
     Level,
     LocalModel,
     ModelError,
     ModelSpec,
     Nonfinite,
+    RateLimited,
     ReferenceModel,
+    Refused,
     RemoteModel,
     Reply,
     Request,
     RequestRejected,
     RequestTooLarge,
+    Truncated,
     Usage,
     Verdict,
     hookimpl,
@@ -159,10 +164,65 @@ class Unloadable(LocalModel):
         raise AssertionError("never reached")
 
 
+class OwnOutcome(ModelError):
+    outcome: Any = "an outcome of my own"
+
+
+BROKEN_REPLIES: dict[str, Any] = {
+    "no-usage": {"usage": None},
+    "no-stages": {"stages": None},
+    "served-object": {"served_model": object()},
+    "finish-object": {"finish_reason": object()},
+    "batch-text": {"batch_size": "4"},
+    "note-object": {"notes": (object(),)},
+    "probability-list": {"grade_probabilities": [0.2, 0.8]},
+}
+BROKEN_ERRORS: dict[str, Any] = {
+    "bare-error": ModelError("neither this nor that"),
+    "own-outcome": OwnOutcome("x"),
+    "media-error": ghostbench_errors.DecodeFailed("not mine to say"),
+    "text-for-reply": Refused("no", reply="text"),  # type: ignore[arg-type]
+    "nan-in-error": Truncated("cut", reply=Reply(text="", usage=Usage(cost_usd=float("nan")))),
+    "pause-text": RateLimited("slow down", retry_after_s="soon"),  # type: ignore[arg-type]
+    "pause-nan": RateLimited("slow down", retry_after_s=float("nan")),
+}
+
+
+class CarelessRemote(RemoteModel):
+    """Lets out of its coroutine what must end neither the request's record nor the run."""
+
+    async def admit(self, request: Request) -> None:
+        if self.argument == "cancel-early":
+            raise asyncio.CancelledError
+
+    async def answer(self, request: Request) -> Any:
+        if self.argument == "cancel":
+            raise asyncio.CancelledError
+        if self.argument == "exit":
+            sys.exit(0)
+        raise ModelError("neither this nor that")
+
+
 class Careless(LocalModel):
     """Breaks the adapter's contract in the way its argument names."""
 
+    def load(self) -> Any:
+        if self.argument == "slow-load":
+            time.sleep(30)
+        return {}
+
+    def prepare(self, request: Request) -> Any:
+        if self.argument == "exit-early":
+            sys.exit(0)
+
     def answer(self, requests: Any) -> Any:
+        if self.argument in BROKEN_REPLIES:
+            text = requests[0].write_answer(Verdict(grade="normal"))
+            return [Reply(text=text, **BROKEN_REPLIES[self.argument]) for _ in requests]
+        if self.argument in BROKEN_ERRORS:
+            return [BROKEN_ERRORS[self.argument] for _ in requests]
+        if self.argument == "exit":
+            sys.exit(0)
         return {
             "too-few": [],
             "none": [None for _ in requests],
@@ -190,5 +250,6 @@ def register_models(register: Any) -> None:
     spec("unloadable", "Unloadable", "local")
     spec("unimportable", "Missing", "local", needs_frames=False)
     spec("careless", "Careless", "local", family="HOW", needs_frames=False)
+    spec("careless-remote", "CarelessRemote", "remote", family="HOW", needs_frames=False)
     spec("no-op", "NoOp", "reference", needs_frames=False)
     spec("needy", "LocalSpy", "local", requires=("no_such_package",), extra="ghostbench[needy]")
