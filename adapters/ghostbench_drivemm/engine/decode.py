@@ -143,6 +143,7 @@ def _captured(work: object) -> torch.cuda.CUDAGraph:
         work()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with _CAPTURING, torch.inference_mode(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    # Named, because torch's own stream for capturing is made once, on whichever device came first.
+    with _CAPTURING, torch.inference_mode(), torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
         work()
     return graph
