@@ -156,6 +156,13 @@ def test_no_breach_of_the_contract_ends_the_run(bench: Any) -> None:
     assert outcomes(bench, "r", "always") == {"answered": N}
 
 
+def test_a_model_that_fails_its_own_check_is_unavailable(bench: Any) -> None:
+    ways = ["bad-check", "exit-check", "no-ladder", "odd-ladder"]
+    done = bench.run("--models", ",".join(["always", *(f"careless:{how}={how}" for how in ways)]), "--run-id", "r")
+    assert done.returncode == 1, done.stderr
+    assert all(outcomes(bench, "r", how) == {"unavailable": N} for how in ways)
+
+
 def test_ctrl_c_waits_for_no_model_that_is_loading(bench: Any) -> None:
     running = bench.start("--models", "careless:slow-load=c", "--run-id", "r")
     ledger = bench.folder / "results" / "r" / "attempts.jsonl"

@@ -146,3 +146,10 @@ def test_media_that_changed_since_is_noticed(bench: Any, tmp_path: Path) -> None
     done = bench.run(*given, "--resume")
     assert done.returncode == 2
     assert lines[0]["clip"] in done.stderr
+
+
+def test_settings_of_every_kind_can_be_resumed_with(bench: Any) -> None:
+    given = ["--models", "wise", "--set", "wise.words=a,c", "--set", "wise.home=there", "--run-id", "r"]
+    assert bench.run(*given).returncode == 0
+    assert bench.run(*given, "--resume").returncode == 0
+    assert bench.manifest("r")["models"]["wise"]["settings"] == {"home": "there", "words": ["a", "c"], "share": 0.5}

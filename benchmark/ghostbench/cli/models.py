@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from typing import TYPE_CHECKING
 
 import click
@@ -37,9 +36,11 @@ def _list(console: Console, models: dict[str, ModelSpec]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from ghostbench.plugins.choose import is_installed
+
     table = Table("model", "kind", "what it is", "ready", box=None, pad_edge=False, header_style="bold")
     for spec in models.values():
-        lacking = [p for p in spec.requires if importlib.util.find_spec(p) is None]
+        lacking = [p for p in spec.requires if not is_installed(p)]
         ready = f"pip install '{spec.extra or ' '.join(lacking)}'" if lacking else "yes"
         summary = f"{spec.summary} ({spec.mark})" if spec.mark else spec.summary
         table.add_row(*map(escape, (_usage(spec), spec.kind, summary, ready)))

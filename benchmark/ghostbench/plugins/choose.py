@@ -43,13 +43,26 @@ def parse_model(text: str) -> Choice:
     argument, _, named = argument.rpartition("=") if "=" in argument else (argument, "", "")
     if not argument:
         raise BadInput(f"model '{printable(text)}' is not complete; write {spec.name}:{spec.family}")
-    row = named or (spec.row_name(argument) if spec.row_name else f"{spec.name}:{argument}")
+    row = named or _own_row_name(spec, argument)
     if not _ROW.fullmatch(row):
         raise BadInput(
             f"'{printable(row)}' cannot name a row of the tables; "
             f"choose letters, digits and . _ : @ / - with {spec.name}:{spec.family}=NAME"
         )
     return Choice(row, spec, argument)
+
+
+def _own_row_name(spec: ModelSpec, argument: str) -> str:
+    if spec.row_name is None:
+        return f"{spec.name}:{argument}"
+    try:
+        return str(spec.row_name(argument))
+    except Exception as error:  # noqa: BLE001 - a stranger's function may raise anything
+        reason = printable(f"{type(error).__name__}: {error}")
+        raise BadInput(
+            f"model '{printable(f'{spec.name}:{argument}')}' gives its row no name ({reason}); "
+            f"name it with {spec.name}:{spec.family}=NAME"
+        ) from None
 
 
 def parse_models(text: str) -> tuple[Choice, ...]:
@@ -83,24 +96,36 @@ def parse_set(pairs: Sequence[str], choices: Sequence[Choice]) -> dict[str, dict
 def build_settings(choice: Choice, given: Mapping[str, str]) -> Any:
     """The spec's settings dataclass with the given texts read as its fields' types. Raises `BadInput`."""
     fields = {f.name: f for f in dataclasses.fields(choice.spec.settings)}
-    hints = typing.get_type_hints(choice.spec.settings) if given else {}
     values = {}
     for key, text in given.items():
         if key not in fields:
             known = f"it has {_list(fields)}" if fields else "it has none"
             raise BadInput(f"model '{choice.row}' has no setting '{printable(key)}'; {known}")
+        hints = typing.get_type_hints(choice.spec.settings)
         values[key] = _read(f"--set {choice.row}.{key}", text, hints[key], fields[key].metadata)
-    return choice.spec.settings(**values)
+    try:
+        return choice.spec.settings(**values)
+    except Exception as error:  # noqa: BLE001 - the class may check more than its fields say
+        reason = printable(str(error) or type(error).__name__)
+        raise BadInput(f"model '{choice.row}' does not take these settings: {reason}; see bench models") from None
 
 
 def check_requirements(choice: Choice) -> None:
     """Raise `BadInput` when a package that the model needs is not installed."""
     for package in choice.spec.requires:
-        if importlib.util.find_spec(package) is None:
+        if not is_installed(package):
             install = choice.spec.extra or package
             raise BadInput(
                 f"model '{choice.row}' needs the package {package}; install it with: pip install '{install}'"
             )
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be found, "package.module" too. Imports at most the packages that hold it."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def build_model(choice: Choice, settings: Any) -> Model:
@@ -132,7 +157,7 @@ def _read(where: str, text: str, hint: Any, metadata: Mapping[str, Any]) -> Any:
     low, high = metadata.get("minimum"), metadata.get("maximum")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         below, above = low is not None and value < low, high is not None and value > high
-        if math.isnan(value) or below or above:
+        if not math.isfinite(value) or below or above:
             raise BadInput(f"{where}='{printable(text)}' is out of range; {_bounds(low, high)}")
     return value
 

@@ -97,7 +97,7 @@ def _model(row: Row, redactor: Redactor) -> dict[str, Any]:
         "mark": spec.mark,
         "argument": redactor.text(argument) if argument is not None else None,
         "asked_model": argument if spec.kind == "remote" else None,
-        "settings": redactor.settings(dataclasses.asdict(host.settings)),
+        "settings": _plain(redactor.settings(dataclasses.asdict(host.settings)), redactor),
         "needs_frames": row.needs_frames,
         "ladder": [level.name for level in ladder_of(host)],
         "probe": row.probe,

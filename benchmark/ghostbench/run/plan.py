@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.errors import BadInput
 from ghostbench.media.sampling import Sampling, parse_sampling
-from ghostbench.models import Model, RemoteModel
+from ghostbench.models import Level, Model, RemoteModel
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Request, Split
@@ -107,8 +108,7 @@ def make_plan(options: Options) -> Plan:
     hosts = {choice.row: _host(choice, given.get(choice.row, {})) for _, choice in named}
     split = select(options.query)
     for host in hosts.values():
-        if host.model is not None:
-            host.model.check()
+        _check_host(host)
     rows = tuple(_rows(named, hosts, probes))
     if split.data_root is None and any(row.needs_frames for row in rows) and not any(c.media for c in split.clips):
         wanting = next(row.name for row in rows if row.needs_frames)
@@ -125,8 +125,8 @@ def _check_numbers(options: Options) -> None:
         raise BadInput(f"--repeats {options.repeats} is not at least 1")
     if options.max_attempts < 1:
         raise BadInput(f"--max-attempts {options.max_attempts} is not at least 1")
-    if options.max_cost is not None and not options.max_cost > 0:
-        raise BadInput(f"--max-cost {options.max_cost:g} is not above 0")
+    if options.max_cost is not None and not 0 < options.max_cost < math.inf:
+        raise BadInput(f"--max-cost {options.max_cost:g} is not above 0, or no amount of money")
     if options.resume and options.run_id is None:
         raise BadInput("--resume needs the run to go on with; name it with --run-id")
 
@@ -159,8 +159,23 @@ def _host(choice: Choice, given: Mapping[str, str]) -> Host:
         return Host(choice, settings, build_model(choice, settings))
     except BadInput:
         raise
-    except Exception as error:  # noqa: BLE001 - a stranger's import may raise anything; the model is then unavailable
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything
         return Host(choice, settings, None, f"{type(error).__name__}: {printable(str(error))}")
+
+
+def _check_host(host: Host) -> None:
+    """Let the model look for what the user must bring, and look at its ladder; one that fails there is unavailable."""
+    if host.model is None:
+        return
+    try:
+        host.model.check()
+        for level in host.model.ladder:
+            if not isinstance(level, Level) or (level.max_frames is not None and level.max_frames < 1):
+                raise TypeError(f"{printable(repr(level))} is no fallback level")
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
+        host.model, host.broken = None, f"{type(error).__name__}: {printable(str(error))}"
 
 
 def _rows(named: Sequence[tuple[str | None, Choice]], hosts: Mapping[str, Host], probes: tuple[str, ...]) -> list[Row]:
@@ -186,7 +201,11 @@ def _check_price(host: Host, task: Task) -> None:
         level_settings={},
         write_answer=task.write,
     )
-    if host.model.estimate(asking).cost_usd is None:
+    try:
+        price = host.model.estimate(asking).cost_usd
+    except Exception:  # noqa: BLE001 - a model that fails to estimate does not know its price
+        price = None
+    if price is None:
         raise BadInput(
             f"--max-cost cannot be kept: the price of model '{host.choice.row}' is not known; "
             "give the model a price (see its settings), or leave out --max-cost"

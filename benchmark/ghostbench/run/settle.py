@@ -17,7 +17,7 @@ from ghostbench.models import Level, RemoteModel
 from ghostbench.outcomes import STOPS_MODEL, TURNED_AWAY, Outcome
 from ghostbench.records import AttemptFault, AttemptLine, Clip, Frames, Prompt, Reply, Request, Usage
 from ghostbench.run.budget import Budget
-from ghostbench.run.dispatch import Delivery, Dispatcher, Withdrawn
+from ghostbench.run.dispatch import Delivery, Dispatcher, Withdrawn, as_attempt_error
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.plan import Host, Row
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause
@@ -122,7 +122,13 @@ class Settler:
             self._withdraw(unit, dispatcher)
             return settled
         request = self.request(unit)
-        reserved = self.most(state.host, request)
+        try:
+            reserved = self.most(state.host, request)
+        except Exception as error:  # noqa: BLE001 - what cannot be priced is not sent, since it could break the limit
+            self._withdraw(unit, dispatcher)
+            return await self.record(
+                unit, state, Asked.of(request, None), Delivery(as_attempt_error(error), None, None)
+            )
         if not await self.budget.reserve(reserved):
             state.stopped = (Outcome.OVER_BUDGET, f"another request could take the run over ${self.budget.limit:g}")
             self._withdraw(unit, dispatcher)

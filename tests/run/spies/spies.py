@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ghostbench
 import ghostbench.errors as ghostbench_errors
@@ -165,7 +165,7 @@ class Unloadable(LocalModel):
 
 
 class OwnOutcome(ModelError):
-    outcome: Any = "an outcome of my own"
+    outcome: ClassVar[Any] = "an outcome of my own"
 
 
 BROKEN_REPLIES: dict[str, Any] = {
@@ -203,8 +203,34 @@ class CarelessRemote(RemoteModel):
         raise ModelError("neither this nor that")
 
 
+@dataclass(frozen=True)
+class WiseSettings:
+    home: Path | None = setting(None, "a folder")  # noqa: RUF009
+    words: tuple[str, ...] = setting(("a", "b"), "some words")
+    share: float = setting(0.5, "a share")
+
+    def __post_init__(self) -> None:
+        if "z" in self.words:
+            raise ValueError("z is no word")
+
+
+class Wise(LocalModel):
+    def answer(self, requests: Any) -> Any:
+        return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
+
+
 class Careless(LocalModel):
     """Breaks the adapter's contract in the way its argument names."""
+
+    @property
+    def ladder(self) -> Any:
+        return {"no-ladder": None, "odd-ladder": ["float32"]}.get(self.argument or "", ())
+
+    def check(self) -> None:
+        if self.argument == "bad-check":
+            raise KeyError("x")
+        if self.argument == "exit-check":
+            sys.exit(0)
 
     def load(self) -> Any:
         if self.argument == "slow-load":
@@ -251,5 +277,8 @@ def register_models(register: Any) -> None:
     spec("unimportable", "Missing", "local", needs_frames=False)
     spec("careless", "Careless", "local", family="HOW", needs_frames=False)
     spec("careless-remote", "CarelessRemote", "remote", family="HOW", needs_frames=False)
+    spec("wise", "Wise", "local", settings=WiseSettings, needs_frames=False)
+    spec("nameless", "Careless", "local", family="HOW", row_name=lambda argument: 1 / 0)
+    spec("needy-within", "LocalSpy", "local", requires=("no_such_package.part",), extra="ghostbench[needy]")
     spec("no-op", "NoOp", "reference", needs_frames=False)
     spec("needy", "LocalSpy", "local", requires=("no_such_package",), extra="ghostbench[needy]")
