@@ -10,6 +10,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hypothesis import settings
+
+
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture(scope="session")
