@@ -12,7 +12,6 @@ from textwrap import dedent
 import pytest
 from hypothesis import settings
 
-
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
