@@ -18,7 +18,7 @@ from ghostbench.plugins.choose import Choice, build_model, build_settings, check
 from ghostbench.records import Clip, Frames, Reply, Request
 from ghostbench.run.batch import FileJournal
 from ghostbench.run.dispatch import Delivery
-from ghostbench.run.reach import dispatcher_for
+from ghostbench.run.reach import dispatcher_for, load
 from ghostbench.tasks.load import load_task
 
 Result = Reply | AttemptError
@@ -96,7 +96,7 @@ class Session:
     async def _load(self) -> Mapping[str, Any]:
         self._dispatcher = dispatcher_for(self.model, Truths(clips=self.clips, seed=0), self._pool)
         try:
-            return await self._dispatcher.load()
+            return await load(self._dispatcher)
         except BaseException:
             await self._dispatcher.close()
             raise

@@ -22,7 +22,7 @@ from ghostbench.records import Clip, Frames, Request, Usage
 from ghostbench.run.budget import Budget
 from ghostbench.run.dispatch import as_unavailable
 from ghostbench.run.plan import Plan
-from ghostbench.run.reach import dispatcher_for
+from ghostbench.run.reach import dispatcher_for, load
 from ghostbench.run.redact import Redactor
 from ghostbench.run.settle import HostState
 
@@ -154,7 +154,7 @@ class Examiner:
             try:
                 truths = Truths(clips=self._plan.split.clips, seed=self._plan.options.seed)
                 state.dispatcher = dispatcher_for(self._model, truths, pool)
-                self._found.facts = await state.dispatcher.load()
+                self._found.facts = await load(state.dispatcher)
             except Exception as error:  # noqa: BLE001 - whatever loading raises is what the doctor reports
                 reason = self._row.host.broken or str(as_unavailable(error))
                 state.stopped = (Outcome.UNAVAILABLE, reason)

@@ -1,8 +1,10 @@
-"""The way to a model, by its kind."""
+"""The way to a model, by its kind, and what it says of itself on the way."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
+from typing import Any
 
 from ghostbench.errors import Unavailable
 from ghostbench.models import LocalModel, Model, ReferenceModel, RemoteModel, Truths
@@ -24,3 +26,13 @@ def dispatcher_for(model: Model | None, truths: Truths, pool: Executor) -> Dispa
         case LocalModel():
             return LocalDispatcher(model, pool)
     raise Unavailable("the model has none of the three base classes")
+
+
+async def load(dispatcher: Dispatcher) -> Mapping[str, Any]:
+    """Load the model; return its facts, {} for one that returns nothing. Raises what the model raises, or TypeError."""
+    facts: Any = await dispatcher.load()
+    if facts is None:
+        return {}
+    if not isinstance(facts, Mapping):
+        raise TypeError(f"its load returned {type(facts).__name__} where a mapping of facts belongs")
+    return facts

@@ -29,7 +29,7 @@ from ghostbench.run.plan import Host, Plan, Row
 from ghostbench.run.predictions import Last, RowFacts, last_lines, predict
 from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
-from ghostbench.run.reach import dispatcher_for
+from ghostbench.run.reach import dispatcher_for, load
 from ghostbench.run.redact import Redactor
 from ghostbench.run.resume import restore
 from ghostbench.run.settle import HostState, Settler, Unit
@@ -103,7 +103,7 @@ class Runner:
                 if host.broken is not None:
                     raise Unavailable(host.broken)
                 state.dispatcher = dispatcher_for(host.model, truths, self._pool)
-                state.facts = await state.dispatcher.load()
+                state.facts = await load(state.dispatcher)
             except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
                 state.stopped = (Outcome.UNAVAILABLE, str(as_unavailable(error)))
                 await self._give_up(state)
