@@ -152,7 +152,8 @@ def _matching(pattern: str, clips: list[Clip], filters: list[str]) -> list[Clip]
     chosen: Callable[[str], bool]
     if pattern.startswith("@"):
         ids = read_ids(storage.accept(pattern[1:], "--clips"), "--clips")
-        outside = [name for name in ids if name not in {clip.id for clip in clips}]
+        inside = {clip.id for clip in clips}
+        outside = [name for name in ids if name not in inside]
         if outside:
             raise BadInput(f"--clips {pattern}: '{outside[0]}' is not in the split; correct the list or the split")
         chosen = ids.__contains__
