@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghostbench.errors import BadInput
+from ghostbench.errors import BadInput, DecodeFailed
 from ghostbench.media.sampling import MAX_FPS, MAX_UNIFORM, Sampling, parse_sampling
 
 counts = st.integers(1, MAX_UNIFORM)
@@ -79,6 +79,11 @@ def test_fps_follows_the_time_stamps_of_a_variable_rate(gaps: list[float], rate:
 def test_fps_takes_the_earlier_frame_at_equal_distance() -> None:
     times = [i / 30 for i in range(120)]
     assert parse_sampling("fps:2").nearest(times, 4.0) == (7, 22, 37, 52, 67, 82, 97, 112)
+
+
+def test_fps_refuses_a_clip_whose_time_stamps_would_take_for_ever() -> None:
+    with pytest.raises(DecodeFailed, match="too long"):
+        parse_sampling("fps:2").nearest([0.0, 1e12], 1e12 + 1)
 
 
 def test_fps_gives_a_short_clip_its_middle_frame() -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from ghostbench.errors import BadInput
+from ghostbench.errors import BadInput, DecodeFailed
+from ghostbench.media.limits import MAX_FRAMES
 
 MAX_UNIFORM = 256
 """The most frames that `uniform` gives."""
@@ -62,7 +63,12 @@ class Sampling:
             k += 1
 
     def nearest(self, times_s: Sequence[float], duration_s: float) -> tuple[int, ...]:
-        """The frame numbers that `fps` takes of a clip whose frames have these ascending times, without repeats."""
+        """The frame numbers that `fps` takes of a clip whose frames have these ascending times, without repeats.
+
+        Raises `DecodeFailed` for a clip so long, by its time stamps, that aiming at all targets would take for ever.
+        """
+        if duration_s * self.value > MAX_FRAMES:
+            raise DecodeFailed(f"the clip lasts {duration_s:.0f} s by its time stamps, too long for {self}")
         chosen: dict[int, None] = {}
         at = 0
         for target in self.targets():

@@ -112,4 +112,6 @@ def _expected(stream: VideoStream, container: InputContainer, sampling: Sampling
         return ()
     if sampling.kind == "uniform":
         return sampling.indices(count)
+    if count / rate * sampling.value > MAX_FRAMES:
+        return ()
     return sampling.nearest([float(index / rate) for index in range(count)], float(count / rate))
