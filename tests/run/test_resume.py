@@ -152,4 +152,9 @@ def test_settings_of_every_kind_can_be_resumed_with(bench: Any) -> None:
     given = ["--models", "wise", "--set", "wise.words=a,c", "--set", "wise.home=there", "--run-id", "r"]
     assert bench.run(*given).returncode == 0
     assert bench.run(*given, "--resume").returncode == 0
-    assert bench.manifest("r")["models"]["wise"]["settings"] == {"home": "there", "words": ["a", "c"], "share": 0.5}
+    assert bench.manifest("r")["models"]["wise"]["settings"] == {
+        "home": "there",
+        "words": ["a", "c"],
+        "share": 0.5,
+        "api_key": None,
+    }

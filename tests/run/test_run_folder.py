@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ghostbench.run.redact import Redactor
+
 CLIP_FIELDS = """clip truth truth_time_s category remark duration_s frame_indices frame_times_s decoder
     frames_sha256"""
 ATTEMPT_FIELDS = """model clip repeat attempt fallback_level outcome error started_at wall_s wait_s stages batch_size
@@ -66,6 +68,20 @@ def test_every_attempt_has_a_request_id_of_its_own(bench: Any) -> None:
     bench.run("--models", "local-spy,remote-spy", "--run-id", "r")
     ids = [line["request_id"] for line in bench.lines("r", "attempts.jsonl")]
     assert len(set(ids)) == len(ids) == 12
+
+
+def test_secrets_of_the_command_line_reach_no_file(bench: Any) -> None:
+    words = ["--models", "wise", "--set", "wise.api_key=sk-hunter2", "--set=wise.api_key=sk-hunter2", "--run-id", "r"]
+    done = bench.run(*words, "--data-root", "memory://clips?signature=s1gn", "--limit", "2")
+    assert done.returncode == 2, "there is no such folder in memory"
+    assert bench.run(*words, "--limit", "2").returncode == 0
+    for path in (bench.folder / "results" / "r").rglob("*"):
+        if path.is_file():
+            assert b"hunter2" not in path.read_bytes(), path.name
+    assert Redactor({}).command(["--data-root=az://u:p@c/x?sig=s1gn", "wise.share=0.5"]) == [
+        "--data-root=az://[redacted]@c/x?[redacted]",
+        "wise.share=0.5",
+    ]
 
 
 def test_no_secret_reaches_any_file_or_the_screen(bench: Any) -> None:

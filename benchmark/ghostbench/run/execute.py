@@ -56,7 +56,7 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
     if not voice.quiet:
         for plugin in registry().warnings:
             voice.err.print(f"warning: {plugin}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    going_on = redactor.text(resume_command(command, plan))
+    going_on = resume_command(redactor.command(command), plan)
     try:
         write_json(folder.manifest, manifest)
         rows = [row.name for row in plan.rows]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _SECRET_NAME = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|SAS)(_|$)", re.IGNORECASE)
 _URL_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
+_URL_QUERY = re.compile(r"(://[^\s?]*\?)\S+")
+_SETTING = re.compile(r"((?:--set=)?[^=]+\.(?P<key>[^.=]+)=)(.+)", re.DOTALL)
 _SHORTEST = 8
 _CROSSED_OUT = "[redacted]"
 
@@ -37,6 +39,19 @@ class Redactor:
             if secret in text:
                 text = text.replace(secret, _CROSSED_OUT)
         return _URL_USER.sub(rf"\g<scheme>{_CROSSED_OUT}@", text) if "@" in text else text
+
+    def location(self, text: str) -> str:
+        """A path or URL with its user part and its query, which may be a signature, crossed out."""
+        return _URL_QUERY.sub(rf"\g<1>{_CROSSED_OUT}", self.text(text))
+
+    def command(self, words: Sequence[str]) -> list[str]:
+        """A command line as it may be written: locations as above, `--set` of secret-looking names without values."""
+        shown = []
+        for word in words:
+            setting = _SETTING.fullmatch(word)
+            secret = setting is not None and _SECRET_NAME.search(setting["key"])
+            shown.append(f"{setting[1]}{_CROSSED_OUT}" if setting is not None and secret else self.location(word))
+        return shown
 
     def settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """A model's settings as they may be written: values of secret-looking names crossed out, too."""

@@ -208,6 +208,7 @@ class WiseSettings:
     home: Path | None = setting(None, "a folder")  # noqa: RUF009
     words: tuple[str, ...] = setting(("a", "b"), "some words")
     share: float = setting(0.5, "a share")
+    api_key: str | None = setting(None, "a key")
 
     def __post_init__(self) -> None:
         if "z" in self.words:
