@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from ghostbench.run.budget import Budget
+
 N = 6
 
 
@@ -283,3 +285,9 @@ def test_a_clip_without_media_holds_up_no_batch(bench: Any) -> None:
     given = ["--data-root", str(root), "--set", "local-spy.batch=4", "--run-id", "r"]
     assert bench.run("--models", "local-spy", *given).returncode == 0
     assert outcomes(bench, "r", "local-spy") == {"answered": N - 2, "missing_media": 2}
+
+
+async def test_what_costs_nothing_is_within_every_budget() -> None:
+    budget = Budget(1.0, spent=1.5)
+    assert await budget.reserve(0.0)
+    assert not budget.reserve_now(0.1)

@@ -16,11 +16,14 @@ class Budget:
         self._changed = asyncio.Condition()
 
     async def reserve(self, most: float) -> bool:
-        """Set aside the most that a request can cost; False if it does not fit, whatever is still in flight costs."""
+        """Set aside the most that a request can cost; False if it does not fit, whatever is still in flight costs.
+
+        What costs nothing always fits, even where a service has billed more than it was expected to.
+        """
         if self.limit is None:
             return True
         async with self._changed:
-            while self.spent + self._reserved + most > self.limit:
+            while most > 0 and self.spent + self._reserved + most > self.limit:
                 if not self._in_flight:
                     return False
                 await self._changed.wait()
@@ -32,7 +35,7 @@ class Budget:
         """Set aside the most that a request can cost if it fits at once."""
         if self.limit is None:
             return True
-        if self.spent + self._reserved + most > self.limit:
+        if most > 0 and self.spent + self._reserved + most > self.limit:
             return False
         self.set_aside(most)
         return True
