@@ -143,6 +143,8 @@ def test_no_breach_of_the_contract_ends_the_run(bench: Any) -> None:
         "media-error",
         "text-for-reply",
         "nan-in-error",
+        "half-tokens",
+        "age-of-the-world",
         "pause-text",
         "pause-nan",
         "exit",
@@ -156,6 +158,11 @@ def test_no_breach_of_the_contract_ends_the_run(bench: Any) -> None:
     for row in [*local, *(f"remote-{how}" for how in remote)]:
         assert outcomes(bench, "r", row) == {"crashed": N}, row
     assert outcomes(bench, "r", "always") == {"answered": N}
+
+
+def test_a_probability_that_rounding_took_over_the_edge_is_put_back(bench: Any) -> None:
+    assert bench.run("--models", "careless:rounding=c", "--run-id", "r").returncode == 0
+    assert {line["score"] for line in bench.lines("r", "predictions.jsonl")} == {0.0}
 
 
 def test_a_model_that_fails_its_own_check_is_unavailable(bench: Any) -> None:

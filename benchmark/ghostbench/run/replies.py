@@ -10,6 +10,9 @@ from ghostbench.errors import AttemptError, Crashed, ModelError
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, Memory, Reply, Stages, Usage
 
+_MOST = 1e9
+"""Seconds or dollars of one attempt: readers of a run folder take no more for a measurement."""
+
 
 def checked(result: object) -> Reply | AttemptError:
     """The reply with its text made encodable, the error as it is, or `Crashed` where either breaks the contract."""
@@ -21,7 +24,11 @@ def checked(result: object) -> Reply | AttemptError:
     if objection:
         return Crashed(objection)
     text = encodable(result.text)
-    return result if text is result.text else replace(result, text=text)
+    result = result if text is result.text else replace(result, text=text)
+    given = result.grade_probabilities
+    if given is not None and not all(0 <= p <= 1 for p in given.values()):
+        result = replace(result, grade_probabilities={grade: min(1.0, max(0.0, p)) for grade, p in given.items()})
+    return result
 
 
 def _error(error: AttemptError) -> AttemptError:
@@ -85,7 +92,9 @@ def _numbers(reply: Reply) -> str | None:
     for part in (reply.stages, reply.usage, reply.memory):
         for field in fields(part):
             value = getattr(part, field.name)
-            if value is not None and not (_is_number(value) and value >= 0):
+            counted = field.name.endswith(("_tokens", "_bytes"))
+            sound = _is_number(value) and value >= 0 and (isinstance(value, int) if counted else value <= _MOST)
+            if value is not None and not sound:
                 return f"the adapter's reply has {field.name} = {value!r}, which is no measurement"
     return None
 

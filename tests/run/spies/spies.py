@@ -27,6 +27,7 @@ from ghostbench import (
     Request,
     RequestRejected,
     RequestTooLarge,
+    Stages,
     Truncated,
     Usage,
     Verdict,
@@ -175,6 +176,9 @@ BROKEN_REPLIES: dict[str, Any] = {
     "finish-object": {"finish_reason": object()},
     "batch-text": {"batch_size": "4"},
     "note-object": {"notes": (object(),)},
+    "half-tokens": {"usage": Usage(input_tokens=1.5)},  # type: ignore[arg-type]
+    "age-of-the-world": {"stages": Stages(vision_s=4e17)},
+    "rounding": {"grade_probabilities": {"ghost_probing": -1e-10, "normal": 1 + 1e-10}},
     "probability-list": {"grade_probabilities": [0.2, 0.8]},
 }
 BROKEN_ERRORS: dict[str, Any] = {
