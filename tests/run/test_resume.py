@@ -158,3 +158,22 @@ def test_settings_of_every_kind_can_be_resumed_with(bench: Any) -> None:
         "share": 0.5,
         "api_key": None,
     }
+
+
+@pytest.mark.parametrize("status", ["complete", "running"])
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [('"outcome":"answered"', '"outcome":"fine"'), ('"model":', '"mdl":'), ('"error":null', '"error":"none"')],
+)
+def test_a_changed_ledger_is_bad_input_and_never_sealed_again(bench: Any, was: str, becomes: str, status: str) -> None:
+    assert bench.run("--models", "always", "--run-id", "r").returncode == 0
+    folder = bench.folder / "results" / "r"
+    if status == "running":
+        manifest = {**bench.manifest("r"), "status": status, "digests": {}}
+        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    ledger = folder / "attempts.jsonl"
+    ledger.write_text(ledger.read_text(encoding="utf-8").replace(was, becomes, 1), encoding="utf-8")
+    done = bench.run("--models", "always", "--run-id", "r", "--resume")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "attempts.jsonl" in done.stderr

@@ -20,7 +20,7 @@ from ghostbench.run.ledger import DiskFailed
 from ghostbench.run.plan import Options, Plan, make_plan
 from ghostbench.run.progress import Progress
 from ghostbench.run.redact import Redactor
-from ghostbench.run.resume import check_same
+from ghostbench.run.resume import check_same, check_unchanged
 from ghostbench.run.runner import Desk, Runner
 from ghostbench.writing import write_json
 
@@ -50,7 +50,8 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
     if options.resume:
         before = folder.reopen()
         check_same(before, manifest)
-        manifest = {**before, "status": "running", "max_cost": options.max_cost}
+        check_unchanged(folder.path, before)
+        manifest = {**before, "status": "running", "digests": {}, "max_cost": options.max_cost}
     else:
         folder.create()
     if not voice.quiet:

@@ -41,19 +41,28 @@ class Last:
 
 
 def last_lines(lines: Iterable[Mapping[str, Any]]) -> dict[Unit, Last]:
-    """The state of every unit that the ledger (`attempts.jsonl`, as mappings) speaks of."""
+    """The state of every unit that the ledger (`attempts.jsonl`, as mappings) speaks of.
+
+    Raises `BadInput` for a line that is none of the ledger's.
+    """
     units: dict[Unit, Last] = {}
-    for line in lines:
-        unit = (line["model"], line["clip"], line["repeat"])
-        before = units.get(unit)
-        units[unit] = Last(
-            outcome=Outcome(line["outcome"]),
-            error_type=(line["error"] or {}).get("type"),
-            fallback_level=line["fallback_level"],
-            raw=line["raw"] if line["outcome"] == Outcome.ANSWERED else None,
-            score=(line["grade_probabilities"] or {}).get("ghost_probing"),
-            attempts=before.attempts + 1 if before else 1,
-        )
+    for number, line in enumerate(lines, start=1):
+        try:
+            unit = (line["model"], line["clip"], line["repeat"])
+            before = units.get(unit)
+            units[unit] = Last(
+                outcome=Outcome(line["outcome"]),
+                error_type=(line["error"] or {}).get("type"),
+                fallback_level=line["fallback_level"],
+                raw=line["raw"] if line["outcome"] == Outcome.ANSWERED else None,
+                score=(line["grade_probabilities"] or {}).get("ghost_probing"),
+                attempts=before.attempts + 1 if before else 1,
+            )
+        except (KeyError, ValueError, TypeError, AttributeError):
+            raise BadInput(
+                f"attempts.jsonl line {number} is no attempt as this version writes it; "
+                "put the ledger back as it was, or start a new run"
+            ) from None
     return units
 
 

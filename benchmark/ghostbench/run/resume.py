@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.models import Level
 from ghostbench.outcomes import NEVER_SENT
+from ghostbench.run.manifest import file_sha256
 from ghostbench.run.policy import failure_from_ledger, next_step
 from ghostbench.run.predictions import Last
 from ghostbench.run.settle import Unit, ladder_of
@@ -35,6 +37,14 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             f"run '{before.get('run_id')}' was started with {key}{part} = {_short(was)}, not {_short(wanted)}; "
             "resume it with its own settings, or choose another --run-id"
         )
+
+
+def check_unchanged(folder: Path, before: Mapping[str, Any]) -> None:
+    """Raise `BadInput` naming a file that is not as the run left it when it ended; one that never ended has no say."""
+    for name, digest in (before.get("digests") or {}).items():
+        path = folder / name
+        if not path.is_file() or file_sha256(path) != digest:
+            raise BadInput(f"{path} was changed after the run ended; put it back, or start a new run")
 
 
 def restore(unit: Unit, last: Last | None, max_attempts: int) -> bool:

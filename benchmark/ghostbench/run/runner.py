@@ -69,8 +69,8 @@ class Runner:
         recover(folder.attempts)
         recover(folder.clips)
         self._done = last_lines(read_lines(folder.attempts))
-        self._seen = {line["clip"]: line["frames_sha256"] for line in read_lines(folder.clips)}
-        already = sum((line["usage"] or {}).get("cost_usd") or 0.0 for line in read_lines(folder.attempts))
+        self._seen = {line.clip: line.frames_sha256 for line in map(_clip_from, read_lines(folder.clips))}
+        already = sum((line.get("usage") or {}).get("cost_usd") or 0.0 for line in read_lines(folder.attempts))
         ledger, clips = Ledger(folder.attempts, self._desk.redactor), Ledger(folder.clips, self._desk.redactor)
         settler = Settler(
             task=self._plan.task,
