@@ -110,10 +110,19 @@ class Answers:
                 masks[place, forced // 32] = np.uint32(1 << (forced % 32)).astype(np.int32)
 
     def add(self, tokens: Sequence[int]) -> list[bool]:
-        """Take each row's next token; whether each row's answer is closed now. Closed rows ignore theirs."""
+        """Take each row's next token; whether each row's answer is closed now. Closed rows ignore theirs.
+
+        A token that the mask did not allow closes its row too and is its fault: it can only have been chosen from
+        logits that are not finite.
+        """
         for answer, token in zip(self._rows, tokens, strict=False):
             answer.add(token)
         return [answer.closed for answer in self._rows]
+
+    @property
+    def faults(self) -> list[str | None]:
+        """Of each row, what was chosen against the grammar; None where nothing was."""
+        return [answer.fault for answer in self._rows]
 
 
 class _Answer:
@@ -122,6 +131,7 @@ class _Answer:
     def __init__(self, grammar: Grammar, begun: Sequence[int], limit: int) -> None:
         self.matcher = grammar.matcher()
         self.closed = False
+        self.fault: str | None = None
         self._grammar = grammar
         self._left = limit
         self._forced: list[int] = []
@@ -145,7 +155,9 @@ class _Answer:
         if self.closed:
             return
         if not self.matcher.consume_token(token):
-            raise ValueError(f"token {token} does not fit the grammar: {self.matcher.get_error()}")
+            self.closed = True
+            self.fault = f"token {token} was chosen against the grammar"
+            return
         self._left -= 1
         if self._forced:
             self._forced.pop(0)

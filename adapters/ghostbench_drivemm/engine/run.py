@@ -89,6 +89,7 @@ class _Batch:
         self.first: list[Tensor] = []
         self.graded: list[Tensor] = []
         self.token_marks: list[Any] = []
+        self.faults: list[str | None] = [None] * len(lengths)
 
     @property
     def masked(self) -> bool:
@@ -196,6 +197,7 @@ class _Batch:
         for answer, row in zip(self.answers, rules.rows, strict=True):
             answer.output_ids = [*(self.begun if self.fixed else ()), *row.tokens]
             answer.finish = row.finish
+        self.faults = rules.faults
 
     def _keep_logits(self) -> None:
         for row, answer in enumerate(self.answers):
@@ -216,6 +218,8 @@ class _Batch:
                 answer.nonfinite_step = 0
             elif strange[row] >= 0:
                 answer.nonfinite_step = strange[row]
+            if self.faults[row] is not None and answer.nonfinite_step is None:
+                raise RuntimeError(f"{self.faults[row]}, though all logits were finite")
             if listed is not None and not at_prefill[row]:
                 answer.grade_masses = tuple(listed[row])
             if not options.max_new_tokens:
@@ -286,6 +290,12 @@ class _Rules:
         if changed:
             self._decoder.active.copy_(self._active, non_blocking=True)
         return [row.ended for row in self.rows]
+
+    @property
+    def faults(self) -> list[str | None]:
+        """Of each row, what was chosen against the grammar."""
+        found: list[str | None] = [None] * len(self.rows) if self._answers is None else self._answers.faults
+        return found
 
     def _ban(self) -> None:
         for token in self._banned:

@@ -1,0 +1,210 @@
+"""DriveMM in the harness: outcomes, fallback levels, batches that shrink, and the same answers by every way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("llguidance")
+
+from ghostbench import GRADES, BadInput, Frames, OutOfMemory, Reply, Request, RequestRejected  # noqa: E402
+from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
+from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
+from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
+from ghostbench_drivemm.settings import DriveMMSettings  # noqa: E402
+
+TASK = GhostProbing()
+RUN = ("--clips", "ghost5_0[12]", "--sampling", "uniform:2", "--quiet")
+
+
+def frames(seed: int, count: int = 2) -> Frames:
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 60, 90, 3), dtype=np.uint8)
+    times = tuple(0.5 + place for place in range(count))
+    return Frames(pixels, indices=tuple(range(count)), times_s=times, duration_s=count + 1.0, decoder="drawn")
+
+
+def request(seed: int, task: Any = TASK, **more: Any) -> Request:
+    own = frames(seed)
+    return Request(
+        id=f"request-{seed}",
+        prompt=task.build(own),
+        frames=own,
+        seed=7,
+        level=0,
+        level_settings={},
+        write_answer=task.write,
+        **more,
+    )
+
+
+def loaded(checkpoint: Path, **settings: Any) -> DriveMMModel:
+    model = DriveMMModel(
+        DriveMMSettings(**{"checkpoint": str(checkpoint), "device": "cpu", "dtype": "float32", **settings})
+    )
+    model.check()
+    model.load()
+    return model
+
+
+def answers(model: DriveMMModel, seeds: tuple[int, ...], task: Any = TASK) -> list[Any]:
+    from dataclasses import replace
+
+    asked = [request(seed, task) for seed in seeds]
+    return list(model.answer([replace(one, prepared=model.prepare(one)) for one in asked]))
+
+
+def bench(folder: Path, checkpoint: Path, *settings: str, dtype: str = "float32") -> dict[str, Any]:
+    words = [
+        f"drivemm.{setting}" for setting in (f"checkpoint={checkpoint}", "device=cpu", f"dtype={dtype}", *settings)
+    ]
+    sets = [part for word in words for part in ("--set", word)]
+    done = subprocess.run(
+        [sys.executable, "-m", "ghostbench", "run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
+        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    run = folder / "results" / "r"
+    lines = [json.loads(line) for line in (run / "attempts.jsonl").read_text().splitlines()]
+    metrics = json.loads((run / "metrics.json").read_text())["models"]["drivemm"]
+    return {"status": done.returncode, "attempts": lines, "metrics": metrics}
+
+
+def test_a_run_with_the_grammar_gives_answers_whatever_the_weights(tmp_path: Path, checkpoint: Path) -> None:
+    run = bench(tmp_path, checkpoint)
+    assert run["status"] == 0
+    assert run["metrics"]["coverage"] == 1.0
+    for line in run["attempts"]:
+        assert line["outcome"] == "answered"
+        assert TASK.parse(line["raw"]).grade in GRADES
+        assert sum(line["grade_probabilities"].values()) == pytest.approx(1.0)
+        assert line["finish_reason"] == "closed"
+        assert line["usage"]["output_tokens"] <= TASK.max_output_tokens
+        stages = line["stages"]
+        assert all(stages[name] is not None for name in ("preprocess_s", "vision_s", "prefill_s", "generate_s"))
+        assert stages["first_token_s"] >= stages["prefill_s"]
+
+
+def test_a_run_without_the_grammar_covers_nothing_and_says_so(tmp_path: Path, checkpoint: Path) -> None:
+    run = bench(tmp_path, checkpoint, "grammar=false")
+    assert run["status"] == 1
+    assert run["metrics"]["coverage"] == 0.0
+    assert {line["outcome"] for line in run["attempts"]} == {"unparseable"}
+    assert all(sum(line["grade_probabilities"].values()) == pytest.approx(1.0) for line in run["attempts"])
+
+
+def test_an_overflow_in_float16_is_nonfinite_and_float32_answers_as_a_recorded_level(
+    tmp_path: Path, checkpoint: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    for file in folder.glob("*.safetensors"):
+        file.chmod(0o644)
+        tensors = load_file(file)
+        name = "model.layers.1.mlp.down_proj.weight"
+        if name in tensors:
+            tensors[name].fill_(30_000.0)
+            save_file(tensors, file, {"format": "pt"})
+    run = bench(tmp_path, folder, dtype="float16")
+    by_clip: dict[str, list[Any]] = {}
+    for line in run["attempts"]:
+        by_clip.setdefault(line["clip"], []).append((line["outcome"], line["fallback_level"]))
+        if line["outcome"] == "nonfinite":
+            assert "language_model.model.layers.1.mlp.down_proj in float16" in line["error"]["message"]
+            assert "largest finite magnitude before it" in line["error"]["message"]
+    assert set(map(tuple, by_clip.values())) == {(("nonfinite", 0), ("answered", 1))}
+    assert run["metrics"]["fallbacks"] == {"1": 2}
+    assert run["metrics"]["coverage"] == 1.0
+
+
+def test_score_mode_has_the_probabilities_of_generate_mode_and_answers_their_largest(checkpoint: Path) -> None:
+    written, scored = (answers(loaded(checkpoint, mode=mode), (1, 2, 3)) for mode in ("generate", "score"))
+    for one, other in zip(written, scored, strict=True):
+        assert other.grade_probabilities == pytest.approx(one.grade_probabilities, rel=1e-5)
+        assert TASK.parse(other.text).grade == max(GRADES, key=other.grade_probabilities.__getitem__)
+        assert other.finish_reason == "score"
+        assert other.usage.output_tokens == 0
+
+
+def test_score_mode_refuses_a_task_without_fixed_verdicts(checkpoint: Path) -> None:
+    model = loaded(checkpoint, mode="score")
+    assert all(isinstance(found, RequestRejected) for found in answers(model, (1,), GhostProbingSummary()))
+
+
+def test_the_summary_task_is_answered_without_probabilities(checkpoint: Path) -> None:
+    found = answers(loaded(checkpoint), (1,), GhostProbingSummary())[0]
+    assert isinstance(found, Reply)
+    assert found.grade_probabilities is None
+    GhostProbingSummary().parse(found.text)
+
+
+def test_a_batch_that_does_not_fit_is_halved_remembered_and_noted(checkpoint: Path) -> None:
+    expected = [found.text for found in answers(loaded(checkpoint), (1, 2, 3, 4, 5))]
+    model = loaded(checkpoint)
+    limit = 4
+
+    def run_out(_module: Any, inputs: tuple[Any, ...]) -> None:
+        if inputs[0].shape[0] > limit:
+            raise torch.OutOfMemoryError("planted")
+
+    tower = model._replicas.all[0].model("float32").vision_tower
+    hook = tower.get_submodule("embeddings").register_forward_pre_hook(run_out)
+    found = answers(model, (1, 2, 3, 4, 5))
+    assert [reply.text for reply in found] == expected
+    assert all("batch halved to 2" in " ".join(reply.notes) for reply in found)
+    assert [reply.batch_size for reply in found] == [2, 2, 2, 2, 1]
+    assert model.batch_size == 2
+    again = answers(model, (1, 2))
+    assert [reply.notes for reply in again] == [(), ()]
+    limit = 0
+    assert all(isinstance(error, OutOfMemory) for error in answers(model, (1, 2, 3)))
+    hook.remove()
+
+
+def test_sampling_with_the_checkpoints_settings_is_seeded_and_free_of_the_batch(checkpoint: Path) -> None:
+    model = loaded(checkpoint, sampling="checkpoint")
+    together = [found.text for found in answers(model, (1, 2, 3))]
+    assert [answers(model, (seed,))[0].text for seed in (1, 2, 3)] == together
+    assert together != [found.text for found in answers(loaded(checkpoint), (1, 2, 3))]
+
+
+def test_answers_depend_on_the_frames(checkpoint: Path) -> None:
+    first, second = answers(loaded(checkpoint, mode="score"), (1, 2))
+    assert first.grade_probabilities != second.grade_probabilities
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"checkpoint": "/nowhere/at-all"}, "nowhere"),
+        ({"devices": "0,0"}, "devices"),
+        ({"devices": "x"}, "devices"),
+    ],
+)
+def test_what_the_user_must_mend_is_told_in_one_line(checkpoint: Path, settings: dict[str, str], words: str) -> None:
+    model = DriveMMModel(DriveMMSettings(**{"checkpoint": str(checkpoint), "device": "cpu", **settings}))
+    with pytest.raises(BadInput, match=words) as caught:
+        model.check()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mark_in_the_tasks_words_stands_for_no_picture(checkpoint: Path) -> None:
+    from ghostbench_drivemm.question import user_text
+
+    class Odd(GhostProbing):
+        question = "Is <image> here?"
+
+    text = user_text(Odd().build(frames(0)), with_frames=True)
+    assert text.count("<image>") == 1
+    assert "frame 2 of the video" in text
+    assert isinstance(answers(loaded(checkpoint), (1,), Odd())[0], Reply)

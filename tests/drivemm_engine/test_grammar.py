@@ -1,0 +1,110 @@
+"""Whatever the weights say, an answer under the grammar is one compact object of its schema, within its limit."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+pytest.importorskip("llguidance")
+pytest.importorskip("tokenizers")
+
+from ghostbench.tasks.ghost_probing import GhostProbing
+from ghostbench.tasks.summary import GhostProbingSummary
+from ghostbench_drivemm.grammar import Answers, Grammar, Vocabulary
+from ghostbench_drivemm.schema_text import UnsupportedSchema, fields_of, shortest_end
+from ghostbench_drivemm.synthetic import synthetic_tokenizer
+
+SIZE = 1024
+TOKENIZER = synthetic_tokenizer(SIZE)
+VOCABULARY = Vocabulary(TOKENIZER, SIZE, (769,))
+TASKS = (GhostProbing(), GhostProbingSummary())
+GRAMMARS = {task.name: Grammar(task.schema, VOCABULARY) for task in TASKS}
+
+
+def write(grammar: Grammar, seed: int, spread: float, limit: int) -> list[int]:
+    """An answer of a model whose logits are noise with a fixed taste for some tokens."""
+    random = np.random.default_rng(seed)
+    taste = random.normal(size=SIZE) * spread
+    answers = Answers(grammar, 1, [], limit)
+    masks = np.full((1, SIZE // 32), -1, dtype=np.int32)
+    tokens: list[int] = []
+    while len(tokens) < limit:
+        answers.fill(masks)
+        allowed = np.unpackbits(masks.view(np.uint8), bitorder="little")[:SIZE].astype(bool)
+        tokens.append(int(np.where(allowed, random.normal(size=SIZE) + taste, -np.inf).argmax()))
+        if answers.add(tokens[-1:])[0]:
+            return tokens
+    raise AssertionError(f"not closed within {limit} tokens: {TOKENIZER.decode(tokens)}")
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.0, 1.0, 5.0]), limit=st.integers(200, 400))
+@settings(max_examples=60, deadline=None)
+def test_any_logits_close_an_object_that_the_task_reads(task: Any, seed: int, spread: float, limit: int) -> None:
+    text = TOKENIZER.decode(write(GRAMMARS[task.name], seed, spread, limit))
+    answer = json.loads(text)
+    Draft202012Validator(task.schema).validate(answer)
+    assert list(answer) == list(task.schema["properties"])
+    outside_strings = re.sub(r'"(\\.|[^"\\])*"', '""', text)
+    assert not re.search(r"\s", outside_strings)
+    task.parse(text)
+
+
+def test_a_limit_that_leaves_room_cuts_no_string_short() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "maxLength": 9}}, "required": ["a"]}
+    grammar = Grammar(schema, VOCABULARY)
+    written = {len(json.loads(TOKENIZER.decode(write(grammar, seed, 0.0, 60)))["a"]) for seed in range(60)}
+    assert max(written) == 9
+
+
+@given(least=st.integers(0, 400), more=st.integers(0, 4000), tried=st.integers(0, 10_000), cents=st.integers(0, 99))
+@settings(max_examples=300, deadline=None)
+def test_numbers_are_those_between_the_bounds(least: int, more: int, tried: int, cents: int) -> None:
+    most = least + more
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "number", "minimum": least, "maximum": most}},
+        "required": ["n"],
+    }
+    rule = fields_of(schema)[0].rule
+    patterns = [part.strip()[1:-1] for part in rule.split(" | ")]
+    text = f"{tried}.{cents:02d}" if cents else str(tried)
+    matches = any(re.fullmatch(pattern, text) for pattern in patterns)
+    assert matches == (least <= float(text) <= most)
+    assert not any(re.fullmatch(pattern, "0" + text) for pattern in patterns)
+
+
+def test_the_shortest_rest_of_an_object_fits_its_schema() -> None:
+    for task in TASKS:
+        answer = json.loads(shortest_end(fields_of(task.schema)))
+        Draft202012Validator(task.schema).validate(answer)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array"},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": []},
+        {"type": "object", "properties": {"a": {"type": "object"}}, "required": ["a"]},
+        {"type": "object", "properties": {"a": {}}, "required": ["a"]},
+        {"type": "object", "properties": {"a": {"type": "number", "minimum": -1}}, "required": ["a"]},
+    ],
+)
+def test_a_schema_that_cannot_be_bounded_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedSchema):
+        Grammar(schema, VOCABULARY)
+
+
+def test_a_token_outside_the_grammar_closes_its_row_and_is_its_fault() -> None:
+    answers = Answers(GRAMMARS["ghost-probing"], 2, [], 100)
+    good = VOCABULARY.encode("{")[0]
+    assert answers.add([VOCABULARY.encode("x")[0], good]) == [True, False]
+    assert answers.faults[0] is not None
+    assert answers.faults[1] is None
