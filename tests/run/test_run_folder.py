@@ -70,6 +70,22 @@ def test_every_attempt_has_a_request_id_of_its_own(bench: Any) -> None:
     assert len(set(ids)) == len(ids) == 12
 
 
+def test_a_terminal_without_unicode_gets_its_tables(bench: Any) -> None:
+    done = bench.run("--models", "always", "--run-id", "r", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "Confusion matrices" in done.stdout
+
+
+def test_a_run_folder_that_cannot_be_locked_is_bad_input(bench: Any) -> None:
+    assert bench.run("--models", "always", "--run-id", "r").returncode == 0
+    lock = bench.folder / "results" / "r" / ".lock"
+    lock.unlink()
+    lock.mkdir()
+    done = bench.run("--models", "always", "--run-id", "r", "--resume")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_secrets_of_the_command_line_reach_no_file(bench: Any) -> None:
     words = ["--models", "wise", "--set", "wise.api_key=sk-hunter2", "--set=wise.api_key=sk-hunter2", "--run-id", "r"]
     done = bench.run(*words, "--data-root", "memory://clips?signature=s1gn", "--limit", "2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import Any
@@ -69,6 +70,9 @@ def bench() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """The console script. Exit status: 0 done, 1 no answers or a failed gate, 2 bad input, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         status = bench.main(args=arguments, prog_name="bench", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

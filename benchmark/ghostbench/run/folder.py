@@ -71,7 +71,10 @@ class RunFolder:
         return self.path / "journals" / re.sub(r"[^A-Za-z0-9._-]", "_", row).strip(".")
 
     def _take_lock(self) -> None:
-        self._lock = (self.path / ".lock").open("w", encoding="ascii")
+        try:
+            self._lock = (self.path / ".lock").open("w", encoding="ascii")
+        except OSError as error:
+            raise BadInput(f"cannot write to {self.path}: {error.strerror}; make the folder writable") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
