@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.metadata
 import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,38 +27,25 @@ from ghostbench import (
     Request,
     RequestRejected,
     RequestTooLarge,
-    Stages,
-    Truncated,
     Unavailable,
-    Usage,
-    Verdict,
 )
-from ghostbench_drivemm import hub, memory
+from ghostbench_drivemm import hub
+from ghostbench_drivemm.batching import Batch, Ready
 from ghostbench_drivemm.checkpoint import inspect
 from ghostbench_drivemm.config import CheckpointError
-from ghostbench_drivemm.engine import GenerateOptions, Generation, Sampling, engine_of, generate_prepared
+from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate_prepared
 from ghostbench_drivemm.grammar import Grammar, Vocabulary
 from ghostbench_drivemm.model import DriveMM
-from ghostbench_drivemm.numerics import diagnose
-from ghostbench_drivemm.prepared import Prepared
 from ghostbench_drivemm.question import user_text
 from ghostbench_drivemm.replicas import Replica, Replicas
 from ghostbench_drivemm.schema_text import UnsupportedSchema
-from ghostbench_drivemm.score import GradeReader, normalised
+from ghostbench_drivemm.score import GradeReader
 from ghostbench_drivemm.settings import DriveMMSettings
 
 _USUAL_POSITIONS = 2100 + 900
 """Ten frames and the task's prompt: what is reckoned with until longer prompts have been seen."""
 _SCORE_ROWS = 32
 """Enough to fill a GPU with prompts; more would hold memory for answers that are never written."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A request after its work on the CPU, and the seconds that took."""
-
-    prepared: Prepared
-    seconds: float
 
 
 class DriveMMModel(LocalModel):
@@ -144,7 +129,7 @@ class DriveMMModel(LocalModel):
         }
 
     @override
-    def prepare(self, request: Request) -> _Ready:
+    def prepare(self, request: Request) -> Ready:
         started = time.perf_counter()
         frames = request.frames
         images = [] if frames is None else [Image.fromarray(pixels) for pixels in frames.pixels]
@@ -159,7 +144,7 @@ class DriveMMModel(LocalModel):
         with self._lock:
             self._longest = max(self._longest, prepared.length)
             self._new_tokens = max(self._new_tokens, self._limit(request))
-        return _Ready(prepared, time.perf_counter() - started)
+        return Ready(prepared, time.perf_counter() - started)
 
     @override
     def answer(self, requests: Sequence[Request]) -> Sequence[Reply | ModelError]:
@@ -171,7 +156,7 @@ class DriveMMModel(LocalModel):
             kinds.setdefault((dtype, self._limit(request), schema), []).append(request)
         with self._replicas.one() as replica:
             for (dtype, _, _), alike in kinds.items():
-                results |= _Batch(self, replica, dtype).answer(alike)
+                results |= Batch(replica, dtype, self.options).answer(alike)
         return [results[request.id] for request in requests]
 
     @override
@@ -274,103 +259,6 @@ class DriveMMModel(LocalModel):
 
     def _wants_masks(self) -> bool:
         return self.settings.grammar and self.settings.mode == "generate"
-
-
-class _Batch:
-    """Requests that are computed together on one replica, halved as often as memory runs out."""
-
-    def __init__(self, owner: DriveMMModel, replica: Replica, dtype: str) -> None:
-        self._owner, self._replica, self._dtype = owner, replica, dtype
-        self._notes: list[str] = []
-
-    def answer(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError]:
-        results: dict[str, Reply | ModelError] = {}
-        waiting = list(requests)
-        while waiting:
-            rows = min(len(waiting), self._replica.most_rows or len(waiting))
-            part = waiting[:rows]
-            try:
-                results |= self._compute(part)
-            except torch.OutOfMemoryError:
-                self._replica.release()
-                gc.collect()
-                if rows > 1:
-                    self._replica.most_rows = rows // 2
-                    self._notes.append(f"out of device memory with a batch of {rows}: batch halved to {rows // 2}")
-                    continue
-                results[part[0].id] = OutOfMemory(f"{self._dtype}, {_ready(part[0]).prepared.length} positions")
-            except ModelError as error:
-                results |= dict.fromkeys((request.id for request in part), error)
-            waiting = waiting[rows:]
-        return results
-
-    def _compute(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError]:
-        try:
-            model = self._replica.model(self._dtype)
-        except CheckpointError as error:
-            raise Unavailable(str(error)) from None
-        options = self._owner.options(requests, model)
-        ready = [_ready(request) for request in requests]
-        memory.reset(model.device)
-        answers = generate_prepared(model, [one.prepared for one in ready], options)
-        used = memory.read(model.device)
-        results: dict[str, Reply | ModelError] = {}
-        for request, one, answer in zip(requests, ready, answers, strict=True):
-            reply = Reply(
-                text=self._text(request, model, answer),
-                finish_reason=answer.finish,
-                usage=Usage(input_tokens=one.prepared.length, output_tokens=len(answer.output_ids)),
-                stages=_stages(one, answer),
-                memory=used,
-                batch_size=len(requests),
-                grade_probabilities=_probabilities(answer),
-                notes=tuple(self._notes),
-            )
-            results[request.id] = self._judged(model, one, answer, reply, options)
-        return results
-
-    def _judged(
-        self, model: DriveMM, ready: _Ready, answer: Generation, reply: Reply, options: GenerateOptions
-    ) -> Reply | ModelError:
-        if answer.nonfinite_step is not None:
-            at = f"logits of step {answer.nonfinite_step} are not finite"
-            found = diagnose(model, ready.prepared, answer.output_ids[: answer.nonfinite_step])
-            return Nonfinite(f"{at}; {found or 'computed again alone, everything was finite'}", reply=reply)
-        if answer.finish == "length" and options.grammar is not None:
-            return Truncated(f"the answer did not close within {options.max_new_tokens} tokens", reply=reply)
-        return reply
-
-    def _text(self, request: Request, model: DriveMM, answer: Generation) -> str:
-        if answer.finish != "score":
-            return str(model.tokenizer.decode(answer.output_ids, skip_special_tokens=True))
-        chances = _probabilities(answer)
-        if chances is None:
-            return ""
-        return request.write_answer(Verdict(grade=max(GRADES, key=chances.__getitem__)))
-
-
-def _ready(request: Request) -> _Ready:
-    assert isinstance(request.prepared, _Ready)
-    return request.prepared
-
-
-def _probabilities(answer: Generation) -> dict[str, float] | None:
-    shares = None if answer.grade_masses is None else normalised(answer.grade_masses)
-    return None if shares is None else dict(zip(GRADES, shares, strict=True))
-
-
-def _stages(ready: _Ready, answer: Generation) -> Stages:
-    times = answer.times
-    decoded = None
-    if times.end_s is not None and times.first_token_s is not None:
-        decoded = max(0.0, times.end_s - times.first_token_s)
-    return Stages(
-        preprocess_s=ready.seconds,
-        vision_s=times.vision_s,
-        prefill_s=times.prefill_s,
-        first_token_s=times.first_token_s,
-        generate_s=decoded,
-    )
 
 
 def _device_name(device: torch.device) -> str:

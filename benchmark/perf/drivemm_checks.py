@@ -2,11 +2,11 @@
 
     python benchmark/perf/drivemm_checks.py --json result.json
 
-Random weights of the exact full shape. Two draws: transformers' own (every matrix with deviation 0.02), whose 32 equal
+Random weights of the exact full shape. Draws: transformers' own (every matrix with deviation 0.02), whose 32 equal
 layers amplify any rounding, and one whose matrices that write into the residual stream are scaled by 1/sqrt(2 layers),
-as GPT-2's initialisation does, which conditions the network like a trained one. Distances of the plain path to itself
-with eager attention, and of both to the same weights computed in float32, are measured beside the fast path's: no
-implementation in 16 bits can be expected to be nearer than rounding allows.
+as GPT-2's initialisation does, and by the square of that. Distances of the plain path to itself with eager attention,
+and of both to the same weights computed in float32, are measured beside the fast path's: no implementation in 16 bits
+can be expected to be nearer than rounding allows.
 """
 
 # ruff: noqa: E402
@@ -100,7 +100,7 @@ def truth(language: Any, embeds: list[Tensor], forced: list[list[int]]) -> list[
 
 
 def scale_writers(model: DriveMM) -> None:
-    """Scale what writes into the residual stream as GPT-2's initialisation does."""
+    """Scale what writes into the residual stream as GPT-2's initialisation does; once more, and it is 1/(2 layers)."""
     layers = model.language_model.model.layers
     for layer in layers:
         for matrix in (layer.self_attn.o_proj.weight, layer.mlp.down_proj.weight):
@@ -149,6 +149,8 @@ def main() -> None:
     scale_writers(model)
     add("bfloat16, residual writers scaled", compare(model, 1.0))
     add("bfloat16, batch against one", invariance(model, 48, 1500))
+    scale_writers(model)
+    add("bfloat16, residual writers scaled twice", compare(model, 1.0))
     if chosen.float32:
         del model
         torch.cuda.empty_cache()

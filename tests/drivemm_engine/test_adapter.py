@@ -20,6 +20,7 @@ from ghostbench import GRADES, BadInput, Frames, OutOfMemory, Reply, Request, Re
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
+from ghostbench_drivemm.prompt import SYSTEM_TEXT  # noqa: E402
 from ghostbench_drivemm.settings import DriveMMSettings  # noqa: E402
 
 TASK = GhostProbing()
@@ -69,8 +70,13 @@ def bench(folder: Path, checkpoint: Path, *settings: str, dtype: str = "float32"
     sets = [part for word in words for part in ("--set", word)]
     done = subprocess.run(
         [sys.executable, "-m", "ghostbench", "run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
-        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert "Traceback" not in done.stderr
     run = folder / "results" / "r"
     lines = [json.loads(line) for line in (run / "attempts.jsonl").read_text().splitlines()]
@@ -208,3 +214,24 @@ def test_a_mark_in_the_tasks_words_stands_for_no_picture(checkpoint: Path) -> No
     assert text.count("<image>") == 1
     assert "frame 2 of the video" in text
     assert isinstance(answers(loaded(checkpoint), (1,), Odd())[0], Reply)
+
+
+class AuthorsSystem(GhostProbing):
+    """The task under the system text that `trace` uses."""
+
+    system = SYSTEM_TEXT
+
+
+def test_trace_gives_the_tokens_that_the_harness_gets(checkpoint: Path) -> None:
+    from PIL import Image
+
+    from ghostbench_drivemm.question import user_text
+
+    adapter = loaded(checkpoint, grammar=False, max_new_tokens=20)
+    model = adapter._replicas.all[0].model("float32")
+    asked = request(2, AuthorsSystem())
+    found = answers(adapter, (1, 2, 3), AuthorsSystem())[1]
+    question = user_text(asked.prompt, with_frames=True)
+    images = [Image.fromarray(pixels) for pixels in frames(2).pixels]
+    traced = model.trace(images, question, kind="video", max_new_tokens=20)
+    assert model.tokenizer.decode(traced.output_ids.tolist(), skip_special_tokens=True) == found.text

@@ -1,0 +1,142 @@
+"""A batch of requests on one device: computed, judged, and made smaller where memory runs out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ghostbench import (
+    GRADES,
+    ModelError,
+    Nonfinite,
+    OutOfMemory,
+    Reply,
+    Request,
+    Stages,
+    Truncated,
+    Unavailable,
+    Usage,
+    Verdict,
+)
+from ghostbench_drivemm import memory
+from ghostbench_drivemm.config import CheckpointError
+from ghostbench_drivemm.engine import GenerateOptions, Generation, generate_prepared
+from ghostbench_drivemm.model import DriveMM
+from ghostbench_drivemm.numerics import diagnose
+from ghostbench_drivemm.prepared import Prepared
+from ghostbench_drivemm.replicas import Replica
+from ghostbench_drivemm.score import normalised
+
+Options = Callable[[Sequence[Request], DriveMM], GenerateOptions]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A request after its work on the CPU, and the seconds that took."""
+
+    prepared: Prepared
+    seconds: float
+
+
+class Batch:
+    """Requests that are computed together on one replica, halved as often as memory runs out.
+
+    options : how requests are answered that have schema and limit in common.
+    """
+
+    def __init__(self, replica: Replica, dtype: str, options: Options) -> None:
+        self._replica, self._dtype, self._options = replica, dtype, options
+        self._notes: list[str] = []
+
+    def answer(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError]:
+        """A reply or an error for each request, by its id. The requests have schema and limit in common."""
+        results: dict[str, Reply | ModelError] = {}
+        waiting = list(requests)
+        while waiting:
+            rows = min(len(waiting), self._replica.most_rows or len(waiting))
+            part = waiting[:rows]
+            try:
+                results |= self._compute(part)
+            except torch.OutOfMemoryError:
+                self._replica.release()
+                gc.collect()
+                if rows > 1:
+                    self._replica.most_rows = rows // 2
+                    self._notes.append(f"out of device memory with a batch of {rows}: batch halved to {rows // 2}")
+                    continue
+                results[part[0].id] = OutOfMemory(f"{self._dtype}, {_ready(part[0]).prepared.length} positions")
+            except ModelError as error:
+                results |= dict.fromkeys((request.id for request in part), error)
+            waiting = waiting[rows:]
+        return results
+
+    def _compute(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError]:
+        try:
+            model = self._replica.model(self._dtype)
+        except CheckpointError as error:
+            raise Unavailable(str(error)) from None
+        options = self._options(requests, model)
+        ready = [_ready(request) for request in requests]
+        memory.reset(model.device)
+        answers = generate_prepared(model, [one.prepared for one in ready], options)
+        used = memory.read(model.device)
+        results: dict[str, Reply | ModelError] = {}
+        for request, one, answer in zip(requests, ready, answers, strict=True):
+            reply = Reply(
+                text=self._text(request, model, answer),
+                finish_reason=answer.finish,
+                usage=Usage(input_tokens=one.prepared.length, output_tokens=len(answer.output_ids)),
+                stages=_stages(one, answer),
+                memory=used,
+                batch_size=len(requests),
+                grade_probabilities=_probabilities(answer),
+                notes=tuple(self._notes),
+            )
+            results[request.id] = self._judged(model, one, answer, reply, options)
+        return results
+
+    def _judged(
+        self, model: DriveMM, ready: Ready, answer: Generation, reply: Reply, options: GenerateOptions
+    ) -> Reply | ModelError:
+        if answer.nonfinite_step is not None:
+            at = f"logits of step {answer.nonfinite_step} are not finite"
+            found = diagnose(model, ready.prepared, answer.output_ids[: answer.nonfinite_step])
+            return Nonfinite(f"{at}; {found or 'computed again alone, everything was finite'}", reply=reply)
+        if answer.finish == "length" and options.grammar is not None:
+            return Truncated(f"the answer did not close within {options.max_new_tokens} tokens", reply=reply)
+        return reply
+
+    def _text(self, request: Request, model: DriveMM, answer: Generation) -> str:
+        if answer.finish != "score":
+            return str(model.tokenizer.decode(answer.output_ids, skip_special_tokens=True))
+        chances = _probabilities(answer)
+        if chances is None:
+            return ""
+        return request.write_answer(Verdict(grade=max(GRADES, key=chances.__getitem__)))
+
+
+def _ready(request: Request) -> Ready:
+    assert isinstance(request.prepared, Ready)
+    return request.prepared
+
+
+def _probabilities(answer: Generation) -> dict[str, float] | None:
+    shares = None if answer.grade_masses is None else normalised(answer.grade_masses)
+    return None if shares is None else dict(zip(GRADES, shares, strict=True))
+
+
+def _stages(ready: Ready, answer: Generation) -> Stages:
+    times = answer.times
+    decoded = None
+    if times.end_s is not None and times.first_token_s is not None:
+        decoded = max(0.0, times.end_s - times.first_token_s)
+    return Stages(
+        preprocess_s=ready.seconds,
+        vision_s=times.vision_s,
+        prefill_s=times.prefill_s,
+        first_token_s=times.first_token_s,
+        generate_s=decoded,
+    )
