@@ -20,6 +20,12 @@ def essence(bench: Any, run_id: str) -> list[tuple[Any, ...]]:
     return [tuple(p[f] for f in FIELDS) for p in bench.lines(run_id, "predictions.jsonl")]
 
 
+def as_a_kill_leaves_it(bench: Any, run_id: str) -> None:
+    """Take back what the manifest of a finished run says of its end."""
+    manifest = {**bench.manifest(run_id), "status": "running", "finished_at": None, "digests": {}}
+    (bench.folder / "results" / run_id / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
 def words(log: Path, run_id: str) -> list[str]:
     models = ["--models", "local-spy,remote-spy,random", "--repeats", "2", "--set", f"local-spy.log={log}"]
     slow = ["--set", "local-spy.sleep_s=0.08", "--set", "remote-spy.sleep_s=0.05"]
@@ -76,6 +82,7 @@ def test_a_torn_last_line_is_recovered(bench: Any) -> None:
     attempts = bench.folder / "results" / "r" / "attempts.jsonl"
     data = attempts.read_bytes()
     attempts.write_bytes(data[: len(data) - 40])
+    as_a_kill_leaves_it(bench, "r")
     assert bench.run("--models", "local-spy", "--run-id", "r", "--resume").returncode == 0
     assert essence(bench, "r") == before
     assert len(bench.lines("r", "attempts.jsonl")) == 6
@@ -95,6 +102,7 @@ def test_a_half_tried_clip_goes_on_where_it_was(bench: Any) -> None:
     lines = bench.lines("r", "attempts.jsonl")
     lines[0] |= {"outcome": "rate_limited", "error": {"type": "RateLimited", "message": "busy"}, "raw": None}
     attempts.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    as_a_kill_leaves_it(bench, "r")
     assert bench.run(*given, "--resume").returncode == 0
     tried = [a for a in bench.lines("r", "attempts.jsonl") if a["clip"] == lines[0]["clip"]]
     assert [(a["attempt"], a["outcome"]) for a in tried] == [(1, "rate_limited"), (2, "answered")]
@@ -139,6 +147,7 @@ def test_media_that_changed_since_is_noticed(bench: Any, tmp_path: Path) -> None
     bench.run(*given)
     lines = bench.lines("r", "attempts.jsonl")
     (bench.folder / "results" / "r" / "attempts.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines[1:]))
+    as_a_kill_leaves_it(bench, "r")
     names = sorted(p.name for p in clips.iterdir())
     target = lines[0]["clip"] + ".avi"
     other = next(name for name in names if name != target)
@@ -169,8 +178,7 @@ def test_a_changed_ledger_is_bad_input_and_never_sealed_again(bench: Any, was: s
     assert bench.run("--models", "always", "--run-id", "r").returncode == 0
     folder = bench.folder / "results" / "r"
     if status == "running":
-        manifest = {**bench.manifest("r"), "status": status, "digests": {}}
-        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        as_a_kill_leaves_it(bench, "r")
     ledger = folder / "attempts.jsonl"
     ledger.write_text(ledger.read_text(encoding="utf-8").replace(was, becomes, 1), encoding="utf-8")
     done = bench.run("--models", "always", "--run-id", "r", "--resume")

@@ -9,6 +9,7 @@ from typing import Any
 from ghostbench.errors import BadInput
 from ghostbench.models import Level
 from ghostbench.outcomes import NEVER_SENT
+from ghostbench.run.ledger import recover
 from ghostbench.run.manifest import file_sha256
 from ghostbench.run.policy import failure_from_ledger, next_step
 from ghostbench.run.predictions import Last
@@ -40,9 +41,13 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 
 def check_unchanged(folder: Path, before: Mapping[str, Any]) -> None:
-    """Raise `BadInput` naming a file that is not as the run left it when it ended; one that never ended has no say."""
+    """Raise `BadInput` naming a file that is not as the run left it when it ended; one that never ended has no say.
+
+    A torn last line, as a kill leaves it, is cut off first.
+    """
     for name, digest in (before.get("digests") or {}).items():
         path = folder / name
+        recover(path)
         if not path.is_file() or file_sha256(path) != digest:
             raise BadInput(f"{path} was changed after the run ended; put it back, or start a new run")
 
