@@ -29,7 +29,9 @@ class DriveMMSettings:
     memory_fraction: float = setting(
         0.88, "share of a GPU's memory that may be used", minimum=0.1, maximum=0.98
     )  # fmt: skip
-    max_new_tokens: int | None = setting(None, "limit of an answer's length; none: the task's", minimum=1, maximum=8192)
+    max_new_tokens: int | None = setting(
+        None, "limit of an answer's length; none: the task's", minimum=32, maximum=8192
+    )
     sampling: str = setting(
         "greedy",
         "greedy: the most likely token; checkpoint: its generation_config.json, seeded by the run's seed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -247,3 +248,20 @@ def test_selecting_imports_nothing_heavy(dataset: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_two_ids_of_one_clip_are_refused(tmp_path: Path) -> None:
+    for number in (1, 2):
+        folder = tmp_path / "1" / "003" / "images"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:04}.png").write_bytes(b"")
+    (tmp_path / "labels.csv").write_text("video_id,ground_truth_label\nimages_1_003,none\nimages_1_03,ghost probing\n")
+    with pytest.raises(BadInput, match="images_1_003 and images_1_03"):
+        select(SplitQuery(dataset="dada2000", data_root=str(tmp_path), labels=str(tmp_path / "labels.csv")))
+
+
+def test_a_pipe_is_no_clip(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "images_1_003.avi")
+    (tmp_path / "labels.csv").write_text("video_id,ground_truth_label\nimages_1_003,none\n")
+    split = select(SplitQuery(dataset="dada2000", data_root=str(tmp_path), labels=str(tmp_path / "labels.csv")))
+    assert split.clips[0].media is None

@@ -111,3 +111,12 @@ def test_a_line_is_one_line_of_json() -> None:
     text = encode(line(1, raw="a\nb\u2028c"))
     assert "\n" not in text
     assert json.loads(text)["raw"] == "a\nb\u2028c"
+
+
+async def test_a_secret_that_is_an_ordinary_word_garbles_no_field_of_the_harness(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "a.jsonl", Redactor({"MY_TOKEN": "answered", "OTHER_KEY": "fallback_level"}))
+    await ledger.append(line(0, raw="it answered at fallback_level 0"))
+    ledger.close()
+    written = next(iter(read_lines(tmp_path / "a.jsonl")))
+    assert (written["outcome"], written["fallback_level"]) == ("answered", 0)
+    assert written["raw"] == "it [redacted] at [redacted] 0"

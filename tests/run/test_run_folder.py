@@ -108,3 +108,11 @@ def test_no_secret_reaches_any_file_or_the_screen(bench: Any) -> None:
     for path in (bench.folder / "results" / "r").rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path.name
+
+
+def test_a_secret_inside_an_answer_makes_it_unreadable_and_the_run_complete(bench: Any) -> None:
+    done = bench.run("--models", "blind-spy,always", "--run-id", "r", MY_TOKEN="ghost_probing")
+    assert done.returncode == 1, done.stderr
+    outcomes = {p["model"]: p["outcome"] for p in bench.lines("r", "predictions.jsonl")}
+    assert outcomes["always"] == "unparseable"
+    assert bench.manifest("r")["status"] == "complete"

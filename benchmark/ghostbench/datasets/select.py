@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ghostbench.datasets import storage
@@ -70,6 +70,7 @@ def select(query: SplitQuery) -> Split:
         clips = _matching(query.clips, clips, filters)
     if root is not None:
         media = find_media(root, [clip.id for clip in clips], layout=definition.layout, fps=definition.fps)
+        _no_media_twice({clip: str(place) for clip, place in media.items()})
         clips = [
             dataclasses.replace(clip, media=str(dataclasses.replace(media[clip.id], sha256=digests.get(clip.id))))
             if clip.id in media
@@ -174,6 +175,14 @@ def _available(clips: list[Clip], root: str | None, filters: list[str]) -> list[
     kept = [clip for clip in clips if clip.media is not None]
     filters.append(f"only-available: {len(kept)} of {len(clips)}")
     return _not_empty(kept, "--only-available", f"; {root} holds no media of these clips, check --data-root")
+
+
+def _no_media_twice(places: Mapping[str, str]) -> None:
+    """Raise `BadInput` where two ids lead to the same media: one clip would count twice."""
+    owner: dict[str, str] = {}
+    for clip, place in places.items():
+        if owner.setdefault(place, clip) != clip:
+            raise BadInput(f"clips {owner[place]} and {clip} are the same media; keep one of them in the label file")
 
 
 def _not_empty(clips: list[Clip], what: str, way_out: str = "") -> list[Clip]:

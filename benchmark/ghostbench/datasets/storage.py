@@ -178,7 +178,7 @@ def list_folder(location: str) -> Mapping[str, Literal["file", "directory"]] | N
     if is_local(location):
         try:
             with os.scandir(location) as entries:
-                return {e.name: "directory" if e.is_dir() else "file" for e in entries}
+                return {e.name: "directory" if e.is_dir() else "file" for e in entries if e.is_dir() or e.is_file()}
         except (FileNotFoundError, NotADirectoryError):
             return None
     fs, path = _filesystem(location)

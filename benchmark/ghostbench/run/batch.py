@@ -199,8 +199,14 @@ class BatchRunner:
                 made.append((unit, None, b""))
                 continue
             request = self._settler.request(unit)
-            line = await asyncio.to_thread(self._model.encode, request)
             asked = Asked.of(request, None)
+            try:
+                line = await asyncio.to_thread(self._model.encode, request)
+            except Exception as error:  # noqa: BLE001 - an adapter's fault is this clip's outcome, not the run's end
+                crashed = Crashed(f"{type(error).__name__}: {error}")
+                await self._settler.record(unit, self._state, asked, Delivery(crashed, None, None))
+                made.append((unit, None, b""))
+                continue
             entry = Entry(
                 request_id=request.id,
                 model=unit.row.name,

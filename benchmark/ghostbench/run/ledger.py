@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ghostbench.records import AttemptLine, ClipLine, PredictionLine
 from ghostbench.run.redact import Redactor
 
 Line = AttemptLine | ClipLine | PredictionLine
+_WORDS = ("raw", "served_model", "system_fingerprint", "server_request_id", "finish_reason")
 
 
 class DiskFailed(Exception):
@@ -32,7 +33,7 @@ class Ledger:
 
     def __init__(self, path: Path, redactor: Redactor) -> None:
         self._path = path
-        self._redactor = redactor
+        self.redactor = redactor
         self._loop = asyncio.get_running_loop()
         self._file = path.open("ab", buffering=0)
         self._queue: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = queue.SimpleQueue()
@@ -42,8 +43,17 @@ class Ledger:
     async def append(self, line: Line) -> None:
         """Write one line; return when it is on disk. Raises `DiskFailed`."""
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put((self._redactor.text(encode(line)).encode("utf-8", "replace") + b"\n", done))
+        self._queue.put((encode(self._clean(line)).encode("utf-8", "replace") + b"\n", done))
         await done
+
+    def _clean(self, line: Line) -> Line:
+        """The line without secrets in the words of others; names and figures are the harness's own."""
+        if not isinstance(line, AttemptLine):
+            return line
+        words = {name: getattr(line, name) for name in _WORDS}
+        clean: dict[str, Any] = {n: self.redactor.text(text) for n, text in words.items() if text is not None}
+        error = line.error and replace(line.error, message=self.redactor.text(line.error.message))
+        return replace(line, error=error, notes=tuple(map(self.redactor.text, line.notes)), **clean)
 
     def close(self) -> None:
         """Write what is queued and close the file."""

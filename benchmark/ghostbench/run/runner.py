@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from ghostbench.errors import BadInput, MediaError, MissingMedia, Unavailable
+from ghostbench.errors import BadInput, DecodeFailed, MediaError, MissingMedia, Unavailable
 from ghostbench.media.decode import decode
 from ghostbench.models import RemoteModel, Truths
 from ghostbench.outcomes import Outcome
@@ -235,6 +235,8 @@ class Runner:
             return await loop.run_in_executor(self._pool, decode, clip.media, self._plan.sampling)
         except MediaError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - what a decoder did not foresee is still this clip's affair alone
+            return DecodeFailed(f"{type(error).__name__}: {error}")
 
     async def _give_up(self, state: HostState) -> None:
         if state.dispatcher is not None:

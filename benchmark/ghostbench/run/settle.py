@@ -12,7 +12,7 @@ from typing import Any
 
 from tenacity import AsyncRetrying, retry_if_result, stop_never
 
-from ghostbench.errors import AttemptError, MediaError, Unparseable
+from ghostbench.errors import AttemptError, Crashed, MediaError, Unparseable
 from ghostbench.models import Level, RemoteModel
 from ghostbench.outcomes import STOPS_MODEL, TURNED_AWAY, Outcome
 from ghostbench.records import AttemptFault, AttemptLine, Clip, Frames, Prompt, Reply, Request, Usage
@@ -149,6 +149,8 @@ class Settler:
     async def record(self, unit: Unit, state: HostState, asked: Asked, delivery: Delivery) -> Step:
         """Write down what came back for the unit's next attempt; return what the policy says of it."""
         result = delivery.result
+        if isinstance(result, Reply):
+            result = replace(result, text=self.ledger.redactor.text(result.text))
         reply = result.reply if isinstance(result, AttemptError) else result
         failure = self._failure(result)
         unit.attempts += 1
@@ -208,6 +210,8 @@ class Settler:
             self.task.parse(result.text)
         except Unparseable as error:
             return error
+        except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything; the answer is then unread
+            return Crashed(f"the task could not read the reply: {type(error).__name__}: {error}")
         return None
 
     async def _write_media_failure(self, unit: Unit, failure: MediaError) -> None:
