@@ -51,6 +51,7 @@ COMMANDS = {
     "less than no money": ("--models always --max-cost -1", "--max-cost"),
     "money that is no number": ("--models always --max-cost nan", "--max-cost"),
     "an unknown probe": ("--models local-spy --probe blink", "blink"),
+    "a probe of nobody": ("--models always --probe blank", "--probe"),
     "a media root that is not there": ("--models local-spy --data-root nowhere", "nowhere"),
     "a protocol without its package": ("--models local-spy --data-root gibberish://x", "gibberish"),
     "labels that are not there": ("--models always --labels no.csv", "no.csv"),

@@ -267,6 +267,12 @@ def test_probes_are_rows_and_take_the_pixels_away(bench: Any) -> None:
     assert not digests["local-spy"] & digests["local-spy+shuffled"]
 
 
+def test_a_probe_without_answers_is_no_model_without_answers(bench: Any) -> None:
+    done = bench.run("--models", "motion", "--probe", "text-only", "--run-id", "r")
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench, "r", "motion+text-only") == {"request_rejected": N}
+
+
 def test_batches_keep_the_order_of_replies(bench: Any) -> None:
     assert bench.run("--models", "local-spy", "--set", "local-spy.batch=4", "--run-id", "four").returncode == 0
     assert bench.run("--models", "local-spy", "--run-id", "one").returncode == 0

@@ -116,7 +116,7 @@ def _conclude(folder: RunFolder, voice: Voice) -> int:
 
     metrics: dict[str, Any] = score_run(folder.path)
     write_report(folder.path)
-    silent = [name for name, row in metrics["models"].items() if row["answered"] == 0]
+    silent = [name for name, row in metrics["models"].items() if row["answered"] == 0 and not row["probe"]]
     if voice.as_json:
         sys.stdout.write(json.dumps({"run": str(folder.path), "metrics": metrics}, ensure_ascii=False) + "\n")
     elif not voice.quiet:

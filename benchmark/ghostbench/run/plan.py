@@ -110,6 +110,8 @@ def make_plan(options: Options) -> Plan:
     for host in hosts.values():
         _check_host(host)
     rows = tuple(_rows(named, hosts, probes))
+    if probes and not any(row.probe for row in rows):
+        raise BadInput("--probe: no model of this run looks at frames; name one that does, or leave out --probe")
     if split.data_root is None and any(row.needs_frames for row in rows) and not any(c.media for c in split.clips):
         wanting = next(row.name for row in rows if row.needs_frames)
         raise BadInput(f"model '{wanting}' needs the clips of {split.dataset}; say where they are with --data-root")
