@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from textwrap import dedent
 
 import pytest
 from hypothesis import settings
+
+# A shell starts background jobs with Ctrl-C ignored, and processes inherit that; tests here send it and mean it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
