@@ -118,7 +118,7 @@ class TestDriveMM(AdapterConformance):
     faults: ClassVar = {
         TimedOut: NotApplicable("computed here, without a deadline"),
         Refused: NotApplicable("it writes what the task's schema allows, and the schema has no word for no"),
-        Truncated: Fault(settings={"max_new_tokens": "12"}),
+        Truncated: Fault(settings={"max_new_tokens": "32"}),
         OutOfMemory: Fault(by=starve),
         Nonfinite: Fault(by=spoil),
     }
