@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 HEAVY = ["torch", "transformers", "openai", "numpy", "pandas", "scipy", "sklearn", "statsmodels"]
 HEAVY += ["matplotlib", "cv2", "av"]
 SCRIPT = Path(sysconfig.get_path("scripts")) / "bench"

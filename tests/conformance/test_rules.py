@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 if TYPE_CHECKING:
     from conftest import PluginSite
 

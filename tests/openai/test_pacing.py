@@ -18,6 +18,8 @@ from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.pacing import Bucket, Pacer, pacer_for, seconds
 from ghostbench_openai.settings import OpenAISettings
 
+pytestmark = pytest.mark.alone
+
 Build = Callable[..., Request]
 
 

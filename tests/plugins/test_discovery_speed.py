@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+pytestmark = pytest.mark.alone
+
 if TYPE_CHECKING:
     from conftest import PluginSite
 
