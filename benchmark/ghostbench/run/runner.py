@@ -13,14 +13,15 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from ghostbench.errors import BadInput, DecodeFailed, MediaError, MissingMedia, Unavailable
-from ghostbench.media.decode import decode
+from ghostbench.errors import BadInput, MediaError, Unavailable
 from ghostbench.models import RemoteModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, ClipLine, Frames
 from ghostbench.run import manifest as manifests
+from ghostbench.run.ahead import Decoding
 from ghostbench.run.budget import Budget
 from ghostbench.run.dispatch import Dispatcher, as_unavailable
 from ghostbench.run.folder import RunFolder, write_lines
@@ -57,6 +58,7 @@ class Runner:
         self._desk = desk
         self._states = {host: HostState(host) for host in plan.hosts}
         self._pool = ThreadPoolExecutor(DECODE_WORKERS, "decode")
+        self._decoding = Decoding(self._pool, plan.sampling, plan.split.data_root)
         self._done: Mapping[UnitKey, Last] = {}
         self._seen: dict[str, str | None] = {}
 
@@ -83,6 +85,7 @@ class Runner:
         for (row, _, _), last in self._done.items():
             self._desk.progress.settled(row, last.outcome)
         try:
+            self._decoding.begin(self._first_clips())
             await self._load()
             await self._ask_everyone(settler, clips)
         finally:
@@ -109,6 +112,12 @@ class Runner:
                 await self._give_up(state)
             state.load_s = time.perf_counter() - started
         self._write_manifest()
+
+    def _first_clips(self) -> list[Clip]:
+        """The clips whose frames will be wanted first: they are decoded while the models load."""
+        looking = [row for row in self._plan.rows if row.needs_frames and not row.substitute and not row.host.broken]
+        clips = (clip for clip in self._plan.split.clips if self._units(clip, looking))
+        return list(islice(clips, _SMALLEST_WINDOW))
 
     def _left(self, host: Host) -> bool:
         """Whether any unit of the host's rows is unsettled."""
@@ -156,7 +165,7 @@ class Runner:
         from ghostbench.run.batch import BatchRunner
 
         async def frames_of(clip: Clip) -> Frames | MediaError:
-            frames = await self._decode(clip)
+            frames = (await self._decoding.frames(clip)).frames
             await self._note_clip(clip, frames if isinstance(frames, Frames) else None, clips)
             return frames
 
@@ -189,9 +198,8 @@ class Runner:
         frames: Frames | MediaError | None = None
         decode_s = None
         if looking or (clip.id not in self._seen and any(row.needs_frames for row in self._plan.rows)):
-            started = time.perf_counter()
-            frames = await self._decode(clip)
-            decode_s = time.perf_counter() - started
+            decoded = await self._decoding.frames(clip)
+            frames, decode_s = decoded.frames, decoded.seconds
         await self._note_clip(clip, frames if isinstance(frames, Frames) else None, clips)
         for unit in units:
             if unit.row.needs_frames:
@@ -227,23 +235,13 @@ class Runner:
             dispatcher.expect(1)
             unit.announced = True
 
-    async def _decode(self, clip: Clip) -> Frames | MediaError:
-        if clip.media is None:
-            return MissingMedia(f"no media for {clip.id} under {self._plan.split.data_root}")
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._pool, decode, clip.media, self._plan.sampling)
-        except MediaError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - what a decoder did not foresee is still this clip's affair alone
-            return DecodeFailed(f"{type(error).__name__}: {error}")
-
     async def _give_up(self, state: HostState) -> None:
         if state.dispatcher is not None:
             dispatcher, state.dispatcher = state.dispatcher, None
             await _close_quietly(dispatcher)
 
     async def _close(self) -> None:
+        self._decoding.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for state in self._states.values():
             await self._give_up(state)

@@ -1,0 +1,69 @@
+"""Decoding a run's clips once each, and the first of them already while models load."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from ghostbench.errors import DecodeFailed, MediaError, MissingMedia
+from ghostbench.media.decode import decode
+from ghostbench.media.sampling import Sampling
+from ghostbench.records import Clip, Frames
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What decoding a clip gave, and the seconds it took in its thread; None where there was nothing to decode."""
+
+    frames: Frames | MediaError
+    seconds: float | None
+
+
+class Decoding:
+    """Decodes clips in a pool of threads, under one sampling rule.
+
+    root : where media was looked for, to name in errors.
+    """
+
+    def __init__(self, pool: Executor, sampling: Sampling, root: object) -> None:
+        self._pool = pool
+        self._sampling = sampling
+        self._root = root
+        self._ahead: dict[str, asyncio.Task[Decoded]] = {}
+
+    def begin(self, clips: Iterable[Clip]) -> None:
+        """Start decoding these clips now; what comes of them is held until it is asked for."""
+        for clip in clips:
+            if clip.id not in self._ahead:
+                self._ahead[clip.id] = asyncio.create_task(self._decoded(clip))
+
+    async def frames(self, clip: Clip) -> Decoded:
+        """The clip's frames or why there are none. What was decoded ahead is handed over once, and let go."""
+        begun = self._ahead.pop(clip.id, None)
+        return await (begun or self._decoded(clip))
+
+    def cancel(self) -> None:
+        """Let go of what was begun and never asked for."""
+        for task in self._ahead.values():
+            task.cancel()
+        self._ahead.clear()
+
+    async def _decoded(self, clip: Clip) -> Decoded:
+        if clip.media is None:
+            return Decoded(MissingMedia(f"no media for {clip.id} under {self._root}"), None)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, _timed, clip.media, self._sampling)
+
+
+def _timed(media: str, sampling: Sampling) -> Decoded:
+    started = time.perf_counter()
+    try:
+        frames: Frames | MediaError = decode(media, sampling)
+    except MediaError as error:
+        frames = error
+    except Exception as error:  # noqa: BLE001 - what a decoder did not foresee is still this clip's affair alone
+        frames = DecodeFailed(f"{type(error).__name__}: {error}")
+    return Decoded(frames, time.perf_counter() - started)
