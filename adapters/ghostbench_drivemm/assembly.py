@@ -27,8 +27,8 @@ from ghostbench_drivemm.config import (
     CheckpointError,
     DriveMMConfig,
     VisionShape,
-    resolve,
 )
+from ghostbench_drivemm.config_checks import resolve
 from ghostbench_drivemm.hub import source_of
 from ghostbench_drivemm.prompt import PromptRenderer, load_renderer, load_tokenizer
 from ghostbench_drivemm.synthetic import synthetic_renderer, synthetic_tokenizer

@@ -10,7 +10,8 @@ import pytest
 
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.assembly import tensor_shapes
-from ghostbench_drivemm.config import CheckpointError, DriveMMConfig, VisionShape, resolve
+from ghostbench_drivemm.config import CheckpointError, DriveMMConfig, VisionShape
+from ghostbench_drivemm.config_checks import resolve
 
 SHAPE = VisionShape(width=64, feed_forward=160, layers=2)
 
@@ -51,6 +52,10 @@ def raw(drivemm_data: Path) -> dict[str, Any]:
         ("rope_scaling", {"rope_type": "su", "factor": 2.0}),
         ("rope_scaling", {"rope_type": "linear", "factor": 2.0, "beta": 1.0}),
         ("rope_scaling", {"rope_type": "linear", "factor": "2"}),
+        ("rope_scaling", {"rope_type": "linear", "factor": float("nan")}),
+        ("rope_scaling", {"rope_type": "linear", "factor": 10**400}),
+        ("rope_scaling", {"rope_type": ["linear"], "factor": 2.0}),
+        ("rope_parameters", {"rope_type": "default", "rope_theta": "ten"}),
         ("rope_scaling", "llama3"),
         ("tokenizer_model_max_length", 0),
     ],
