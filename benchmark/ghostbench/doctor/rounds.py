@@ -96,7 +96,7 @@ class Rounds:
     def _announce(self, units: Sequence[Unit]) -> None:
         if self._state.dispatcher is None:
             return
-        self._state.dispatcher.expect(len(units))
+        self._state.dispatcher.expect(len(units), self._row.name)
         for unit in units:
             unit.announced = True
 

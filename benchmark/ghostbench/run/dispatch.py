@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -51,14 +51,16 @@ class Dispatcher(ABC):
         """Make the model ready; return facts for the manifest. Raises what the model raises."""
 
     @abstractmethod
-    async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
-        """Have one request answered. `clip` reaches reference models alone; `expected`: it was announced.
+    async def ask(self, clip: Clip, request: Request, *, group: str = "", expected: bool = False) -> Delivery:
+        """Have one request answered. `clip` reaches reference models alone.
+
+        group : only requests of the same group may be computed together. expected : it was announced for its group.
 
         Raises `Withdrawn`.
         """
 
-    def expect(self, count: int) -> None:
-        """Announce requests that are on their way (or, negative, that will not come after all)."""
+    def expect(self, count: int, group: str = "") -> None:
+        """Announce requests of a group that are on their way (or, negative, that will not come after all)."""
 
     async def close(self) -> None:
         """Close the model."""
@@ -88,7 +90,7 @@ class ReferenceDispatcher(Dispatcher):
             raise as_unavailable(error) from None
 
     @override
-    async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
+    async def ask(self, clip: Clip, request: Request, *, group: str = "", expected: bool = False) -> Delivery:
         try:
             result: object = self._model.answer(clip, request)
         except BaseException as error:  # noqa: BLE001
@@ -120,7 +122,7 @@ class RemoteDispatcher(Dispatcher):
             raise as_unavailable(error) from None
 
     @override
-    async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
+    async def ask(self, clip: Clip, request: Request, *, group: str = "", expected: bool = False) -> Delivery:
         asked = time.perf_counter()
         async with self._places:
             failed = None if self.stopped else await self._admitted(request)
@@ -164,10 +166,11 @@ class _Waiting:
 
 
 class LocalDispatcher(Dispatcher):
-    """Gathers requests into batches for a local model.
+    """Gathers requests into batches for a local model, those of each group by themselves.
 
-    A batch starts when it is full, or when no announced request is still being decoded or prepared: a batch never waits
-    for a clip that cannot come before the batch has been answered.
+    A group's batch may start when it is full, or when none of the group's announced requests is still being decoded or
+    prepared: a batch never waits for a clip that cannot come before the batch has been answered. Of several that may
+    start, the one whose first request has waited longest does.
     """
 
     def __init__(self, model: LocalModel, pool: Executor) -> None:
@@ -175,8 +178,8 @@ class LocalDispatcher(Dispatcher):
         self._pool = pool
         self._prepares = type(model).prepare is not LocalModel.prepare
         self._threads = ThreadPoolExecutor(1, "model")
-        self._ready: deque[_Waiting] = deque()
-        self._expected = 0
+        self._ready: dict[str, deque[_Waiting]] = {}
+        self._expected: Counter[str] = Counter()
         self._running = 0
         self._wake = asyncio.Event()
         self._servers: list[asyncio.Task[None]] = []
@@ -201,25 +204,24 @@ class LocalDispatcher(Dispatcher):
         return facts
 
     @override
-    def expect(self, count: int) -> None:
-        self._expected += count
+    def expect(self, count: int, group: str = "") -> None:
+        self._expected[group] += count
         self._wake.set()
 
     @override
-    async def ask(self, clip: Clip, request: Request, *, expected: bool = False) -> Delivery:
+    async def ask(self, clip: Clip, request: Request, *, group: str = "", expected: bool = False) -> Delivery:
         started = time.perf_counter()
         try:
             if self._prepares:
                 loop = asyncio.get_running_loop()
                 request = replace(request, prepared=await loop.run_in_executor(self._pool, self._prepared, request))
         except Exception as error:  # noqa: BLE001
-            if expected:
-                self.expect(-1)
+            self.expect(-int(expected), group)
             return Delivery(self._read(as_attempt_error(error)), None, time.perf_counter() - started)
         now = time.perf_counter()
         item = _Waiting(request, asyncio.get_running_loop().create_future(), now, now - started)
-        self._ready.append(item)
-        self.expect(-int(expected))
+        self._ready.setdefault(group, deque()).append(item)
+        self.expect(-int(expected), group)
         return await item.answered
 
     @override
@@ -235,10 +237,9 @@ class LocalDispatcher(Dispatcher):
         loop = asyncio.get_running_loop()
         while True:
             size = self._size()
-            while len(self._ready) < size and not (self._ready and self._expected <= 0):
+            while not (batch := self._next_batch(size)):
                 self._wake.clear()
                 await self._wake.wait()
-            batch = [self._ready.popleft() for _ in range(min(size, len(self._ready)))]
             if self.stopped:
                 for item in batch:
                     item.answered.set_exception(Withdrawn())
@@ -252,6 +253,18 @@ class LocalDispatcher(Dispatcher):
                 read = self._read(result)
                 if not item.answered.done():
                     item.answered.set_result(Delivery(read, started - item.since, item.prepare_s + wall))
+
+    def _next_batch(self, size: int) -> list[_Waiting]:
+        """Take the batch that is to start now; empty where none may."""
+        may_start = [
+            waiting
+            for group, waiting in self._ready.items()
+            if len(waiting) >= size or (waiting and self._expected[group] <= 0)
+        ]
+        if not may_start:
+            return []
+        first = min(may_start, key=lambda waiting: waiting[0].since)
+        return [first.popleft() for _ in range(min(size, len(first)))]
 
     def _size(self) -> int:
         """The model's batch size; 1 where it fails to tell, so that no request waits for ever."""

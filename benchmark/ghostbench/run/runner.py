@@ -193,7 +193,7 @@ class Runner:
         """Everything that these rows have to do with one clip."""
         units = self._units(clip, rows)
         looking = [u for u in units if u.row.needs_frames and self._states[u.row.host].stopped is None]
-        for unit in looking:
+        for unit in units:
             self._announce(unit)
         frames: Frames | MediaError | None = None
         decode_s = None
@@ -232,7 +232,7 @@ class Runner:
     def _announce(self, unit: Unit) -> None:
         dispatcher = self._states[unit.row.host].dispatcher
         if dispatcher is not None and not unit.row.substitute:
-            dispatcher.expect(1)
+            dispatcher.expect(1, unit.row.name)
             unit.announced = True
 
     async def _give_up(self, state: HostState) -> None:

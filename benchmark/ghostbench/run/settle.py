@@ -137,7 +137,7 @@ class Settler:
         announced, unit.announced = unit.announced, False
         billed: float | None = None
         try:
-            delivery = await dispatcher.ask(unit.clip, request, expected=announced)
+            delivery = await dispatcher.ask(unit.clip, request, group=unit.row.name, expected=announced)
             billed = billed_for(delivery)
         except Withdrawn:
             billed = 0.0
@@ -200,7 +200,7 @@ class Settler:
 
     def _withdraw(self, unit: Unit, dispatcher: Dispatcher | None) -> None:
         if unit.announced and dispatcher is not None:
-            dispatcher.expect(-1)
+            dispatcher.expect(-1, unit.row.name)
         unit.announced = False
 
     def _failure(self, result: Reply | AttemptError) -> Failure | None:

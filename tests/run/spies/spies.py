@@ -49,6 +49,7 @@ class SpySettings:
     retry_after_s: float | None = setting(None, "what the server asks for")
     log: str | None = setting(None, "file that gets one line per request")
     raw: str | None = setting(None, "text to answer instead of a verdict")
+    replicas: int = setting(1, "batches at the same time", minimum=1)
 
 
 class Behaviour:
@@ -101,6 +102,25 @@ class LocalSpy(LocalModel):
     def answer(self, requests: Any) -> Any:
         time.sleep(self.settings.sleep_s)
         return [self.behaviour.respond(request) for request in requests]
+
+
+class Picky(LocalSpy):
+    """Breaks on a whole batch because of one request without frames; logs what each batch was made of."""
+
+    @property
+    def parallel_batches(self) -> int:
+        return self.settings.replicas
+
+    def answer(self, requests: Any) -> Any:
+        time.sleep(self.settings.sleep_s)
+        if self.settings.log:
+            seen = [request.frames is not None and request.frames.sha256 for request in requests]
+            with Path(self.settings.log).open("a") as log:
+                log.write(json.dumps(seen) + "\n")
+        return [
+            Reply(text=request.write_answer(Verdict(grade="normal")), served_model=str(request.frames.pixels.mean()))
+            for request in requests
+        ]
 
 
 class RemoteSpy(RemoteModel):
@@ -275,6 +295,7 @@ def register_models(register: Any) -> None:
 
     spec("local-spy", "LocalSpy", "local", settings=SpySettings)
     spec("remote-spy", "RemoteSpy", "remote", settings=SpySettings)
+    spec("picky", "Picky", "local", settings=SpySettings)
     spec("blind-spy", "LocalSpy", "local", settings=SpySettings, needs_frames=False)
     spec("blind-remote", "RemoteSpy", "remote", settings=SpySettings, needs_frames=False)
     spec("dumper", "Dumper", "local")
