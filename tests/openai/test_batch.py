@@ -227,3 +227,11 @@ def test_killed_between_any_two_steps_the_same_batch_is_resumed(bench: Any, serv
     assert len(uploads) == 1
     assert Counter(server.batches.done).most_common(1)[0][1] == 1
     assert Counter(line["request_id"] for line in bench.lines("attempts.jsonl")) == Counter(server.batches.done)
+
+
+def test_what_stands_in_for_a_batched_model_is_asked_when_that_was_refused(bench: Any, server: Server) -> None:
+    server.key = "another-key"
+    done = bench.run("--set", "gpt-4.1.batch=true", "--models", "gpt-4.1>never,always")
+    assert done.returncode == 1, done.stderr
+    rows = Counter((line["model"], line["outcome"]) for line in bench.lines("predictions.jsonl"))
+    assert rows == {("gpt-4.1", "auth_failed"): 6, ("gpt-4.1>never", "answered"): 6, ("always", "answered"): 6}

@@ -207,8 +207,9 @@ class Runner:
         substitutes = [unit for unit in units if unit.row.substitute]
         mains = [unit for unit in units if not unit.row.substitute]
         await asyncio.gather(*(self._settle(unit, substitutes, settler) for unit in mains))
+        stood_in = {(unit.row.name, unit.repeat) for unit in mains}
         for unit in substitutes:
-            if self._done.get((unit.row.of or "", clip.id, unit.repeat)) is not None and unit.last is None:
+            if (unit.row.of, unit.repeat) not in stood_in:
                 await settler.settle(unit, self._states[unit.row.host])
 
     async def _note_clip(self, clip: Clip, frames: Frames | None, clips: Ledger) -> None:
