@@ -99,7 +99,12 @@ class LocalModel(Model):
         return 1
 
     def load(self) -> Mapping[str, Any]:
-        """Make the model ready; return facts for the manifest (sizes, digests, versions). Raises `Unavailable`."""
+        """Make the model ready; return facts for the manifest (sizes, digests, versions). Raises `Unavailable`.
+
+        A model that compiles or answers a first time here says how long that took in the fact `warm_up_s`: a number of
+        seconds, or an object of such numbers by device, e.g. `{"cuda:0": 41.5}`. The reports show it in a line of its
+        own, apart from latencies. What is no such number is only text among the other facts.
+        """
         return {}
 
     def prepare(self, request: Request) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from ghostbench.evidence.compare import Comparison, Pair, Ranking
+from ghostbench.report.columns import MODEL, RATE_TITLES, line, rate_columns
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.tables import BASIS_TITLES, VIEW_NOTES
 from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.significance import ALPHA
 from ghostbench.scoring.views import BASES, VIEWS
-
-RATE_TITLES = {"fpr": "FPR", "f1": "F1", "balanced_accuracy": "balanced accuracy", "mcc": "MCC"}
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
@@ -22,14 +21,13 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 def _ranking(ranking: Ranking) -> Table:
     columns = (
-        Column("model", "Model"),
+        MODEL,
         Column("place", "Place"),
         Column("group", "Group"),
-        *(Column(rate, _title(rate), "rate") for rate in ("accuracy", "balanced_accuracy", "f1", "mcc")),
+        *rate_columns("accuracy", "balanced_accuracy", "f1", "mcc"),
     )
     lines = tuple(
-        (line.name, line.place, line.group, *(line.rates[column.key] for column in columns[3:]))
-        for line in ranking.lines
+        line(columns, {"model": it.name, "place": it.place, "group": it.group, **it.rates}) for it in ranking.lines
     )
     note = (
         f"{VIEW_NOTES[ranking.view]} By accuracy on the {ranking.n} clips that every model answered. Models that share "
@@ -106,7 +104,7 @@ def _pair(comparison: Comparison, shown: Pair) -> Table:
         lines += [
             (
                 view,
-                _title(rate),
+                RATE_TITLES[rate],
                 answered.first_rates[rate],
                 answered.second_rates[rate],
                 answered.differences[rate],
@@ -120,7 +118,3 @@ def _pair(comparison: Comparison, shown: Pair) -> Table:
         "rates."
     )
     return Table(f"pair_{shown.first}_{shown.second}", f"{shown.first} − {shown.second}", columns, tuple(lines), note)
-
-
-def _title(rate: str) -> str:
-    return RATE_TITLES.get(rate, rate)

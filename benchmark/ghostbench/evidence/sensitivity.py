@@ -12,6 +12,7 @@ import pandas as pd
 
 from ghostbench.errors import BadInput
 from ghostbench.records import Clip
+from ghostbench.report.columns import COUNTS, MODEL, line, rate_columns
 from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.tables import TRUTH_TITLES, VIEW_NOTES
@@ -116,11 +117,11 @@ def _clips_table(changed: list[tuple[Value, ...]], compared: int, total: int) ->
 
 def _scores(run: RunRecords, both: tuple[RunRecords, RunRecords], view: str) -> Table:
     columns = (
-        Column("model", "Model"),
+        MODEL,
         Column("labels", "Labels"),
         Column("answered", "Answered", "count"),
-        *(Column(cell, cell.upper(), "count") for cell in ("tp", "fp", "fn", "tn")),
-        *(Column(rate, rate.replace("_", " ").replace("mcc", "MCC").replace("f1", "F1"), "rate") for rate in RATES),
+        *COUNTS,
+        *rate_columns(*RATES),
     )
     lines: list[tuple[Value, ...]] = []
     for name in run.names:
@@ -131,6 +132,6 @@ def _scores(run: RunRecords, both: tuple[RunRecords, RunRecords], view: str) -> 
             positive = np.asarray(records.clips["truth"] == "ghost_probing")
             found = score_views(rows, answered, positive)[view]["answered"]
             values = {"model": name, "labels": title, "answered": int(answered.sum()), **found}
-            lines.append(tuple(values[column.key] for column in columns))
+            lines.append(line(columns, values))
     note = f"{VIEW_NOTES[view]} On the clips that both label files name, over those that the model answered."
     return Table(f"sensitivity_{view}", f"Scores under either label file, {view} view", columns, tuple(lines), note)

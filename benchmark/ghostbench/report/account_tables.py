@@ -1,4 +1,4 @@
-"""The account of a run: outcomes, attempts, time, memory, cost, and the models as they were run."""
+"""The account of a run: outcomes, attempts, and the models as they were run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ghostbench.outcomes import Outcome
+from ghostbench.report.columns import MODEL, Rows
 from ghostbench.report.data import RunData
-from ghostbench.report.table import Column, Table, Value
-from ghostbench.scoring.account import QUANTILES
-from ghostbench.scoring.lines import STAGES
+from ghostbench.report.table import Column, Table
 
-_MODEL = Column("model", "Model")
 _LONGEST = 60
-Rows = Mapping[str, Mapping[str, Any]]
 
 
 def outcomes(rows: Rows) -> Table:
@@ -31,7 +28,7 @@ def attempt_outcomes(rows: Rows) -> Table:
 def _by_outcome(rows: Rows, key: str, title: str, note: str) -> Table:
     seen = {outcome for row in rows.values() for outcome in row[key]}
     ordered = [str(outcome) for outcome in Outcome if str(outcome) in seen]
-    columns = (_MODEL, *(Column(outcome, outcome.replace("_", " "), "count") for outcome in ordered))
+    columns = (MODEL, *(Column(outcome, outcome.replace("_", " "), "count") for outcome in ordered))
     lines = tuple((model, *(row[key].get(outcome, 0) for outcome in ordered)) for model, row in rows.items())
     return Table(key, title, columns, lines, note)
 
@@ -42,7 +39,7 @@ def ledger(run: RunData) -> Table:
     entries = run.manifest.models
     levels = sorted({int(level) for row in named.values() for level in row["fallbacks"]})
     columns = (
-        _MODEL,
+        MODEL,
         Column("rows", "Clips × repeats", "count"),
         Column("attempts", "Attempts", "count"),
         Column("retries", "Retries", "count"),
@@ -66,59 +63,16 @@ def ledger(run: RunData) -> Table:
     )
     note = (
         "Every attempt is a clip's first, a retry (same settings) or a step to a fallback level of the same model. "
-        "Served by: the names that the server returned."
+        "Ladder: the fallback levels that the model declares. Served by: the names that the server returned. Baselines "
+        "that the run did not name have no attempts."
     )
     return Table("attempts", "Attempts, retries and fallbacks", columns, lines, note)
-
-
-def latency(rows: Rows) -> Table:
-    """Percentiles of each stage, one line a stage."""
-    columns = (
-        _MODEL,
-        Column("stage", "Stage"),
-        Column("n", "n", "count"),
-        *(Column(name, name, "seconds") for name, _ in QUANTILES),
-        Column("max", "max", "seconds"),
-    )
-    titles = {"wall_s": "attempt", "batch_share_s": "share of batch", "clip_s": "clip, with retries and waits"}
-    lines: list[tuple[Value, ...]] = []
-    for name, row in rows.items():
-        for stage in ("wall_s", "batch_share_s", "clip_s", *STAGES):
-            found = row.get("latency", {}).get(stage)
-            if found is not None:
-                title = titles.get(stage, stage.removesuffix("_s").replace("_", " "))
-                lines.append((name, title, found["n"], *(found[q] for q, _ in QUANTILES), found["max"]))
-    return Table("latency", "Latency by stage", columns, tuple(lines), "Warm-up attempts are left out.")
-
-
-def cost(rows: Rows) -> Table:
-    """Loading, throughput, memory, tokens and money."""
-    columns = (
-        _MODEL,
-        Column("load_s", "Load", "seconds"),
-        Column("throughput_clips_per_s", "Clips/s", "number"),
-        Column("peak_allocated_bytes", "Peak allocated", "bytes"),
-        Column("peak_reserved_bytes", "Peak reserved", "bytes"),
-        Column("process_bytes", "Process", "bytes"),
-        Column("input_tokens", "Input tokens", "count"),
-        Column("cached_tokens", "Cached", "count"),
-        Column("output_tokens", "Output tokens", "count"),
-        Column("cost_usd", "Cost", "usd"),
-        Column("attempts_without_price", "Unpriced attempts", "count"),
-    )
-    lines = []
-    for name, row in rows.items():
-        if row["attempts"] is not None:
-            values = {"model": name, **row, **row["memory"], **row["usage"]}
-            lines.append(tuple(values[column.key] for column in columns))
-    note = "Clips/s: answered clips per second in which the model had an attempt under way."
-    return Table("cost", "Throughput, memory and cost", columns, tuple(lines), note)
 
 
 def models(run: RunData) -> Table:
     """Each model of the run under its settings, with what it said of itself when it was loaded."""
     columns = (
-        _MODEL,
+        MODEL,
         Column("spec", "Registered as"),
         Column("kind", "Kind"),
         Column("settings", "Settings"),

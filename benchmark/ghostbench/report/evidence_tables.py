@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
 from ghostbench.report.table import IN_RETROSPECT, Column, Table
 from ghostbench.scoring.slices import SMALL
-
-_MODEL = Column("model", "Model")
-Rows = Mapping[str, Mapping[str, Any]]
 
 
 def repeats(rows: Rows) -> Table:
     """How far each model agrees with itself."""
     columns = (
-        _MODEL,
+        MODEL,
         Column("clips", "Clips", "count"),
         Column("unanimous", "Unanimous", "count"),
         Column("rate", "Agreement", "share"),
         Column("kappa", "Fleiss’ κ", "rate"),
     )
     lines = tuple(
-        (name, *(row["agreement"][column.key] for column in columns[1:]))
-        for name, row in rows.items()
-        if row["agreement"] is not None
+        line(columns, {"model": name, **row["agreement"]}) for name, row in rows.items() if row["agreement"] is not None
     )
     note = "Agreement: the chance that two repeats of a clip say the same. Intervals of all rates cluster by clip."
     return Table("repeats", "Agreement between repeats", columns, lines, note)
@@ -34,7 +27,7 @@ def repeats(rows: Rows) -> Table:
 def scores(rows: Rows) -> Table:
     """Ranking and calibration of stated probabilities."""
     columns = (
-        _MODEL,
+        MODEL,
         Column("n", "n", "count"),
         Column("positives", "Positives", "count"),
         Column("auc", "ROC AUC", "rate"),
@@ -43,9 +36,7 @@ def scores(rows: Rows) -> Table:
         Column("ece", "ECE", "rate"),
     )
     lines = tuple(
-        (name, *(row["scores"][column.key] for column in columns[1:]))
-        for name, row in rows.items()
-        if row["scores"] is not None
+        line(columns, {"model": name, **row["scores"]}) for name, row in rows.items() if row["scores"] is not None
     )
     note = (
         "Over answered clips with a probability of ghost probing. Brier and ECE: lower is better. ECE: ten equal bins."
@@ -56,15 +47,13 @@ def scores(rows: Rows) -> Table:
 def operating_points(rows: Rows) -> Table:
     """What a threshold for a given recall would cost."""
     columns = (
-        _MODEL,
+        MODEL,
         Column("recall_wanted", "Recall wanted"),
         Column("threshold", "Threshold", "rate"),
-        Column("recall", "Recall", "rate"),
-        Column("precision", "Precision", "rate"),
-        Column("specificity", "Specificity", "rate"),
+        *rate_columns("recall", "precision", "specificity"),
     )
     lines = tuple(
-        (name, f"{100 * float(wanted):.0f}%", *(point[column.key] for column in columns[2:]))
+        line(columns, {"model": name, "recall_wanted": f"{100 * float(wanted):.0f}%", **point})
         for name, row in rows.items()
         if row["scores"] is not None
         for wanted, point in row["scores"]["operating_points"].items()
@@ -76,7 +65,7 @@ def operating_points(rows: Rows) -> Table:
 def event_time(run: RunData) -> Table:
     """How well events are dated, and why positives were missed."""
     columns = (
-        _MODEL,
+        MODEL,
         Column("view", "View"),
         Column("true_positives", "True positives", "count"),
         Column("stated", "Both times stated", "count"),
@@ -90,9 +79,8 @@ def event_time(run: RunData) -> Table:
     lines = []
     for name, row in run.rows.items():
         for view, found in row["event_time"].items():
-            values = {"model": name, "view": view, **found, **found["misses"]}
             if not row["baseline"]:
-                lines.append(tuple(values[column.key] for column in columns))
+                lines.append(line(columns, {"model": name, "view": view, **found, **found["misses"]}))
     covered = run.metrics["event_coverage"]
     note = (
         f"Event coverage of the sampling: a frame lies in [t*, t* + 1 s] for {covered['covered']} of "
@@ -105,15 +93,15 @@ def event_time(run: RunData) -> Table:
 def actors(rows: Rows) -> Table:
     """Alarms by the road user that the answer names."""
     columns = (
-        _MODEL,
+        MODEL,
         Column("actor", "Actor named"),
         Column("alarms", "Alarms", "count"),
         Column("tp", "TP", "count"),
         Column("fp", "FP", "count"),
-        Column("precision", "Precision", "rate"),
+        *rate_columns("precision"),
     )
     lines = tuple(
-        (name, actor, *(counts[column.key] for column in columns[2:]))
+        line(columns, {"model": name, "actor": actor, **counts})
         for name, row in rows.items()
         if not row["baseline"]
         for actor, counts in row.get("actors", {}).items()
@@ -128,15 +116,13 @@ def actors(rows: Rows) -> Table:
 def slices(rows: Rows) -> Table:
     """Counts, and rates where there are enough clips, by part of the split."""
     columns = (
-        _MODEL,
+        MODEL,
         Column("by", "By"),
         Column("part", "Part"),
         Column("n", "n", "count"),
         Column("answered", "Answered", "count"),
-        *(Column(cell, cell.upper(), "count") for cell in ("tp", "fp", "fn", "tn")),
-        Column("recall", "Recall", "rate"),
-        Column("specificity", "Specificity", "rate"),
-        Column("accuracy", "Accuracy", "rate"),
+        *COUNTS,
+        *rate_columns("recall", "specificity", "accuracy"),
     )
     lines = []
     for name, row in rows.items():
@@ -144,7 +130,6 @@ def slices(rows: Rows) -> Table:
             continue
         for way, found in row["slices"].items():
             for part, counts in found.items():
-                values = {"model": name, "by": way, "part": part, **counts, **counts["lenient"]}
-                lines.append(tuple(values[column.key] for column in columns))
+                lines.append(line(columns, {"model": name, "by": way, "part": part, **counts, **counts["lenient"]}))
     note = f"Lenient view, answered clips. Parts with fewer than {SMALL} answered clips show counts and no rates."
     return Table("slices", "Slices", columns, tuple(lines), note)

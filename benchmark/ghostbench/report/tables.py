@@ -8,6 +8,8 @@ from typing import Any
 from ghostbench.records import TRUTHS
 from ghostbench.report import account_tables as account
 from ghostbench.report import evidence_tables as evidence
+from ghostbench.report import time_tables as times
+from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
 from ghostbench.report.table import IN_RETROSPECT, Column, Table, Value
 from ghostbench.scoring.lines import COLUMNS
@@ -29,9 +31,7 @@ BASIS_NOTES = {
     "answered": "Over the clips that the model answered.",
     "worst_case": "Over all clips; a clip without an answer counts as wrong.",
 }
-_MODEL = Column("model", "Model")
 _MARKS = Column("marks", "Marks")
-Rows = Mapping[str, Mapping[str, Any]]
 
 
 def run_tables(run: RunData) -> list[Table]:
@@ -41,7 +41,7 @@ def run_tables(run: RunData) -> list[Table]:
     tables += [_rates(rows, view, basis) for view in VIEWS for basis in BASES]
     tables += [_confusion(rows), _detection(rows)]
     tables += [account.outcomes(rows), account.attempt_outcomes(rows), account.ledger(run)]
-    tables += [account.latency(rows), account.cost(rows)]
+    tables += [times.attempt_time(rows), times.start_up(rows), times.cost(rows), times.latency(rows)]
     tables += [
         table
         for table in (
@@ -60,7 +60,7 @@ def run_tables(run: RunData) -> list[Table]:
 def headline(rows: Rows) -> Table:
     """One line a model: coverage, the lenient and strict rates over answered clips, and what to beware of."""
     columns = (
-        _MODEL,
+        MODEL,
         Column("n", "n", "count"),
         Column("answered", "Answered", "count"),
         Column("coverage", "Coverage", "share"),
@@ -138,25 +138,16 @@ def _not_beaten(row: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _rates(rows: Rows, view: str, basis: str) -> Table:
     columns = (
-        _MODEL,
+        MODEL,
         Column("n", "n", "count"),
         Column("coverage", "Coverage", "share"),
-        *(Column(cell, cell.upper(), "count") for cell in ("tp", "fp", "fn", "tn")),
-        Column("precision", "Precision", "rate"),
-        Column("recall", "Recall", "rate"),
-        Column("specificity", "Specificity", "rate"),
-        Column("fpr", "FPR", "rate"),
-        Column("f1", "F1", "rate"),
-        Column("accuracy", "Accuracy", "rate"),
-        Column("balanced_accuracy", "Bal. accuracy", "rate"),
-        Column("mcc", "MCC", "rate"),
-        Column("beats", "Beats best trivial", "text"),
+        *COUNTS,
+        *rate_columns("precision", "recall", "specificity", "fpr", "f1", "accuracy", "balanced_accuracy", "mcc"),
+        Column("beats", "Beats best trivial"),
     )
     lines: list[tuple[Value, ...]] = []
     for name, row in rows.items():
-        table = row["views"][view][basis]
-        values = {"model": name, "n": row["n"], "coverage": row["coverage"], **table, "beats": _beats(row, view)}
-        lines.append(tuple(values[column.key] for column in columns))
+        lines.append(line(columns, {"model": name, **row, **row["views"][view][basis], "beats": _beats(row, view)}))
     note = (
         f"{VIEW_NOTES[view]} {BASIS_NOTES[basis]} 95% intervals: Wilson for shares, stratified bootstrap for F1, "
         "balanced accuracy and MCC (one without width means that resampling could not vary the value, not that it is "
@@ -176,7 +167,7 @@ def _beats(row: Mapping[str, Any], view: str) -> str:
 
 
 def _confusion(rows: Rows) -> Table:
-    columns = (_MODEL, Column("truth", "Truth"), *(Column(grade, GRADE_TITLES[grade], "count") for grade in COLUMNS))
+    columns = (MODEL, Column("truth", "Truth"), *(Column(grade, GRADE_TITLES[grade], "count") for grade in COLUMNS))
     lines = tuple(
         (name, TRUTH_TITLES[truth], *(row["confusion"][truth][grade] for grade in COLUMNS))
         for name, row in rows.items()
@@ -189,7 +180,7 @@ def _confusion(rows: Rows) -> Table:
 
 def _detection(rows: Rows) -> Table:
     columns = (
-        _MODEL,
+        MODEL,
         *(Column(grade, GRADE_TITLES[grade], "share") for grade in COLUMNS),
         Column("prevalence", "Prevalence", "share"),
         Column("false_alarms_per_hour", "False alarms/h strict", "number"),

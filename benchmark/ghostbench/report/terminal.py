@@ -25,6 +25,8 @@ IN_TERMINAL = (
     "rates_lenient_worst_case",
     "outcomes",
     "attempts",
+    "time",
+    "start_up",
     "latency",
     "cost",
     "repeats",

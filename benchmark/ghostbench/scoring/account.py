@@ -8,27 +8,35 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.scoring.lines import MEMORY, STAGES
+from ghostbench.scoring.warm_up import is_warm_up
 
 QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 NOT_COMPUTED = ("missing_media", "decode_failed", "not_recorded", "over_budget")
 """Outcomes of lines for which no model was asked: they say nothing of its latency."""
-WARM_UP = "warm-up"
-"""A ledger note that begins with this marks an attempt that also paid for compiling or first use."""
 
 
 def latency(attempts: pd.DataFrame) -> dict[str, dict[str, float | int] | None]:
     """Percentiles over the attempts of one model, seconds: each stage, `wall_s`, `batch_share_s` (wall time over the
     batch's size) and `clip_s` (all attempts of a clip together, with the waits between them).
 
-    Attempts that asked no model, or are marked as warm-up, are left out; null where nothing is known.
+    Attempts that asked no model, or are marked as warm-up, are left out, and so is the whole clip of a warm-up attempt
+    from `clip_s`; null where nothing is known.
     """
     asked = attempts[~attempts["outcome"].isin(NOT_COMPUTED)]
-    steady = asked[~asked["notes"].map(_is_warm_up).astype(bool)]
+    warming = is_warm_up(asked)
+    steady = asked[~warming]
     found = {"wall_s": _percentiles(steady["wall_s"])}
     found["batch_share_s"] = _percentiles(steady["wall_s"] / steady["batch_size"].where(steady["batch_size"] > 0))
-    whole = (asked["wall_s"] + asked["wait_s"].fillna(0)).groupby([asked["clip"], asked["repeat"]], sort=False)
-    found["clip_s"] = _percentiles(whole.sum(min_count=1))
+    key = [asked["clip"], asked["repeat"]]
+    whole = (asked["wall_s"] + asked["wait_s"].fillna(0)).groupby(key, sort=False).sum(min_count=1)
+    found["clip_s"] = _percentiles(whole[~pd.Series(warming, index=asked.index).groupby(key, sort=False).any()])
     return {**found, **{stage: _percentiles(steady[stage]) for stage in STAGES}}
+
+
+def batch_size(attempts: pd.DataFrame) -> dict[str, float | int] | None:
+    """The `median` and the `largest` batch that an attempt of one model was computed in; null where none is known."""
+    known = attempts["batch_size"].dropna()
+    return None if known.empty else {"median": float(known.median()), "largest": int(known.max())}
 
 
 def throughput(attempts: pd.DataFrame, answered: int) -> float | None:
@@ -67,10 +75,6 @@ def usage(attempts: pd.DataFrame) -> dict[str, Any]:
     used = attempts["input_tokens"].notna() | attempts["output_tokens"].notna()
     found["attempts_without_price"] = int((used & priced.isna()).sum())
     return found
-
-
-def _is_warm_up(notes: Any) -> bool:
-    return bool(notes) and any(str(note).startswith(WARM_UP) for note in notes)
 
 
 def _percentiles(values: pd.Series[Any]) -> dict[str, float | int] | None:

@@ -20,6 +20,7 @@ from ghostbench.scoring.references import TRIVIAL, reference_rows
 from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.slices import parts, score_slices
 from ghostbench.scoring.views import VIEWS, Bools, alarms, cells, score_views
+from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.writing import write_json
 
 SCHEMA_VERSION = 1
@@ -120,10 +121,13 @@ class _Scorer:
         }
         if attempts is not None:
             found["latency"] = account.latency(attempts)
+            found["batch_size"] = account.batch_size(attempts)
             found["throughput_clips_per_s"] = account.throughput(attempts, found["answered"])
             found["memory"] = account.memory(attempts)
             found["usage"] = account.usage(attempts)
             found["load_s"] = entry.load_s
+            found["warm_up_s"] = stated_warm_up(entry.facts)
+            found["warm_up_attempts"] = warm_up_attempts(attempts)
             found["actors"] = alarms_by_actor(rows, answered, attempts, self.task)
         return found
 
