@@ -1,25 +1,19 @@
-"""The public checkpoint from the Hugging Face hub, downloaded once, resumable to the byte, checked, and pinned.
-
-The hub's library lists the files and speaks HTTP. Writing them is done here, because since version 1.31 the library
-begins a file anew after an interruption, and the shards have up to 5 GB.
-"""
+"""The public checkpoint: found on this machine or fetched from the Hugging Face hub once, and pinned to its commit."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 from ghostbench_drivemm.config import CheckpointError
+from ghostbench_drivemm.download import TIMEOUT_S, RemoteFile, download, require_space
+from ghostbench_drivemm.hub_errors import DownloadError, plain_errors
 
 REPOSITORY = "DriveMM/DriveMM"
 """The authors' repository on the hub."""
@@ -31,18 +25,6 @@ SOURCE_FILE = "ghostbench-source.json"
 """Written into the folder when every file is whole: repository, revision, commit, and each file's size."""
 
 _WANTED = re.compile(r"[\w.-]+\.safetensors|[\w.-]+\.json|chat_template\.jinja")
-_SPARE_BYTES = 1 << 30
-_CHUNK = 256 << 10
-_WORKERS = 4
-_TRIES = 5
-_TIMEOUT_S = 30.0
-_INSTEAD = "or give a local folder with --set drivemm.checkpoint=DIR"
-
-Advance = Callable[[int], None]
-
-
-class DownloadError(CheckpointError):
-    """The checkpoint could not be had from the hub. The message is one line with the way out."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +35,6 @@ class Snapshot:
     repository: str
     revision: str
     commit: str
-
-
-@dataclass(frozen=True)
-class _RemoteFile:
-    name: str
-    size: int
-    sha256: str | None
 
 
 def default_cache() -> Path:
@@ -106,13 +81,13 @@ def fetch_checkpoint(
     found = find_checkpoint(repository, revision, cache=where)
     if found is not None:
         return found
-    with _plain_errors(repository, revision):
+    with plain_errors(repository, revision):
         commit, files = _listing(repository, revision)
         folder = _folder(where, repository, commit)
         folder.mkdir(parents=True, exist_ok=True)
         with _only_one(folder):
-            _require_space(folder, files)
-            _download(repository, commit, files, folder, show_progress=show_progress)
+            require_space(folder, files)
+            download(repository, commit, files, folder, show_progress=show_progress)
     source = {
         "repository": repository,
         "revision": revision,
@@ -176,12 +151,12 @@ def _in_library_cache(repository: str, revision: str) -> Snapshot | None:
     return Snapshot(folder, repository, revision, folder.name)
 
 
-def _listing(repository: str, revision: str) -> tuple[str, list[_RemoteFile]]:
+def _listing(repository: str, revision: str) -> tuple[str, list[RemoteFile]]:
     from huggingface_hub import HfApi
 
-    info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=_TIMEOUT_S)
+    info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
     files = [
-        _RemoteFile(entry.rfilename, entry.size, entry.lfs.sha256 if entry.lfs else None)
+        RemoteFile(entry.rfilename, entry.size, entry.lfs.sha256 if entry.lfs else None)
         for entry in info.siblings or []
         if _WANTED.fullmatch(entry.rfilename) and entry.size is not None
     ]
@@ -190,109 +165,6 @@ def _listing(repository: str, revision: str) -> tuple[str, list[_RemoteFile]]:
     if not any(file.name.endswith(".safetensors") for file in files):
         raise DownloadError(f"{repository}@{revision} holds no safetensors file")
     return info.sha, files
-
-
-def _require_space(folder: Path, files: list[_RemoteFile]) -> None:
-    missing = sum(file.size - _have(folder, file) for file in files)
-    free = shutil.disk_usage(folder).free
-    if missing and missing + _SPARE_BYTES > free:
-        raise DownloadError(
-            f"{folder} has {free / 1e9:.1f} GB free, the download needs {(missing + _SPARE_BYTES) / 1e9:.1f} GB: "
-            f"free some, set XDG_CACHE_HOME to another disk, {_INSTEAD}"
-        )
-
-
-def _have(folder: Path, file: _RemoteFile) -> int:
-    """Bytes of the file that are already on disk, whole or in part."""
-    for path in (folder / file.name, _part(folder, file)):
-        if path.is_file():
-            return min(path.stat().st_size, file.size)
-    return 0
-
-
-def _part(folder: Path, file: _RemoteFile) -> Path:
-    return folder / f"{file.name}.part"
-
-
-def _download(repository: str, commit: str, files: list[_RemoteFile], folder: Path, *, show_progress: bool) -> None:
-    from huggingface_hub import hf_hub_url
-
-    stop = Event()
-    with _progress(sum(file.size for file in files), show_progress) as bar:
-
-        def advance(count: int) -> None:
-            # An interrupt must not wait for the gigabytes that the other threads have still to fetch.
-            if stop.is_set():
-                raise DownloadError("the download was stopped")
-            bar(count)
-
-        def fetch(file: _RemoteFile) -> None:
-            if (folder / file.name).is_file():
-                advance(file.size)
-                return
-            _fetch(hf_hub_url(repository, file.name, revision=commit), file, folder, advance)
-
-        with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="download") as pool:
-            pending = [pool.submit(fetch, file) for file in sorted(files, key=lambda file: file.size)]
-            try:
-                for future in pending:
-                    future.result()
-            except BaseException:
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-
-def _fetch(url: str, file: _RemoteFile, folder: Path, advance: Advance) -> None:
-    """Fetch what is missing of one file, check it, and give it its name."""
-    part = _part(folder, file)
-    advance(_have(folder, file))
-    tries = 0
-    while (have := part.stat().st_size if part.is_file() else 0) < file.size:
-        try:
-            _append(url, part, have, file.size, advance)
-        except _http_error() as error:
-            # A refusal is final; a broken connection is tried again as long as bytes keep coming.
-            tries = 1 if part.is_file() and part.stat().st_size > have else tries + 1
-            if getattr(error, "response", None) is not None or tries >= _TRIES:
-                raise
-    _check(part, file)
-    part.replace(folder / file.name)
-
-
-def _append(url: str, part: Path, have: int, size: int, advance: Advance) -> None:
-    from huggingface_hub import get_session
-    from huggingface_hub.utils import (  # type: ignore[attr-defined]
-        build_hf_headers,
-        hf_raise_for_status,
-    )
-
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    stream = get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_S)
-    with stream as response, part.open("ab") as target:
-        hf_raise_for_status(response)
-        if have and response.status_code != 206:
-            target.truncate(0)
-            advance(-have)
-            have = 0
-        for chunk in response.iter_bytes(_CHUNK):
-            if have + len(chunk) > size:
-                raise DownloadError(f"the hub sent more than the {size} bytes that it lists for {part.stem}")
-            target.write(chunk)
-            have += len(chunk)
-            advance(len(chunk))
-
-
-def _check(part: Path, file: _RemoteFile) -> None:
-    if file.sha256 is None:
-        return
-    with part.open("rb") as written:
-        digest = hashlib.file_digest(written, "sha256").hexdigest()
-    if digest != file.sha256:
-        part.unlink()
-        raise DownloadError(f"{file.name} arrived with another SHA-256 than the hub lists; run again to fetch it anew")
 
 
 def _write_whole(path: Path, text: str) -> None:
@@ -310,53 +182,3 @@ def _only_one(folder: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise DownloadError(f"another process is downloading into {folder}; wait for it") from error
-
-
-@contextmanager
-def _progress(total: int, show: bool) -> Iterator[Advance]:
-    """A bar on standard error with bytes and speed; nothing where that is not a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("DriveMM"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as bar:
-        task = bar.add_task("download", total=total)
-        yield lambda count: bar.advance(task, count)
-
-
-def _http_error() -> type[Exception]:
-    """The base error of whichever HTTP library the hub's library uses (httpx in version 1, httpx2 in version 2)."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    return HfHubHTTPError.__bases__[0]
-
-
-@contextmanager
-def _plain_errors(repository: str, revision: str) -> Iterator[None]:
-    """Say what went wrong with the hub in one line that holds no URL and no token."""
-    from huggingface_hub import constants
-    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled, RevisionNotFoundError
-
-    what = f"{repository}@{revision}"
-    try:
-        yield
-    except OfflineModeIsEnabled as error:
-        raise DownloadError(f"HF_HUB_OFFLINE is set and {what} is not on this machine: unset it, {_INSTEAD}") from error
-    except HFValidationError as error:
-        raise DownloadError(f"{repository!r} is not the name of a repository on the hub") from error
-    except RevisionNotFoundError as error:
-        raise DownloadError(f"{repository} has no revision {revision!r} (404): name another, {_INSTEAD}") from error
-    except _http_error() as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status is None:
-            told = f"cannot reach {constants.ENDPOINT} for {what} ({type(error).__name__}): go online, {_INSTEAD}"
-        elif status in (401, 403):
-            told = f"the hub refuses {what} ({status}): set HF_TOKEN to a token that may read it, {_INSTEAD}"
-        elif status == 404:
-            told = f"the hub has no {what} (404): check the name, {_INSTEAD}"
-        else:
-            told = f"the hub answered {status} for {what}: try again later, {_INSTEAD}"
-        raise DownloadError(told) from error
-    except OSError as error:
-        raise DownloadError(f"{what} cannot be stored: {error.strerror or error}") from error

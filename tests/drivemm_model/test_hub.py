@@ -39,6 +39,7 @@ class Hub:
     files: dict[str, bytes]
     commit: str = COMMIT
     status: int = 200
+    refused: str | None = None
     token: str | None = None
     delay_s: float = 0.0
     drop_after: int | None = None
@@ -93,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.reply(404, b'{"error":"Invalid rev id"}', {"X-Error-Code": "RevisionNotFound"})
         elif found := re.match(rf"/DriveMM/DriveMM/resolve/{hub.commit}/([^?]+)", self.path):
             self.reply(302, b"", {"Location": f"/cdn/{found[1]}", "X-Repo-Commit": hub.commit})
+        elif self.path.startswith(f"/cdn/{hub.refused}"):
+            self.reply(403, b"", {})
         elif found := re.match(r"/cdn/([^?]+)", self.path):
             self.contents(hub.files[found[1]])
         else:
@@ -269,6 +272,15 @@ def test_an_interrupt_ends_the_download_at_once(hub: Hub, fetcher: Fetcher) -> N
     process.communicate(timeout=60)
     assert time.monotonic() - began < 20
     assert process.returncode != 0
+
+
+def test_a_fault_in_one_file_stops_the_others(hub: Hub, fetcher: Fetcher) -> None:
+    hub.files["model-00001-of-00004.safetensors"] = os.urandom(24 << 20)
+    hub.files["model-00002-of-00004.safetensors"] = os.urandom(25 << 20)
+    hub.refused = "model-00002-of-00004.safetensors"
+    hub.delay_s = 0.02
+    assert "403" in refusal(fetcher.run())
+    assert hub.sent < 24 << 20
 
 
 def test_broken_connections_are_taken_up_again_within_a_run(hub: Hub, fetcher: Fetcher) -> None:

@@ -1,0 +1,173 @@
+"""Files of a repository on the hub, fetched side by side, each taken up at the byte where it stopped, and checked.
+
+The hub's library speaks HTTP. Writing the files is done here, because since version 1.31 the library begins a file anew
+after an interruption, and the shards have up to 5 GB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from ghostbench_drivemm.hub_errors import INSTEAD, DownloadError, http_error
+
+TIMEOUT_S = 30.0
+"""Longest wait for the hub's next bytes, seconds."""
+
+_SPARE_BYTES = 1 << 30
+_CHUNK = 256 << 10
+_WORKERS = 4
+_TRIES = 5
+
+Advance = Callable[[int], None]
+"""Told how many bytes have come; a negative number takes them back."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as the hub lists it: its size in bytes, and its SHA-256 in hexadecimal where the hub states one."""
+
+    name: str
+    size: int
+    sha256: str | None
+
+
+def require_space(folder: Path, files: Sequence[RemoteFile]) -> None:
+    """Hold what is still to be fetched, and a spare gigabyte, against the free space of the folder's disk.
+
+    Raises
+    ------
+    DownloadError
+        There is less space than that.
+    """
+    missing = sum(file.size - _have(folder, file) for file in files)
+    free = shutil.disk_usage(folder).free
+    if missing and missing + _SPARE_BYTES > free:
+        raise DownloadError(
+            f"{folder} has {free / 1e9:.1f} GB free, the download needs {(missing + _SPARE_BYTES) / 1e9:.1f} GB: "
+            f"free some, set XDG_CACHE_HOME to another disk, {INSTEAD}"
+        )
+
+
+def _have(folder: Path, file: RemoteFile) -> int:
+    """Bytes of the file that are already on disk, whole or in part."""
+    for path in (folder / file.name, _part(folder, file)):
+        if path.is_file():
+            return min(path.stat().st_size, file.size)
+    return 0
+
+
+def _part(folder: Path, file: RemoteFile) -> Path:
+    return folder / f"{file.name}.part"
+
+
+def download(repository: str, commit: str, files: Sequence[RemoteFile], folder: Path, *, show_progress: bool) -> None:
+    """Bring all these files of one commit into the folder; those that are there are left as they are.
+
+    A file has its own name only once it is whole and its SHA-256 is the hub's; until then it ends in `.part`. The first
+    fault stops the other files too.
+
+    Raises
+    ------
+    DownloadError
+        The hub sent other contents than it lists.
+    Exception
+        What the HTTP library or the disk raises; see `plain_errors`.
+    """
+    from huggingface_hub import hf_hub_url
+
+    stop = Event()
+    with _progress(sum(file.size for file in files), show_progress) as bar:
+
+        def advance(count: int) -> None:
+            # A fault or an interrupt must not wait for the gigabytes that the other threads have still to fetch.
+            if stop.is_set():
+                raise DownloadError("the download was stopped")
+            bar(count)
+
+        def fetch(file: RemoteFile) -> None:
+            if (folder / file.name).is_file():
+                advance(file.size)
+                return
+            _fetch(hf_hub_url(repository, file.name, revision=commit), file, folder, advance)
+
+        with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="download") as pool:
+            pending = [pool.submit(fetch, file) for file in sorted(files, key=lambda file: file.size)]
+            try:
+                for future in wait(pending, return_when=FIRST_EXCEPTION).done:
+                    future.result()
+            except BaseException:
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _fetch(url: str, file: RemoteFile, folder: Path, advance: Advance) -> None:
+    """Fetch what is missing of one file, check it, and give it its name."""
+    part = _part(folder, file)
+    advance(_have(folder, file))
+    tries = 0
+    while (have := part.stat().st_size if part.is_file() else 0) < file.size:
+        try:
+            _append(url, part, have, file.size, advance)
+        except http_error() as error:
+            # A refusal is final; a broken connection is tried again as long as bytes keep coming.
+            tries = 1 if part.is_file() and part.stat().st_size > have else tries + 1
+            if getattr(error, "response", None) is not None or tries >= _TRIES:
+                raise
+    _check(part, file)
+    part.replace(folder / file.name)
+
+
+def _append(url: str, part: Path, have: int, size: int, advance: Advance) -> None:
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        build_hf_headers,
+        hf_raise_for_status,
+    )
+
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    stream = get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT_S)
+    with stream as response, part.open("ab") as target:
+        hf_raise_for_status(response)
+        if have and response.status_code != 206:
+            target.truncate(0)
+            advance(-have)
+            have = 0
+        for chunk in response.iter_bytes(_CHUNK):
+            if have + len(chunk) > size:
+                raise DownloadError(f"the hub sent more than the {size} bytes that it lists for {part.stem}")
+            target.write(chunk)
+            have += len(chunk)
+            advance(len(chunk))
+
+
+def _check(part: Path, file: RemoteFile) -> None:
+    if file.sha256 is None:
+        return
+    with part.open("rb") as written:
+        digest = hashlib.file_digest(written, "sha256").hexdigest()
+    if digest != file.sha256:
+        part.unlink()
+        raise DownloadError(f"{file.name} arrived with another SHA-256 than the hub lists; run again to fetch it anew")
+
+
+@contextmanager
+def _progress(total: int, show: bool) -> Iterator[Advance]:
+    """A bar on standard error with bytes and speed; nothing where that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("DriveMM"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as bar:
+        task = bar.add_task("download", total=total)
+        yield lambda count: bar.advance(task, count)
