@@ -32,4 +32,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON file, indented, in the mapping's own order. Raises ValueError for NaN or infinity."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Mapping[str, Any]) -> str:
+    """The text that `write_json` writes. Raises ValueError for NaN or infinity."""
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

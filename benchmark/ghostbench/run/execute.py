@@ -51,7 +51,7 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
         before = folder.reopen()
         check_same(before, manifest)
         check_unchanged(folder.path, before)
-        manifest = {**before, "status": "running", "digests": {}, "max_cost": options.max_cost}
+        manifest = {**before, "status": "running", "digests": {}, "seal": None, "max_cost": options.max_cost}
     else:
         folder.create()
     if not voice.quiet:
@@ -69,7 +69,18 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
             write_json(folder.manifest, {**manifest, "status": "interrupted"})
             voice.err.print(f"interrupted; go on with: {going_on}", markup=False, soft_wrap=True)
             return INTERRUPTED
-        return _conclude(folder, voice)
+        status = _conclude(folder, voice)
+        if not voice.quiet:
+            for row, pause_s in progress.longest_put_off_s.items():
+                voice.err.print(
+                    f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits; "
+                    f"ask again then with: {going_on}",
+                    style="yellow",
+                    markup=False,
+                    highlight=False,
+                    soft_wrap=True,
+                )
+        return status
     except DiskFailed as error:
         raise BadInput(f"{error}; make room, then go on with: {going_on}") from None
     except OSError as error:

@@ -61,6 +61,7 @@ def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor)
         "models": {row.name: _model(row, redactor) for row in plan.rows},
         "digests": {},
         "start_up_s": start_up_s,
+        "seal": None,
     }
 
 

@@ -13,6 +13,7 @@ from ghostbench.run.ledger import recover
 from ghostbench.run.manifest import file_sha256
 from ghostbench.run.policy import failure_from_ledger, next_step
 from ghostbench.run.predictions import Last
+from ghostbench.run.seal import check_seal
 from ghostbench.run.settle import Unit, ladder_of
 
 _MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "max_attempts", "probes", "models")
@@ -45,6 +46,8 @@ def check_unchanged(folder: Path, before: Mapping[str, Any]) -> None:
 
     A torn last line, as a kill leaves it, is cut off first.
     """
+    if before.get("status") == "complete" and check_seal(folder / "manifest.json") == "broken":
+        raise BadInput(f"{folder / 'manifest.json'} was changed after the run ended; put it back, or start a new run")
     for name, digest in (before.get("digests") or {}).items():
         path = folder / name
         recover(path)

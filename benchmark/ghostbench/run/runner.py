@@ -33,6 +33,7 @@ from ghostbench.run.progress import Progress
 from ghostbench.run.reach import dispatcher_for, load
 from ghostbench.run.redact import Redactor
 from ghostbench.run.resume import restore
+from ghostbench.run.seal import write_sealed
 from ghostbench.run.settle import HostState, Settler, Unit
 from ghostbench.writing import write_json
 
@@ -278,7 +279,7 @@ class Runner:
         self._desk.manifest["digests"] = {path.name: manifests.file_sha256(path) for path in sealed}
         self._desk.manifest["status"] = "complete"
         self._desk.manifest["finished_at"] = manifests.utc_now()
-        write_json(folder.manifest, self._desk.manifest)
+        write_sealed(folder.manifest, self._desk.manifest)
 
 
 async def _close_quietly(dispatcher: Dispatcher) -> None:
