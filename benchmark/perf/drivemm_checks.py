@@ -2,11 +2,13 @@
 
     python benchmark/perf/drivemm_checks.py --json result.json
 
-Random weights of the exact full shape. Draws: transformers' own (every matrix with deviation 0.02), whose 32 equal
-layers amplify any rounding, and one whose matrices that write into the residual stream are scaled by 1/sqrt(2 layers),
-as GPT-2's initialisation does, and by the square of that. Distances of the plain path to itself with eager attention,
-and of both to the same weights computed in float32, are measured beside the fast path's: no implementation in 16 bits
-can be expected to be nearer than rounding allows.
+Random weights of the exact full shape, in several draws. In transformers' own (every matrix and the embedding with
+deviation 0.02) each layer outweighs all that came before it and 32 layers amplify any rounding; the others scale the
+matrices that write into the residual stream by 1/sqrt(2 layers), as GPT-2's initialisation does, or by the square of
+that, and take embeddings of deviation 1, as PaLM's does. Over whole answers, distances of the plain path to itself with
+eager attention, and of both to the same weights computed in float32, are measured beside the fast path's: no
+implementation in 16 bits can be expected to be nearer than rounding allows. Layer by layer, both are given the very
+same inputs, so that nothing is amplified.
 """
 
 # ruff: noqa: E402
@@ -18,6 +20,7 @@ import copy
 import json
 import math
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +32,30 @@ sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate
+from ghostbench_drivemm.engine.cache import KeyValueCache
+from ghostbench_drivemm.engine.language import Language, Packed
 from ghostbench_drivemm.grammar import Vocabulary
 from ghostbench_drivemm.score import GradeReader
 
 LENGTHS = (700, 1900, 2800, 2743)
 STEPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How random weights are scaled. writers : exponent of 1/sqrt(2 layers). embedding : deviation of embeddings."""
+
+    name: str
+    writers: int
+    embedding: float
+
+
+DRAWS = (
+    Draw("transformers' own", 0, 0.02),
+    Draw("writers / sqrt(2 layers)", 1, 0.02),
+    Draw("embeddings 1, writers / sqrt(2 layers)", 1, 1.0),
+    Draw("embeddings 1, writers / (2 layers)", 2, 1.0),
+)
 
 
 def distance(found: Tensor, wanted: Tensor) -> float:
@@ -54,17 +76,17 @@ def plain_steps(language: Any, embeds: Tensor, tokens: list[int]) -> Tensor:
     return torch.stack(steps)
 
 
-def inputs(hidden: int, dtype: torch.dtype, deviation: float) -> list[Tensor]:
-    random = torch.Generator("cuda").manual_seed(1)
-    return [
-        torch.randn(n, hidden, device="cuda", generator=random).mul(deviation).to(dtype) for n in LENGTHS
-    ]  # fmt: skip
+def inputs(model: DriveMM, deviation: float) -> list[Tensor]:
+    """Random embeddings of prompts of `LENGTHS`."""
+    random = torch.Generator(model.device).manual_seed(1)
+    shapes = [(length, model.config.hidden_size) for length in LENGTHS]
+    return [torch.randn(*s, device=model.device, generator=random).mul(deviation).to(model.dtype) for s in shapes]
 
 
 def compare(model: DriveMM, deviation: float) -> dict[str, float]:
     """Distances of the logits over a teacher-forced answer: worst step of prompts of mixed lengths in one batch."""
     language = model.language_model
-    embeds = inputs(model.config.hidden_size, model.dtype, deviation)
+    embeds = inputs(model, deviation)
     random = torch.Generator().manual_seed(2)
     forced = [torch.randint(0, 100_000, (STEPS,), generator=random).tolist() for _ in embeds]
     plain = [plain_steps(language, own, tokens) for own, tokens in zip(embeds, forced, strict=True)]
@@ -99,12 +121,45 @@ def truth(language: Any, embeds: list[Tensor], forced: list[list[int]]) -> list[
     return steps
 
 
-def scale_writers(model: DriveMM) -> None:
-    """Scale what writes into the residual stream as GPT-2's initialisation does; once more, and it is 1/(2 layers)."""
-    layers = model.language_model.model.layers
+def redraw(model: DriveMM, before: Draw, after: Draw) -> None:
+    """Scale the weights of one draw to those of another."""
+    language = model.language_model
+    language.get_input_embeddings().weight.data.mul_(after.embedding / before.embedding)
+    layers = language.model.layers
+    factor = math.sqrt(2 * len(layers)) ** (before.writers - after.writers)
     for layer in layers:
         for matrix in (layer.self_attn.o_proj.weight, layer.mlp.down_proj.weight):
-            matrix.data.mul_(1 / math.sqrt(2 * len(layers)))
+            matrix.data.mul_(factor)
+
+
+@torch.inference_mode()
+def compare_layers(model: DriveMM, deviation: float) -> dict[str, float]:
+    """Worst distance over all layers of what the head reads after one layer alone, given the plain path's own input.
+
+    Prefill: the last positions of a prompt of 1,900. Steps: the same ones one at a time, over the fast path's cache.
+    """
+    language = model.language_model
+    embeds = inputs(model, deviation)[1]
+    length = embeds.shape[0]
+    output = language.model(inputs_embeds=embeds[None], output_hidden_states=True, use_cache=False)
+    entering = [hidden[0] for hidden in output.hidden_states[:-1]]
+    whole = engine_of(model).weights
+    last = torch.arange(length - STEPS, length, device=embeds.device)
+    filled, stepped = [], []
+    for index, hidden in enumerate(entering):
+        final = index == len(entering) - 1
+        left = output.last_hidden_state[0] if final else language.model.norm(entering[index + 1])
+        wanted = language.lm_head(left[last])
+        alone = replace(whole, layers=(whole.layers[index],), embedding=hidden)
+        fast = Language(alone)
+        cache = KeyValueCache(alone, 1, length)
+        reads = tuple(range(length - STEPS, length))
+        found = fast.prefill(Packed(embeds=hidden, rows=(0,), lengths=(length,), reads=(reads,)), cache)
+        filled.append(distance(found, wanted))
+        slots = torch.zeros(1, dtype=torch.int64, device=embeds.device)
+        rows = [fast.step(at[None], at[None], at[None] + 1, cache, slots)[0] for at in last]
+        stepped.append(distance(torch.stack(rows), wanted))
+    return {"prefill, worst layer": max(filled), "step, worst layer": max(stepped)}
 
 
 def invariance(model: DriveMM, count: int, length: int) -> dict[str, float]:
@@ -145,18 +200,19 @@ def main() -> None:
             chosen.json.write_text(json.dumps(found, indent=1))
 
     model = DriveMM.from_random(DriveMMConfig.full_shape())
-    add("bfloat16, deviation 0.02", compare(model, 0.02))
-    scale_writers(model)
-    add("bfloat16, residual writers scaled", compare(model, 1.0))
-    add("bfloat16, batch against one", invariance(model, 48, 1500))
-    scale_writers(model)
-    add("bfloat16, residual writers scaled twice", compare(model, 1.0))
+    before = DRAWS[0]
+    for draw in DRAWS:
+        redraw(model, before, draw)
+        before = draw
+        add(f"bfloat16, layer by layer, {draw.name}", compare_layers(model, draw.embedding))
+        add(f"bfloat16, whole, {draw.name}", compare(model, draw.embedding))
+    add(f"bfloat16, batch against one, {before.name}", invariance(model, 48, 1500))
     if chosen.float32:
         del model
         torch.cuda.empty_cache()
         model = DriveMM.from_random(DriveMMConfig.full_shape(), dtype="float32")
-        scale_writers(model)
-        add("float32, residual writers scaled", compare(model, 1.0))
+        redraw(model, DRAWS[0], DRAWS[1])
+        add(f"float32, whole, {DRAWS[1].name}", compare(model, DRAWS[1].embedding))
         add("float32, batch against one", invariance(model, 8, 1500))
 
 

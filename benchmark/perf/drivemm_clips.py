@@ -1,0 +1,212 @@
+"""How much of the engine's own speed is left when real clips go through `bench run`, video decoding included.
+
+    python benchmark/perf/drivemm_clips.py --media DIR --labels FILE --checkpoint DIR --clips 32 --json result.json
+
+`bench run` is a process of its own. Its time runs from the moment that the model is ready to the last line of the
+ledger. Then the engine answers the same clips in the same batches, prepared beforehand, in this process. Where the
+folder holds fewer clips than asked for, clips are repeated under other ids. A checkpoint of random weights of the exact
+full shape is written where none is (17 GB).
+"""
+
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
+sys.path.insert(0, str(Path(__file__).parent))
+
+from drivemm_loading import write_checkpoint
+
+from ghostbench import Request
+from ghostbench.datasets.select import SplitQuery
+from ghostbench.media.decode import decode
+from ghostbench.run.plan import Options, make_plan
+from ghostbench_drivemm import DriveMM
+from ghostbench_drivemm.adapter import DriveMMModel
+from ghostbench_drivemm.config import DriveMMConfig
+from ghostbench_drivemm.engine import generate_prepared
+
+
+def make_dataset(media: Path, labels: Path, count: int, folder: Path) -> Path:
+    """A dataset of `count` clips out of the folder's own; repeated ones are links under ids of their own."""
+    with labels.open(encoding="utf-8-sig") as file:
+        named = {Path(row["video_id"]).stem: row["ground_truth_label"] for row in csv.DictReader(file)}
+    found = [clip for clip in sorted(media.glob("*.avi")) if clip.stem in named]
+    if not found:
+        raise SystemExit(f"no labelled clip in {media}")
+    (folder / "clips").mkdir(parents=True)
+    rows = []
+    for number, clip in enumerate(islice(cycle(found), count)):
+        name = clip.name if number < len(found) else f"images_1_{9000 + number}.avi"
+        (folder / "clips" / name).symlink_to(clip.resolve())
+        rows.append(f"{name},{named[clip.stem]}\n")
+    (folder / "labels.csv").write_text("video_id,ground_truth_label\n" + "".join(rows))
+    (folder / "set.yaml").write_text("name: clips\nroot: clips\nlayout: files\nlabels: labels.csv\nsplits: {}\n")
+    print(f"{count} clips, {min(count, len(found))} of them different", flush=True)
+    return folder / "set.yaml"
+
+
+class ReadyWatch(threading.Thread):
+    """Notes when a run's manifest first says how long its model took to load: the moment it was ready."""
+
+    def __init__(self, manifest: Path) -> None:
+        super().__init__(daemon=True)
+        self._manifest = manifest
+        self.ready_at: float | None = None
+
+    def run(self) -> None:
+        """Look every 2 ms."""
+        while self.ready_at is None:
+            time.sleep(0.002)
+            try:
+                written = self._manifest.stat().st_mtime_ns
+                state = json.loads(self._manifest.read_bytes())
+            except (OSError, ValueError):
+                continue
+            if state["models"]["drivemm"]["load_s"] is not None:
+                self.ready_at = written / 1e9
+
+
+def bench_run(dataset: Path, settings: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Run it; seconds from the model's readiness to the last ledger line, and the batches in the order computed."""
+    run = folder / "results" / "clips"
+    watch = ReadyWatch(run / "manifest.json")
+    watch.start()
+    words = ["run", "--models", "drivemm", "--dataset", str(dataset), "--out", str(run.parent), "--run-id", "clips"]
+    words += [word for setting in settings for word in ("--set", f"drivemm.{setting}")]
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "ghostbench", *words, "--quiet"], capture_output=True, text=True, check=False
+    )
+    whole = time.perf_counter() - started
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    lines = [json.loads(line) for line in (run / "attempts.jsonl").read_text().splitlines()]
+    ended = (run / "attempts.jsonl").stat().st_mtime_ns / 1e9
+    if watch.ready_at is None:
+        raise SystemExit("the run never said that its model was ready")
+    outcomes = {outcome: sum(line["outcome"] == outcome for line in lines) for outcome in {x["outcome"] for x in lines}}
+    model = json.loads((run / "manifest.json").read_bytes())["models"]["drivemm"]
+    batches: list[list[Any]] = []
+    rest = lines
+    while rest:
+        size = rest[0]["batch_size"]
+        batches.append(rest[:size])
+        rest = rest[size:]
+    return {
+        "lines": lines,
+        "batches": [[line["clip"] for line in batch] for batch in batches],
+        "batch_sizes": [batch[0]["batch_size"] for batch in batches],
+        "wall_s": ended - watch.ready_at,
+        "whole_s": whole,
+        "load_s": model["load_s"],
+        "warm_up_s": model["facts"]["warm_up_s"],
+        "outcomes": outcomes,
+        "output_tokens": statistics.mean(line["usage"]["output_tokens"] for line in lines),
+        "stages_s": {
+            name: statistics.mean(line["stages"][name] or 0.0 for line in lines) for name in lines[0]["stages"]
+        },
+    }
+
+
+def engine_alone(dataset: Path, settings: Sequence[str], sizes: Sequence[int], order: Sequence[str]) -> dict[str, Any]:
+    """The same clips in batches of the same sizes, prepared beforehand; seconds of the median of three passes."""
+    chosen = tuple(f"drivemm.{setting}" for setting in settings)
+    plan = make_plan(Options(models="drivemm", query=SplitQuery(dataset=str(dataset)), settings=chosen))
+    model = plan.rows[0].host.model
+    assert isinstance(model, DriveMMModel)
+    model.load()
+    by_id = {clip.id: clip for clip in plan.split.clips}
+
+    def request(clip: str) -> Request:
+        media = by_id[clip].media
+        assert media is not None
+        frames = decode(media, plan.sampling)
+        asked = Request(
+            id=clip, prompt=plan.task.build(frames), frames=frames, seed=0, level=0, level_settings={},
+            write_answer=plan.task.write,
+        )  # fmt: skip
+        return dataclasses.replace(asked, prepared=model.prepare(asked))
+
+    with ThreadPoolExecutor() as threads:
+        requests = list(threads.map(request, order))
+    starts = [sum(sizes[:place]) for place in range(len(sizes))]
+    batches = [requests[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+    walls = []
+    for _ in range(4):
+        started = time.perf_counter()
+        for batch in batches:
+            loaded = model._model
+            generate_prepared(loaded, [r.prepared.prepared for r in batch], model.options(batch, loaded))
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        walls.append(time.perf_counter() - started)
+    model.close()
+    return {"first_pass_s": walls[0], "passes_s": walls[1:], "wall_s": statistics.median(walls[1:])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--media", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--clips", type=int, default=32)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="setting of drivemm")
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    if not (chosen.checkpoint / "config.json").is_file():
+        started = time.perf_counter()
+        model = DriveMM.from_random(DriveMMConfig.full_shape())
+        write_checkpoint(model, chosen.checkpoint)
+        del model
+        torch.cuda.empty_cache()
+        print(f"checkpoint written in {time.perf_counter() - started:.1f} s", flush=True)
+    settings = [f"checkpoint={chosen.checkpoint}", *chosen.set]
+    with tempfile.TemporaryDirectory() as scratch:
+        dataset = make_dataset(chosen.media, chosen.labels, chosen.clips, Path(scratch) / "set")
+        through = bench_run(dataset, settings, Path(scratch))
+        order = [clip for batch in through["batches"] for clip in batch]
+        alone = engine_alone(dataset, settings, through["batch_sizes"], order)
+    lines = through.pop("lines")
+    result = {
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "torch": torch.__version__,
+        "clips": chosen.clips,
+        "settings": chosen.set,
+        "bench run": through,
+        "engine": alone,
+        "share": alone["wall_s"] / through["wall_s"],
+    }
+    if chosen.json:
+        chosen.json.write_text(json.dumps({**result, "lines": lines}, indent=1))
+    print(
+        f"bench run: {through['wall_s']:.2f} s = {chosen.clips / through['wall_s']:.2f} clips/s, ready to last line "
+        f"({through['whole_s']:.1f} s as a process, load {through['load_s']:.1f} s, batches {through['batch_sizes']}, "
+        f"{through['output_tokens']:.0f} tokens, {through['outcomes']})\n"
+        f"engine: {alone['wall_s']:.2f} s = {chosen.clips / alone['wall_s']:.2f} clips/s, first pass "
+        f"{alone['first_pass_s']:.2f} s\n"
+        f"share of the engine's own speed: {result['share']:.1%}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
