@@ -29,13 +29,14 @@ class _Sorted:
 class GradeReader:
     """Reads the probabilities of `values`, the possible verdicts, of an answer's first field.
 
-    begun : tokens of the fixed beginning.
+    begun : tokens of the fixed beginning. deepest : most tokens behind it whose logits are ever asked for.
     """
 
     def __init__(self, field: str, values: Sequence[str], vocabulary: Vocabulary) -> None:
         self.values = tuple(values)
         self.begun = tuple(vocabulary.encode(f'{{{json.dumps(field)}:"'))
         self._texts = tuple((json.dumps(value, ensure_ascii=False)[1:]).encode() for value in values)
+        self.deepest = max(map(len, self._texts))
         self._spelled = vocabulary.spelled()
         self._sorted: dict[bytes, _Sorted] = {}
 

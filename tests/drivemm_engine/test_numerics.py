@@ -12,8 +12,12 @@ pytest.importorskip("llguidance")
 
 from PIL import Image  # noqa: E402
 
+from ghostbench import GRADES  # noqa: E402
+from ghostbench.tasks.ghost_probing import SCHEMA  # noqa: E402
 from ghostbench_drivemm.engine import GenerateOptions, generate, generate_prepared  # noqa: E402
+from ghostbench_drivemm.grammar import Grammar, Vocabulary  # noqa: E402
 from ghostbench_drivemm.numerics import diagnose  # noqa: E402
+from ghostbench_drivemm.score import GradeReader  # noqa: E402
 
 
 def clip(model: Any, seed: int = 0) -> Any:
@@ -94,6 +98,33 @@ def test_a_later_step_is_flagged_in_its_own_row_alone(tiny: Any) -> None:
     assert struck[0].nonfinite_step == clean[0].output_ids.index(only_first[0]) + 1
     assert struck[1].nonfinite_step is None
     assert struck[1].output_ids == clean[1].output_ids
+
+
+def test_the_step_counts_an_answers_fixed_beginning_so_that_the_diagnosis_meets_the_value_again(tiny: Any) -> None:
+    model = tiny()
+    vocabulary = Vocabulary(model.tokenizer, model.config.vocab_size, model.eos_ids)
+    reader, grammar = GradeReader("grade", GRADES, vocabulary), Grammar(SCHEMA, vocabulary)
+    begun = len(reader.begun)
+    prepared = clip(model)
+    options = GenerateOptions(max_new_tokens=40, grades=reader, grammar=grammar)
+    clean = generate_prepared(model, [prepared], options)[0]
+    asked = {*prepared.input_ids.tolist(), *reader.begun}
+    place = next(at for at, token in enumerate(clean.output_ids) if at > begun and token not in asked)
+    for struck, at in (
+        (clean.output_ids[place], clean.output_ids.index(clean.output_ids[place])),
+        (reader.begun[-2], None),
+    ):
+        row = model.language_model.get_input_embeddings().weight[struck]
+        before = row.clone()
+        with torch.no_grad():
+            row.fill_(float("inf"))
+        answer = generate_prepared(model, [prepared], options)[0]
+        assert answer.nonfinite_step == (begun if at is None else at + 1)
+        found = diagnose(model, prepared, answer.output_ids[: answer.nonfinite_step])
+        assert found is not None
+        assert found.module == "language_model.model.embed_tokens"
+        with torch.no_grad():
+            row.copy_(before)
 
 
 def test_image_marks_and_ids_outside_the_vocabulary_never_reach_the_embedding(tiny: Any) -> None:

@@ -62,6 +62,17 @@ def test_probabilities_equal_the_sum_over_all_spellings(tiny: Any, values: tuple
         assert answer.grade_masses == pytest.approx(plain_masses(model, own, reader.begun, values), rel=1e-4)
 
 
+def test_values_that_are_alike_for_long_are_read_at_the_very_end_of_the_cache(tiny: Any) -> None:
+    model = tiny()
+    values = ("a long way alike, then one", "a long way alike, then two", "b")
+    reader = GradeReader("grade", values, vocabulary(model))
+    for length in range(128 - len(reader.begun) - 4, 128 - len(reader.begun) + 1):
+        embeds = [torch.randn(length, 64, generator=torch.Generator().manual_seed(4))]
+        answer = generate(model, embeds, GenerateOptions(max_new_tokens=0, grades=reader))[0]
+        expected = plain_masses(model, embeds[0], reader.begun, values)
+        assert answer.grade_masses == pytest.approx(expected, rel=1e-4, abs=1e-30)
+
+
 def test_score_mode_and_both_ways_to_generate_read_the_same_probabilities(tiny: Any) -> None:
     model = tiny()
     random = torch.Generator().manual_seed(4)

@@ -32,7 +32,7 @@ class Sampling:
 class GenerateOptions:
     """How to answer a batch.
 
-    max_new_tokens : most tokens a row, >= 0; 0 reads the grades alone (score mode).
+    max_new_tokens : most tokens a row, >= 0, a fixed beginning included; 0 reads the grades alone (score mode).
     eos_ids : tokens that end an answer. ban_eos : never choose them (for measuring at a fixed length).
     grammar : what answers must look like; None leaves them free.
     grades : reads the grades' probabilities after the fixed beginning of an answer; None reads none.
@@ -40,6 +40,8 @@ class GenerateOptions:
     forced : tokens to follow instead of the chosen ones, a row each (for comparing step by step).
     keep_first : keep the logits at the end of the prompt. keep_logits : keep each step's as well (for comparing).
     chunk_tokens : prompts are prefilled together up to about this many positions.
+
+    Raises `ValueError` for a `max_new_tokens` below 0.
     """
 
     max_new_tokens: int = 256
@@ -52,6 +54,10 @@ class GenerateOptions:
     keep_first: bool = False
     keep_logits: bool = False
     chunk_tokens: int = 12_000
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 0:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 0")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +84,8 @@ class Generation:
     first_logits : float32 [vocabulary] at the last position of the prompt, on the device; None unless kept.
     step_logits : the logits that each token was chosen from, kept only if asked for.
     grade_masses : probability that the answer goes on as each grade, unnormalised; None where none were read.
-    nonfinite_step : the first step (0 is the prefill) whose logits were not all finite; None if all were.
+    nonfinite_step : the first step whose logits were not all finite, counted in tokens of the answer before it (0: the
+    end of the prompt; a fixed beginning goes through the prefill and is one step); None if all were finite.
     """
 
     output_ids: list[int] = field(default_factory=list)

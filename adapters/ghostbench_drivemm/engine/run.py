@@ -80,7 +80,8 @@ class _Batch:
         self.begun = options.grades.begun if options.grades is not None else ()
         self.prompts = list(lengths)
         longest = max(lengths) + len(self.begun) + self.align
-        self.cache, self.decoder = engine.reserve(len(lengths), longest + options.max_new_tokens + 2)
+        further = max(options.max_new_tokens, 0 if options.grades is None else options.grades.deepest)
+        self.cache, self.decoder = engine.reserve(len(lengths), longest + further + 2)
         if options.max_new_tokens:
             self.decoder.capture(masked=self.masked)
         # After the capture: recording graphs is no part of any clip's latency.
@@ -116,7 +117,8 @@ class _Batch:
         masses = self._read_grades(graded)
         if self.options.max_new_tokens:
             self._decode(graded if self.fixed and graded is not None else first)
-        self._collect(first, graded, masses, marks)
+        self._collect(first, graded, masses)
+        self._collect_times(marks)
         return self.answers
 
     def _prefill(self, row: int, embeds: Sequence[Tensor]) -> None:
@@ -170,6 +172,10 @@ class _Batch:
         extra = len(self.begun) if self.fixed else 0
         decoder.begin(logits, [length + extra for length in self.prompts])
         steps = options.max_new_tokens - extra
+        if steps <= 0:
+            for answer in self.answers:
+                answer.output_ids = list(self.begun[: options.max_new_tokens])
+            return
         rules = Rules(self.options, decoder, count, self.begun if self.fixed else ())
         chosen = Chosen(steps, decoder.rows, self.clock, on_cuda=decoder.tokens.is_cuda)
         draws = uniform_draws(options, steps, decoder.tokens.device, decoder.rows)
@@ -203,27 +209,31 @@ class _Batch:
         for row, answer in enumerate(self.answers):
             answer.step_logits.append(self.decoder.logits[row].clone())
 
-    def _collect(self, first: Tensor, graded: Tensor | None, masses: Tensor | None, marks: Sequence[Any]) -> None:
-        options, clock = self.options, self.clock
-        broken = ~torch.isfinite(first).all(-1)
-        if graded is not None:
-            broken |= ~torch.isfinite(graded).all(-1)
-        at_prefill = broken.tolist()
-        strange = self.decoder.strange.tolist() if options.max_new_tokens else [-1] * len(at_prefill)
+    def _collect(self, first: Tensor, graded: Tensor | None, masses: Tensor | None) -> None:
+        options = self.options
+        extra = len(self.begun) if self.fixed else 0
+        broken = _not_finite(first)
+        broken_behind = [False] * len(broken) if graded is None else _not_finite(graded)
+        strange = self.decoder.strange.tolist() if options.max_new_tokens else [-1] * len(broken)
         listed = None if masses is None else masses.tolist()
         for row, answer in enumerate(self.answers):
             if options.keep_first or options.keep_logits:
                 answer.first_logits = first[row]
-            if at_prefill[row]:
+            if broken_behind[row]:
+                answer.nonfinite_step = extra
+            elif broken[row]:
                 answer.nonfinite_step = 0
             elif strange[row] >= 0:
-                answer.nonfinite_step = strange[row]
+                answer.nonfinite_step = extra + strange[row]
             if self.faults[row] is not None and answer.nonfinite_step is None:
                 raise RuntimeError(f"{self.faults[row]}, though all logits were finite")
-            if listed is not None and not at_prefill[row]:
+            if listed is not None and not broken[row] and not broken_behind[row]:
                 answer.grade_masses = tuple(listed[row])
             if not options.max_new_tokens:
                 answer.finish = "score"
+
+    def _collect_times(self, marks: Sequence[tuple[int, int, Any, Any, Any]]) -> None:
+        clock = self.clock
         for start_row, count, start, embedded, filled in marks:
             for row in range(start_row, start_row + count):
                 times = self.answers[row].times
@@ -237,6 +247,12 @@ class _Batch:
                 new = len(answer.output_ids) - (len(self.begun) if self.fixed else 0)
                 answer.times.first_token_s = first_token
                 answer.times.end_s = ends[min(max(new, 1), len(ends)) - 1]
+
+
+def _not_finite(logits: Tensor) -> list[bool]:
+    """Of each row, whether any of its logits is not finite."""
+    found: list[bool] = (~torch.isfinite(logits).all(-1)).tolist()
+    return found
 
 
 _ENGINES: weakref.WeakKeyDictionary[Any, Engine] = weakref.WeakKeyDictionary()
