@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from ghostbench import (
     GRADES,
@@ -318,7 +318,7 @@ class BatchRun:
         return AsyncRetrying(
             retry=retry_if_exception_type((RateLimited, TimedOut, ConnectionFailed, ServerError)),
             wait=_pause,
-            stop=stop_after_delay(PATIENCE_S),
+            stop=stop_before_delay(PATIENCE_S),
             reraise=True,
         )
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from weakref import WeakValueDictionary
 
+from ghostbench import LONGEST_PAUSE_S, RateLimited
+
 _MINUTE = 60.0
 _LOOK_AGAIN_S = 0.25
 """How long a waiting request goes without looking whether a newer response has moved the budget."""
@@ -107,9 +109,14 @@ class Pacer:
         self._streak = 0
 
     async def admit(self, tokens: int) -> Ticket:
-        """Wait, first come first served, until a request of about this many tokens may be sent."""
+        """Wait, first come first served, until a request of about this many tokens may be sent.
+
+        Raises `RateLimited` at once when that is later than a run waits.
+        """
         async with self._turn:
             while (wait := self._delay(tokens, time.monotonic())) > 0:
+                if wait > LONGEST_PAUSE_S:
+                    raise RateLimited("not sent: the server's limits leave no room yet", retry_after_s=wait)
                 await asyncio.sleep(min(wait, _LOOK_AGAIN_S))
             self.requests.spend(1)
             self.tokens.spend(tokens)

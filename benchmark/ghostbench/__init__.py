@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Unparseable,
     )
     from ghostbench.models import (
+        LONGEST_PAUSE_S,
         Journal,
         Level,
         LocalModel,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GRADES",
+    "LONGEST_PAUSE_S",
     "TRUTHS",
     "Answer",
     "AuthFailed",
@@ -145,6 +147,7 @@ _HOMES = {
     ),
     "ghostbench.models": (
         "Journal",
+        "LONGEST_PAUSE_S",
         "Level",
         "LocalModel",
         "Model",

@@ -36,6 +36,10 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+LONGEST_PAUSE_S = 600.0
+"""The longest pause that a server may ask a run for, seconds. Limits by the minute pass well within it; one by the hour
+or the day does not, and a run that sat through that would look like one that hangs."""
+
 _DEFAULT_REASONS: tuple[type[errors.ModelError] | type[errors.Unparseable], ...] = (
     errors.RequestRejected,
     errors.Nonfinite,

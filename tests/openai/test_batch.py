@@ -235,3 +235,16 @@ def test_what_stands_in_for_a_batched_model_is_asked_when_that_was_refused(bench
     assert done.returncode == 1, done.stderr
     rows = Counter((line["model"], line["outcome"]) for line in bench.lines("predictions.jsonl"))
     assert rows == {("gpt-4.1", "auth_failed"): 6, ("gpt-4.1>never", "answered"): 6, ("always", "answered"): 6}
+
+
+def test_a_batch_that_the_server_puts_off_for_a_day_is_not_waited_for(bench: Any, server: Server) -> None:
+    said = json.dumps({"error": {"message": "come back tomorrow"}})
+    server.busy["POST batches"] = [Fault("status", 429, {"retry-after": "86400"}, said)]
+    given = ["--set", "gpt-4.1.batch=true"]
+    assert bench.run(*given).returncode == 1
+    assert outcomes(bench) == {"rate_limited": 6}
+    assert all("86400 s" in line["error"]["message"] for line in bench.lines("attempts.jsonl"))
+    assert not server.batches.batches
+    assert bench.run(*given, "--resume").returncode == 0
+    assert outcomes(bench) == {"answered": 6}
+    assert len(server.batches.batches) == 1

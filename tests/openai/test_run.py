@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import time
 from collections import Counter
@@ -78,6 +79,41 @@ def test_retry_after_is_obeyed_to_the_second(bench: Any, server: Server) -> None
     assert bench.run("--limit", "1").returncode == 0
     first, second = server.log.chats
     assert 1.5 <= second.began - first.ended < 1.9
+
+
+def test_a_pause_longer_than_a_run_waits_is_the_clips_outcome_until_it_is_resumed(bench: Any, server: Server) -> None:
+    server.chat.script = [status(429, **{"retry-after": "86400"})]
+    done = bench.run()
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench) == {"rate_limited": 1, "answered": 5}
+    told = next(line["error"]["message"] for line in bench.lines("attempts.jsonl") if line["error"])
+    assert "86400 s (until 20" in told
+    assert "--resume" in told
+    assert "up to 86400 s" in done.stderr
+    command = shlex.split(done.stderr.partition("ask again then with: ")[2])
+    assert command[-1] == "--resume"
+    again = bench.run("--resume")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr == ""
+    assert outcomes(bench) == {"answered": 6}
+    assert len(server.log.chats) == 7
+
+
+def test_what_a_used_up_budget_holds_back_for_a_day_is_not_waited_for(bench: Any, server: Server) -> None:
+    used_up = {"limit-requests": "6", "remaining-requests": "0", "reset-requests": "24h"}
+    headers = {f"x-ratelimit-{name}": value for name, value in used_up.items()}
+    server.chat.script = [None, status(429, **{"retry-after": "86400"}, **headers)]
+    done = bench.run("--set", "gpt-4.1.concurrency=1")
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench) == {"answered": 1, "rate_limited": 5}
+    assert len(server.log.chats) == 2
+    unsent = [
+        line for line in bench.lines("attempts.jsonl") if (line["error"] or {}).get("message", "")[:8] == "not sent"
+    ]
+    assert len(unsent) == 4
+    assert bench.run("--set", "gpt-4.1.concurrency=1", "--resume").returncode == 0
+    assert outcomes(bench) == {"answered": 6}
+    assert Counter(line["attempts"] for line in bench.lines("predictions.jsonl")) == {1: 1, 2: 5}
 
 
 def test_what_is_wrong_for_good_is_never_sent_again_as_it_was(bench: Any, server: Server) -> None:

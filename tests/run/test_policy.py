@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ghostbench import errors
 from ghostbench.models import Level
 from ghostbench.outcomes import FALLS_BACK, RETRIED, STOPS_MODEL, Outcome
-from ghostbench.run.policy import failure_from_ledger, next_step, outcome_of
+from ghostbench.run.policy import failure_from_ledger, next_step, outcome_of, put_off
 
 
 def kinds(base: type[errors.AttemptError] = errors.AttemptError) -> list[type[errors.AttemptError]]:
@@ -85,3 +85,17 @@ def test_a_failure_read_back_from_the_ledger_meets_the_same_fate(
     back = failure_from_ledger(outcome_of(failure), type(failure).__name__)
     fates = [next_step(f, level=0, attempts=1, max_attempts=6, ladder=LADDER) for f in (failure, back)]
     assert fates[0] == fates[1]
+
+
+@given(st.floats(0, 1e300), st.integers(1, 20), st.integers(1, 20))
+def test_a_pause_is_obeyed_in_full_or_the_outcome_is_final(wish: float, attempts: int, limit: int) -> None:
+    failure = errors.ServerError("x", retry_after_s=wish)
+    step = next_step(failure, level=0, attempts=attempts, max_attempts=limit, ladder=LADDER)
+    if attempts >= limit:
+        assert (step.action, step.put_off_s) == ("settle", None)
+    elif wish <= 600:
+        assert (step.action, step.wait_s, step.put_off_s) == ("retry", wish, None)
+    else:
+        assert (step.action, step.put_off_s) == ("settle", wish)
+        assert f"{wish:.10g} s" in put_off(wish)
+        assert "--resume" in put_off(wish)

@@ -130,7 +130,7 @@ class BatchRunner:
                 self._settler.budget.set_aside(entry.most_usd)
             steps = await self._answer(open_units)
         while open_units and self._state.stopped is None:
-            await asyncio.sleep(pause_before_round(steps))
+            await self._settler.progress.rest(self._state.host.choice.row, pause_before_round(steps))
             steps = []
             if await self._make(open_units):
                 steps = await self._answer(open_units)

@@ -1,19 +1,22 @@
 """What follows a failed attempt: the one place where retries and fallbacks are decided.
 
-An outcome in `RETRIED` is tried again with the same settings; one in `FALLS_BACK` moves to the next rung of the model's
-ladder that names its error, or else its error's kind; one in `STOPS_MODEL` ends the model's run; the rest are final.
+An outcome in `RETRIED` is tried again with the same settings, never sooner than the server asks; where that would be
+after more than `LONGEST_PAUSE_S`, the clip is put off: the outcome is final in this run, and `--resume` asks again. One
+in `FALLS_BACK` moves to the next rung of the model's ladder that names its error, or else its error's kind; one in
+`STOPS_MODEL` ends the model's run; the rest are final.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 
 from ghostbench import errors
-from ghostbench.models import Level
+from ghostbench.models import LONGEST_PAUSE_S, Level
 from ghostbench.outcomes import RETRIED, STOPS_MODEL, Outcome
 
 Failure = errors.AttemptError | errors.Unparseable
@@ -27,11 +30,13 @@ class Step:
 
     action : "settle" (this outcome is the clip's), "retry" (same level) or "fall_back" (to `level`).
     wait_s : the pause that the server asked for, seconds; None leaves it to the backoff. 0 for a fallback.
+    put_off_s : settled only because the server asked for this pause, seconds, longer than a run waits; else None.
     """
 
     action: Literal["settle", "retry", "fall_back"]
     level: int
     wait_s: float | None = 0.0
+    put_off_s: float | None = None
 
     @property
     def again(self) -> bool:
@@ -58,11 +63,25 @@ def next_step(
         return Step("settle", level)
     if outcome in RETRIED:
         asked = failure.retry_after_s if isinstance(failure, errors.AttemptError) else None
+        if asked is not None and asked > LONGEST_PAUSE_S:
+            return Step("settle", level, put_off_s=asked)
         return Step("retry", level, asked)
     further = list(enumerate(ladder[level:], start=level + 1))
     named = [number for number, rung in further if type(failure) in rung.after]
     leading = named or [number for number, rung in further if isinstance(failure, rung.after)]
     return Step("fall_back", leading[0]) if leading else Step("settle", level)
+
+
+def put_off(pause_s: float) -> str:
+    """In words for the ledger: how long the server asked to be left alone, counted from now, and what is done."""
+    try:
+        until = f" (until {datetime.now(UTC) + timedelta(seconds=pause_s):%Y-%m-%d %H:%M:%S} UTC)"
+    except OverflowError:
+        until = ""
+    return (
+        f"the server asks for a pause of {pause_s:.10g} s{until}, and a run waits for {LONGEST_PAUSE_S:g} s at most; "
+        "bench run --resume asks again"
+    )
 
 
 def pause(state: RetryCallState) -> float:

@@ -20,7 +20,7 @@ from ghostbench.run.budget import Budget
 from ghostbench.run.dispatch import Delivery, Dispatcher, Withdrawn, as_attempt_error
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.plan import Host, Row
-from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause
+from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause, put_off
 from ghostbench.run.probes import probed, thinned
 from ghostbench.run.progress import Progress
 from ghostbench.run.replies import encodable
@@ -106,7 +106,12 @@ class Settler:
             self._withdraw(unit, state.dispatcher)
             await self._write_media_failure(unit, unit.frames)
         else:
-            retrying = AsyncRetrying(stop=stop_never, wait=pause, retry=retry_if_result(lambda step: step.again))
+            retrying = AsyncRetrying(
+                sleep=functools.partial(self.progress.rest, unit.row.name),
+                stop=stop_never,
+                wait=pause,
+                retry=retry_if_result(lambda step: step.again),
+            )
             await retrying(self._attempt, unit, state)
         outcome = unit.last
         if outcome is None:
@@ -160,7 +165,6 @@ class Settler:
         line = replace(line, wall_s=delivery.wall_s, wait_s=asked.wait_s, stages=stages)
         if failure is not None and unit.last in STOPS_MODEL:
             state.stopped = state.stopped or (unit.last, str(failure))
-        await self.ledger.append(line)
         step = next_step(
             failure,
             level=unit.level,
@@ -168,6 +172,11 @@ class Settler:
             max_attempts=self.max_attempts,
             ladder=ladder_of(state.host),
         )
+        if step.put_off_s is not None and line.error is not None:
+            message = f"{line.error.message}; {put_off(step.put_off_s)}"
+            line = replace(line, error=replace(line.error, message=message))
+            self.progress.put_off(unit.row.name, step.put_off_s)
+        await self.ledger.append(line)
         if step.again:
             self.progress.again(unit.row.name, step.action)
         unit.level, unit.ended = step.level, time.perf_counter()

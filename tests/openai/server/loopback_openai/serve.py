@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from loopback_openai.batches import Batches
-from loopback_openai.chat import Bucket, Chat, Entry, Log, Storm
+from loopback_openai.chat import Bucket, Chat, Entry, Fault, Log, Storm
 from loopback_openai.http import Request, Response, as_json, serve_connection
 
 
@@ -19,7 +19,8 @@ class Server:
     """Chat completions, files and batches under /v1 (and under Azure's paths).
 
     key : the key that is let in; None lets everyone in. gates : "POST files after" and the like hold the response back
-        (after) or the request's handling (before) until the gate is opened.
+        (after) or the request's handling (before) until the gate is opened. busy : by "POST batches" and the like, faults
+        with a status, used up in their order.
     """
 
     chat: Chat = field(default_factory=Chat)
@@ -29,6 +30,7 @@ class Server:
     port: int = 0
     gates: dict[str, threading.Event] = field(default_factory=dict)
     reached: list[str] = field(default_factory=list)
+    busy: dict[str, list[Fault]] = field(default_factory=dict)
     _loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -47,7 +49,13 @@ class Server:
             return await self.chat.answer(request, self.log)
         step = f"{request.method} {path[0]}"
         await self._gate(f"{step} before")
-        response = self.batches.handle(request, path)
+        if faults := self.busy.get(step):
+            fault = faults.pop(0)
+            response = Response(
+                fault.status, {"content-type": "application/json", **fault.headers}, fault.body.encode()
+            )
+        else:
+            response = self.batches.handle(request, path)
         self.log.write(
             Entry(len(self.log.entries) + 1, request.path, None, "", 0, request.method, response.status, 0.0)
         )

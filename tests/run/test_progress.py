@@ -1,0 +1,36 @@
+"""What a terminal shows while a run goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from typing import Any
+
+
+def test_a_long_pause_is_shown_with_the_time_of_its_end(bench: Any) -> None:
+    terminal, process_side = pty.openpty()
+    given = ["--set", "remote-spy.outcome=RateLimited", "--set", "remote-spy.times=2", "--run-id", "r"]
+    process = subprocess.Popen(
+        bench.words("--models", "remote-spy", "--set", "remote-spy.retry_after_s=90", *given),
+        cwd=bench.folder,
+        env={**bench.env, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=process_side,
+    )
+    os.close(process_side)
+    shown, until = "", time.monotonic() + 60
+    while not (said := re.search(r"(\d+) waiting until \d\d:\d\d:\d\d", shown)) or said[1] != "2":
+        assert time.monotonic() < until, shown
+        shown = shown[-4000:] + os.read(terminal, 65536).decode(errors="replace")
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 65536):
+            pass
+    os.close(terminal)
+    assert process.communicate(timeout=30)[0] == b""
+    assert process.returncode == 130
