@@ -19,8 +19,8 @@ class Server:
     """Chat completions, files and batches under /v1 (and under Azure's paths).
 
     key : the key that is let in; None lets everyone in. gates : "POST files after" and the like hold the response back
-        (after) or the request's handling (before) until the gate is opened. busy : by "POST batches" and the like, faults
-        with a status, used up in their order.
+        (after) or the request's handling (before) until the gate is opened. busy : by "POST batches" and the like,
+        faults with a status, used up in their order.
     """
 
     chat: Chat = field(default_factory=Chat)
