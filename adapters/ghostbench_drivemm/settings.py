@@ -30,7 +30,7 @@ class DriveMMSettings:
         0.88, "share of a GPU's memory that may be used", minimum=0.1, maximum=0.98
     )  # fmt: skip
     max_new_tokens: int | None = setting(
-        None, "limit of an answer's length; none: the task's", minimum=32, maximum=8192
+        None, "most tokens of an answer; none: the task's limit", minimum=1, maximum=8192
     )
     sampling: str = setting(
         "greedy",

@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("llguidance")
 
-from ghostbench import GRADES, BadInput, Frames, OutOfMemory, Reply, Request, RequestRejected  # noqa: E402
+from ghostbench import GRADES, BadInput, Frames, OutOfMemory, Reply, Request, RequestRejected, Truncated  # noqa: E402
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
@@ -131,6 +131,20 @@ def test_an_overflow_in_float16_is_nonfinite_and_float32_answers_as_a_recorded_l
     assert set(map(tuple, by_clip.values())) == {(("nonfinite", 0), ("answered", 1))}
     assert run["metrics"]["fallbacks"] == {"1": 2}
     assert run["metrics"]["coverage"] == 1.0
+
+
+@pytest.mark.parametrize("limit", [1, 5, 20])
+def test_an_answer_that_its_limit_cuts_off_is_truncated_and_keeps_its_probabilities(
+    limit: int, checkpoint: Path
+) -> None:
+    scored = answers(loaded(checkpoint, mode="score"), (1, 2))
+    cut = answers(loaded(checkpoint, max_new_tokens=limit), (1, 2))
+    for error, score in zip(cut, scored, strict=True):
+        assert isinstance(error, Truncated)
+        assert f"within {limit} tokens" in str(error)
+        assert error.reply.finish_reason == "length"
+        assert error.reply.usage.output_tokens == limit
+        assert error.reply.grade_probabilities == pytest.approx(score.grade_probabilities, rel=1e-5)
 
 
 def test_score_mode_has_the_probabilities_of_generate_mode_and_answers_their_largest(checkpoint: Path) -> None:
