@@ -115,7 +115,7 @@ class Answers:
         A token that the mask did not allow closes its row too and is its fault: it can only have been chosen from
         logits that are not finite.
         """
-        for answer, token in zip(self._rows, tokens, strict=False):
+        for answer, token in zip(self._rows, tokens, strict=True):
             answer.add(token)
         return [answer.closed for answer in self._rows]
 

@@ -20,6 +20,11 @@ Load = Callable[[str, str], DriveMM]
 """Loads the model for a dtype and a device, both by name."""
 
 
+_MOST_ROWS = 128
+_WORKING_BYTES = 4 << 30
+"""Activations of a prefill of several clips, logits, workspaces: 1.8 GiB were seen beside weights and cache."""
+
+
 class Replica:
     """A model on one device, and in other types on the same device when a fallback level asks for one.
 
@@ -66,11 +71,6 @@ class Replica:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-_MOST_ROWS = 128
-_WORKING_BYTES = 4 << 30
-"""Activations of a prefill of several clips, logits, workspaces: 1.8 GiB were seen beside weights and cache."""
 
 
 class Replicas:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -134,8 +135,7 @@ _CAPTURING = threading.Lock()
 """One recording at a time: replicas on other devices record in threads of their own."""
 
 
-def _captured(work: object) -> torch.cuda.CUDAGraph:
-    assert callable(work)
+def _captured(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side), torch.inference_mode():

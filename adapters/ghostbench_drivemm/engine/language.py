@@ -20,14 +20,12 @@ class Packed:
 
     embeds : [sum of lengths, hidden]. rows : the cache row of each prompt. lengths : positions of each prompt.
     reads : for each prompt, the positions (from its start) whose logits are wanted.
-    tables : rotary tables for these prompts, where they depend on a prompt's length; None takes the cache's.
     """
 
     embeds: Tensor
     rows: tuple[int, ...]
     lengths: tuple[int, ...]
     reads: tuple[tuple[int, ...], ...]
-    tables: tuple[Tensor, Tensor] | None = None
 
 
 class Language:
@@ -52,13 +50,12 @@ class Language:
         wanted = [start + at for start, reads in zip(starts, packed.reads, strict=True) for at in reads]
         wanted_at = _to_device(wanted, device)
         residual = packed.embeds.clone()
-        tables = packed.tables or cache.tables
         x: Tensor | None = None
         for index, layer in enumerate(weights.layers):
             keys, values = cache.layer(index)
             normed = self._do.add_rmsnorm(x, residual, layer.input_norm, weights.eps)
             qkv = functional.linear(normed, layer.qkv, layer.qkv_bias)
-            queries = self._do.rope_store(qkv, tables, position, row, keys, values)
+            queries = self._do.rope_store(qkv, cache.tables, position, row, keys, values)
             del normed, qkv
             whole = attend_prompts(queries, (keys, values), packed.rows, packed.lengths, self._scale)
             if index == len(weights.layers) - 1:

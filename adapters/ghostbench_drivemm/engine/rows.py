@@ -38,7 +38,7 @@ class Rules:
         if decoder.mask.is_cuda:
             self._pinned, self._active = self._pinned.pin_memory(), self._active.pin_memory()
         self._banned = options.eos_ids if options.ban_eos else ()
-        self._ban_from = self._pinned.numpy()
+        self._masks = self._pinned.numpy()
         if options.ban_eos and self._answers is None:
             self._ban()
             decoder.mask.copy_(self._pinned, non_blocking=True)
@@ -46,7 +46,7 @@ class Rules:
     def fill(self) -> None:
         """Send the masks of the next choice, if answers have a grammar."""
         if self._answers is not None:
-            self._answers.fill(self._ban_from)
+            self._answers.fill(self._masks)
             self._ban()
             self._decoder.mask.copy_(self._pinned, non_blocking=True)
 
@@ -74,7 +74,7 @@ class Rules:
 
     def _ban(self) -> None:
         for token in self._banned:
-            self._ban_from[:, token // 32] &= np.int32(~np.uint32(1 << (token % 32)).astype(np.int32))
+            self._masks[:, token // 32] &= np.int32(~np.uint32(1 << (token % 32)).astype(np.int32))
 
 
 class Chosen:

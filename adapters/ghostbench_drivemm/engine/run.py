@@ -122,15 +122,12 @@ class _Batch:
         return self.answers
 
     def _prefill(self, row: int, embeds: Sequence[Tensor]) -> None:
-        alone = self.weights.grown is not None
-        for first in range(len(embeds)) if alone else (0,):
-            own = embeds[first : first + 1] if alone else embeds
-            logits = self.language.prefill(self._packed(row + first, own), self.cache)
-            if self.begun:
-                self.first.append(logits[0::2])
-                self.graded.append(logits[1::2])
-            else:
-                self.first.append(logits)
+        logits = self.language.prefill(self._packed(row, embeds), self.cache)
+        if self.begun:
+            self.first.append(logits[0::2])
+            self.graded.append(logits[1::2])
+        else:
+            self.first.append(logits)
 
     def _packed(self, row: int, embeds: Sequence[Tensor]) -> Packed:
         begun = embed_tokens(self.weights, self.begun) if self.begun else None
@@ -150,7 +147,6 @@ class _Batch:
             rows=tuple(range(row, row + len(embeds))),
             lengths=tuple(lengths),
             reads=tuple(reads),
-            tables=None if self.weights.grown is None else self.weights.rope_tables(lengths[0], reads[0][-1] + 1),
         )
 
     def _read_grades(self, graded: Tensor | None) -> Tensor | None:

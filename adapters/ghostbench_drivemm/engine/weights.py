@@ -6,8 +6,7 @@ The library's own parameters become views into the joined matrices, so that noth
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +35,6 @@ class LanguageWeights:
     """All of a Llama, with the sizes that the engine needs.
 
     inverse_frequencies : [head / 2] float32 of the rotary embedding; rope_scale multiplies cosines and sines.
-    grown : for rotary embeddings of type dynamic, the inverse frequencies for a text of so many positions; else None.
     """
 
     layers: tuple[LayerWeights, ...]
@@ -49,7 +47,6 @@ class LanguageWeights:
     head_size: int
     inverse_frequencies: Tensor
     rope_scale: float
-    grown: Callable[[int], Tensor] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -66,27 +63,25 @@ class LanguageWeights:
         """Bytes of keys and values of one position, all layers."""
         return 2 * len(self.layers) * self.kv_heads * self.head_size * self.head.element_size()
 
-    def rope_tables(self, capacity: int, length: int | None = None) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of positions 0 … capacity - 1, [capacity, head / 2], rounded as the library rounds them.
-
-        length : positions of the text they are for, which matters to the type dynamic alone: a prompt's own length, or
-        None for new tokens, each of which is then the last of a text that it has made longer by one.
-        """
+    def rope_tables(self, capacity: int) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of positions 0 … capacity - 1, [capacity, head / 2], rounded as the library rounds them."""
         at = torch.arange(capacity, device=self.device, dtype=torch.float32)[:, None]
-        inverse = self.inverse_frequencies.to(self.device, torch.float32)
-        if self.grown is not None:
-            lengths = [length] if length is not None else range(1, capacity + 1)
-            inverse = torch.stack([self.grown(positions) for positions in lengths]).to(self.device, torch.float32)
-        angle = at * inverse
+        angle = at * self.inverse_frequencies.to(self.device, torch.float32)
         return (angle.cos() * self.rope_scale).to(self.dtype), (angle.sin() * self.rope_scale).to(self.dtype)
 
 
 def join(model: Any) -> LanguageWeights:
-    """Join the weights of a transformers `LlamaForCausalLM` in place, layer by layer. Calling it again is harmless."""
+    """Join the weights of a transformers `LlamaForCausalLM` in place, layer by layer. Calling it again is harmless.
+
+    Raises
+    ------
+    NotImplementedError
+        Rotary frequencies that change with a text's length, or another activation than SiLU.
+    """
     config = model.config
     kind = config.rope_parameters["rope_type"]
-    if kind == "longrope":
-        raise NotImplementedError("rotary embeddings of type longrope")
+    if kind in ("dynamic", "longrope"):
+        raise NotImplementedError(f"rotary embeddings of type {kind}")
     if config.hidden_act != "silu":
         raise NotImplementedError(f"hidden_act {config.hidden_act}")
     inner = model.model
@@ -121,21 +116,7 @@ def join(model: Any) -> LanguageWeights:
         head_size=inner.layers[0].self_attn.head_dim,
         inverse_frequencies=rotary.inv_freq.float(),
         rope_scale=float(rotary.attention_scaling),
-        grown=_growth(config) if kind == "dynamic" else None,
     )
-
-
-def _growth(config: Any) -> Callable[[int], Tensor]:
-    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
-
-    compute = ROPE_INIT_FUNCTIONS["dynamic"]
-
-    @functools.cache
-    def frequencies(positions: int) -> Tensor:
-        found: Tensor = compute(config, seq_len=positions)[0]
-        return found
-
-    return lambda positions: frequencies(max(positions, config.max_position_embeddings))
 
 
 def _joined(parts: tuple[nn.Linear, ...]) -> tuple[Tensor, Tensor | None]:
