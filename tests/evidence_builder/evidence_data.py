@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ghostbench.run.seal import write_sealed
+
 LABELS_SHA = "a" * 64
 TASK_SHA = "c" * 64
 
@@ -180,7 +182,7 @@ class RunBuilder:
             "start_up_s": 0.5,
             **manifest,
         }  # fmt: skip
-        (folder / "manifest.json").write_text(json.dumps(self.manifest), encoding="utf-8")
+        write_sealed(folder / "manifest.json", self.manifest)
         return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +16,12 @@ from evidence_data import RunBuilder, clip
 
 from ghostbench.cli.verify import command
 from ghostbench.errors import BadInput
-from ghostbench.evidence.verify import differences, verify
+from ghostbench.evidence.differences import differences
+from ghostbench.evidence.sensitivity import sensitivity, write_sensitivity
+from ghostbench.evidence.verify import verify
+from ghostbench.report.sums import write_sums
 from ghostbench.report.write import write_report
+from ghostbench.run.seal import write_sealed
 from ghostbench.scoring.score import score_run
 
 G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
@@ -59,19 +64,20 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
     path.write_text(after)
 
 
-def reseal(folder: Path) -> None:
-    """What someone would do who edits a file and its digest."""
-    manifest = json.loads((folder / "manifest.json").read_text())
+def reseal(folder: Path, **fields: Any) -> None:
+    """What someone would do who edits files, or fields of the manifest, and then every digest."""
+    manifest = {**json.loads((folder / "manifest.json").read_text()), **fields}
     for name in manifest["digests"]:
         manifest["digests"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_sealed(folder / "manifest.json", manifest)
+    write_sums(folder)
 
 
 def test_an_untouched_run_holds(tmp_path: Path) -> None:
     folder = written(tmp_path)
     verdict = verify(folder)
     assert verdict.findings == ()
-    assert len(verdict.checked) == 7
+    assert len(verdict.checked) == 9
     done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
     assert done.return_value == 0
 
@@ -141,9 +147,9 @@ def test_a_number_changed_in_a_report_is_named_by_file_and_line(tmp_path: Path, 
 
 def test_pages_of_another_version_are_not_compared_word_for_word(tmp_path: Path) -> None:
     folder = written(tmp_path)
-    edit(folder / "manifest.json", lambda text: text.replace('"ghostbench": "', '"ghostbench": "0.0.'))
     edit(folder / "report.html", lambda text: text.replace("Summary", "Overview"))
     edit(folder / "tables" / "summary.csv", lambda text: text.replace("0.75", "0.95", 1))
+    reseal(folder, versions={"ghostbench": "0.0.1"})
     verdict = verify(folder)
     assert [str(finding) for finding in verdict.findings] == ["tables/summary.csv: line 2 is not what the ledger gives"]
     assert any("only the CSV tables were compared" in note for note in verdict.notes)
@@ -153,9 +159,11 @@ def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
     folder = written(tmp_path)
     (folder / "tables" / "summary.csv").unlink()
     (folder / "tables" / "better.csv").write_text("model,f1\nm,1\n")
+    (folder / "SHA256SUMS").unlink()
     assert said(folder) == [
         "tables/summary.csv: is missing: `bench report` writes it",
         "tables/better.csv: is no table of this run",
+        "SHA256SUMS: is missing: `bench report` writes it",
     ]
 
 
@@ -196,9 +204,82 @@ def test_frames_that_one_model_alone_saw_are_found(tmp_path: Path) -> None:
 
 def test_an_unfinished_run_is_bad_input(tmp_path: Path) -> None:
     folder = written(tmp_path)
-    edit(folder / "manifest.json", lambda text: text.replace('"complete"', '"interrupted"'))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "status": "interrupted", "seal": None}))
     with pytest.raises(BadInput, match="--resume"):
         verify(folder)
+
+
+@pytest.mark.parametrize(
+    "words", ['"status": "complete"', '"run_id"', '"seal"', '"repeats": 1', '"schema_version"', "\n}\n"]
+)
+def test_an_edited_manifest_is_found_whether_it_still_reads_or_not(tmp_path: Path, words: str) -> None:
+    folder = written(tmp_path)
+    edit(folder / "manifest.json", lambda text: text.replace(words, words[:-1] + "~", 1))
+    assert said(folder)[0].startswith("manifest.json: ")
+    done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
+    assert done.return_value == 1
+    assert "manifest.json" in done.output
+
+
+def test_writing_the_report_again_does_not_hide_an_edited_manifest_or_ledger(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    edit(folder / "manifest.json", lambda text: text.replace('"load_s": 0.1', '"load_s": 0.2', 1))
+    edit(folder / "attempts.jsonl", lambda text: text.replace('"wall_s": 0.5', '"wall_s": 0.4', 1))
+    score_run(folder)
+    write_report(folder)
+    assert said(folder) == [
+        "manifest.json: was edited after the run: its seal is not that of its contents",
+        "attempts.jsonl: was edited after the run: its SHA-256 is not the manifest's",
+    ]
+
+
+def test_writing_the_report_again_alarms_nobody(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    score_run(folder)
+    write_report(folder)
+    assert verify(folder).findings == ()
+
+
+def test_a_second_label_files_tables_are_held_against_their_digests(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    write_sensitivity(folder, sensitivity(folder, str(tmp_path / "labels.csv"), skip_bad=False))
+    verdict = verify(folder)
+    assert verdict.findings == ()
+    assert any("does not hold the second label file" in note for note in verdict.notes)
+    edit(folder / "tables" / "sensitivity_strict.csv", lambda text: text.replace("1", "2", 1))
+    assert said(folder)[0].startswith("tables/sensitivity_strict.csv: its SHA-256 is not the one in SHA256SUMS")
+
+
+def test_a_moved_point_of_a_chart_is_found_though_every_digest_was_written_anew(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    page = (folder / "report.html").read_text()
+    mark = re.search(r'<use xlink:href="#forest-strict-\d+" x="([\d.]+)"', page)
+    assert mark is not None
+    edit(folder / "report.html", lambda text: text.replace(mark[0], mark[0].replace(mark[1], "99.5")))
+    write_sums(folder)
+    (finding,) = said(folder)
+    assert finding.startswith("report.html: a chart is not what the ledger gives: F1 in the strict view")
+
+
+def test_a_chart_that_another_machine_measured_a_little_otherwise_is_the_same_chart(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    move = r' x="([\d.]+)" y="'
+    edit(folder / "report.html", lambda text: re.sub(move, lambda at: f' x="{float(at[1]) + 0.2:.6f}" y="', text))
+    write_sums(folder)
+    assert said(folder) == []
+
+
+def test_charts_of_another_matplotlib_are_said_not_to_be_compared(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    edit(
+        folder / "report.html",
+        lambda text: re.sub(r"matplotlib [\d.]+", "matplotlib 1.0", text).replace("#d55e00", "red"),
+    )
+    write_sums(folder)
+    verdict = verify(folder)
+    assert verdict.findings == ()
+    assert any("the charts of report.html were not compared" in note for note in verdict.notes)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from evidence_data import RunBuilder, clip
 
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
+from ghostbench.report.sums import write_sums
 from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
 
@@ -56,7 +59,33 @@ def test_embedded_frames_are_the_sampled_ones_and_the_page_says_that_it_holds_th
     write_report(folder, embed_frames=True)
     assert pictures(folder) == 4
     assert "Their licence may forbid passing it on" in (folder / "report.html").read_text()
-    assert not [finding for finding in verify(folder).findings if finding.file == "report.html"]
+    verdict = verify(folder)
+    assert not [finding for finding in verdict.findings if finding.file == "report.html"]
+    assert not [note for note in verdict.notes if "frames" in note]
+
+
+def test_another_picture_in_a_frames_place_is_found_though_every_digest_was_written_anew(tmp_path: Path) -> None:
+    folder = run_on_real_frames(tmp_path)
+    write_report(folder, embed_frames=True)
+    page = (folder / "report.html").read_text()
+    first, second, *_ = dict.fromkeys(re.findall(r"data:image/jpeg;base64,[^\"]+", page))
+    (folder / "report.html").write_text(page.replace(first, second, 1))
+    write_sums(folder)
+    found = [str(finding) for finding in verify(folder).findings if finding.file == "report.html"]
+    assert found == ["report.html: the frames of images_1_001 are not those whose digest clips.jsonl records"]
+
+
+def test_frames_whose_media_is_gone_are_said_not_to_be_compared_and_the_rest_still_is(tmp_path: Path) -> None:
+    folder = run_on_real_frames(tmp_path)
+    write_report(folder, embed_frames=True)
+    shutil.rmtree(tmp_path / "media" / "1")
+    verdict = verify(folder)
+    assert not [finding for finding in verdict.findings if finding.file == "report.html"]
+    assert any("embedded frames" in note and "not compared with the media" in note for note in verdict.notes)
+    page = (folder / "report.html").read_text()
+    (folder / "report.html").write_text(page.replace("Their licence may forbid", "Their licence allows", 1))
+    write_sums(folder)
+    assert [finding.file for finding in verify(folder).findings].count("report.html") == 1
 
 
 def test_other_pixels_than_the_runs_are_refused(tmp_path: Path) -> None:
@@ -70,8 +99,6 @@ def test_other_pixels_than_the_runs_are_refused(tmp_path: Path) -> None:
 
 
 def test_media_that_is_gone_is_bad_input(tmp_path: Path) -> None:
-    import shutil
-
     folder = run_on_real_frames(tmp_path)
     shutil.rmtree(tmp_path / "media" / "1" / "001")
     with pytest.raises(BadInput, match=r"images_1_001|no clips|media"):

@@ -14,6 +14,7 @@ from ghostbench.errors import BadInput
 from ghostbench.records import Clip
 from ghostbench.report.columns import COUNTS, MODEL, line, rate_columns
 from ghostbench.report.files import csv_table, latex_table, markdown_table
+from ghostbench.report.sums import write_sums
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.tables import TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.counts import own_answers
@@ -61,7 +62,7 @@ def sensitivity(folder: Path, labels: str, *, skip_bad: bool) -> Sensitivity:
 
 
 def write_sensitivity(folder: Path, found: Sensitivity) -> None:
-    """Write sensitivity.md and tables/sensitivity_*.{csv,tex} into the run folder."""
+    """Write sensitivity.md and tables/sensitivity_*.{csv,tex} into the run folder, and SHA256SUMS anew."""
     (folder / "tables").mkdir(exist_ok=True)
     skipped = [f"- skipped {line}" for line in found.skipped]
     text = "\n".join(["# Sensitivity to the labels", "", *skipped, *([""] if skipped else [])])
@@ -69,6 +70,7 @@ def write_sensitivity(folder: Path, found: Sensitivity) -> None:
     for table in found.tables:
         write_text(folder / "tables" / f"{table.name}.csv", csv_table(table))
         write_text(folder / "tables" / f"{table.name}.tex", latex_table(table))
+    write_sums(folder)
 
 
 def _restated(

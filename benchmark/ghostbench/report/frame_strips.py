@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ghostbench.errors import AttemptError, BadInput
 from ghostbench.records import Frames
@@ -19,6 +19,22 @@ def frame_strips(run: RunData) -> Mapping[str, list[str]]:
 
     Raises `BadInput` if the media is not there any more, or gives other pixels than the run saw.
     """
+    found = {}
+    try:
+        for clip, strip in each_strip(run):
+            if isinstance(strip, BadInput):
+                raise strip
+            found[clip] = strip
+    except BadInput as error:
+        raise BadInput(f"{error}: bring back the media of the run, or leave out --embed-frames") from None
+    return found
+
+
+def each_strip(run: RunData) -> Iterator[tuple[str, list[str] | BadInput]]:
+    """Each clip whose frames the run had, with its frames, or with the reason why they cannot be had any more.
+
+    Raises `BadInput` where no clip's can.
+    """
     from ghostbench.datasets.layouts import find_media
     from ghostbench.media.decode import decode
     from ghostbench.media.sampling import parse_sampling
@@ -31,23 +47,22 @@ def frame_strips(run: RunData) -> Mapping[str, list[str]]:
         if isinstance(digest, str)
     }
     if not wanted:
-        return {}
+        return
     if root is None or manifest.sampling is None:
-        raise BadInput(f"{run.folder} does not say where its media is: leave out --embed-frames")
+        raise BadInput(f"{run.folder} does not say where its media is")
     media = find_media(root, list(wanted), layout="auto", fps=30.0)
     sampling = parse_sampling(manifest.sampling)
-    found = {}
     for clip, digest in wanted.items():
         if clip not in media:
-            raise BadInput(f"the media of {clip} is no longer in {root}: put it back, or leave out --embed-frames")
+            yield clip, BadInput(f"the media of {clip} is no longer in {root}")
+            continue
         try:
             frames = decode(str(media[clip]), sampling)
         except AttemptError as error:
-            raise BadInput(f"{clip} cannot be decoded again ({error}): leave out --embed-frames") from None
-        if frames.sha256 != digest:
-            raise BadInput(f"{clip} has other frames now than in the run: leave out --embed-frames, or run again")
-        found[clip] = _strip(frames)
-    return found
+            yield clip, BadInput(f"{clip} cannot be decoded again ({error})")
+            continue
+        same = frames.sha256 == digest
+        yield clip, _strip(frames) if same else BadInput(f"{clip} has other frames now than in the run")
 
 
 def _strip(frames: Frames) -> list[str]:

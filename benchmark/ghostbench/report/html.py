@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,14 @@ _BEFORE = ("summary",)
 _RIGHT = {("ghost_probing", "ghost_probing"), ("cut_in", "normal"), ("normal", "normal")}
 
 
-def report_html(run: RunData, *, embed_frames: bool = False) -> str:
-    """The whole page.
+def report_html(run: RunData, strips: Mapping[str, list[str]] | None = None) -> str:
+    """The whole page; the same run under the same versions gives the same text.
 
-    embed_frames : show each clip's frames; the page then says that it holds them. Raises `BadInput` if they cannot be
-        had.
+    strips : the frames that the page is to hold, by clip id, as `frame_strips` makes them; the page then says so.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    from ghostbench.report.frame_strips import frame_strips
     from ghostbench.report.plots import charts
     from ghostbench.report.sections import plugin_sections
     from ghostbench.report.write import facts
@@ -43,7 +42,6 @@ def report_html(run: RunData, *, embed_frames: bool = False) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    strips = frame_strips(run) if embed_frames else {}
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     tables = run_tables(run)
@@ -51,11 +49,12 @@ def report_html(run: RunData, *, embed_frames: bool = False) -> str:
         policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'",
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
-        data=Markup(_json(clip_rows(run, strips))),  # noqa: S704 - escaped by _json
+        data=Markup(_json(clip_rows(run, strips or {}))),  # noqa: S704 - escaped by _json
         charts={
             section: [(words, Markup(svg)) for words, svg in figures]  # noqa: S704 - drawn and escaped by matplotlib
             for section, figures in charts(run).items()
         },
+        generator=generator(),
         run_id=plain(run.manifest.run_id),
         facts=facts(run),
         retrospect=IN_RETROSPECT,
@@ -77,6 +76,11 @@ def report_html(run: RunData, *, embed_frames: bool = False) -> str:
         cell=_cell,
         is_reference={plain(name): row["baseline"] for name, row in run.rows.items()},
     )
+
+
+def generator() -> str:
+    """What writes the page and decides its charts and pictures, with versions, as the page's own metadata says it."""
+    return ", ".join(f"{name} {version(name)}" for name in ("ghostbench", "matplotlib", "pillow"))
 
 
 def _json(value: Any) -> str:

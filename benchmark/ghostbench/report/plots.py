@@ -54,7 +54,9 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
     import matplotlib as mpl
 
     contenders = {name: row for name, row in run.rows.items() if not row["baseline"]}
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
         found = {
             "summary": [_forest(run.rows, view) for view in ("strict", "lenient")],
             "scores": list(_curves(run, contenders)),
@@ -213,7 +215,11 @@ def _square(title: str, x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _svg(figure: Figure, name: str) -> str:
-    """The figure as an `<svg>` element that scales to its container; the same run gives the same text."""
+    """The figure as an `<svg>` element that scales to its container; the same run gives the same text.
+
+    Names of parts are their number in the chart: matplotlib's are digests of coordinates, which may differ in the last
+    digit on another machine.
+    """
     import matplotlib as mpl
 
     file = io.StringIO()
@@ -224,8 +230,12 @@ def _svg(figure: Figure, name: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(<svg[^>]*?) width="[\d.]+pt" height="[\d.]+pt"', r"\1", text, count=1)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
-    text = re.sub(r'id="([^"]+)"', rf'id="{_word(name)}-\1"', text)
-    text = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{_word(name)}-", text)
+    numbers: dict[str, str] = {}
+    text = re.sub(
+        r'(\bid="|xlink:href="#|url\(#)([^")]+)',
+        lambda match: f"{match[1]}{_word(name)}-{numbers.setdefault(match[2], str(len(numbers)))}",
+        text,
+    )
     return text.replace(_INK, "currentColor").replace(_FAINT, "var(--faint, #999)")
 
 

@@ -1,4 +1,4 @@
-"""Write a run's report: report.md, report.html, tables/*.csv and tables/*.tex."""
+"""Write a run's report: report.md, report.html, tables/*.csv, tables/*.tex, and SHA256SUMS over the whole folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown, plain
 from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.sections import plugin_sections
+from ghostbench.report.sums import write_sums
 from ghostbench.report.table import IN_RETROSPECT
 from ghostbench.report.tables import run_tables
 from ghostbench.writing import write_text
@@ -22,13 +23,16 @@ def write_report(folder: Path, *, embed_frames: bool = False) -> None:
 
     Raises `BadInput` as `read_run` does, and for frames that can no longer be had.
     """
+    from ghostbench.report.frame_strips import frame_strips
     from ghostbench.report.html import report_html
 
     run = read_run(folder)
+    strips = frame_strips(run) if embed_frames else {}
     (folder / "tables").mkdir(exist_ok=True)
     for name, text in report_files(run).items():
         write_text(folder / name, text)
-    write_text(folder / "report.html", report_html(run, embed_frames=embed_frames))
+    write_text(folder / "report.html", report_html(run, strips))
+    write_sums(folder)
 
 
 def report_files(run: RunData) -> dict[str, str]:

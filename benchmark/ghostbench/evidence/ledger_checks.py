@@ -1,0 +1,130 @@
+"""The ledger against itself and its labels: digests, labels, strays, frames, and predictions read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from ghostbench.errors import BadInput
+from ghostbench.evidence.differences import Finding, same
+from ghostbench.report.sums import digest
+from ghostbench.scoring.manifest import Manifest
+from ghostbench.scoring.run_records import RunRecords
+
+LEDGER = ("clips.jsonl", "attempts.jsonl", "predictions.jsonl")
+
+
+def check_digests(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+    """The ledger's files against the digests in the manifest."""
+    for name in LEDGER:
+        path = folder / name
+        if name not in manifest.digests:
+            yield Finding("manifest.json", f"has no digest of {name}")
+        elif not path.is_file():
+            yield Finding(name, "is missing")
+        elif digest(path) != manifest.digests[name]:
+            yield Finding(name, "was edited after the run: its SHA-256 is not the manifest's")
+
+
+def check_labels(run: RunRecords) -> tuple[list[Finding], str]:
+    """The clips' truths against the label file, where that can still be read, and the split's digest."""
+    from ghostbench.datasets.definition import find_definition
+    from ghostbench.datasets.labels import read_labels
+    from ghostbench.datasets.storage import read_whole
+
+    data = run.manifest.dataset
+    found = []
+    ids = "\n".join(run.clips["clip"]).encode()
+    if hashlib.sha256(ids).hexdigest() != data.split_sha256:
+        found.append(Finding("clips.jsonl", "does not hold the clips of the split that the manifest names by digest"))
+    try:
+        location = data.labels or find_definition(data.name).labels
+        if location is None:
+            raise BadInput("the manifest names no label file")
+        content = read_whole(location, "--labels")
+        labels = read_labels(content, location, skip_bad=True)
+    except BadInput as error:
+        return found, f"labels were not compared with their file: {error}"
+    if labels.sha256 != data.labels_sha256:
+        found.append(Finding(Path(location).name, "the label file is not the one of the run: its SHA-256 differs"))
+    truths = {clip.id: clip for clip in labels.clips}
+    for row in run.clips.to_dict("records"):
+        label = truths.get(row["clip"])
+        time = None if pd.isna(row["truth_time_s"]) else float(row["truth_time_s"])
+        if label is None or (label.truth, label.truth_time_s) != (row["truth"], time):
+            said = "nothing" if label is None else f"{label.truth} at {label.truth_time_s} s"
+            found.append(
+                Finding("clips.jsonl", f"{row['clip']} is {row['truth']} at {time} s, the label file says {said}")
+            )
+    return found, ""
+
+
+def check_strays(run: RunRecords) -> tuple[list[Finding], str]:
+    """Attempts of models or clips that the run does not have."""
+    lines = run.attempts
+    known = lines["model"].isin(run.names) & lines["clip"].isin(run.clips["clip"])
+    return [
+        Finding("attempts.jsonl", f"line {number + 1} is of {model}, {clip}: the run has no such model or clip")
+        for number, model, clip in zip(lines.index[~known], lines["model"][~known], lines["clip"][~known], strict=True)
+    ], ""
+
+
+def check_frames(run: RunRecords) -> tuple[list[Finding], str]:
+    """Every attempt at level 0 saw the frames that clips.jsonl names; probes see others on purpose."""
+    probes = [name for name, entry in run.manifest.models.items() if entry.probe is not None]
+    lines = run.attempts
+    used = lines[lines["frames_sha256"].notna() & (lines["fallback_level"] == 0) & ~lines["model"].isin(probes)]
+    digest = run.clips.set_index("clip")["frames_sha256"]
+    wrong = used[used["frames_sha256"].to_numpy() != digest.reindex(used["clip"]).to_numpy()]
+    return [
+        Finding("attempts.jsonl", f"{model} saw other frames of {clip} than clips.jsonl names")
+        for model, clip in zip(wrong["model"], wrong["clip"], strict=True)
+    ], ""
+
+
+def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
+    """predictions.jsonl against what the task reads from attempts.jsonl."""
+    from ghostbench.records import ClipLine
+    from ghostbench.run.ledger import read_lines
+    from ghostbench.run.predictions import RowFacts, last_lines, predict
+    from ghostbench.tasks.load import load_task
+
+    entry = run.manifest.task
+    try:
+        task = load_task(entry.name)
+    except BadInput as error:
+        return [], f"predictions were not read from the answers again: {error}"
+    if entry.template_sha256 is not None and task.template_sha256() != entry.template_sha256:
+        return [], f"predictions were not read from the answers again: the task {entry.name} has changed since the run"
+    rows = [
+        RowFacts(
+            name,
+            of=run.manifest.models[name].of if run.manifest.models[name].substitute else None,
+            stopped=stopped.outcome if (stopped := run.manifest.models[name].stopped) else None,
+        )
+        for name in run.names
+        if name in run.manifest.models
+    ]
+    clips = [ClipLine(**line) for line in read_lines(run.folder / "clips.jsonl")]
+    repeats = int(run.predictions["repeat"].max()) + 1
+    try:
+        again = predict(rows, clips, repeats, last_lines(read_lines(run.folder / "attempts.jsonl")), task)
+    except BadInput as error:
+        return [Finding("attempts.jsonl", str(error))], ""
+    want = {(line.model, line.clip, line.repeat): json.loads(json.dumps(asdict(line))) for line in again}
+    found = []
+    for line in read_lines(run.folder / "predictions.jsonl"):
+        key = (line["model"], line["clip"], line["repeat"])
+        for field, value in want.pop(key, {}).items():
+            if not same(line.get(field), value):
+                what = (
+                    f"{key[0]}, {key[1]}, repeat {key[2]}: {field} is {line.get(field)!r}, the ledger gives {value!r}"
+                )
+                found.append(Finding("predictions.jsonl", what))
+    found += [Finding("predictions.jsonl", f"{key[0]}, {key[1]}, repeat {key[2]} is missing") for key in want]
+    return found, ""

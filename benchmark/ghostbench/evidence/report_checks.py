@@ -1,0 +1,101 @@
+"""The metrics, tables and pages of a run folder against what its ledger gives, and every file against SHA256SUMS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ghostbench.evidence.differences import Finding, differences, different_lines
+from ghostbench.evidence.page_checks import PAGE, check_page
+from ghostbench.report.data import METRICS, RunData
+from ghostbench.report.sums import SUMS, digest, listed_files, read_sums
+from ghostbench.report.write import report_files
+from ghostbench.scoring.run_records import RunRecords
+
+SENSITIVITY = "sensitivity"
+
+
+def check_metrics(run: RunRecords, computed: Mapping[str, Any]) -> list[Finding]:
+    """metrics.json against the metrics computed again."""
+    path = run.folder / METRICS
+    if not path.is_file():
+        return [Finding(METRICS, "is missing: `bench report` writes it")]
+    try:
+        stated = json.loads(path.read_bytes())
+    except ValueError:
+        return [Finding(METRICS, "is not JSON")]
+    again = json.loads(json.dumps(computed))
+    return [Finding(METRICS, words) for words in differences(stated, again)]
+
+
+def check_reports(run: RunRecords, computed: Mapping[str, Any]) -> tuple[list[Finding], list[str]]:
+    """report.md, report.html and the tables against what the ledger gives; and what was not compared, and why.
+
+    Another version of ghostbench words its pages otherwise: then the CSV tables alone are compared.
+    """
+    data = RunData(run.folder, run, computed)
+    want = report_files(data)
+    notes = []
+    known = {Path(name).name for name in want}
+    wrote, here = run.manifest.versions.get("ghostbench"), version("ghostbench")
+    other = wrote is not None and wrote != here
+    if other:
+        want = {name: text for name, text in want.items() if name.endswith(".csv")}
+        notes.append(f"of the reports only the CSV tables were compared: ghostbench {wrote} wrote them, this is {here}")
+    found = []
+    for name in (*want, PAGE):
+        path = run.folder / name
+        if not path.is_file():
+            found.append(Finding(name, "is missing: `bench report` writes it"))
+            continue
+        if name == PAGE and other:
+            continue
+        stated = path.read_text(encoding="utf-8", errors="replace")
+        if name == PAGE:
+            page, said = check_page(stated, data)
+            found += page
+            notes += said
+        else:
+            found += [Finding(name, words) for words in different_lines(stated, want[name])]
+    for path in sorted((run.folder / "tables").glob("*")):
+        if path.name not in known and not path.name.startswith(f"{SENSITIVITY}_"):
+            found.append(Finding(f"tables/{path.name}", "is no table of this run"))
+    return found, notes
+
+
+def check_sums(folder: Path, named: Collection[str]) -> Iterator[Finding]:
+    """Every file against SHA256SUMS: the least edit, of a file that cannot be computed again too.
+
+    named : files with findings already, which need no other.
+    """
+    try:
+        stated = read_sums(folder)
+    except OSError:
+        yield Finding(SUMS, "is missing: `bench report` writes it")
+        return
+    except ValueError as error:
+        yield Finding(SUMS, str(error))
+        return
+    for name in dict.fromkeys([*stated, *listed_files(folder)]):
+        if name in named:
+            continue
+        if name not in stated:
+            yield Finding(name, f"is not in {SUMS}")
+        elif not (folder / name).is_file():
+            yield Finding(name, f"is missing: {SUMS} names it")
+        elif digest(folder / name) != stated[name]:
+            yield Finding(name, f"its SHA-256 is not the one in {SUMS}: one of the two was edited after it was written")
+
+
+def unchecked(folder: Path) -> Iterator[str]:
+    """What no check computes again, in words."""
+    if (folder / f"{SENSITIVITY}.md").is_file():
+        yield (
+            f"{SENSITIVITY}.md and its tables were compared with their digests alone: "
+            "the run does not hold the second label file"
+        )
+    if (folder / "journals").is_dir():
+        yield "journals/ was not checked: models keep there what they need to go on after a kill"

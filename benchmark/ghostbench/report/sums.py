@@ -1,0 +1,60 @@
+"""SHA256SUMS: a digest of every file of a run and its reports, in the form that `sha256sum --check` reads.
+
+It finds accidents and careless edits. It proves nothing by itself: whoever edits a file can write its digest anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from ghostbench.scoring.run_records import FILES
+from ghostbench.scoring.score import METRICS
+from ghostbench.writing import write_text
+
+SUMS = "SHA256SUMS"
+_TOP = (*FILES, METRICS, "report.md", "report.html", "sensitivity.md")
+_TABLE = re.compile(r"[a-z0-9_]+\.(?:csv|tex)")
+_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
+
+
+def write_sums(folder: Path) -> None:
+    """Write SHA256SUMS over the files that a run folder has now."""
+    lines = [f"{digest(folder / name)}  {name}\n" for name in listed_files(folder)]
+    write_text(folder / SUMS, "".join(lines))
+
+
+def listed_files(folder: Path) -> list[str]:
+    """The files that SHA256SUMS speaks of, by path within the folder, as far as they are there."""
+    tables = sorted(path.name for path in (folder / "tables").glob("*") if _TABLE.fullmatch(path.name))
+    return [name for name in (*_TOP, *(f"tables/{name}" for name in tables)) if (folder / name).is_file()]
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """The digests that SHA256SUMS states, by path within the folder.
+
+    Raises `OSError` where it cannot be read and `ValueError`, naming the line, where it is not as `write_sums` writes
+    it.
+    """
+    stated: dict[str, str] = {}
+    text = (folder / SUMS).read_bytes().decode("ascii", "replace")
+    if not text.endswith("\n"):
+        raise ValueError("has lost its end")
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+        found = _LINE.fullmatch(line)
+        if found is None or found[2] in stated or not _is_listed(found[2]):
+            raise ValueError(f"line {number} is no digest of a file of this run")
+        stated[found[2]] = found[1]
+    return stated
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, hex. Raises `OSError`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_listed(name: str) -> bool:
+    folder, _, file = name.rpartition("/")
+    return name in _TOP or (folder == "tables" and _TABLE.fullmatch(file) is not None)
