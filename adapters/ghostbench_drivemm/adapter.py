@@ -124,7 +124,8 @@ class DriveMMModel(LocalModel):
             "batch_size": self.batch_size,
             "source": hub.source_of(self._folder),
             "libraries": {
-                name: importlib.metadata.version(name) for name in ("torch", "transformers", "tokenizers", "llguidance")
+                name: importlib.metadata.version(name)
+                for name in ("torch", "transformers", "tokenizers", "llguidance", "pillow")
             },
         }
 
