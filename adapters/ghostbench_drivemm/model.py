@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,8 @@ from ghostbench_drivemm import vision
 from ghostbench_drivemm.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate
-from ghostbench_drivemm.pixels import image_pixels, video_pixels
-from ghostbench_drivemm.prepared import Prepared
-from ghostbench_drivemm.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
-
-Kind = Literal["video", "image", "images", "text"]
+from ghostbench_drivemm.prepared import Kind, Prepared, Preparer, check_ids
+from ghostbench_drivemm.prompt import IMAGE_ID
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -76,7 +73,7 @@ class DriveMM:
         self.eos_ids: tuple[int, ...] = parts.config.eos_token_ids
         self.device = device
         self.dtype = dtype
-        self._renderer: PromptRenderer = parts.renderer
+        self._preparer = Preparer(parts.config, parts.renderer)
         self._facts = parts.facts
         self._hashes: Mapping[str, Future[tuple[int, str]]] = parts.hashes
 
@@ -89,7 +86,7 @@ class DriveMM:
         device: str = "cuda",
         overrides: Mapping[str, Any] | None = None,
     ) -> DriveMM:
-        """Load a checkpoint folder.
+        """Load a checkpoint folder; nothing of it is ever left at random.
 
         Parameters
         ----------
@@ -100,6 +97,8 @@ class DriveMM:
 
         Raises
         ------
+        ValueError
+            `dtype` is not known.
         CheckpointMissing
             No usable checkpoint is there.
         CheckpointError
@@ -135,46 +134,8 @@ class DriveMM:
         system: str | None = None,
         answer_prefix: str = "",
     ) -> Prepared:
-        """Do a request's CPU work: prompt, token ids, pixels. May run in any thread; touches no device.
-
-        Parameters
-        ----------
-        images : the frames of one video (`video`), one picture (`image`), several (`images`), none (`text`).
-        question : user text with one `<image>` for each visual item (a video is one item).
-        system : system text; None is the authors' own.
-        answer_prefix : text that the answer is made to begin with.
-
-        Raises
-        ------
-        ValueError
-            The number of images or of `<image>` marks does not fit `kind`, an id is outside the vocabulary, or the
-            prompt is longer than the checkpoint allows (`position_limit`); it is never cut.
-        """
-        _check_counts(len(images), question, kind)
-        pictures = [image if image.mode == "RGB" else image.convert("RGB") for image in images]
-        video = kind == "video"
-        if video:
-            pixels: tuple[npt.NDArray[np.uint8], ...] = (video_pixels(pictures, self.config),)
-            sizes: tuple[tuple[int, int], ...] = (pictures[0].size,)
-            visual = vision.video_length(len(pictures), self.config)
-        else:
-            pixels = tuple(image_pixels(picture, self.config) for picture in pictures)
-            sizes = tuple(picture.size for picture in pictures)
-            visual = sum(vision.image_length(size, self.config) for size in sizes)
-        ids = self._renderer.ids(question, system, answer_prefix)
-        prepared = Prepared(
-            input_ids=ids,
-            pixel_values=pixels,
-            sizes=sizes,
-            video=video,
-            length=len(ids) - len(pixels) + visual,
-            prompt_text=self._renderer.render(question, system) + answer_prefix,
-        )
-        self._check_ids(prepared)
-        limit = self.config.position_limit
-        if limit is not None and prepared.length > limit:
-            raise ValueError(f"the prompt has {prepared.length} positions; the checkpoint allows {limit}")
-        return prepared
+        """Do a request's CPU work; see `Preparer.prepare`. May run in any thread; touches no device."""
+        return self._preparer.prepare(images, question, kind=kind, system=system, answer_prefix=answer_prefix)
 
     @torch.no_grad()
     def embed(self, prepared: Sequence[Prepared], *, plainly: bool = False) -> list[torch.Tensor]:
@@ -189,7 +150,7 @@ class DriveMM:
             A token id is outside the vocabulary, or the `<image>` marks do not match the visual items.
         """
         for request in prepared:
-            self._check_ids(request)
+            check_ids(request, self.config.vocab_size)
         visual = iter(self._visual_tokens(prepared, plainly))
         text = self._text_embeddings(prepared)
         merged = []
@@ -204,7 +165,10 @@ class DriveMM:
         return merged
 
     def trace(self, images: Sequence[Image.Image], question: str, *, kind: Kind, max_new_tokens: int) -> Trace:
-        """Answer one question greedily, and keep what went through: the same code that answers clips."""
+        """Answer one question greedily, and keep what went through: the same code that answers clips.
+
+        For the parameters and what it raises see `prepare`; `max_new_tokens` is the most tokens of the answer, >= 0.
+        """
         prepared = self.prepare(images, question, kind=kind)
         embeds = self.embed([prepared])[0]
         options = GenerateOptions(max_new_tokens=max_new_tokens, eos_ids=self.eos_ids, keep_first=True)
@@ -223,16 +187,6 @@ class DriveMM:
             return np.zeros((0, 3, 384, 384), dtype=np.float32)
         pixels = self._frames_on_device(list(np.concatenate(prepared.pixel_values)))
         return vision.normalise(pixels, torch.float32).cpu().numpy()
-
-    def _check_ids(self, request: Prepared) -> None:
-        """No id outside the embedding's rows ever reaches the device."""
-        ids = request.input_ids
-        outside = ids[((ids < 0) | (ids >= self.config.vocab_size)) & (ids != IMAGE_ID)]
-        if outside.size:
-            raise ValueError(f"token id {int(outside[0])} is outside the vocabulary of {self.config.vocab_size}")
-        marks = int((ids == IMAGE_ID).sum())
-        if marks != len(request.pixel_values):
-            raise ValueError(f"the prompt has {marks} image tokens for {len(request.pixel_values)} visual items")
 
     def _text_embeddings(self, prepared: Sequence[Prepared]) -> tuple[torch.Tensor, ...]:
         ids = [request.input_ids[request.input_ids != IMAGE_ID] for request in prepared]
@@ -302,14 +256,3 @@ def _dtype(name: str) -> torch.dtype:
     if name not in _DTYPES:
         raise ValueError(f"dtype {name!r} is not known; known: {', '.join(_DTYPES)}")
     return _DTYPES[name]
-
-
-def _check_counts(images: int, question: str, kind: str) -> None:
-    wanted = {"video": images >= 1, "image": images == 1, "images": images >= 1, "text": images == 0}
-    if kind not in wanted:
-        raise ValueError(f"kind {kind!r} is not known; known: {', '.join(wanted)}")
-    if not wanted[kind]:
-        raise ValueError(f"kind {kind!r} does not go with {images} images")
-    items = 1 if kind == "video" else images
-    if question.count(IMAGE_MARK) != items:
-        raise ValueError(f"the question has {question.count(IMAGE_MARK)} {IMAGE_MARK} marks for {items} visual items")

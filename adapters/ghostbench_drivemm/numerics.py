@@ -20,18 +20,19 @@ class Diagnosis:
     """The first place where something was not finite.
 
     module : its name, as in the model; the enclosing module where the value arose between two modules.
-    dtype : of the value. largest_before : largest finite magnitude among all values up to there.
+    dtype : of the value. largest_before : largest finite magnitude among all values up to there; None if it is the
+    first value of all.
     """
 
     module: str
     dtype: str
-    largest_before: float
+    largest_before: float | None
 
     def __str__(self) -> str:
-        return (
-            f"first non-finite output: {self.module} in {self.dtype}; "
-            f"largest finite magnitude before it: {self.largest_before:.4g}"
-        )
+        before = "nothing before it"
+        if self.largest_before is not None:
+            before = f"largest finite magnitude before it: {self.largest_before:.4g}"
+        return f"first non-finite output: {self.module} in {self.dtype}; {before}"
 
 
 class _Found(Exception):
@@ -40,21 +41,17 @@ class _Found(Exception):
 
 class _Watch:
     def __init__(self) -> None:
-        self.largest = 0.0
+        self.largest: float | None = None
         self.found: Diagnosis | None = None
 
     def see(self, name: str, value: Any) -> None:
         for tensor in _tensors(value):
-            finite = torch.isfinite(tensor)
-            if not bool(finite.all()):
-                kind = str(tensor.dtype).removeprefix("torch.")
-                kept = tensor.masked_select(finite)
+            if not bool(torch.isfinite(tensor).all()):
                 # A module's own finite outputs do not count: they are not before it.
-                before = self.largest if self.largest or not kept.numel() else float(kept.abs().max())
-                self.found = Diagnosis(name, kind, before)
+                self.found = Diagnosis(name, str(tensor.dtype).removeprefix("torch."), self.largest)
                 raise _Found
         for tensor in _tensors(value):
-            self.largest = max(self.largest, float(tensor.abs().max()))
+            self.largest = max(self.largest or 0.0, float(tensor.abs().max()))
 
 
 @torch.no_grad()

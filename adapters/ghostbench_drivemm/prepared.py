@@ -1,11 +1,26 @@
-"""What a prompt and its pictures become on the CPU, ready to be embedded."""
+"""A request's work on the CPU: what a prompt and its pictures become before they are embedded."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
+from ghostbench_drivemm import vision
+from ghostbench_drivemm.config import DriveMMConfig
+from ghostbench_drivemm.pixels import image_pixels, video_pixels
+from ghostbench_drivemm.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
+
+Kind = Literal["video", "image", "images", "text"]
+"""What a request shows: the frames of one video, one picture, several, none."""
+
+
+class PromptTooLong(ValueError):
+    """The prompt has more positions than the checkpoint allows; it is never cut."""
 
 
 @dataclass(frozen=True)
@@ -27,3 +42,94 @@ class Prepared:
     video: bool
     length: int
     prompt_text: str
+
+
+class Preparer:
+    """Prepares requests for one checkpoint; safe to use from several threads."""
+
+    def __init__(self, config: DriveMMConfig, renderer: PromptRenderer) -> None:
+        self._config = config
+        self._renderer = renderer
+
+    def prepare(
+        self,
+        images: Sequence[Image.Image],
+        question: str,
+        *,
+        kind: Kind,
+        system: str | None = None,
+        answer_prefix: str = "",
+    ) -> Prepared:
+        """Prompt, token ids and pixels of a request.
+
+        Parameters
+        ----------
+        images : the frames of one video (`video`), one picture (`image`), several (`images`), none (`text`).
+        question : user text with one `<image>` for each visual item (a video is one item).
+        system : system text; None is the authors' own.
+        answer_prefix : text that the answer is made to begin with.
+
+        Raises
+        ------
+        PromptTooLong
+            See `DriveMMConfig.position_limit`.
+        ValueError
+            The number of images or of `<image>` marks does not fit `kind`, or an id is outside the vocabulary.
+        """
+        _check_counts(len(images), question, kind)
+        config = self._config
+        pictures = [image if image.mode == "RGB" else image.convert("RGB") for image in images]
+        video = kind == "video"
+        if video:
+            pixels: tuple[npt.NDArray[np.uint8], ...] = (video_pixels(pictures, config),)
+            sizes: tuple[tuple[int, int], ...] = (pictures[0].size,)
+            visual = vision.video_length(len(pictures), config)
+        else:
+            pixels = tuple(image_pixels(picture, config) for picture in pictures)
+            sizes = tuple(picture.size for picture in pictures)
+            visual = sum(vision.image_length(size, config) for size in sizes)
+        ids = self._renderer.ids(question, system, answer_prefix)
+        prepared = Prepared(
+            input_ids=ids,
+            pixel_values=pixels,
+            sizes=sizes,
+            video=video,
+            length=len(ids) - len(pixels) + visual,
+            prompt_text=self._renderer.render(question, system) + answer_prefix,
+        )
+        check_ids(prepared, config.vocab_size)
+        limit = config.position_limit
+        if limit is not None and prepared.length > limit:
+            raise PromptTooLong(
+                f"the prompt has {prepared.length} positions; the checkpoint allows {limit} "
+                "(tokenizer_model_max_length, or its rotary embedding)"
+            )
+        return prepared
+
+
+def check_ids(request: Prepared, vocabulary: int) -> None:
+    """Let no id outside the embedding's rows through, so that none ever reaches the device.
+
+    Raises
+    ------
+    ValueError
+        An id is outside the vocabulary of so many rows, or the `<image>` marks do not match the visual items.
+    """
+    ids = request.input_ids
+    outside = ids[((ids < 0) | (ids >= vocabulary)) & (ids != IMAGE_ID)]
+    if outside.size:
+        raise ValueError(f"token id {int(outside[0])} is outside the vocabulary of {vocabulary}")
+    marks = int((ids == IMAGE_ID).sum())
+    if marks != len(request.pixel_values):
+        raise ValueError(f"the prompt has {marks} image tokens for {len(request.pixel_values)} visual items")
+
+
+def _check_counts(images: int, question: str, kind: str) -> None:
+    wanted = {"video": images >= 1, "image": images == 1, "images": images >= 1, "text": images == 0}
+    if kind not in wanted:
+        raise ValueError(f"kind {kind!r} is not known; known: {', '.join(wanted)}")
+    if not wanted[kind]:
+        raise ValueError(f"kind {kind!r} does not go with {images} images")
+    items = 1 if kind == "video" else images
+    if question.count(IMAGE_MARK) != items:
+        raise ValueError(f"the question has {question.count(IMAGE_MARK)} {IMAGE_MARK} marks for {items} visual items")

@@ -16,7 +16,17 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("llguidance")
 
-from ghostbench import GRADES, BadInput, Frames, OutOfMemory, Reply, Request, RequestRejected, Truncated  # noqa: E402
+from ghostbench import (  # noqa: E402
+    GRADES,
+    BadInput,
+    Frames,
+    OutOfMemory,
+    Reply,
+    Request,
+    RequestRejected,
+    RequestTooLarge,
+    Truncated,
+)
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
@@ -216,6 +226,16 @@ def test_what_the_user_must_mend_is_told_in_one_line(checkpoint: Path, settings:
     with pytest.raises(BadInput, match=words) as caught:
         model.check()
     assert "\n" not in str(caught.value)
+
+
+def test_a_prompt_longer_than_the_checkpoint_allows_is_too_large(tmp_path: Path, checkpoint: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    file = folder / "config.json"
+    file.chmod(0o644)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "tokenizer_model_max_length": 500}))
+    with pytest.raises(RequestTooLarge, match="500"):
+        loaded(folder).prepare(request(1))
 
 
 def test_a_mark_in_the_tasks_words_stands_for_no_picture(checkpoint: Path) -> None:

@@ -53,6 +53,17 @@ def test_a_nan_weight_planted_after_loading_is_found_and_named(tiny: Any, module
     assert name in str(found)
 
 
+def test_a_fault_in_the_first_value_of_all_has_no_magnitude_before_it(tiny: Any) -> None:
+    model = tiny()
+    prepared = model.prepare([], "What is it?", kind="text")
+    with torch.no_grad():
+        model.language_model.get_input_embeddings().weight[int(prepared.input_ids[0])] = float("inf")
+    found = diagnose(model, prepared)
+    assert found is not None
+    assert found.largest_before is None
+    assert "nothing before it" in str(found)
+
+
 def test_an_overflow_of_one_projection_in_float16_is_named_with_the_magnitude_before_it(tiny: Any) -> None:
     model = tiny(dtype="float16")
     prepared = clip(model)
