@@ -65,6 +65,8 @@ if TYPE_CHECKING:
         Usage,
         Verdict,
     )
+    from ghostbench.report.data import RunData
+    from ghostbench.tasks.base import Task
 
 __all__ = [
     "GRADES",
@@ -105,9 +107,11 @@ __all__ = [
     "Request",
     "RequestRejected",
     "RequestTooLarge",
+    "RunData",
     "ServerError",
     "Split",
     "Stages",
+    "Task",
     "TaskSpec",
     "TextPart",
     "TimedOut",
@@ -184,6 +188,8 @@ _HOMES = {
         "Usage",
         "Verdict",
     ),
+    "ghostbench.report.data": ("RunData",),
+    "ghostbench.tasks.base": ("Task",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

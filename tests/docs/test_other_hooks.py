@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import tomllib
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 import pytest
+
+import ghostbench
 
 if TYPE_CHECKING:
     from conftest import PluginSite
@@ -65,6 +68,18 @@ def test_a_dataset_of_a_package_is_listed_and_run(plugin_site: PluginSite, insta
         ("night_01", "ghost_probing", 1.5),
         ("night_03", "cut_in", 0.8),
     ]
+
+
+def test_the_shown_packages_build_on_public_names_alone(shown_package: Callable[[str], Path]) -> None:
+    public = set(ghostbench.__all__)
+    for page in ("add-a-dataset.md", "add-a-task-or-section.md"):
+        modules = list(shown_package(page).rglob("*.py"))
+        nodes = [node for path in modules for node in ast.walk(ast.parse(path.read_bytes()))]
+        reached = [node for node in nodes if isinstance(node, ast.ImportFrom) and "ghostbench." in f"{node.module}."]
+        ours = [node for node in reached if not str(node.module).startswith("ghostbench_")]
+        assert ours
+        assert {node.module for node in ours} == {"ghostbench"}
+        assert {alias.name for node in ours for alias in node.names} <= public
 
 
 def test_a_dataset_without_its_media_says_what_to_bring(

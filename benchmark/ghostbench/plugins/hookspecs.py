@@ -21,7 +21,7 @@ hookimpl = pluggy.HookimplMarker("ghostbench")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
-    """A task. `load` is "package.module:Class", a subclass of `ghostbench.tasks.base.Task`."""
+    """A task. `load` is "package.module:Class", a subclass of `ghostbench.Task`."""
 
     name: str
     load: str
@@ -41,7 +41,7 @@ class DatasetSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSectionSpec:
     """A section of the report. `load` is "package.module:function", called with the run's data as `bench report` reads
-    it (`ghostbench.report.data.RunData`) and returning plain text, which is shown as it is: markup in it is escaped."""
+    it (`ghostbench.RunData`) and returning Markdown; HTML in it is shown as text and not obeyed."""
 
     name: str
     load: str
