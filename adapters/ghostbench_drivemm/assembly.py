@@ -16,8 +16,8 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
-from ghostbench_drivemm import checkpoint as files
 from ghostbench_drivemm import vision
+from ghostbench_drivemm.checkpoint import TOKENIZER_FILE, Checkpoint, TensorEntry, inspect, require_tensors
 from ghostbench_drivemm.config import (
     FULL_VISION_LAYERS,
     FULL_VISION_WIDTH,
@@ -61,7 +61,7 @@ def load_parts(
     path: str | os.PathLike[str], dtype: torch.dtype, device: torch.device, overrides: Mapping[str, Any]
 ) -> Parts:
     """Load a checkpoint folder; see `DriveMM.from_checkpoint` for what it raises."""
-    found = files.inspect(path)
+    found = inspect(path)
     config = resolve(found.config, found.generation, overrides, _vision_shape(found.tensors))
     # Tokenizer and modules take a second or more to make, so the disk is read meanwhile.
     with reading(found, dtype=dtype, device=device) as weights_read:
@@ -69,7 +69,7 @@ def load_parts(
         rows = _vocabulary_rows(tokenizer, config)
         renderer = load_renderer(found.folder, tokenizer)
         parts = _without_weights(config, tokenizer, renderer, has_newline=NEWLINE in found.tensors)
-        files.compare(found.tensors, _wanted(parts, found))
+        require_tensors(found.tensors, _wanted(parts, found))
         weights = weights_read()
     if HEAD in weights and config.tie_word_embeddings and not torch.equal(weights[HEAD], weights[EMBEDDING]):
         raise CheckpointError(f"tie_word_embeddings is true, but {HEAD} differs from {EMBEDDING}")
@@ -106,7 +106,7 @@ def random_tensor(name: str, shape: tuple[int, ...], dtype: torch.dtype, generat
     return tensor.fill_(0.0 if name.endswith("bias") else 1.0)
 
 
-def _vision_shape(tensors: Mapping[str, files.TensorEntry]) -> VisionShape:
+def _vision_shape(tensors: Mapping[str, TensorEntry]) -> VisionShape:
     """The tower's shape from its tensors; the file has no configuration of it."""
     patch, first = f"{TOWER}embeddings.patch_embedding.weight", f"{TOWER}encoder.layers.0.mlp.fc1.weight"
     for name in (patch, first):
@@ -178,7 +178,7 @@ def _expected(parts: Parts) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _wanted(parts: Parts, found: files.Checkpoint) -> dict[str, tuple[int, ...]]:
+def _wanted(parts: Parts, found: Checkpoint) -> dict[str, tuple[int, ...]]:
     """What the files must hold: all tensors, but for a head that is the embedding and is not in the files."""
     expected = _expected(parts)
     if parts.config.has_newline:
@@ -229,7 +229,7 @@ def _vocabulary_rows(tokenizer: Tokenizer, config: DriveMMConfig) -> int:
         tokenizer.add_special_tokens([AddedToken("<im_patch>", normalized=False, special=True)])
         count += 1
     if count > config.vocab_size:
-        raise CheckpointError(f"{files.TOKENIZER_FILE} has {count} tokens, but vocab_size is {config.vocab_size}")
+        raise CheckpointError(f"{TOKENIZER_FILE} has {count} tokens, but vocab_size is {config.vocab_size}")
     for number in config.eos_token_ids:
         if not 0 <= number < count:
             raise CheckpointError(f"eos_token_id {number} is outside the vocabulary of {count}")
@@ -245,11 +245,11 @@ def _cut_vocabulary(parts: Parts, rows: int) -> None:
     model.lm_head.weight = nn.Parameter(model.lm_head.weight[:rows], requires_grad=False)
     model.model.embed_tokens.num_embeddings = model.lm_head.out_features = model.config.vocab_size = rows
     model.model.vocab_size = model.vocab_size = rows
-    origins = {**parts.config.origins, "vocab_size": files.TOKENIZER_FILE}
+    origins = {**parts.config.origins, "vocab_size": TOKENIZER_FILE}
     parts.config = dataclasses.replace(parts.config, vocab_size=rows, origins=origins)
 
 
-def _account(found: files.Checkpoint, dtype: str) -> dict[str, Any]:
+def _account(found: Checkpoint, dtype: str) -> dict[str, Any]:
     entries = found.tensors.values()
     return {
         "tensors": len(found.tensors),

@@ -211,7 +211,7 @@ def _compare_with_index(folder: Path, tensors: Mapping[str, TensorEntry]) -> Non
         raise CheckpointError(f"{INDEX_FILE} states total_size {stated}, but its tensors have {total} bytes")
 
 
-def compare(tensors: Mapping[str, TensorEntry], expected: Mapping[str, tuple[int, ...]]) -> None:
+def require_tensors(tensors: Mapping[str, TensorEntry], expected: Mapping[str, tuple[int, ...]]) -> None:
     """Hold the files' tensors against the names and shapes that the configuration asks for.
 
     Raises

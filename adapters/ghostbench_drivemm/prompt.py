@@ -63,6 +63,16 @@ class PromptRenderer:
         """The whole prompt as text, begin-of-text token first, up to where the answer begins."""
         return "".join(self._turns(question, system))
 
+    def require_turns(self) -> None:
+        """Render a prompt for trial, so that a template that fails does so before the first clip.
+
+        Raises
+        ------
+        CheckpointError
+            The template fails, does not begin with the begin-of-text token, or gives no text for an answer's header.
+        """
+        self._turns(IMAGE_MARK, None)
+
     def ids(self, question: str, system: str | None = None, answer_prefix: str = "") -> Ids:
         """Token ids [n] of the prompt and of the answer's given beginning, -200 for each `<image>` in the question."""
         first, user, answer = (self._encode(turn) for turn in self._turns(question, system))
@@ -74,6 +84,8 @@ class PromptRenderer:
         system_turn = self._apply("system", SYSTEM_TEXT if system is None else system)
         user_turn = self._apply("user", question).removeprefix(self._bos)
         answer_turn = self._apply("assistant", "").removeprefix(self._bos)
+        if not answer_turn:
+            raise CheckpointError(f"the chat template of {TOKENIZER_CONFIG_FILE} gives no header for an answer")
         last = self._tokenizer.id_to_token(self._encode(answer_turn)[-1]) or ""
         return system_turn, user_turn, answer_turn.removesuffix(last)
 
@@ -86,8 +98,9 @@ class PromptRenderer:
                 conversations=[messages], chat_template=self._template, **self._variables
             )
         except Exception as error:
+            told = " ".join(str(error).split())
             raise CheckpointError(
-                f"the chat template of {TOKENIZER_CONFIG_FILE} fails on a {role} turn: {error}"
+                f"the chat template of {TOKENIZER_CONFIG_FILE} fails on a {role} turn: {told}"
             ) from error
         text: str = rendered[0][0]
         if not text.startswith(self._bos):
@@ -119,8 +132,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    added = read_json(folder / TOKENIZER_CONFIG_FILE).get("added_tokens_decoder") or {}
-    for number, facts in sorted(added.items(), key=lambda item: int(item[0])):
+    for number, facts in _added_tokens(folder):
         content = facts["content"]
         if tokenizer.token_to_id(content) is None:
             token = AddedToken(
@@ -132,7 +144,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
                 special=facts.get("special", False),
             )
             tokenizer.add_tokens([token])
-        if tokenizer.token_to_id(content) != int(number):
+        if tokenizer.token_to_id(content) != number:
             raise CheckpointError(
                 f"token {content!r} is {tokenizer.token_to_id(content)} in {TOKENIZER_FILE}, "
                 f"{number} in {TOKENIZER_CONFIG_FILE}"
@@ -140,8 +152,27 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
+def _added_tokens(folder: Path) -> list[tuple[int, Mapping[str, Any]]]:
+    """Id and properties of each token that `tokenizer_config.json` adds, by id."""
+    added = read_json(folder / TOKENIZER_CONFIG_FILE).get("added_tokens_decoder") or {}
+    try:
+        listed = sorted((int(number), dict(facts)) for number, facts in added.items())
+        sound = all(isinstance(facts["content"], str) for _, facts in listed)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise CheckpointError(f"added_tokens_decoder of {TOKENIZER_CONFIG_FILE} is no table of tokens by id")
+    return [(number, facts) for number, facts in listed]
+
+
 def load_renderer(folder: Path, tokenizer: Tokenizer) -> PromptRenderer:
-    """The checkpoint's prompt renderer, from `tokenizer_config.json` (or `chat_template.jinja` beside it)."""
+    """The checkpoint's prompt renderer, from `tokenizer_config.json` (or `chat_template.jinja` beside it).
+
+    Raises
+    ------
+    CheckpointError
+        There is no template, or it cannot be used.
+    """
     config = read_json(folder / TOKENIZER_CONFIG_FILE)
     special = {}
     for key in ("bos_token", "eos_token", "pad_token", "unk_token"):
@@ -149,12 +180,17 @@ def load_renderer(folder: Path, tokenizer: Tokenizer) -> PromptRenderer:
         value = value.get("content") if isinstance(value, dict) else value
         if isinstance(value, str):
             special[key] = value
-    return PromptRenderer(tokenizer, _template(folder, config), special)
+    renderer = PromptRenderer(tokenizer, _template(folder, config), special)
+    renderer.require_turns()
+    return renderer
 
 
 def _template(folder: Path, config: Mapping[str, Any]) -> str:
     beside = folder / "chat_template.jinja"
-    template = beside.read_text(encoding="utf-8") if beside.is_file() else config.get("chat_template")
+    try:
+        template = beside.read_text(encoding="utf-8") if beside.is_file() else config.get("chat_template")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{beside.name} cannot be read as text") from error
     if isinstance(template, list):
         named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
         template = named.get("default")

@@ -19,6 +19,9 @@ PLAIN_CHARACTER = r"[^\"\\\x00-\x1f\x7f-\x9f]"
 _CHARACTER = rf"({PLAIN_CHARACTER}|\\[\"\\])"
 _LARGEST = 1_000_000
 _FRACTION = r"(\.[0-9]{1,2})?"
+_NOTES = {"title", "description", "default", "examples", "$comment"}
+_OF_OBJECT = {"type", "properties", "required", "additionalProperties", "$schema", "$id", *_NOTES}
+_OF_VALUE = {"type", "enum", "const", "minLength", "maxLength", "minimum", "maximum", *_NOTES}
 
 
 class UnsupportedSchema(ValueError):
@@ -42,10 +45,17 @@ class Field:
 
 
 def fields_of(schema: Mapping[str, Any]) -> tuple[Field, ...]:
-    """The fields of a flat object whose properties are all required. Raises `UnsupportedSchema`."""
+    """The fields of a flat object whose properties are all required, in the schema's order.
+
+    Raises
+    ------
+    UnsupportedSchema
+        Another kind of schema, or a keyword that the text would not be held to.
+    """
     properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
     if schema.get("type") != "object" or not properties or set(schema.get("required", ())) != set(properties):
         raise UnsupportedSchema("a grammar needs an object whose properties are all required")
+    _refuse_others(schema, _OF_OBJECT, "the object")
     return tuple(
         _field(("{" if place == 0 else ",") + json.dumps(name) + ":", name, value)
         for place, (name, value) in enumerate(properties.items())
@@ -72,7 +82,14 @@ def longest_end(fields: Sequence[Field]) -> int:
     return len(fields[0].lead.encode()) + max(fields[0].longest, 2 if fields[0].free else 0) + rest
 
 
+def _refuse_others(schema: Mapping[str, Any], known: set[str], of: str) -> None:
+    others = sorted(set(schema) - known)
+    if others:
+        raise UnsupportedSchema(f"a grammar cannot keep {others[0]!r} of {of}")
+
+
 def _field(lead: str, name: str, schema: Mapping[str, Any]) -> Field:
+    _refuse_others(schema, _OF_VALUE, f'"{name}"')
     rules, shortest, longest, free = [], [], [0], False
     for kind in _kinds(schema, name):
         if "enum" in schema or "const" in schema:

@@ -95,6 +95,9 @@ def test_the_shortest_rest_of_an_object_fits_its_schema() -> None:
         {"type": "object", "properties": {"a": {"type": "object"}}, "required": ["a"]},
         {"type": "object", "properties": {"a": {}}, "required": ["a"]},
         {"type": "object", "properties": {"a": {"type": "number", "minimum": -1}}, "required": ["a"]},
+        {"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}, "required": ["a"]},
+        {"type": "object", "properties": {"a": {"type": "integer", "multipleOf": 5}}, "required": ["a"]},
+        {"type": "object", "properties": {"a": {"type": "null"}}, "required": ["a"], "minProperties": 2},
     ],
 )
 def test_a_schema_that_cannot_be_bounded_is_refused(schema: dict[str, Any]) -> None:

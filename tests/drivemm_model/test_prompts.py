@@ -72,14 +72,20 @@ def test_every_way_to_save_a_template_gives_the_same_prompt(form: str, family: A
         ({"chat_template": "{{ messages[0]['content'] }}<|eot_id|>"}, "bos_token"),
         ({"chat_template": "{{ bos_token }}{% if %}"}, "chat template"),
         ({"bos_token": "<|other|>"}, "bos_token"),
+        ({"chat_template": "{{ bos_token }}{{ raise_exception('no\\n' + messages[0]['role']) }}"}, "no system"),
+        ({"chat_template": "{{ bos_token }}{% if messages[0]['role'] == 'user' %}{{ 1 // 0 }}{% endif %}"}, "user"),
+        ({"chat_template": "{{ bos_token }}"}, "header"),
         ({"added_tokens_decoder": {"7": {"content": "<|eot_id|>"}}}, "<|eot_id|>"),
+        ({"added_tokens_decoder": ["<|eot_id|>"]}, "added_tokens_decoder"),
+        ({"added_tokens_decoder": {"seven": {"content": "<|eot_id|>"}}}, "added_tokens_decoder"),
+        ({"added_tokens_decoder": {"7": {"special": True}}}, "added_tokens_decoder"),
     ],
 )
 def test_a_tokenizer_configuration_that_cannot_be_used_is_named(values: Any, named: str, family: Any) -> None:
     folder = family.copy()
     family.edit(folder / "tokenizer_config.json", **values)
     with pytest.raises(CheckpointError) as caught:
-        load_renderer(folder, load_tokenizer(folder)).ids("x")
+        load_renderer(folder, load_tokenizer(folder))
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
 
