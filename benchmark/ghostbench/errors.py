@@ -4,6 +4,7 @@ An adapter raises the `ModelError` that fits what happened and does nothing else
 retry, fall back or stop is the policy's decision, read from the error's type alone.
 
     BadInput                      the user's command, file or setting is wrong (exit status 2)
+    └── OutputFailed              the standard output cannot be written
     Unparseable                   the task could not read a reply
     AttemptError                  an attempt at a clip that ended without an answer
     ├── MediaError
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 class BadInput(Exception):
     """Something the user gave is wrong. The message is one line: the thing, and the way out."""
+
+
+class OutputFailed(BadInput):
+    """The standard output cannot be written. Files are not concerned."""
 
 
 class Unparseable(Exception):

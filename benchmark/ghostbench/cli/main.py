@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import io
 import os
 import sys
 from typing import Any
 
 import click
 
-from ghostbench.errors import BadInput
+from ghostbench.cli.streams import forgiving_streams
+from ghostbench.errors import BadInput, OutputFailed
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 
@@ -70,11 +71,17 @@ def bench() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """The console script. Exit status: 0 done, 1 no answers or a failed gate, 2 bad input, 130 interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    with forgiving_streams():
+        status = _run(arguments)
+        if status == INTERRUPTED:
+            _leave_now()
+    sys.exit(status)
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         status = bench.main(args=arguments, prog_name="bench", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         status = 0
@@ -85,13 +92,7 @@ def main(arguments: list[str] | None = None) -> Any:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         status = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    status = status if isinstance(status, int) else 0
-    if status == INTERRUPTED:
-        _leave_now()
-    sys.exit(status)
+    return status if isinstance(status, int) else 0
 
 
 def _complain(message: str) -> int:
@@ -102,6 +103,7 @@ def _complain(message: str) -> int:
 
 def _leave_now() -> None:
     """End without waiting for threads that compute what nobody will read; everything to keep is on disk."""
-    sys.stdout.flush()
+    with contextlib.suppress(OutputFailed):
+        sys.stdout.flush()
     sys.stderr.flush()
     os._exit(INTERRUPTED)

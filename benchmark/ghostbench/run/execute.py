@@ -6,13 +6,12 @@ import asyncio
 import errno
 import json
 import shlex
-import signal
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ghostbench.errors import BadInput
+from ghostbench.errors import BadInput, OutputFailed
 from ghostbench.plugins.registry import registry
 from ghostbench.run import manifest as manifests
 from ghostbench.run.folder import RunFolder
@@ -22,6 +21,7 @@ from ghostbench.run.progress import Progress
 from ghostbench.run.redact import Redactor
 from ghostbench.run.resume import check_same, check_unchanged
 from ghostbench.run.runner import Desk, Runner
+from ghostbench.run.stopping import StopSignals
 from ghostbench.writing import write_json
 
 if TYPE_CHECKING:
@@ -39,6 +39,15 @@ class Voice:
     err: Console
     quiet: bool = False
     as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How a run keeps its secrets, notices that it is to stop, and is gone on with (a command line)."""
+
+    redactor: Redactor
+    signals: StopSignals
+    going_on: str
 
 
 def execute(options: Options, command: list[str], voice: Voice) -> int:
@@ -59,28 +68,15 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
             voice.err.print(f"warning: {plugin}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     going_on = resume_command(redactor.command(command), plan)
     try:
-        write_json(folder.manifest, manifest)
-        rows = [row.name for row in plan.rows]
-        units = len(plan.split.clips) * options.repeats
-        with Progress(voice.err, rows, units, quiet=voice.quiet or voice.as_json) as progress:
-            desk = Desk(folder=folder, manifest=manifest, redactor=redactor, progress=progress)
-            finished = _run_until_done_or_stopped(Runner(plan, desk))
-        if not finished:
-            write_json(folder.manifest, {**manifest, "status": "interrupted"})
-            voice.err.print(f"interrupted; go on with: {going_on}", markup=False, soft_wrap=True)
-            return INTERRUPTED
-        status = _conclude(folder, voice)
-        if not voice.quiet:
-            for row, pause_s in progress.longest_put_off_s.items():
-                voice.err.print(
-                    f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits; "
-                    f"ask again then with: {going_on}",
-                    style="yellow",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
-                )
-        return status
+        with StopSignals() as signals:
+            return _run(plan, folder, manifest, voice, Conduct(redactor, signals, going_on))
+    except KeyboardInterrupt:
+        how = f"; go on with: {going_on}" if folder.manifest.is_file() else ""
+        voice.err.print(f"interrupted{how}", markup=False, highlight=False, soft_wrap=True)
+        return INTERRUPTED
+    except OutputFailed as error:
+        shown = shlex.join(["bench", "report", str(folder.path)])
+        raise BadInput(f"{error}; the run in {folder.path} is complete, show it with: {shown}") from None
     except DiskFailed as error:
         raise BadInput(f"{error}; make room, then go on with: {going_on}") from None
     except OSError as error:
@@ -100,21 +96,41 @@ def resume_command(command: list[str], plan: Plan) -> str:
     return shlex.join([*words, "--resume"])
 
 
-def _run_until_done_or_stopped(runner: Runner) -> bool:
+def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, conduct: Conduct) -> int:
+    """Ask, score and print. Raises KeyboardInterrupt when it is stopped, everything to keep being on disk."""
+    write_json(folder.manifest, manifest)
+    rows = [row.name for row in plan.rows]
+    units = len(plan.split.clips) * plan.options.repeats
+    with Progress(voice.err, rows, units, quiet=voice.quiet or voice.as_json) as progress:
+        desk = Desk(folder=folder, manifest=manifest, redactor=conduct.redactor, progress=progress)
+        finished = _run_until_done_or_stopped(Runner(plan, desk), conduct.signals)
+    if not finished:
+        write_json(folder.manifest, {**manifest, "status": "interrupted"})
+    if not finished or conduct.signals.came:
+        raise KeyboardInterrupt
+    status = _conclude(folder, voice)
+    for row, pause_s in progress.longest_put_off_s.items() if not voice.quiet else ():
+        voice.err.print(
+            f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits; "
+            f"ask again then with: {conduct.going_on}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    return status
+
+
+def _run_until_done_or_stopped(runner: Runner, signals: StopSignals) -> bool:
     """Run to the end: True. Stopped by Ctrl-C or SIGTERM after a clean end of what was being written: False."""
 
     async def guarded() -> bool:
         task = asyncio.ensure_future(runner.run())
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
-        try:
-            await task
-        except asyncio.CancelledError:
-            return False
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+        with signals.cancelling(task):
+            try:
+                await task
+            except asyncio.CancelledError:
+                return False
         return True
 
     return asyncio.run(guarded())

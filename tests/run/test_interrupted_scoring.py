@@ -1,0 +1,40 @@
+"""Stopped after the last answer, while scores and report are computed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(("number", "later_s"), [(signal.SIGINT, 0.0), (signal.SIGTERM, 0.0), (signal.SIGTERM, 0.2)])
+def test_a_run_stopped_while_it_is_scored_is_scored_on_resume_and_asks_nobody(
+    bench: Any, tmp_path: Path, number: int, later_s: float
+) -> None:
+    log = tmp_path / "log"
+    process = bench.start("--models", "local-spy", "--set", f"local-spy.log={log}", "--run-id", "r")
+    folder = bench.folder / "results" / "r"
+    until = time.monotonic() + 60
+    while not ((folder / "manifest.json").exists() and bench.manifest("r")["status"] == "complete"):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    time.sleep(later_s)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert len(err.splitlines()) == 1, err
+    assert not (folder / "report.html").exists()
+    command = shlex.split(err.partition("go on with: ")[2])
+    assert command[:2] == ["bench", "run"]
+    done = bench.run(*command[2:], dataset=False)
+    assert done.returncode == 0, done.stderr
+    assert "local-spy" in done.stdout
+    assert (folder / "report.html").exists()
+    assert json.loads((folder / "metrics.json").read_text())["models"]["local-spy"]["answered"] == 6
+    assert len(log.read_text().splitlines()) == 6
