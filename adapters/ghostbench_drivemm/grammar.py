@@ -2,7 +2,7 @@
 
 The masks of a step are computed on the CPU while the device computes the step's logits. Whatever the weights, an answer
 closes: when the tokens left are only just enough, a string that is still being written is ended and the shortest rest
-of the object follows.
+of the object follows. Only a limit with too little room for an object at all cuts an answer off.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class DriveMM:
         Raises
         ------
         ValueError
-            `dtype` is not known.
+            `dtype` or `device` is not known.
         CheckpointMissing
             No usable checkpoint is there.
         CheckpointError
@@ -246,7 +246,10 @@ class DriveMM:
 
 def _device(name: str) -> torch.device:
     """The device with its number: what runs in other threads must not depend on a thread's current device."""
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device {name!r} is not known; known: cuda, cuda:N, cpu and torch's others") from None
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device

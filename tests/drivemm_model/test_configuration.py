@@ -167,3 +167,8 @@ def test_facts_account_for_every_file_and_parameter(drivemm_data: Path) -> None:
 def test_an_unknown_dtype_is_named(drivemm_data: Path) -> None:
     with pytest.raises(ValueError, match="float8"):
         DriveMM.from_checkpoint(drivemm_data / "ckpt_a", dtype="float8", device="cpu")
+
+
+def test_an_unknown_device_is_named(drivemm_data: Path) -> None:
+    with pytest.raises(ValueError, match="'gpu'"):
+        DriveMM.from_checkpoint(drivemm_data / "ckpt_a", device="gpu")

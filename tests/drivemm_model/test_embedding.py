@@ -228,3 +228,24 @@ def test_an_image_has_as_many_tiles_as_its_grid_and_one_of_the_whole() -> None:
         pixels = image_pixels(picture(*size), config)
         assert pixels.shape == (1 + grid[0] * grid[1] // 384**2, 3, 384, 384)
         assert pixels.dtype == np.uint8
+
+
+def test_the_fast_tower_computes_the_librarys_layers_from_the_same_memory(drivemm_data: Path) -> None:
+    from ghostbench_drivemm.engine.tower import fast_tower
+
+    tower = DriveMM.from_checkpoint(drivemm_data / "ckpt_a", dtype="float32", device="cpu").vision_tower
+    # Torch's fused activation is the tanh form of GELU on CUDA, as SigLIP's own, and the exact one on a CPU.
+    for layer in tower.get_submodule("encoder").get_submodule("layers").children():
+        layer.get_submodule("mlp").activation_fn = torch.nn.GELU()
+    before = {name: tensor.clone() for name, tensor in tower.state_dict().items()}
+    size = sum(tensor.untyped_storage().nbytes() for tensor in tower.state_dict().values())
+    pixels = torch.randn(2, 3, 384, 384, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = vision.frame_features(tower, pixels)
+        found = fast_tower(tower)(pixels)
+        again = vision.frame_features(tower, pixels)
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert torch.equal(again, expected)
+    assert all(torch.equal(before[name], tensor) for name, tensor in tower.state_dict().items())
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in tower.state_dict().values()}
+    assert sum(storage.nbytes() for storage in storages.values()) == size

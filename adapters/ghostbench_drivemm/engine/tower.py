@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.nn.attention import sdpa_kernel
 
 from ghostbench_drivemm.engine.operations import PREFERRED
+from ghostbench_drivemm.engine.weights import merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,10 @@ def fast_tower(tower: nn.Module) -> FastTower:
 def _joined(layer: nn.Module) -> _Layer:
     attention, mlp = layer.get_submodule("self_attn"), layer.get_submodule("mlp")
     parts = [attention.get_submodule(name) for name in ("q_proj", "k_proj", "v_proj")]
-    whole = {}
-    for name in ("weight", "bias"):
-        tensors = [getattr(part, name) for part in parts]
-        whole[name] = torch.cat([tensor.data for tensor in tensors])
-        for tensor, view in zip(tensors, whole[name].chunk(3), strict=True):
-            tensor.data = view
     return _Layer(
         norm1=layer.get_submodule("layer_norm1"),
-        qkv=whole["weight"],
-        qkv_bias=whole["bias"],
+        qkv=merged([part.weight for part in parts]),  # type: ignore[misc]
+        qkv_bias=merged([part.bias for part in parts]),  # type: ignore[misc]
         out=attention.get_submodule("out_proj"),  # type: ignore[arg-type]
         norm2=layer.get_submodule("layer_norm2"),
         fc1=mlp.get_submodule("fc1"),  # type: ignore[arg-type]

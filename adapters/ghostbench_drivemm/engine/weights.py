@@ -120,13 +120,16 @@ def join(model: Any) -> LanguageWeights:
 
 
 def _joined(parts: tuple[nn.Linear, ...]) -> tuple[Tensor, Tensor | None]:
-    weight = _merged([part.weight for part in parts])
+    weight = merged([part.weight for part in parts])
     biases = [part.bias for part in parts if part.bias is not None]
-    return weight, _merged(biases) if biases else None
+    return weight, merged(biases) if biases else None
 
 
-def _merged(parts: Sequence[Tensor]) -> Tensor:
-    """One tensor that holds the parts below each other; the parts become views into it."""
+def merged(parts: Sequence[Tensor]) -> Tensor:
+    """One tensor [sum of outputs, …] that holds the parts [outputs, …] below each other.
+
+    The parts become views into it. Parts that already lie below each other in memory are left where they are.
+    """
     first = parts[0].data
     home = first.untyped_storage()
     outputs, expected = 0, first.data_ptr()
