@@ -24,6 +24,7 @@ _SPARE_BYTES = 1 << 30
 _CHUNK = 256 << 10
 _WORKERS = 4
 _TRIES = 5
+"""Connections that may break one after the other without a byte between; 1, 2, 4, then 8 seconds pass between them."""
 
 Advance = Callable[[int], None]
 """Told how many bytes have come; a negative number takes them back."""
@@ -95,7 +96,7 @@ def download(repository: str, commit: str, files: Sequence[RemoteFile], folder: 
             if (folder / file.name).is_file():
                 advance(file.size)
                 return
-            _fetch(hf_hub_url(repository, file.name, revision=commit), file, folder, advance)
+            _fetch(hf_hub_url(repository, file.name, revision=commit), file, folder, advance, stop)
 
         with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="download") as pool:
             pending = [pool.submit(fetch, file) for file in sorted(files, key=lambda file: file.size)]
@@ -108,7 +109,7 @@ def download(repository: str, commit: str, files: Sequence[RemoteFile], folder: 
                 raise
 
 
-def _fetch(url: str, file: RemoteFile, folder: Path, advance: Advance) -> None:
+def _fetch(url: str, file: RemoteFile, folder: Path, advance: Advance, stop: Event) -> None:
     """Fetch what is missing of one file, check it, and give it its name."""
     part = _part(folder, file)
     advance(_have(folder, file))
@@ -119,7 +120,7 @@ def _fetch(url: str, file: RemoteFile, folder: Path, advance: Advance) -> None:
         except http_error() as error:
             # A refusal is final; a broken connection is tried again as long as bytes keep coming.
             tries = 1 if part.is_file() and part.stat().st_size > have else tries + 1
-            if getattr(error, "response", None) is not None or tries >= _TRIES:
+            if getattr(error, "response", None) is not None or tries >= _TRIES or stop.wait(2 ** (tries - 1)):
                 raise
     _check(part, file)
     part.replace(folder / file.name)
