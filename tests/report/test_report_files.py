@@ -24,7 +24,7 @@ from ghostbench.report.files import latex_table, markdown_table
 from ghostbench.report.table import Column, Table, shown
 from ghostbench.report.tables import marks, run_tables, same_model
 from ghostbench.report.terminal import print_table, print_tables
-from ghostbench.report.write import write_report
+from ghostbench.report.write import facts, write_report
 from ghostbench.scoring.score import score_run
 
 G, N = "ghost_probing", "normal"
@@ -202,6 +202,17 @@ def test_hostile_names_of_models_runs_and_datasets_are_text_everywhere(tmp_path:
     assert "<img src=x" not in (folder / "report.md").read_text()
     for path in (folder / "tables").glob("*.tex"):
         assert "\\input" not in path.read_text()
+
+
+def test_the_machine_is_told_in_words_and_units(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(1, 0, 1))
+    run.rows("m", [G, N])
+    gpus = [{"name": "Some GPU", "memory_bytes": 80 * 2**30}, "<b>odd</b>"]
+    hardware = {"processor": None, "cores": 2, "memory_bytes": 2**34, "gpus": gpus}
+    found = dict(facts(read_run(run.write(tmp_path / "run", hardware=hardware))))
+    assert found["Hardware"] == (
+        "processor unknown, cores 2, 16.00 GiB memory, GPUs: Some GPU 80.00 GiB memory; <b>odd</b>"
+    )
 
 
 def test_a_model_that_takes_a_baselines_name_hides_no_baseline(tmp_path: Path) -> None:

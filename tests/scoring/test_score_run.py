@@ -199,6 +199,15 @@ def test_agreement_is_fleiss_kappa_by_hand(tmp_path: Path) -> None:
     assert (found["unanimous"], found["clips"]) == (3, 4)
 
 
+def test_a_model_that_never_answers_agrees_with_nobody_not_with_itself_either(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(1, 0, 1), repeats=2)
+    for line in run.clips:
+        run.row("m", line["clip"], None, repeat=0)
+        run.row("m", line["clip"], None, repeat=1)
+    found = score_run(run.write(tmp_path / "run"))["models"]["m"]["agreement"]
+    assert found == {"rate": None, "kappa": None, "unanimous": None, "clips": 2}
+
+
 def test_event_times_are_judged_on_true_positives_with_both_times_stated(tmp_path: Path) -> None:
     run = RunBuilder([clip(name, G, time_s=3.0) for name in "abcde"] + [clip("f", G), clip("g", N)])
     for name, grade, time in (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ghostbench.evidence.compare import Comparison, Pair, Ranking
-from ghostbench.report.columns import MODEL, RATE_TITLES, line, rate_columns
+from ghostbench.report.columns import MODEL, line, rate_columns
 from ghostbench.report.table import Column, Table, Value
-from ghostbench.report.tables import BASIS_TITLES, VIEW_NOTES
+from ghostbench.report.titles import BASIS_TITLES, RATE_TITLES, VIEW_NOTES
 from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.significance import ALPHA
 from ghostbench.scoring.views import BASES, VIEWS

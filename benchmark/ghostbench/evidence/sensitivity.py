@@ -16,7 +16,7 @@ from ghostbench.report.columns import COUNTS, MODEL, line, rate_columns
 from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.sums import write_sums
 from ghostbench.report.table import Column, Table, Value
-from ghostbench.report.tables import TRUTH_TITLES, VIEW_NOTES
+from ghostbench.report.titles import TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.manifest import ModelEntry
 from ghostbench.scoring.run_records import RunRecords, read_run_records

@@ -22,9 +22,9 @@ def clip_rows(run: RunData, strips: Mapping[str, list[str]]) -> dict[str, Any]:
     -------
     clips : per clip `id, truth, time, category, remark, duration, times, frames`.
     outcomes : names that `o` counts into. grades : names that `g` counts into.
-    models : per row `name, reference` and, per clip and repeat (clip * repeats + repeat): `g` (grade's number or -1),
-        `t` (event time), `s` (score), `o` (outcome's number), `l` (fallback level), `n` (attempts), `r` (raw answer),
-        `e` (error in words), `v` (served model); null where there is none.
+    models : per row `name, reference, probe` and, per clip and repeat (clip * repeats + repeat): `g` (grade's number or
+        -1), `t` (event time), `s` (score), `o` (outcome's number), `l` (fallback level), `n` (attempts), `r` (raw
+        answer), `e` (error in words), `v` (served model); null where there is none.
     cut : length that raw answers were cut to, or null.
     """
     outcomes = list(run.predictions["outcome"].cat.categories)
@@ -39,6 +39,7 @@ def clip_rows(run: RunData, strips: Mapping[str, list[str]]) -> dict[str, Any]:
             {
                 "name": plain(name),
                 "reference": bool(run.rows[name]["baseline"]),
+                "probe": bool(run.rows[name]["probe"]),
                 "g": rows["grade"].cat.codes.tolist(),
                 "t": _values(rows["event_time_s"]),
                 "s": _values(rows["score"]),

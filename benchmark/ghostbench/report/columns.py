@@ -6,22 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ghostbench.report.table import Column, Value
+from ghostbench.report.titles import RATE_TITLES
 
 Rows = Mapping[str, Mapping[str, Any]]
 """The metrics of each row of a run's tables, by its name."""
 
 MODEL = Column("model", "Model")
 COUNTS = tuple(Column(cell, cell.upper(), "count") for cell in ("tp", "fp", "fn", "tn"))
-RATE_TITLES = {
-    "accuracy": "Accuracy",
-    "precision": "Precision",
-    "recall": "Recall",
-    "specificity": "Specificity",
-    "fpr": "FPR",
-    "f1": "F1",
-    "balanced_accuracy": "Bal. accuracy",
-    "mcc": "MCC",
-}
 
 
 def rate_columns(*rates: str) -> tuple[Column, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
 from ghostbench.report.table import IN_RETROSPECT, Column, Table
+from ghostbench.report.titles import TRUTH_TITLES
 from ghostbench.scoring.slices import SMALL
 
 
@@ -20,7 +21,10 @@ def repeats(rows: Rows) -> Table:
     lines = tuple(
         line(columns, {"model": name, **row["agreement"]}) for name, row in rows.items() if row["agreement"] is not None
     )
-    note = "Agreement: the chance that two repeats of a clip say the same. Intervals of all rates cluster by clip."
+    note = (
+        "Agreement: the chance that two repeats of a clip say the same; two without an answer do too. n/a for a model "
+        "that never answered. Intervals of all rates cluster by clip."
+    )
     return Table("repeats", "Agreement between repeats", columns, lines, note)
 
 
@@ -130,6 +134,10 @@ def slices(rows: Rows) -> Table:
             continue
         for way, found in row["slices"].items():
             for part, counts in found.items():
-                lines.append(line(columns, {"model": name, "by": way, "part": part, **counts, **counts["lenient"]}))
-    note = f"Lenient view, answered clips. Parts with fewer than {SMALL} answered clips show counts and no rates."
+                shown = TRUTH_TITLES.get(part, part) if way == "truth" else part
+                lines.append(line(columns, {"model": name, "by": way, "part": shown, **counts, **counts["lenient"]}))
+    note = (
+        f"Lenient view, answered clips. Parts with fewer than {SMALL} answered clips show counts and no rates. n "
+        "counts clips, “answered” every repeat."
+    )
     return Table("slices", "Slices", columns, tuple(lines), note)

@@ -19,8 +19,10 @@ from ghostbench.report.clip_rows import clip_rows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.table import IN_RETROSPECT, Table, Value, interval, shown
-from ghostbench.report.tables import GRADE_TITLES, TRUTH_TITLES, marks, run_tables
+from ghostbench.report.tables import marks, run_tables
+from ghostbench.report.titles import GRADE_TITLES, TRUTH_TITLES
 from ghostbench.scoring.lines import COLUMNS
+from ghostbench.scoring.views import VIEWS
 
 TEMPLATES = Path(__file__).parent / "templates"
 _BEFORE = ("summary",)
@@ -118,11 +120,30 @@ def _matrix(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
-    """The rows whose numbers need a warning before they are read, with the warnings."""
+    """The rows whose numbers need a warning before they are read, with the warnings.
+
+    A probe is meant to do badly: it is worth a warning where it does not.
+    """
     found = []
     for name, row in run.metrics["models"].items():
-        said = [plain(mark) for mark in marks(row) if not row["baseline"]]
-        serious = [mark for mark in said if mark.startswith(("does not", "asked for", "no answer", "stopped"))]
+        warned = ("asked for", "stopped") if row["probe"] else ("does not", "asked for", "no answer", "stopped")
+        serious = [plain(mark) for mark in marks(row) if mark.startswith(warned) and not row["baseline"]]
+        views = _no_worse(row, run.metrics["models"].get(row["of"])) if row["probe"] else []
+        if views:
+            serious.append(
+                f"F1 over all clips no lower than {plain(str(row['of']))}’s ({', '.join(views)}): "
+                "what this probe takes away may not have mattered to it"
+            )
         if serious:
             found.append((plain(name), serious))
     return found
+
+
+def _no_worse(probe: Mapping[str, Any], model: Mapping[str, Any] | None) -> list[str]:
+    """The views in which a probe's F1, every clip counted, is at least its model's."""
+    if model is None:
+        return []
+    both = {
+        view: (probe["views"][view]["worst_case"]["f1"], model["views"][view]["worst_case"]["f1"]) for view in VIEWS
+    }
+    return [view for view, (own, its) in both.items() if own and its and own["value"] >= its["value"]]

@@ -23,6 +23,8 @@ MOST = 24
 MOST_CURVES = 8
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7f3fbf", "#999999")
 """Okabe and Ito's colours, the yellow darkened to be seen on white."""
+_WIDE = 20
+"""Times that differ by a larger factor are drawn on a logarithmic scale."""
 _INK = "#010203"
 _FAINT = "#010204"
 _STYLE: Any = {
@@ -84,10 +86,13 @@ def _forest(rows: Mapping[str, Mapping[str, Any]], view: str) -> tuple[str, str]
     axes.set_xlim(-0.02, 1.02)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
-    rule = f" The dashed rule is the best baseline, {bar:.3f}." if bar is not None else ""
-    return f"F1 in the {view} view over answered clips, with 95% intervals.{rule}{_cut(len(shown))}", _svg(
-        figure, f"forest {view}"
+    rule = f" The dashed rule is the best baseline, over all clips: {bar:.3f}." if bar is not None else ""
+    unknown = sum(f1 is None for _, f1, _ in shown)
+    rule += f" {unknown} without an F1 {'is' if unknown == 1 else 'are'} left out." if unknown else ""
+    words = (
+        f"F1 in the {view} view over the clips that each model answered, with 95% intervals.{rule}{_cut(len(shown))}"
     )
+    return words, _svg(figure, f"forest {view}")
 
 
 def _curves(run: RunData, rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
@@ -125,7 +130,10 @@ def _curves(run: RunData, rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tup
     pr_axes.legend(loc="lower left", title="AP", alignment="left")
     yield f"ROC curves; the dashed line is chance.{note}", _svg(roc, "roc")
     yield f"Precision against recall; the dashed line is the share of positives.{note}", _svg(pr, "pr")
-    yield f"Reliability in ten bins with 95% intervals; larger dots hold more clips.{note}", _svg(dots, "reliability")
+    yield (
+        f"Reliability in ten bins with 95% intervals; larger dots hold more clips. Colours as beside AUC.{note}",
+        _svg(dots, "reliability"),
+    )
 
 
 def _scored(run: RunData, name: str) -> tuple[Any, Any]:
@@ -135,7 +143,7 @@ def _scored(run: RunData, name: str) -> tuple[Any, Any]:
 
 
 def _latency(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     timed = [(name, row["latency"]) for name, row in rows.items() if row["latency"]["wall_s"]][:MOST]
     if not timed:
@@ -146,15 +154,22 @@ def _latency(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]
         axes.plot([marks[0], marks[2]], [place, place], color=PALETTE[0], linewidth=2, alpha=0.4)
         axes.plot(marks, [place] * 3, "o", color=PALETTE[0], markersize=5)
         axes.annotate(f"{_clock(marks[0])}", (marks[0], place), (0, 5), textcoords="offset points", ha="center", size=7)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    times = [max(found["wall_s"][q], 1e-6) for _, found in timed for q in ("p50", "p90", "p99")]
+    wide = max(times) > _WIDE * min(times)
+    if wide:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,), numticks=8))
+    else:
+        axes.set_xlim(0, 1.08 * max(times))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(range(len(timed)), [_short(name) for name, _ in timed])
     axes.set_ylim(len(timed) - 0.5, -0.6)
     axes.grid(axis="x")
     yield (
-        f"Wall time of an attempt, logarithmic: median, 90th and 99th percentile.{_cut(len(rows))}",
+        f"Wall time of an attempt{', logarithmic' if wide else ''}: median, 90th and 99th percentile, without warm-up."
+        f"{_cut(len(rows))}",
         _svg(figure, "latency"),
     )
     yield from _stages(timed, len(rows))

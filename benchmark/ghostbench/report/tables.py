@@ -12,25 +12,10 @@ from ghostbench.report import time_tables as times
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
 from ghostbench.report.table import IN_RETROSPECT, Column, Table, Value
+from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.lines import COLUMNS
 from ghostbench.scoring.views import BASES, VIEWS
 
-GRADE_TITLES = {
-    "ghost_probing": "ghost probing",
-    "potential_ghost_probing": "potential",
-    "normal": "normal",
-    "no_answer": "no answer",
-}
-TRUTH_TITLES = {"ghost_probing": "ghost probing", "cut_in": "cut-in", "normal": "normal"}
-VIEW_NOTES = {
-    "strict": "Strict: only the grade “ghost probing” is a yes.",
-    "lenient": "Lenient: “potential ghost probing” is a yes too.",
-}
-BASIS_TITLES = {"answered": "answered clips", "worst_case": "worst case"}
-BASIS_NOTES = {
-    "answered": "Over the clips that the model answered.",
-    "worst_case": "Over all clips; a clip without an answer counts as wrong.",
-}
 _MARKS = Column("marks", "Marks")
 
 
@@ -92,9 +77,16 @@ def headline(rows: Rows) -> Table:
         )
     note = (
         f"{IN_RETROSPECT} Rates over answered clips with 95% intervals, except the last. "
-        f"{VIEW_NOTES['strict']} {VIEW_NOTES['lenient']}"
+        f"{VIEW_NOTES['strict']} {VIEW_NOTES['lenient']} An interval without width means that resampling could not "
+        f"vary the value, not that it is certain.{_repeated(rows)}"
     )
     return Table("summary", "Summary", columns, tuple(lines), note)
+
+
+def _repeated(rows: Rows) -> str:
+    """A sentence on what is counted, where every clip was asked more than once."""
+    times = {row["rows"] // row["n"] for row in rows.values() if row["n"]} - {1}
+    return f" n counts clips, “answered” every one of the {max(times)} repeats of a clip." if times else ""
 
 
 def marks(row: Mapping[str, Any]) -> list[str]:
@@ -128,8 +120,13 @@ def same_model(asked: str, served: str) -> bool:
 
 
 def _not_beaten(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The views in which the row does not beat the best trivial baseline, by that baseline's name."""
+    """The views in which the row does not beat the best trivial baseline, by that baseline's name.
+
+    None for a row without answers: that is said instead.
+    """
     found: dict[str, list[str]] = {}
+    if row["answered"] == 0:
+        return found
     for view, bar in (row["beats_trivial"] or {}).items():
         if bar["beats"] is False:
             found.setdefault(bar["best"], []).append(view)

@@ -16,7 +16,7 @@ def start_up(rows: Rows) -> Table:
     columns = (MODEL, Column("what", "What"), Column("n", "n", "count"), Column("seconds", "Time", "seconds"))
     lines: list[tuple[Value, ...]] = []
     for name, row in rows.items():
-        if row["attempts"] is None or row["probe"]:
+        if row["attempts"] is None or row["probe"] or row["baseline"]:
             continue
         warm = row.get("warm_up_s") or {}
         if row["load_s"] is not None:

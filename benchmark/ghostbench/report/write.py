@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown, plain
 from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.sections import plugin_sections
 from ghostbench.report.sums import write_sums
-from ghostbench.report.table import IN_RETROSPECT
+from ghostbench.report.table import IN_RETROSPECT, shown
 from ghostbench.report.tables import run_tables
 from ghostbench.writing import write_text
 
@@ -75,7 +77,7 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         ("Seed", str(manifest.seed)),
         ("Command", shlex.join(manifest.command)),
         ("Started", manifest.started_at or "unknown"),
-        ("Hardware", ", ".join(f"{key} {value}" for key, value in manifest.hardware.items())),
+        ("Hardware", ", ".join(_hardware(manifest.hardware))),
         ("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items() if version)),
     ]
     if data.filters:
@@ -83,3 +85,17 @@ def facts(run: RunData) -> list[tuple[str, str]]:
     if data.skipped_labels:
         found.insert(3, ("Skipped label rows", "; ".join(data.skipped_labels)))
     return [(title, plain(text)) for title, text in found]
+
+
+def _hardware(stated: Mapping[str, Any]) -> Iterator[str]:
+    """What the manifest says of the machine, item by item; sizes in GiB."""
+    for name, value in stated.items():
+        if name == "gpus" and isinstance(value, list):
+            names = [" ".join(_hardware(gpu)) if isinstance(gpu, Mapping) else str(gpu) for gpu in value]
+            yield f"GPUs: {'; '.join(names) or 'none'}"
+        elif name.endswith("_bytes") and isinstance(value, int):
+            yield f"{shown(value, 'bytes')} {name.removesuffix('_bytes')}"
+        elif name == "name":
+            yield str(value)
+        else:
+            yield f"{name} {'unknown' if value is None else value}"

@@ -16,10 +16,11 @@ def agreement(rows: pd.DataFrame, answered: Bools, repeats: int) -> dict[str, An
 
     Returns
     -------
-    rate : the chance that two different repeats of a clip say the same, in [0, 1].
+    rate : the chance that two different repeats of a clip say the same, in [0, 1]; null for a model that never
+        answered.
     kappa : Fleiss' kappa (J. L. Fleiss (1971), Psychol. Bull. 76(5), 378-382), by statsmodels; null where every
         repeat of every clip says the same one thing, for which chance agreement is 1.
-    unanimous : the clips whose repeats all agree, and `clips`, all of them.
+    unanimous : the clips whose repeats all agree, null like `rate`, and `clips`, all of them.
     """
     if repeats < 2:
         return None
@@ -30,8 +31,8 @@ def agreement(rows: pd.DataFrame, answered: Bools, repeats: int) -> dict[str, An
     pairs = (table * (table - 1)).sum(axis=1) / (repeats * (repeats - 1))
     one_word = int((table.sum(axis=0) > 0).sum()) == 1
     return {
-        "rate": float(pairs.mean()),
+        "rate": float(pairs.mean()) if answered.any() else None,
         "kappa": None if one_word else float(fleiss_kappa(table)),
-        "unanimous": int((table.max(axis=1) == repeats).sum()),
+        "unanimous": int((table.max(axis=1) == repeats).sum()) if answered.any() else None,
         "clips": len(table),
     }

@@ -19,7 +19,8 @@
     return element;
   };
 
-  const contenders = data.models.filter((model) => !model.reference);
+  // A probe is meant to fail: its misses are looked at by choosing it.
+  const contenders = data.models.filter((model) => !model.reference && !model.probe);
   const judged = contenders.length ? contenders : data.models;
 
   const place = (clip, repeat) => clip * data.repeats + repeat;
@@ -131,7 +132,7 @@
       const figure = make("figure");
       const image = make("img");
       image.src = source;
-      image.loading = "lazy";
+      image.decoding = "async";
       const time = row.times[index];
       image.alt = `frame at ${time.toFixed(2)} s`;
       if (row.time !== null && time >= row.time && time <= row.time + 1) figure.className = "event";
