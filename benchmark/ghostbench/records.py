@@ -320,6 +320,18 @@ class ClipLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentLine:
+    """One line of `sent.jsonl`: a request about to be sent to a model with a price.
+
+    request_id : as in `attempts.jsonl`. most_usd : the most that it can cost, US dollars >= 0; of several lines for one
+        request the last counts, and 0 says that it was not sent after all.
+    """
+
+    request_id: str
+    most_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFault:
     """What went wrong in an attempt: the error's type name, and its message without secrets."""
 

@@ -16,6 +16,7 @@ from loopback_openai import Fault, Server
 
 from ghostbench import AuthFailed, ModelError, Reply, Request, errors
 from ghostbench.run.batch import FileJournal
+from ghostbench.run.sent import spent_before
 from ghostbench_openai import batch as batch_module
 from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.settings import OpenAISettings
@@ -248,3 +249,17 @@ def test_a_batch_that_the_server_puts_off_for_a_day_is_not_waited_for(bench: Any
     assert bench.run(*given, "--resume").returncode == 0
     assert outcomes(bench) == {"answered": 6}
     assert len(server.batches.batches) == 1
+
+
+def test_lines_that_a_batch_leaves_without_a_result_count_at_their_most_on_resume(bench: Any, server: Server) -> None:
+    server.batches.ends, server.batches.answered = "expired", 4
+    given = ["--set", "gpt-4.1.batch=true", "--max-attempts", "1"]
+    assert bench.run(*given).returncode == 0
+    lost = [line["request_id"] for line in bench.lines("attempts.jsonl") if line["outcome"] == "timed_out"]
+    noted = bench.lines("sent.jsonl")
+    assert [line["request_id"] for line in noted] == lost
+    assert all(line["most_usd"] > 0.001 for line in noted)
+    folder = bench.folder / "results" / "r"
+    stated = sum(line["usage"]["cost_usd"] or 0 for line in bench.lines("attempts.jsonl"))
+    spent = spent_before(folder / "attempts.jsonl", folder / "sent.jsonl")
+    assert spent == pytest.approx(stated + sum(line["most_usd"] for line in noted))

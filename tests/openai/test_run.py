@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
 import time
@@ -170,6 +171,46 @@ def test_requests_that_were_turned_away_do_not_eat_the_budget(bench: Any, server
     server.chat.script = [status(429, **{"retry-after": "0"}) for _ in range(12)]
     assert bench.run("--max-cost", "0.09", "--max-attempts", "20").returncode == 0
     assert outcomes(bench) == {"answered": 6}
+
+
+def price_at_most(bench: Any) -> float:
+    """What one request about one clip can cost, US dollars, as the dry run says."""
+    said = bench.run("--dry-run", "--limit", "1", "--max-attempts", "1", env={"COLUMNS": "200"})
+    return float(re.findall(r"\$(\d+\.\d+)", said.stdout)[0])
+
+
+def killed_in_flight(bench: Any, server: Server, count: int, *words: str) -> None:
+    """Start a run and kill it when so many requests are with the server, which never answers them."""
+    server.chat.script = [Fault("hang") for _ in range(count)]
+    process = bench.start(*words)
+    until = time.monotonic() + 60
+    while len(server.log.chats) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(server.log.chats) == count
+
+
+def test_what_a_kill_left_unanswered_counts_against_the_limit_at_its_most(bench: Any, server: Server) -> None:
+    limit = 2.5 * price_at_most(bench)
+    killed_in_flight(bench, server, 2, "--max-cost", f"{limit}")
+    assert bench.run("--resume", "--max-cost", f"{limit}").returncode == 1
+    assert len(server.log.chats) == 2, "those two may have been billed: nothing more fits"
+    assert outcomes(bench) == {"over_budget": 6}
+    assert bench.run("--resume", "--max-cost", f"{20 * limit}").returncode == 0
+    assert outcomes(bench) == {"answered": 6}
+
+
+def test_what_was_only_waiting_when_a_run_was_killed_counts_nothing(bench: Any, server: Server) -> None:
+    limit = 2.5 * price_at_most(bench)
+    given = ["--set", "gpt-4.1.concurrency=1"]
+    killed_in_flight(bench, server, 1, *given)
+    done = bench.run(*given, "--resume", "--max-cost", f"{limit}")
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench)["answered"] >= 1
 
 
 def test_a_dry_run_names_requests_tokens_and_cost(bench: Any, server: Server) -> None:

@@ -257,9 +257,12 @@ class BatchRunner:
         unit = open_units.get(key)
         delivery = Delivery(checked(result), None, max(0.0, time.time() - sealed_at))
         known = unit is None or unit.attempts >= entry.attempt
-        await self._settler.budget.settle(entry.most_usd, 0.0 if known else billed_for(delivery))
+        billed = 0.0 if known else billed_for(delivery)
+        self._settler.budget.settle(entry.most_usd, billed)
         if unit is None or known:
             return []
+        if billed is None and entry.most_usd and self._settler.sent is not None:
+            await self._settler.sent.note(entry.request_id, entry.most_usd)
         unit.level, unit.decode_s = entry.level, entry.decode_s
         asked = Asked(
             request_id=entry.request_id,

@@ -13,7 +13,7 @@ class Budget:
         self.spent = spent
         self._reserved = 0.0
         self._in_flight = 0
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
 
     async def reserve(self, most: float) -> bool:
         """Set aside the most that a request can cost; False if it does not fit, whatever is still in flight costs.
@@ -22,14 +22,12 @@ class Budget:
         """
         if self.limit is None:
             return True
-        async with self._changed:
-            while most > 0 and self.spent + self._reserved + most > self.limit:
-                if not self._in_flight:
-                    return False
-                await self._changed.wait()
-            self._reserved += most
-            self._in_flight += 1
-            return True
+        while not self.reserve_now(most):
+            if not self._in_flight:
+                return False
+            self._changed.clear()
+            await self._changed.wait()
+        return True
 
     def reserve_now(self, most: float) -> bool:
         """Set aside the most that a request can cost if it fits at once."""
@@ -46,13 +44,11 @@ class Budget:
             self._reserved += most
             self._in_flight += 1
 
-    async def settle(self, most: float, actual: float | None) -> None:
+    def settle(self, most: float, actual: float | None) -> None:
         """Replace a reservation by what was billed; where nobody said, by the whole reservation."""
+        self.spent += most if actual is None else actual
         if self.limit is None:
-            self.spent += actual or 0.0
             return
-        async with self._changed:
-            self._reserved -= most
-            self._in_flight -= 1
-            self.spent += most if actual is None else actual
-            self._changed.notify_all()
+        self._reserved -= most
+        self._in_flight -= 1
+        self._changed.set()

@@ -6,7 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +18,9 @@ from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import STOPS_MODEL
 from ghostbench.records import Clip, Reply, Request
 from ghostbench.run.replies import checked
+
+Sending = Callable[[], Awaitable[None]]
+"""What a dispatcher awaits when a request's turn to be sent has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,15 @@ class Dispatcher(ABC):
         """Make the model ready; return facts for the manifest. Raises what the model raises."""
 
     @abstractmethod
-    async def ask(self, clip: Clip, request: Request, *, group: str = "", expected: bool = False) -> Delivery:
+    async def ask(
+        self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
+    ) -> Delivery:
         """Have one request answered. `clip` reaches reference models alone.
 
         group : only requests of the same group may be computed together. expected : it was announced for its group.
+        sending : awaited when its turn has come, before it leaves this machine.
 
-        Raises `Withdrawn`.
+        Raises `Withdrawn`, and what `sending` raises.
         """
 
     def expect(self, count: int, group: str = "") -> None:
@@ -90,7 +96,9 @@ class ReferenceDispatcher(Dispatcher):
             raise as_unavailable(error) from None
 
     @override
-    async def ask(self, clip: Clip, request: Request, *, group: str = "", expected: bool = False) -> Delivery:
+    async def ask(
+        self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
+    ) -> Delivery:
         try:
             result: object = self._model.answer(clip, request)
         except BaseException as error:  # noqa: BLE001
@@ -122,10 +130,14 @@ class RemoteDispatcher(Dispatcher):
             raise as_unavailable(error) from None
 
     @override
-    async def ask(self, clip: Clip, request: Request, *, group: str = "", expected: bool = False) -> Delivery:
+    async def ask(
+        self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
+    ) -> Delivery:
         asked = time.perf_counter()
         async with self._places:
             failed = None if self.stopped else await self._admitted(request)
+            if sending is not None and failed is None and not self.stopped:
+                await sending()
             if self.stopped:
                 raise Withdrawn
             started = time.perf_counter()
@@ -209,7 +221,9 @@ class LocalDispatcher(Dispatcher):
         self._wake.set()
 
     @override
-    async def ask(self, clip: Clip, request: Request, *, group: str = "", expected: bool = False) -> Delivery:
+    async def ask(
+        self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
+    ) -> Delivery:
         started = time.perf_counter()
         try:
             if self._prepares:

@@ -25,6 +25,7 @@ class RunFolder:
         self.clips = path / "clips.jsonl"
         self.attempts = path / "attempts.jsonl"
         self.predictions = path / "predictions.jsonl"
+        self.sent = path / "sent.jsonl"
         self._lock: IO[str] | None = None
 
     @classmethod

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ghostbench.errors import BadInput
-from ghostbench.records import AttemptLine, ClipLine, PredictionLine
+from ghostbench.records import AttemptLine, ClipLine, PredictionLine, SentLine
 from ghostbench.run.redact import Redactor
 
-Line = AttemptLine | ClipLine | PredictionLine
+Line = AttemptLine | ClipLine | PredictionLine | SentLine
 _WORDS = ("raw", "served_model", "system_fingerprint", "server_request_id", "finish_reason")
 
 

@@ -34,6 +34,7 @@ from ghostbench.run.reach import dispatcher_for, load
 from ghostbench.run.redact import Redactor
 from ghostbench.run.resume import restore
 from ghostbench.run.seal import write_sealed
+from ghostbench.run.sent import SentJournal, spent_before
 from ghostbench.run.settle import HostState, Settler, Unit
 from ghostbench.writing import write_json
 
@@ -73,15 +74,16 @@ class Runner:
         recover(folder.clips)
         self._done = last_lines(read_lines(folder.attempts))
         self._seen = {line.clip: line.frames_sha256 for line in map(_clip_from, read_lines(folder.clips))}
-        already = sum((line.get("usage") or {}).get("cost_usd") or 0.0 for line in read_lines(folder.attempts))
+        sent = SentJournal(folder.sent, self._desk.redactor)
         ledger, clips = Ledger(folder.attempts, self._desk.redactor), Ledger(folder.clips, self._desk.redactor)
         settler = Settler(
             task=self._plan.task,
             ledger=ledger,
-            budget=Budget(options.max_cost, already),
+            budget=Budget(options.max_cost, spent_before(folder.attempts, folder.sent)),
             progress=self._desk.progress,
             seed=options.seed,
             max_attempts=options.max_attempts,
+            sent=sent,
         )
         for (row, _, _), last in self._done.items():
             self._desk.progress.settled(row, last.outcome)
@@ -90,9 +92,9 @@ class Runner:
             await self._load()
             await self._ask_everyone(settler, clips)
         finally:
+            for file in (ledger, clips, sent):
+                file.close()
             await self._close()
-            ledger.close()
-            clips.close()
             self._write_manifest()
         self._finish()
 

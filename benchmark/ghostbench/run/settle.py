@@ -17,13 +17,14 @@ from ghostbench.models import Level, RemoteModel
 from ghostbench.outcomes import STOPS_MODEL, TURNED_AWAY, Outcome
 from ghostbench.records import AttemptFault, AttemptLine, Clip, Frames, Prompt, Reply, Request, Usage
 from ghostbench.run.budget import Budget
-from ghostbench.run.dispatch import Delivery, Dispatcher, Withdrawn, as_attempt_error
+from ghostbench.run.dispatch import Delivery, Dispatcher, Sending, Withdrawn, as_attempt_error
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.plan import Host, Row
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause, put_off
 from ghostbench.run.probes import probed, thinned
 from ghostbench.run.progress import Progress
 from ghostbench.run.replies import encodable
+from ghostbench.run.sent import SentJournal
 from ghostbench.tasks.base import Task
 
 
@@ -86,7 +87,10 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Settler:
-    """Asks units until they are settled, and writes every attempt to the ledger."""
+    """Asks units until they are settled, and writes every attempt to the ledger.
+
+    sent : where requests with a price are noted before they are sent; None notes nothing.
+    """
 
     task: Task
     ledger: Ledger
@@ -94,6 +98,7 @@ class Settler:
     progress: Progress
     seed: int
     max_attempts: int
+    sent: SentJournal | None = None
 
     @functools.cached_property
     def blind_prompt(self) -> Prompt:
@@ -142,13 +147,17 @@ class Settler:
         announced, unit.announced = unit.announced, False
         billed: float | None = None
         try:
-            delivery = await dispatcher.ask(unit.clip, request, group=unit.row.name, expected=announced)
+            delivery = await dispatcher.ask(
+                unit.clip, request, group=unit.row.name, expected=announced, sending=self._sending(request, reserved)
+            )
             billed = billed_for(delivery)
         except Withdrawn:
             billed = 0.0
+            if self.sent is not None:
+                await self.sent.take_back(request.id)
             return settled
         finally:
-            await self.budget.settle(reserved, billed)
+            self.budget.settle(reserved, billed)
         return await self.record(unit, state, asked, delivery)
 
     async def record(self, unit: Unit, state: HostState, asked: Asked, delivery: Delivery) -> Step:
@@ -202,10 +211,22 @@ class Settler:
         return self.blind_prompt if frames is None else frames.memo("prompt", self.task.build)
 
     def most(self, host: Host, request: Request) -> float:
-        """What to reserve for the request, US dollars; 0 where the run has no limit or the price is unknown."""
-        if self.budget.limit is None or not isinstance(host.model, RemoteModel):
+        """The most that the request can cost, US dollars; 0 where the price is unknown.
+
+        Raises what the model's estimate raises, where the run has a limit that must be kept.
+        """
+        if not isinstance(host.model, RemoteModel):
             return 0.0
-        return host.model.estimate(request).cost_usd or 0.0
+        try:
+            return host.model.estimate(request).cost_usd or 0.0
+        except Exception:
+            if self.budget.limit is None:
+                return 0.0
+            raise
+
+    def _sending(self, request: Request, most_usd: float) -> Sending | None:
+        """What is to be done when the request's turn to be sent has come: to write down what it can cost."""
+        return functools.partial(self.sent.note, request.id, most_usd) if self.sent is not None and most_usd else None
 
     def _withdraw(self, unit: Unit, dispatcher: Dispatcher | None) -> None:
         if unit.announced and dispatcher is not None:

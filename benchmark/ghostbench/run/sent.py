@@ -1,0 +1,66 @@
+"""What requests to models with a price can cost at most, written down before each is sent: `sent.jsonl`.
+
+A request that a kill left unanswered, and an attempt whose cost nobody stated, may have been billed. What they can have
+cost is known before they are sent and never again, so that it is kept here for `--resume`.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ghostbench.errors import BadInput
+from ghostbench.outcomes import TURNED_AWAY
+from ghostbench.records import SentLine
+from ghostbench.run.ledger import Ledger, read_lines, recover
+from ghostbench.run.redact import Redactor
+
+
+class SentJournal:
+    """The open file, which is there from the first line on. Use it on one event loop."""
+
+    def __init__(self, path: Path, redactor: Redactor) -> None:
+        self._path = path
+        self._redactor = redactor
+        self._ledger: Ledger | None = None
+        self._noted: set[str] = set()
+
+    async def note(self, request_id: str, most_usd: float) -> None:
+        """Write down what a request can cost at most, US dollars; return when it is on disk. Raises `DiskFailed`."""
+        if self._ledger is None:
+            self._ledger = Ledger(self._path, self._redactor)
+        self._noted.add(request_id)
+        await self._ledger.append(SentLine(request_id=request_id, most_usd=most_usd))
+
+    async def take_back(self, request_id: str) -> None:
+        """Write down that a request was not sent after all, if it was noted. Raises `DiskFailed`."""
+        if request_id in self._noted:
+            await self.note(request_id, 0.0)
+
+    def close(self) -> None:
+        """Write what is queued and close the file."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+
+def spent_before(attempts: Path, sent: Path) -> float:
+    """What a run may have spent so far, US dollars: what was stated, and where nobody stated it, the most it can be.
+
+    A request that was turned away costs nothing. Raises `BadInput` for lines that are no account.
+    """
+    recover(sent)
+    most: dict[object, float] = {}
+    for line in read_lines(sent):
+        amount = line.get("most_usd")
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < math.inf:
+            raise BadInput(f"{sent} holds a line without an amount; put it back as it was, or start a new run")
+        most[line.get("request_id")] = amount
+    spent = 0.0
+    for line in read_lines(attempts):
+        unstated = most.pop(line.get("request_id"), 0.0)
+        stated = (line.get("usage") or {}).get("cost_usd")
+        if stated is not None:
+            spent += stated
+        elif line.get("outcome") not in TURNED_AWAY or line.get("raw") is not None:
+            spent += unstated
+    return spent + sum(most.values())

@@ -1,0 +1,69 @@
+"""What a run has spent, and may have spent, counts when it is gone on with."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghostbench.errors import BadInput
+from ghostbench.run.redact import Redactor
+from ghostbench.run.sent import SentJournal, spent_before
+
+
+def outcomes(bench: Any) -> Counter[str]:
+    return Counter(p["outcome"] for p in bench.lines("r", "predictions.jsonl"))
+
+
+def test_attempts_whose_cost_nobody_stated_count_at_their_most(bench: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    given = ["--set", "remote-spy.cost_usd=0.4", "--set", "remote-spy.outcome=TimedOut", "--set", "remote-spy.times=2"]
+    given += ["--models", "remote-spy", "--set", f"remote-spy.log={log}", "--max-attempts", "1", "--run-id", "r"]
+    assert bench.run(*given, "--max-cost", "1").returncode == 1
+    assert outcomes(bench) == {"timed_out": 2, "over_budget": 4}
+    assert {line["usage"]["cost_usd"] for line in bench.lines("r", "attempts.jsonl")} == {None}
+    assert bench.run(*given, "--resume", "--max-cost", "1").returncode == 1
+    assert len(log.read_text().splitlines()) == 2
+    assert outcomes(bench) == {"timed_out": 2, "over_budget": 4}
+
+
+def test_requests_that_were_turned_away_count_nothing_on_resume(bench: Any, tmp_path: Path) -> None:
+    given = ["--set", "remote-spy.cost_usd=0.4", "--set", "remote-spy.outcome=RateLimited", "--max-attempts", "1"]
+    given += ["--models", "remote-spy", "--run-id", "r"]
+    assert bench.run(*given, "--max-cost", "1").returncode == 1
+    assert outcomes(bench) == {"rate_limited": 6}
+    folder = bench.folder / "results" / "r"
+    assert spent_before(folder / "attempts.jsonl", folder / "sent.jsonl") == 0
+
+
+def test_a_run_without_prices_keeps_no_account(bench: Any) -> None:
+    assert bench.run("--models", "remote-spy,local-spy,always", "--run-id", "r").returncode == 0
+    assert not (bench.folder / "results" / "r" / "sent.jsonl").exists()
+
+
+async def test_what_is_known_replaces_what_could_have_been(tmp_path: Path) -> None:
+    sent = SentJournal(tmp_path / "sent.jsonl", Redactor({}))
+    for name in ("stated", "turned-away", "timed-out", "in-flight", "withdrawn"):
+        await sent.note(name, 0.25)
+    await sent.note("withdrawn", 0.0)
+    sent.close()
+    lines = [
+        {"request_id": "stated", "outcome": "answered", "usage": {"cost_usd": 0.0625}, "raw": "x"},
+        {"request_id": "turned-away", "outcome": "rate_limited", "usage": {"cost_usd": None}, "raw": None},
+        {"request_id": "timed-out", "outcome": "timed_out", "usage": {"cost_usd": None}, "raw": None},
+        {"request_id": None, "outcome": "decode_failed", "usage": {"cost_usd": None}, "raw": None},
+        {"request_id": "of-a-local-model", "outcome": "crashed", "usage": {"cost_usd": None}, "raw": None},
+    ]
+    (tmp_path / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with (tmp_path / "sent.jsonl").open("ab") as file:
+        file.write(b'{"request_id":"torn","most')
+    assert spent_before(tmp_path / "attempts.jsonl", tmp_path / "sent.jsonl") == 0.0625 + 0.25 + 0.25
+
+
+def test_an_account_that_was_changed_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "sent.jsonl").write_text('{"request_id":"a","most_usd":"much"}\n')
+    with pytest.raises(BadInput, match=r"sent\.jsonl"):
+        spent_before(tmp_path / "attempts.jsonl", tmp_path / "sent.jsonl")
