@@ -190,8 +190,8 @@ def _stages(timed: Sequence[tuple[str, Mapping[str, Any]]], total: int) -> Itera
     axes.set_xlabel("seconds")
     figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     yield (
-        "Median time of each stage of an attempt; medians need not add up to the whole. A clip's video is decoded once, "
-        f"for all models.{_cut(total)}",
+        "Median time of each stage of an attempt; medians need not add up to the whole. A clip's video is decoded "
+        f"once, for all models.{_cut(total)}",
         _svg(figure, "stages"),
     )
 

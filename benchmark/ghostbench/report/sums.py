@@ -14,7 +14,7 @@ from ghostbench.scoring.score import METRICS
 from ghostbench.writing import write_text
 
 SUMS = "SHA256SUMS"
-_TOP = (*FILES, METRICS, "report.md", "report.html", "sensitivity.md")
+_TOP = (*FILES, "sent.jsonl", METRICS, "report.md", "report.html", "sensitivity.md")
 _TABLE = re.compile(r"[a-z0-9_]+\.(?:csv|tex)")
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
