@@ -13,7 +13,7 @@ import pytest
 from ghostbench.errors import BadInput
 from ghostbench.outcomes import Outcome
 from ghostbench.records import AttemptLine
-from ghostbench.run.ledger import Ledger, encode, read_lines, recover
+from ghostbench.run.ledger import DiskFailed, Ledger, encode, read_lines, recover
 from ghostbench.run.redact import Redactor
 
 
@@ -120,3 +120,44 @@ async def test_a_secret_that_is_an_ordinary_word_garbles_no_field_of_the_harness
     written = next(iter(read_lines(tmp_path / "a.jsonl")))
     assert (written["outcome"], written["fallback_level"]) == ("answered", 0)
     assert written["raw"] == "it [redacted] at [redacted] 0"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+async def test_a_file_that_can_be_neither_written_nor_cut_fails_for_good() -> None:
+    ledger = Ledger(Path("/dev/full"), Redactor({}))
+    for number in range(3):
+        with pytest.raises(DiskFailed, match="No space left"):
+            await asyncio.wait_for(ledger.append(line(number)), 10)
+    ledger.close()
+
+
+async def test_after_a_failure_nothing_is_written_any_more(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ROOM_AGAIN, str(tmp_path / "a.jsonl"), str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["failed", "failed"]
+    assert list(read_lines(tmp_path / "a.jsonl")) == []
+
+
+ROOM_AGAIN = """
+import asyncio, resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_ledger import line
+from ghostbench.run.ledger import DiskFailed, Ledger
+from ghostbench.run.redact import Redactor
+async def main():
+    ledger = Ledger(Path(sys.argv[1]), Redactor({}))
+    for room in (50, 50_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        try:
+            await ledger.append(line(1))
+            print("written")
+        except DiskFailed:
+            print("failed")
+    ledger.close()
+asyncio.run(main())
+"""

@@ -149,8 +149,10 @@ def test_no_breach_of_the_contract_ends_the_run(bench: Any) -> None:
         "pause-nan",
         "exit",
         "exit-early",
+        "mute",
+        "speechless",
     ]
-    remote = ["cancel", "cancel-early", "exit", "bare-error"]
+    remote = ["cancel", "cancel-early", "exit", "bare-error", "mute", "speechless"]
     names = [f"careless:{how}={how}" for how in local] + [f"careless-remote:{how}=remote-{how}" for how in remote]
     done = bench.run("--models", ",".join([*names, "always"]), "--run-id", "r")
     assert done.returncode == 1, done.stderr
@@ -165,8 +167,41 @@ def test_a_probability_that_rounding_took_over_the_edge_is_put_back(bench: Any) 
     assert {line["score"] for line in bench.lines("r", "predictions.jsonl")} == {0.0}
 
 
+def test_probabilities_in_any_mapping_are_kept(bench: Any) -> None:
+    assert bench.run("--models", "careless:read-only=c", "--run-id", "r").returncode == 0
+    assert {line["score"] for line in bench.lines("r", "predictions.jsonl")} == {0.25}
+
+
+def test_what_a_model_does_when_it_is_closed_or_priced_changes_no_answer(bench: Any) -> None:
+    names = ["careless:exit-close=local"]
+    names += [f"careless-remote:{how}={how}" for how in ("cancel-close", "exit-close", "exit-estimate")]
+    done = bench.run("--models", ",".join(names), "--run-id", "r")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bench.manifest("r")["status"] == "complete"
+    assert {p["outcome"] for p in bench.lines("r", "predictions.jsonl")} == {"answered"}
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        ("estimate", {"crashed": N}),
+        ("exit-estimate", {"answered": N}),
+        ("exit-encode", {"crashed": N}),
+        ("exit-answer", {"answered": 1, "unavailable": N - 1}),
+        ("cancel-answer", {"answered": 1, "unavailable": N - 1}),
+    ],
+)
+def test_a_model_that_fails_in_its_batch_interface_ends_no_run(bench: Any, how: str, found: dict[str, int]) -> None:
+    limit = ["--max-cost", "1"] if how != "exit-estimate" else []
+    done = bench.run("--models", f"careless-batch:{how}=c,always", *limit, "--run-id", "r")
+    assert done.returncode == int("answered" not in found), done.stderr
+    assert "Traceback" not in done.stderr
+    assert outcomes(bench, "r", "c") == found
+    assert outcomes(bench, "r", "always") == {"answered": N}
+
+
 def test_a_model_that_fails_its_own_check_is_unavailable(bench: Any) -> None:
-    ways = ["bad-check", "exit-check", "no-ladder", "odd-ladder"]
+    ways = ["bad-check", "exit-check", "no-ladder", "odd-ladder", "bare-ladder"]
     done = bench.run("--models", ",".join(["always", *(f"careless:{how}={how}" for how in ways)]), "--run-id", "r")
     assert done.returncode == 1, done.stderr
     assert all(outcomes(bench, "r", how) == {"unavailable": N} for how in ways)

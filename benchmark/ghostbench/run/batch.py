@@ -27,7 +27,8 @@ from ghostbench.errors import AttemptError, Crashed, MediaError, ModelError
 from ghostbench.models import Journal, RemoteModel
 from ghostbench.outcomes import NEVER_SENT, Outcome
 from ghostbench.records import Clip, Frames, Reply
-from ghostbench.run.dispatch import Delivery, as_attempt_error
+from ghostbench.run.dispatch import Delivery, as_attempt_error, ends_the_run
+from ghostbench.run.ledger import DiskFailed
 from ghostbench.run.policy import Step, pause_before_round
 from ghostbench.run.replies import checked
 from ghostbench.run.settle import Asked, HostState, Settler, Unit, billed_for
@@ -201,10 +202,13 @@ class BatchRunner:
             request = self._settler.request(unit)
             asked = Asked.of(request, None)
             try:
+                most_usd = self._settler.most(self._state.host, request)
                 line = await asyncio.to_thread(self._model.encode, request)
-            except Exception as error:  # noqa: BLE001 - an adapter's fault is this clip's outcome, not the run's end
-                crashed = Crashed(f"{type(error).__name__}: {error}")
-                await self._settler.record(unit, self._state, asked, Delivery(crashed, None, None))
+            except BaseException as error:
+                if ends_the_run(error):
+                    raise
+                failure = checked(as_attempt_error(error))
+                await self._settler.record(unit, self._state, asked, Delivery(failure, None, None))
                 made.append((unit, None, b""))
                 continue
             entry = Entry(
@@ -216,7 +220,7 @@ class BatchRunner:
                 level=unit.level,
                 frames_sha256=asked.frames_sha256,
                 prompt_sha256=asked.prompt_sha256,
-                most_usd=self._settler.most(self._state.host, request),
+                most_usd=most_usd,
                 decode_s=unit.decode_s,
             )
             unit.frames = None
@@ -230,7 +234,7 @@ class BatchRunner:
         """
         sealed_at, waiting = self._round.entries()
         steps: list[tuple[Step, int]] = []
-        failure: Exception | None = None
+        failure: BaseException | None = None
         try:
             async for request_id, result in self._model.answer_batch(
                 self._round.lines, FileJournal(self._round.folder)
@@ -238,7 +242,11 @@ class BatchRunner:
                 entry = waiting.pop(request_id, None)
                 if entry is not None:
                     steps += await self._record(entry, result, sealed_at, open_units)
-        except Exception as error:  # noqa: BLE001 - whatever the adapter raises, its requests are not settled
+        except DiskFailed:
+            raise
+        except BaseException as error:
+            if ends_the_run(error):
+                raise
             failure = error
         if failure is not None:
             self._stop(as_attempt_error(failure))

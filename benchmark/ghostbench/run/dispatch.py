@@ -14,10 +14,10 @@ from typing import Any
 from typing_extensions import override
 
 from ghostbench.errors import AttemptError, Crashed, ModelError, Unavailable
-from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
+from ghostbench.models import LocalModel, Model, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import STOPS_MODEL
 from ghostbench.records import Clip, Reply, Request
-from ghostbench.run.replies import checked
+from ghostbench.run.replies import checked, in_words
 
 Sending = Callable[[], Awaitable[None]]
 """What a dispatcher awaits when a request's turn to be sent has come."""
@@ -107,7 +107,7 @@ class ReferenceDispatcher(Dispatcher):
 
     @override
     async def close(self) -> None:
-        self._model.close()
+        _close(self._model)
 
 
 class RemoteDispatcher(Dispatcher):
@@ -125,7 +125,7 @@ class RemoteDispatcher(Dispatcher):
         except Exception:
             raise
         except BaseException as error:
-            if _ends_the_run(error):
+            if ends_the_run(error):
                 raise
             raise as_unavailable(error) from None
 
@@ -146,7 +146,7 @@ class RemoteDispatcher(Dispatcher):
                     raise failed
                 result: object = await self._model.answer(request)
             except BaseException as error:
-                if _ends_the_run(error):
+                if ends_the_run(error):
                     raise
                 result = as_attempt_error(error)
             return Delivery(self._read(result), started - asked, time.perf_counter() - started)
@@ -156,7 +156,7 @@ class RemoteDispatcher(Dispatcher):
         try:
             await self._model.admit(request)
         except BaseException as error:
-            if _ends_the_run(error):
+            if ends_the_run(error):
                 raise
             return as_attempt_error(error)
         return None
@@ -165,8 +165,12 @@ class RemoteDispatcher(Dispatcher):
     async def close(self) -> None:
         try:
             await self._model.aclose()
+        except BaseException as error:
+            if ends_the_run(error):
+                raise
+            raise as_attempt_error(error) from None
         finally:
-            self._model.close()
+            _close(self._model)
 
 
 @dataclass(slots=True)
@@ -245,7 +249,7 @@ class LocalDispatcher(Dispatcher):
         await asyncio.gather(*self._servers, return_exceptions=True)
         self._threads.shutdown(wait=not self._running, cancel_futures=True)
         if not self._running:
-            self._model.close()
+            _close(self._model)
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -256,7 +260,8 @@ class LocalDispatcher(Dispatcher):
                 await self._wake.wait()
             if self.stopped:
                 for item in batch:
-                    item.answered.set_exception(Withdrawn())
+                    if not item.answered.done():
+                        item.answered.set_exception(Withdrawn())
                 continue
             started = time.perf_counter()
             self._running += 1
@@ -312,7 +317,15 @@ class LocalDispatcher(Dispatcher):
         return results
 
 
-def _ends_the_run(error: BaseException) -> bool:
+def _close(model: Model) -> None:
+    """Close the model; an exit that its code asks for becomes an error as any other."""
+    try:
+        model.close()
+    except BaseException as error:  # noqa: BLE001
+        raise as_attempt_error(error) from None
+
+
+def ends_the_run(error: BaseException) -> bool:
     """Whether the run itself is being cancelled, and not a cancellation that the adapter's own code let out."""
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
@@ -322,11 +335,15 @@ def _ends_the_run(error: BaseException) -> bool:
 
 def as_attempt_error(error: BaseException) -> AttemptError:
     """The error as one that the policy knows: a typed one as it is, anything else (an exit too) as `Crashed`."""
-    if isinstance(error, ModelError):
+    said = in_words(error)
+    if isinstance(error, ModelError) and said is not None:
         return error
-    return Crashed(f"{type(error).__name__}: {error}")
+    return Crashed(said or f"{type(error).__name__}, which cannot say what happened")
 
 
 def as_unavailable(error: BaseException) -> Unavailable:
     """A failure while loading, as the outcome of every clip."""
-    return error if isinstance(error, Unavailable) else Unavailable(f"{type(error).__name__}: {error}")
+    said = in_words(error)
+    if isinstance(error, Unavailable) and said is not None:
+        return error
+    return Unavailable(said or f"{type(error).__name__}, which cannot say what happened")

@@ -7,6 +7,7 @@ line. A kill can tear the last line only; `recover` cuts a torn line off, and it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import queue
@@ -37,6 +38,7 @@ class Ledger:
         self._loop = asyncio.get_running_loop()
         self._file = path.open("ab", buffering=0)
         self._queue: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._failure: DiskFailed | None = None
         self._thread = threading.Thread(target=self._write_all, name=f"ledger {path.name}", daemon=True)
         self._thread.start()
 
@@ -74,6 +76,9 @@ class Ledger:
                 return
 
     def _write(self, data: bytes) -> DiskFailed | None:
+        """Put whole lines on disk; after the first failure nothing more, since what it left may be a torn line."""
+        if self._failure is not None:
+            return self._failure
         start = os.fstat(self._file.fileno()).st_size
         try:
             view = memoryview(data)
@@ -81,9 +86,10 @@ class Ledger:
                 view = view[self._file.write(view) :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            os.truncate(self._file.fileno(), start)
-            return DiskFailed(f"cannot write {self._path}: {error.strerror}")
-        return None
+            self._failure = DiskFailed(f"cannot write {self._path}: {error.strerror}")
+            with contextlib.suppress(OSError):
+                os.truncate(self._file.fileno(), start)
+        return self._failure
 
 
 def _settle(waiting: list[asyncio.Future[None]], failure: DiskFailed | None) -> None:

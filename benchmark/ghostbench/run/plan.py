@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ghostbench.datasets.select import SplitQuery, select
-from ghostbench.errors import BadInput
+from ghostbench.errors import AttemptError, BadInput, Unparseable
 from ghostbench.media.sampling import Sampling, parse_sampling
 from ghostbench.models import Level, Model, RemoteModel
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Request, Split
 from ghostbench.run.probes import parse_probes
+from ghostbench.run.replies import in_words
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.load import load_task
 
@@ -162,7 +163,7 @@ def _host(choice: Choice, given: Mapping[str, str]) -> Host:
     except BadInput:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything
-        return Host(choice, settings, None, f"{type(error).__name__}: {printable(str(error))}")
+        return Host(choice, settings, None, printable(in_words(error) or type(error).__name__))
 
 
 def _check_host(host: Host) -> None:
@@ -172,12 +173,23 @@ def _check_host(host: Host) -> None:
     try:
         host.model.check()
         for level in host.model.ladder:
-            if not isinstance(level, Level) or (level.max_frames is not None and level.max_frames < 1):
+            if not _is_level(level):
                 raise TypeError(f"{printable(repr(level))} is no fallback level")
+        if isinstance(host.model, RemoteModel):
+            bool(host.model.batched)
     except BadInput:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
-        host.model, host.broken = None, f"{type(error).__name__}: {printable(str(error))}"
+        host.model, host.broken = None, printable(in_words(error) or type(error).__name__)
+
+
+def _is_level(level: object) -> bool:
+    return (
+        isinstance(level, Level)
+        and (level.max_frames is None or level.max_frames >= 1)
+        and isinstance(level.after, tuple)
+        and all(isinstance(kind, type) and issubclass(kind, (AttemptError, Unparseable)) for kind in level.after)
+    )
 
 
 def _rows(named: Sequence[tuple[str | None, Choice]], hosts: Mapping[str, Host], probes: tuple[str, ...]) -> list[Row]:
@@ -205,7 +217,7 @@ def _check_price(host: Host, task: Task) -> None:
     )
     try:
         price = host.model.estimate(asking).cost_usd
-    except Exception:  # noqa: BLE001 - a model that fails to estimate does not know its price
+    except (Exception, SystemExit):  # noqa: BLE001 - a model that fails to estimate does not know its price
         price = None
     if price is None:
         raise BadInput(

@@ -15,7 +15,15 @@ _MOST = 1e9
 
 
 def checked(result: object) -> Reply | AttemptError:
-    """The reply with its text made encodable, the error as it is, or `Crashed` where either breaks the contract."""
+    """The reply with its text made encodable and its probabilities a dict of numbers in [0, 1], the error as it is, or
+    `Crashed` where either breaks the contract."""
+    try:
+        return _checked(result)
+    except Exception as error:  # noqa: BLE001 - a stranger's class may raise anything when it is looked at
+        return Crashed(f"the adapter's {type(result).__name__} cannot be read: {in_words(error)}")
+
+
+def _checked(result: object) -> Reply | AttemptError:
     if isinstance(result, AttemptError):
         return _error(result)
     if not isinstance(result, Reply):
@@ -26,13 +34,23 @@ def checked(result: object) -> Reply | AttemptError:
     text = encodable(result.text)
     result = result if text is result.text else replace(result, text=text)
     given = result.grade_probabilities
-    if given is not None and not all(0 <= p <= 1 for p in given.values()):
+    if given is not None:
         result = replace(result, grade_probabilities={grade: min(1.0, max(0.0, p)) for grade, p in given.items()})
     return result
 
 
+def in_words(error: BaseException) -> str | None:
+    """The error's type and message; None where its own code fails to tell the message."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - a stranger's __str__ may raise anything
+        return None
+
+
 def _error(error: AttemptError) -> AttemptError:
-    name, said = type(error).__name__, f"{type(error).__name__}: {error}"
+    name, said = type(error).__name__, in_words(error)
+    if said is None:
+        return Crashed(f"the adapter raised {name}, which cannot say what happened")
     if not isinstance(error, ModelError) or not isinstance(getattr(error, "outcome", None), Outcome):
         return Crashed(f"the adapter raised {name}, which stands for no outcome of a model ({said})")
     pause = error.retry_after_s

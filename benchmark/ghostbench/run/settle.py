@@ -23,7 +23,7 @@ from ghostbench.run.plan import Host, Row
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause, put_off
 from ghostbench.run.probes import probed, thinned
 from ghostbench.run.progress import Progress
-from ghostbench.run.replies import encodable
+from ghostbench.run.replies import checked, encodable
 from ghostbench.run.sent import SentJournal
 from ghostbench.tasks.base import Task
 
@@ -134,11 +134,9 @@ class Settler:
         request = self.request(unit)
         try:
             reserved = self.most(state.host, request)
-        except Exception as error:  # noqa: BLE001 - what cannot be priced is not sent, since it could break the limit
+        except AttemptError as error:  # what cannot be priced is not sent, since it could break the limit
             self._withdraw(unit, dispatcher)
-            return await self.record(
-                unit, state, Asked.of(request, None), Delivery(as_attempt_error(error), None, None)
-            )
+            return await self.record(unit, state, Asked.of(request, None), Delivery(checked(error), None, None))
         if not await self.budget.reserve(reserved):
             state.stopped = (Outcome.OVER_BUDGET, f"another request could take the run over ${self.budget.limit:g}")
             self._withdraw(unit, dispatcher)
@@ -213,16 +211,16 @@ class Settler:
     def most(self, host: Host, request: Request) -> float:
         """The most that the request can cost, US dollars; 0 where the price is unknown.
 
-        Raises what the model's estimate raises, where the run has a limit that must be kept.
+        Raises `AttemptError` where the model fails to tell, and the run has a limit that must be kept.
         """
         if not isinstance(host.model, RemoteModel):
             return 0.0
         try:
             return host.model.estimate(request).cost_usd or 0.0
-        except Exception:
+        except BaseException as error:  # noqa: BLE001 - an exit that an adapter asks for is its fault, no more
             if self.budget.limit is None:
                 return 0.0
-            raise
+            raise as_attempt_error(error) from None
 
     def _sending(self, request: Request, most_usd: float) -> Sending | None:
         """What is to be done when the request's turn to be sent has come: to write down what it can cost."""

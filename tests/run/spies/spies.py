@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import ghostbench
@@ -189,6 +190,20 @@ class OwnOutcome(ModelError):
     outcome: ClassVar[Any] = "an outcome of my own"
 
 
+class Mute(Refused):
+    """An error that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise KeyError("no words")
+
+
+class Speechless(Exception):
+    """The same, of no type that the harness knows."""
+
+    def __str__(self) -> str:
+        raise KeyError("no words")
+
+
 BROKEN_REPLIES: dict[str, Any] = {
     "no-usage": {"usage": None},
     "no-stages": {"stages": None},
@@ -200,10 +215,12 @@ BROKEN_REPLIES: dict[str, Any] = {
     "age-of-the-world": {"stages": Stages(vision_s=4e17)},
     "rounding": {"grade_probabilities": {"ghost_probing": -1e-10, "normal": 1 + 1e-10}},
     "probability-list": {"grade_probabilities": [0.2, 0.8]},
+    "read-only": {"grade_probabilities": MappingProxyType({"ghost_probing": 0.25, "normal": 0.75})},
 }
 BROKEN_ERRORS: dict[str, Any] = {
     "bare-error": ModelError("neither this nor that"),
     "own-outcome": OwnOutcome("x"),
+    "mute": Mute("x"),
     "media-error": ghostbench_errors.DecodeFailed("not mine to say"),
     "text-for-reply": Refused("no", reply="text"),  # type: ignore[arg-type]
     "nan-in-error": Truncated("cut", reply=Reply(text="", usage=Usage(cost_usd=float("nan")))),
@@ -224,7 +241,54 @@ class CarelessRemote(RemoteModel):
             raise asyncio.CancelledError
         if self.argument == "exit":
             sys.exit(0)
+        if self.argument in {"cancel-close", "exit-close", "exit-estimate"}:
+            return Reply(text=request.write_answer(Verdict(grade="normal")))
+        if self.argument == "speechless":
+            raise Speechless
+        if self.argument == "mute":
+            raise Mute("x")
         raise ModelError("neither this nor that")
+
+    def estimate(self, request: Request) -> Usage:
+        if self.argument == "exit-estimate":
+            sys.exit(0)
+        return Usage()
+
+    async def aclose(self) -> None:
+        if self.argument == "cancel-close":
+            raise asyncio.CancelledError
+        if self.argument == "exit-close":
+            sys.exit(0)
+
+
+class CarelessBatch(RemoteModel):
+    """Goes through a batch interface, and fails there as its argument names."""
+
+    batched = True  # type: ignore[assignment]
+
+    async def answer(self, request: Request) -> Any:
+        raise AssertionError("never reached")
+
+    def estimate(self, request: Request) -> Usage:
+        if self.argument == "estimate" and request.id != "price":
+            raise ZeroDivisionError
+        if self.argument == "exit-estimate":
+            sys.exit(0)
+        return Usage(cost_usd=0.01)
+
+    def encode(self, request: Request) -> bytes:
+        if self.argument == "exit-encode":
+            sys.exit(0)
+        return json.dumps([request.id, request.write_answer(Verdict(grade="normal"))]).encode()
+
+    async def answer_batch(self, lines: Path, journal: Any) -> Any:
+        for line in lines.read_text().splitlines():
+            request_id, text = json.loads(line)
+            yield request_id, Reply(text=text)
+            if self.argument == "exit-answer":
+                sys.exit(0)
+            if self.argument == "cancel-answer":
+                raise asyncio.CancelledError
 
 
 @dataclass(frozen=True)
@@ -249,7 +313,8 @@ class Careless(LocalModel):
 
     @property
     def ladder(self) -> Any:
-        return {"no-ladder": None, "odd-ladder": ["float32"]}.get(self.argument or "", ())
+        bare = [Level(name="a", after=RequestRejected)]  # type: ignore[arg-type]
+        return {"no-ladder": None, "odd-ladder": ["float32"], "bare-ladder": bare}.get(self.argument or "", ())
 
     def check(self) -> None:
         if self.argument == "bad-check":
@@ -266,6 +331,10 @@ class Careless(LocalModel):
         if self.argument == "exit-early":
             sys.exit(0)
 
+    def close(self) -> None:
+        if self.argument == "exit-close":
+            sys.exit(0)
+
     def answer(self, requests: Any) -> Any:
         if self.argument in BROKEN_REPLIES:
             text = requests[0].write_answer(Verdict(grade="normal"))
@@ -274,6 +343,10 @@ class Careless(LocalModel):
             return [BROKEN_ERRORS[self.argument] for _ in requests]
         if self.argument == "exit":
             sys.exit(0)
+        if self.argument == "speechless":
+            raise Speechless
+        if self.argument == "exit-close":
+            return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
         return {
             "too-few": [],
             "none": [None for _ in requests],
@@ -303,6 +376,7 @@ def register_models(register: Any) -> None:
     spec("unimportable", "Missing", "local", needs_frames=False)
     spec("careless", "Careless", "local", family="HOW", needs_frames=False)
     spec("careless-remote", "CarelessRemote", "remote", family="HOW", needs_frames=False)
+    spec("careless-batch", "CarelessBatch", "remote", family="HOW", needs_frames=False)
     spec("wise", "Wise", "local", settings=WiseSettings, needs_frames=False)
     spec("nameless", "Careless", "local", family="HOW", row_name=lambda argument: 1 / 0)
     spec("needy-within", "LocalSpy", "local", requires=("no_such_package.part",), extra="ghostbench[needy]")
