@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ghostbench.errors import RequestRejected
 from ghostbench.models import LocalModel, NoSettings
 from ghostbench.records import Clip, Prompt, Reply, Request
-from ghostbench.run.dispatch import LocalDispatcher
+from ghostbench.run.dispatch import Delivery, LocalDispatcher
 
 CLIP = Clip(id="c", truth="normal")
 
@@ -127,3 +128,31 @@ def test_no_group_waits_for_another_that_never_ends() -> None:
     model = Counting(1, 1, pause_s=0.01)
     asyncio.run(asked(model, arrivals))
     assert [batch[0][0] for batch in model.batches].index("b") < 30
+
+
+class Preparing(Counting):
+    """Takes a while to prepare a request, and fails to for those named "bad"."""
+
+    def prepare(self, request: Request) -> None:
+        time.sleep(0.1)
+        if request.id == "bad":
+            raise RequestRejected("cannot be prepared")
+
+
+def test_waiting_for_a_thread_that_prepares_is_queueing_and_no_time_of_the_attempt() -> None:
+    async def ask() -> list[Delivery]:
+        with ThreadPoolExecutor(1) as pool:
+            dispatcher = LocalDispatcher(Preparing(1, 1), pool)
+            await dispatcher.load()
+            try:
+                return await asyncio.gather(*(dispatcher.ask(CLIP, request(name)) for name in ("a", "b", "c", "bad")))
+            finally:
+                await dispatcher.close()
+
+    deliveries = asyncio.run(ask())
+    walls = [delivery.wall_s or 0 for delivery in deliveries]
+    queued = [delivery.queue_s or 0 for delivery in deliveries]
+    assert min(walls) >= 0.1
+    assert queued == sorted(queued)
+    assert queued[3] >= 0.3 > walls[3]
+    assert isinstance(deliveries[3].result, RequestRejected)

@@ -228,16 +228,16 @@ class LocalDispatcher(Dispatcher):
     async def ask(
         self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
     ) -> Delivery:
-        started = time.perf_counter()
-        try:
-            if self._prepares:
-                loop = asyncio.get_running_loop()
-                request = replace(request, prepared=await loop.run_in_executor(self._pool, self._prepared, request))
-        except Exception as error:  # noqa: BLE001
-            self.expect(-int(expected), group)
-            return Delivery(self._read(as_attempt_error(error)), None, time.perf_counter() - started)
-        now = time.perf_counter()
-        item = _Waiting(request, asyncio.get_running_loop().create_future(), now, now - started)
+        asked, prepare_s = time.perf_counter(), 0.0
+        loop = asyncio.get_running_loop()
+        if self._prepares:
+            prepared, failed, prepare_s = await loop.run_in_executor(self._pool, self._prepared, request)
+            if failed is not None:
+                self.expect(-int(expected), group)
+                return Delivery(self._read(failed), time.perf_counter() - asked - prepare_s, prepare_s)
+            request = replace(request, prepared=prepared)
+        # To wait for a thread that prepares is to queue, as to wait for a batch is.
+        item = _Waiting(request, loop.create_future(), asked + prepare_s, prepare_s)
         self._ready.setdefault(group, deque()).append(item)
         self.expect(-int(expected), group)
         return await item.answered
@@ -299,11 +299,15 @@ class LocalDispatcher(Dispatcher):
         except (SystemExit, KeyboardInterrupt) as error:
             raise as_unavailable(error) from None
 
-    def _prepared(self, request: Request) -> Any:
+    def _prepared(self, request: Request) -> tuple[Any, AttemptError | None, float]:
+        """What the model prepares, or the error that it raises, and how long it took, seconds."""
+        prepared, failed = None, None
+        started = time.perf_counter()
         try:
-            return self._model.prepare(request)
+            prepared = self._model.prepare(request)
         except BaseException as error:  # noqa: BLE001
-            raise as_attempt_error(error) from None
+            failed = as_attempt_error(error)
+        return prepared, failed, time.perf_counter() - started
 
     def _answer(self, requests: Sequence[Request]) -> Sequence[object]:
         try:
