@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,14 @@ from ghostbench import (
     RequestTooLarge,
     Unavailable,
 )
-from ghostbench_drivemm import hub
+from ghostbench_drivemm import hub, memory
 from ghostbench_drivemm.batching import Batch, Ready
 from ghostbench_drivemm.checkpoint import inspect
 from ghostbench_drivemm.config import CheckpointError
 from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate_prepared
 from ghostbench_drivemm.grammar import Grammar, Vocabulary
 from ghostbench_drivemm.model import DriveMM
+from ghostbench_drivemm.prepared import PromptTooLong
 from ghostbench_drivemm.question import user_text
 from ghostbench_drivemm.replicas import Replica, Replicas
 from ghostbench_drivemm.schema_text import UnsupportedSchema
@@ -72,6 +75,11 @@ class DriveMMModel(LocalModel):
     @override
     def check(self) -> None:
         devices = self._devices()
+        for device in devices:
+            try:
+                torch.device(device)
+            except RuntimeError:
+                raise BadInput(f"drivemm.device={device} is no device: write cuda, cuda:N or cpu") from None
         if any(device.startswith("cuda") for device in devices):
             if not torch.cuda.is_available():
                 raise BadInput("drivemm needs a CUDA device and finds none; --set drivemm.device=cpu computes slowly")
@@ -113,6 +121,8 @@ class DriveMMModel(LocalModel):
         except torch.OutOfMemoryError:
             raise Unavailable(f"the weights do not fit into the device's memory in {self.settings.dtype}") from None
         self._model = self._replicas.all[0].model(self.settings.dtype)
+        # Frame by frame and first come, first served: the first prompts of a batch are whole before the others begin.
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 2, "pixels")
         self._vocabulary = Vocabulary(self._model.tokenizer, self._model.config.vocab_size, self._model.eos_ids)
         warm = self._warm_up() if self.settings.warm_up else {}
         return {
@@ -137,11 +147,16 @@ class DriveMMModel(LocalModel):
         text = user_text(request.prompt, with_frames=bool(images))
         try:
             prepared = self._model.prepare(
-                images, text, kind="video" if images else "text", system=request.prompt.system
+                images,
+                text,
+                kind="video" if images else "text",
+                system=request.prompt.system,
+                threads=self._threads,
             )
-        except ValueError as error:
-            kind = RequestTooLarge if "tokenizer_model_max_length" in str(error) else RequestRejected
-            raise kind(str(error)) from None
+        except PromptTooLong as error:
+            raise RequestTooLarge(str(error)) from None
+        except (ValueError, CheckpointError) as error:
+            raise RequestRejected(str(error)) from None
         with self._lock:
             self._longest = max(self._longest, prepared.length)
             self._new_tokens = max(self._new_tokens, self._limit(request))
@@ -162,6 +177,8 @@ class DriveMMModel(LocalModel):
 
     @override
     def close(self) -> None:
+        if hasattr(self, "_threads"):
+            self._threads.shutdown(wait=False, cancel_futures=True)
         if hasattr(self, "_replicas"):
             self._replicas.close()
 
@@ -254,6 +271,7 @@ class DriveMMModel(LocalModel):
                 # As many as are prefilled together, so that every kernel meets the shapes it will see.
                 together = min(rows, options.chunk_tokens // self._longest)
                 generate_prepared(model, [ready] * max(1, together), options)
+                memory.read(replica.device)
                 torch.cuda.synchronize()
                 seconds[str(replica.device)] = time.perf_counter() - started
         return seconds

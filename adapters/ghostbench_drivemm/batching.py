@@ -35,10 +35,18 @@ Options = Callable[[Sequence[Request], DriveMM], GenerateOptions]
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A request after its work on the CPU, and the seconds that took."""
+    """A request whose work on the CPU is done, or under way in threads.
+
+    text_s : seconds for the prompt and its tokens.
+    """
 
     prepared: Prepared
-    seconds: float
+    text_s: float
+
+    @property
+    def seconds(self) -> float:
+        """All of its work on the CPU, added up over threads; waits for what is under way."""
+        return self.text_s + sum(visual.seconds for visual in self.prepared.visuals)
 
 
 class Batch:
@@ -103,7 +111,11 @@ class Batch:
     ) -> Reply | ModelError:
         if answer.nonfinite_step is not None:
             at = f"logits of step {answer.nonfinite_step} are not finite"
-            found = diagnose(model, ready.prepared, answer.output_ids[: answer.nonfinite_step])
+            written = answer.output_ids[: answer.nonfinite_step]
+            if options.grades is not None and not written:
+                # The grades are read behind the fixed beginning, also where the answer does not begin with it.
+                written = list(options.grades.begun)
+            found = diagnose(model, ready.prepared, written)
             return Nonfinite(f"{at}; {found or 'computed again alone, everything was finite'}", reply=reply)
         if answer.finish == "length" and options.grammar is not None:
             return Truncated(f"the answer did not close within {options.max_new_tokens} tokens", reply=reply)

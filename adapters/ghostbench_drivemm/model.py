@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,7 +21,7 @@ from ghostbench_drivemm import vision
 from ghostbench_drivemm.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate
-from ghostbench_drivemm.prepared import Kind, Prepared, Preparer, check_ids
+from ghostbench_drivemm.prepared import Kind, Prepared, Preparer, Visual, check_ids
 from ghostbench_drivemm.prompt import IMAGE_ID
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -133,9 +133,12 @@ class DriveMM:
         kind: Kind,
         system: str | None = None,
         answer_prefix: str = "",
+        threads: Executor | None = None,
     ) -> Prepared:
         """Do a request's CPU work; see `Preparer.prepare`. May run in any thread; touches no device."""
-        return self._preparer.prepare(images, question, kind=kind, system=system, answer_prefix=answer_prefix)
+        return self._preparer.prepare(
+            images, question, kind=kind, system=system, answer_prefix=answer_prefix, threads=threads
+        )
 
     @torch.no_grad()
     def embed(self, prepared: Sequence[Prepared], *, plainly: bool = False) -> list[torch.Tensor]:
@@ -183,9 +186,9 @@ class DriveMM:
         )
 
     def _float_pixels(self, prepared: Prepared) -> npt.NDArray[np.float32]:
-        if not prepared.pixel_values:
+        if not prepared.visuals:
             return np.zeros((0, 3, 384, 384), dtype=np.float32)
-        pixels = self._frames_on_device(list(np.concatenate(prepared.pixel_values)))
+        pixels = self._frames_on_device([frame for visual in prepared.visuals for frame in visual])
         return vision.normalise(pixels, torch.float32).cpu().numpy()
 
     def _text_embeddings(self, prepared: Sequence[Prepared]) -> tuple[torch.Tensor, ...]:
@@ -198,8 +201,8 @@ class DriveMM:
 
     def _visual_tokens(self, prepared: Sequence[Prepared], plainly: bool) -> list[torch.Tensor]:
         """Tokens of every visual item of the batch, in order; videos and images go through the tower apart."""
-        videos = [pixels for request in prepared if request.video for pixels in request.pixel_values]
-        pictures = [pixels for request in prepared if not request.video for pixels in request.pixel_values]
+        videos = [visual for request in prepared if request.video for visual in request.visuals]
+        pictures = [visual for request in prepared if not request.video for visual in request.visuals]
         pooled = iter(self._encode(videos, pooled=True, plainly=plainly))
         plain = iter(self._encode(pictures, pooled=False, plainly=plainly))
         newline, config = self.image_newline, self.config
@@ -212,9 +215,7 @@ class DriveMM:
                     tokens.append(vision.image_tokens(next(plain), size, newline, config))
         return tokens
 
-    def _encode(
-        self, items: Sequence[npt.NDArray[np.uint8]], *, pooled: bool, plainly: bool
-    ) -> tuple[torch.Tensor, ...]:
+    def _encode(self, items: Sequence[Visual], *, pooled: bool, plainly: bool) -> tuple[torch.Tensor, ...]:
         """Projected (and pooled) tokens [F, p, H] of each item; chunks cross the items' borders."""
         if not items:
             return ()

@@ -21,14 +21,13 @@ PAD_COLOUR = (127, 127, 127)
 Pixels = npt.NDArray[np.uint8]
 
 
-def video_pixels(frames: Sequence[Image.Image], config: DriveMMConfig) -> Pixels:
-    """Frames of one video, [F, 3, 384, 384] uint8.
+def frame_pixels(frame: Image.Image, config: DriveMMConfig) -> Pixels:
+    """One frame of a video, [3, 384, 384] uint8.
 
-    Under `pad` each frame is first padded to a square; under every other setting it is resized without keeping its
-    aspect ratio (tiles are for single images: under anyres the authors' training resizes frames in this way too).
+    Under `pad` it is first padded to a square; under every other setting it is resized without keeping its aspect ratio
+    (tiles are for single images: under anyres the authors' training resizes frames in this way too).
     """
-    shrink = padded_and_resized if config.image_aspect_ratio == "pad" else resized
-    return np.stack([shrink(frame) for frame in frames])
+    return padded_and_resized(frame) if config.image_aspect_ratio == "pad" else resized(frame)
 
 
 def image_pixels(image: Image.Image, config: DriveMMConfig) -> Pixels:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +15,7 @@ from PIL import Image
 
 from ghostbench_drivemm import vision
 from ghostbench_drivemm.config import DriveMMConfig
-from ghostbench_drivemm.pixels import image_pixels, video_pixels
+from ghostbench_drivemm.pixels import Pixels, frame_pixels, image_pixels
 from ghostbench_drivemm.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
 
 Kind = Literal["video", "image", "images", "text"]
@@ -23,13 +26,49 @@ class PromptTooLong(ValueError):
     """The prompt has more positions than the checkpoint allows; it is never cut."""
 
 
+class Visual:
+    """The pixels of one visual item: a video's frames or a picture's tiles, uint8 [3, 384, 384] each.
+
+    How many there are is known at once. Threads may still be making them: taking one waits for it, and raises what
+    making it raised.
+    """
+
+    def __init__(self, made: Sequence[Future[tuple[Pixels, float]]]) -> None:
+        self._made = made
+
+    @classmethod
+    def of(cls, pixels: Sequence[Pixels]) -> Visual:
+        """Pixels that are there already."""
+        made = []
+        for one in pixels:
+            done: Future[tuple[Pixels, float]] = Future()
+            done.set_result((one, 0.0))
+            made.append(done)
+        return cls(made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __iter__(self) -> Iterator[Pixels]:
+        return (one.result()[0] for one in self._made)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """All of them, [count, 3, 384, 384]."""
+        return np.stack(list(self)).astype(dtype or np.uint8, copy=False)
+
+    @property
+    def seconds(self) -> float:
+        """Time that other threads spent on them, added up; waits until all are made."""
+        return sum(one.result()[1] for one in self._made)
+
+
 @dataclass(frozen=True)
 class Prepared:
     """One request after its CPU work.
 
     input_ids : int64 [n], -200 for each visual item, in order.
-    pixel_values : one array for each visual item, uint8 [F, 3, 384, 384]: the frames of a video, the tiles of an
-        image (the whole image first), in RGB.
+    visuals : one for each visual item, in order: the frames of a video, the tiles of an image (the whole image first),
+        in RGB.
     sizes : (width, height) in pixels of each visual item before anything was done to it (a video's: its first frame's).
     video : whether the visual items are videos, whose tokens are pooled.
     length : number of positions after merging: text tokens and visual tokens.
@@ -37,11 +76,17 @@ class Prepared:
     """
 
     input_ids: npt.NDArray[np.int64]
-    pixel_values: tuple[npt.NDArray[np.uint8], ...]
+    visuals: tuple[Visual, ...]
     sizes: tuple[tuple[int, int], ...]
     video: bool
     length: int
     prompt_text: str
+
+    def wait(self) -> None:
+        """Wait until all pixels are made. Raises what making them raised."""
+        for visual in self.visuals:
+            for _ in visual:
+                pass
 
 
 class Preparer:
@@ -59,6 +104,7 @@ class Preparer:
         kind: Kind,
         system: str | None = None,
         answer_prefix: str = "",
+        threads: Executor | None = None,
     ) -> Prepared:
         """Prompt, token ids and pixels of a request.
 
@@ -68,6 +114,7 @@ class Preparer:
         question : user text with one `<image>` for each visual item (a video is one item).
         system : system text; None is the authors' own.
         answer_prefix : text that the answer is made to begin with.
+        threads : makes the frames of a video in these, one by one, without waiting for them; None makes them here.
 
         Raises
         ------
@@ -81,20 +128,20 @@ class Preparer:
         pictures = [image if image.mode == "RGB" else image.convert("RGB") for image in images]
         video = kind == "video"
         if video:
-            pixels: tuple[npt.NDArray[np.uint8], ...] = (video_pixels(pictures, config),)
+            visuals: tuple[Visual, ...] = (self._frames(pictures, threads),)
             sizes: tuple[tuple[int, int], ...] = (pictures[0].size,)
             visual = vision.video_length(len(pictures), config)
         else:
-            pixels = tuple(image_pixels(picture, config) for picture in pictures)
+            visuals = tuple(Visual.of(list(image_pixels(picture, config))) for picture in pictures)
             sizes = tuple(picture.size for picture in pictures)
             visual = sum(vision.image_length(size, config) for size in sizes)
         ids = self._renderer.ids(question, system, answer_prefix)
         prepared = Prepared(
             input_ids=ids,
-            pixel_values=pixels,
+            visuals=visuals,
             sizes=sizes,
             video=video,
-            length=len(ids) - len(pixels) + visual,
+            length=len(ids) - len(visuals) + visual,
             prompt_text=self._renderer.render(question, system) + answer_prefix,
         )
         check_ids(prepared, config.vocab_size)
@@ -105,6 +152,11 @@ class Preparer:
                 "(tokenizer_model_max_length, or its rotary embedding)"
             )
         return prepared
+
+    def _frames(self, pictures: Sequence[Image.Image], threads: Executor | None) -> Visual:
+        if threads is None:
+            return Visual.of([frame_pixels(picture, self._config) for picture in pictures])
+        return Visual([threads.submit(_timed, partial(frame_pixels, picture, self._config)) for picture in pictures])
 
 
 def check_ids(request: Prepared, vocabulary: int) -> None:
@@ -120,8 +172,14 @@ def check_ids(request: Prepared, vocabulary: int) -> None:
     if outside.size:
         raise ValueError(f"token id {int(outside[0])} is outside the vocabulary of {vocabulary}")
     marks = int((ids == IMAGE_ID).sum())
-    if marks != len(request.pixel_values):
-        raise ValueError(f"the prompt has {marks} image tokens for {len(request.pixel_values)} visual items")
+    if marks != len(request.visuals):
+        raise ValueError(f"the prompt has {marks} image tokens for {len(request.visuals)} visual items")
+
+
+def _timed(make: Callable[[], Pixels]) -> tuple[Pixels, float]:
+    started = time.perf_counter()
+    made = make()
+    return made, time.perf_counter() - started
 
 
 def _check_counts(images: int, question: str, kind: str) -> None:

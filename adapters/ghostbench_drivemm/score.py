@@ -37,7 +37,7 @@ class GradeReader:
         self.begun = tuple(vocabulary.encode(f'{{{json.dumps(field)}:"'))
         self._texts = tuple((json.dumps(value, ensure_ascii=False)[1:]).encode() for value in values)
         self.deepest = max(map(len, self._texts))
-        self._spelled = vocabulary.spelled()
+        self._vocabulary = vocabulary
         self._sorted: dict[bytes, _Sorted] = {}
 
     def masses(self, logits: Tensor, after: Callable[[Sequence[int]], Tensor]) -> Tensor:
@@ -62,16 +62,18 @@ class GradeReader:
         total.index_add_(1, owner[known], shares[:, known])
         for token in sorting.shared:
             further = (*path, token)
-            self._collect(written + self._spelled[token], further, after(further), shares[:, token], total, after)
+            longer = written + self._vocabulary.spelled[token]
+            self._collect(longer, further, after(further), shares[:, token], total, after)
 
     def _sort(self, written: bytes) -> _Sorted:
         if written not in self._sorted:
             rests = {place: text[len(written) :] for place, text in enumerate(self._texts) if text.startswith(written)}
-            owner = torch.full((len(self._spelled),), -1, dtype=torch.int64)
+            owner = torch.full((self._vocabulary.size,), -1, dtype=torch.int64)
             shared = []
-            for token, spelled in enumerate(self._spelled):
-                if not spelled:
-                    continue
+            # A text ends with its quotation mark, so that some of it is always left.
+            first = {rest[0] for rest in rests.values()}
+            for token in sorted(token for byte in first for token in self._vocabulary.beginning_with(byte)):
+                spelled = self._vocabulary.spelled[token]
                 fits = [place for place, rest in rests.items() if rest.startswith(spelled) or spelled.startswith(rest)]
                 if len(fits) == 1:
                     owner[token] = fits[0]

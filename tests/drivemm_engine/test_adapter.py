@@ -16,10 +16,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("llguidance")
 
+from PIL import Image  # noqa: E402
+
 from ghostbench import (  # noqa: E402
     GRADES,
     BadInput,
     Frames,
+    Nonfinite,
     OutOfMemory,
     Reply,
     Request,
@@ -166,6 +169,42 @@ def test_score_mode_has_the_probabilities_of_generate_mode_and_answers_their_lar
         assert other.usage.output_tokens == 0
 
 
+@pytest.mark.parametrize("settings", [{"mode": "score"}, {"grammar": False}])
+def test_a_value_that_arises_behind_the_fixed_beginning_alone_is_named(
+    checkpoint: Path, settings: dict[str, Any]
+) -> None:
+    adapter = loaded(checkpoint, **settings)
+    model = adapter._replicas.all[0].model("float32")
+    asked = request(1)
+    ready = adapter.prepare(asked)
+    begun = adapter._reader(asked.prompt.verdict_field, asked.prompt.verdict_values).begun
+    planted = next(token for token in begun if token not in ready.prepared.input_ids)
+    with torch.no_grad():
+        model.language_model.get_input_embeddings().weight[planted] = float("inf")
+    found = answers(adapter, (1,))[0]
+    assert isinstance(found, Nonfinite)
+    assert "language_model.model.embed_tokens" in str(found)
+
+
+def test_frames_are_made_in_threads_and_their_time_is_counted(checkpoint: Path) -> None:
+    model = loaded(checkpoint)
+    asked = request(1)
+    ready = model.prepare(asked)
+    assert ready.seconds > ready.text_s > 0
+    alone = model._model.prepare(
+        [Image.fromarray(pixels) for pixels in frames(1).pixels], "<image>\n", kind="video"
+    )  # fmt: skip
+    assert np.array_equal(ready.prepared.visuals[0], alone.visuals[0])
+    model.close()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", ""])
+def test_a_device_that_is_none_is_refused_in_one_line(checkpoint: Path, device: str) -> None:
+    model = DriveMMModel(DriveMMSettings(checkpoint=str(checkpoint), device=device))
+    with pytest.raises(BadInput, match=r"drivemm\.device"):
+        model.check()
+
+
 def test_score_mode_refuses_a_task_without_fixed_verdicts(checkpoint: Path) -> None:
     model = loaded(checkpoint, mode="score")
     assert all(isinstance(found, RequestRejected) for found in answers(model, (1,), GhostProbingSummary()))
@@ -257,8 +296,6 @@ class AuthorsSystem(GhostProbing):
 
 
 def test_trace_gives_the_tokens_that_the_harness_gets(checkpoint: Path) -> None:
-    from PIL import Image
-
     from ghostbench_drivemm.question import user_text
 
     adapter = loaded(checkpoint, grammar=False, max_new_tokens=20)

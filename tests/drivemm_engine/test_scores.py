@@ -23,7 +23,7 @@ def vocabulary(model: Any) -> Vocabulary:
 @torch.no_grad()
 def plain_masses(model: Any, embeds: Any, begun: tuple[int, ...], values: tuple[str, ...]) -> list[float]:
     """The same by brute force: every sequence of tokens that begins to spell a value, until one value is left."""
-    language, tokens = model.language_model, vocabulary(model).spelled()
+    language, tokens = model.language_model, vocabulary(model).spelled
     texts = [(value + '"').encode() for value in values]
     masses = [0.0] * len(values)
 

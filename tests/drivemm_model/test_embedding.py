@@ -121,8 +121,8 @@ def test_a_prompt_longer_than_the_checkpoint_allows_is_refused_and_not_cut(drive
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
 def test_pictures_of_other_modes_are_converted_as_the_demo_does(mode: str, model: DriveMM) -> None:
     source = picture(90, 60).convert(mode)
-    found = model.prepare([source], "<image>", kind="image").pixel_values[0]
-    expected = model.prepare([source.convert("RGB")], "<image>", kind="image").pixel_values[0]
+    found = model.prepare([source], "<image>", kind="image").visuals[0]
+    expected = model.prepare([source.convert("RGB")], "<image>", kind="image").visuals[0]
     assert np.array_equal(found, expected)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -275,13 +276,21 @@ def generate(model: Any, embeds: Sequence[Tensor], options: GenerateOptions) -> 
 
 
 def generate_prepared(model: Any, prepared: Sequence[Any], options: GenerateOptions) -> list[Generation]:
-    """Answer prepared requests: vision and prefill go through the device a few requests at a time."""
+    """Answer prepared requests: vision and prefill go through the device a few requests at a time.
+
+    Pixels that are still being made are waited for when their turn has come.
+    """
     lengths = [request.length for request in prepared]
-    chunks = [
-        (lambda first=first, last=last: model.embed(prepared[first:last]))
-        for first, last in spans(lengths, options.chunk_tokens)
-    ]
-    return engine_of(model).answer(chunks, lengths, options)
+
+    def chunks() -> Iterator[Callable[[], Sequence[Tensor]]]:
+        for first, last in spans(lengths, options.chunk_tokens):
+            together = prepared[first:last]
+            # Outside of what is timed as vision: the device may have to wait for pixels here, but for nothing else.
+            for request in together:
+                request.wait()
+            yield partial(model.embed, together)
+
+    return engine_of(model).answer(chunks(), lengths, options)
 
 
 def spans(lengths: Sequence[int], budget: int) -> list[tuple[int, int]]:
