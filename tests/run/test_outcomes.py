@@ -207,6 +207,33 @@ def test_a_model_that_fails_its_own_check_is_unavailable(bench: Any) -> None:
     assert all(outcomes(bench, "r", how) == {"unavailable": N} for how in ways)
 
 
+@pytest.mark.parametrize("model", ["local-spy", "looking-batch"])
+def test_a_task_that_cannot_ask_about_a_clip_ends_no_run(bench: Any, model: str) -> None:
+    done = bench.run("--models", f"{model},always", "--task", "touchy", "--run-id", "r")
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench, "r", "always") == {"answered": N}
+    assert outcomes(bench, "r", model) == {"answered": 4, "crashed": 2}
+    said = [line["error"]["message"] for line in bench.lines("r", "attempts.jsonl") if line["error"]]
+    assert len(said) == 2
+    assert all("too bright" in words for words in said)
+
+
+def test_a_second_ctrl_c_waits_for_no_model_that_is_closing(bench: Any) -> None:
+    running = bench.start("--models", "always,careless-remote:slow-close=c", "--run-id", "r")
+    ledger = bench.folder / "results" / "r" / "attempts.jsonl"
+    while not (ledger.exists() and len(ledger.read_text().splitlines()) == N) and running.poll() is None:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=10)
+    assert running.returncode == 130
+    assert said.startswith("interrupted; go on with: ")
+    assert said.count("\n") == 1, said
+    assert len(bench.lines("r", "attempts.jsonl")) == N
+
+
 def test_ctrl_c_waits_for_no_model_that_is_loading(bench: Any) -> None:
     running = bench.start("--models", "careless:slow-load=c", "--run-id", "r")
     ledger = bench.folder / "results" / "r" / "attempts.jsonl"

@@ -31,7 +31,7 @@ from ghostbench.run.dispatch import Delivery, as_attempt_error, ends_the_run
 from ghostbench.run.ledger import DiskFailed
 from ghostbench.run.policy import Step, pause_before_round
 from ghostbench.run.replies import checked
-from ghostbench.run.settle import Asked, HostState, Settler, Unit, billed_for
+from ghostbench.run.settle import Asked, HostState, Settler, Unit, billed_for, no_request
 from ghostbench.writing import write_json
 
 FramesOf = Callable[[Clip], Awaitable[Frames | MediaError | None]]
@@ -199,7 +199,12 @@ class BatchRunner:
                 await self._settler.settle(unit, self._state)
                 made.append((unit, None, b""))
                 continue
-            request = self._settler.request(unit)
+            try:
+                request = self._settler.request(unit)
+            except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything
+                await self._settler.record(unit, self._state, None, no_request(error))
+                made.append((unit, None, b""))
+                continue
             asked = Asked.of(request, None)
             try:
                 most_usd = self._settler.most(self._state.host, request)

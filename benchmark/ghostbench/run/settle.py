@@ -23,7 +23,7 @@ from ghostbench.run.plan import Host, Row
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause, put_off
 from ghostbench.run.probes import probed, thinned
 from ghostbench.run.progress import Progress
-from ghostbench.run.replies import checked, encodable
+from ghostbench.run.replies import checked, encodable, in_words
 from ghostbench.run.sent import SentJournal
 from ghostbench.tasks.base import Task
 
@@ -131,7 +131,11 @@ class Settler:
         if state.stopped is not None or dispatcher is None:
             self._withdraw(unit, dispatcher)
             return settled
-        request = self.request(unit)
+        try:
+            request = self.request(unit)
+        except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything; the clip cannot be asked about
+            self._withdraw(unit, dispatcher)
+            return await self.record(unit, state, None, no_request(error))
         try:
             reserved = self.most(state.host, request)
         except AttemptError as error:  # what cannot be priced is not sent, since it could break the limit
@@ -158,8 +162,11 @@ class Settler:
             self.budget.settle(reserved, billed)
         return await self.record(unit, state, asked, delivery)
 
-    async def record(self, unit: Unit, state: HostState, asked: Asked, delivery: Delivery) -> Step:
-        """Write down what came back for the unit's next attempt; return what the policy says of it."""
+    async def record(self, unit: Unit, state: HostState, asked: Asked | None, delivery: Delivery) -> Step:
+        """Write down what came back for the unit's next attempt; return what the policy says of it.
+
+        asked : None where there was no request.
+        """
         result = delivery.result
         if isinstance(result, Reply):
             result = replace(result, text=self.ledger.redactor.text(result.text))
@@ -169,7 +176,7 @@ class Settler:
         unit.last = outcome_of(failure)
         line = self._line(unit, asked, reply, failure)
         stages = replace(line.stages, queue_s=delivery.queue_s, video_decode_s=unit.decode_s)
-        line = replace(line, wall_s=delivery.wall_s, wait_s=asked.wait_s, stages=stages)
+        line = replace(line, wall_s=delivery.wall_s, wait_s=asked.wait_s if asked else None, stages=stages)
         if failure is not None and unit.last in STOPS_MODEL:
             state.stopped = state.stopped or (unit.last, str(failure))
         step = next_step(
@@ -285,6 +292,11 @@ class Settler:
                 notes=reply.notes,
             )
         return line
+
+
+def no_request(error: Exception) -> Delivery:
+    """In place of an answer, where the task or the model's ladder failed to make the request."""
+    return Delivery(Crashed(f"the clip cannot be asked about: {in_words(error)}"), None, None)
 
 
 def billed_for(delivery: Delivery) -> float | None:

@@ -29,6 +29,7 @@ from ghostbench import (
     RequestRejected,
     RequestTooLarge,
     Stages,
+    TaskSpec,
     Truncated,
     Usage,
     Verdict,
@@ -241,6 +242,8 @@ class CarelessRemote(RemoteModel):
             raise asyncio.CancelledError
         if self.argument == "exit":
             sys.exit(0)
+        if self.argument == "slow-close":
+            await asyncio.sleep(60)
         if self.argument in {"cancel-close", "exit-close", "exit-estimate"}:
             return Reply(text=request.write_answer(Verdict(grade="normal")))
         if self.argument == "speechless":
@@ -257,6 +260,8 @@ class CarelessRemote(RemoteModel):
     async def aclose(self) -> None:
         if self.argument == "cancel-close":
             raise asyncio.CancelledError
+        if self.argument == "slow-close":
+            await asyncio.sleep(60)
         if self.argument == "exit-close":
             sys.exit(0)
 
@@ -362,6 +367,11 @@ class NoOp(ReferenceModel):
 
 
 @hookimpl
+def register_tasks(register: Any) -> None:
+    register(TaskSpec(name="touchy", load="touchy:Touchy", summary="a spy"))
+
+
+@hookimpl
 def register_models(register: Any) -> None:
     def spec(name: str, target: str, kind: Any, **more: Any) -> None:
         register(ModelSpec(name=name, load=f"spies:{target}", kind=kind, summary="a spy", **more))
@@ -377,6 +387,7 @@ def register_models(register: Any) -> None:
     spec("careless", "Careless", "local", family="HOW", needs_frames=False)
     spec("careless-remote", "CarelessRemote", "remote", family="HOW", needs_frames=False)
     spec("careless-batch", "CarelessBatch", "remote", family="HOW", needs_frames=False)
+    spec("looking-batch", "CarelessBatch", "remote")
     spec("wise", "Wise", "local", settings=WiseSettings, needs_frames=False)
     spec("nameless", "Careless", "local", family="HOW", row_name=lambda argument: 1 / 0)
     spec("needy-within", "LocalSpy", "local", requires=("no_such_package.part",), extra="ghostbench[needy]")
