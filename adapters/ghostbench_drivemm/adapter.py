@@ -267,7 +267,7 @@ class DriveMMModel(LocalModel):
                 ready = model.prepare([Image.fromarray(frame) for frame in noise], "<image>\n", kind="video")
                 rows = self.batch_size
                 engine_of(model).warm(rows, self._longest + self._new_tokens, self._wants_masks())
-                options = GenerateOptions(max_new_tokens=0 if self.settings.mode == "score" else 2)
+                options = self._warm_options()
                 # As many as are prefilled together, so that every kernel meets the shapes it will see.
                 together = min(rows, options.chunk_tokens // self._longest)
                 generate_prepared(model, [ready] * max(1, together), options)
@@ -275,6 +275,21 @@ class DriveMMModel(LocalModel):
                 torch.cuda.synchronize()
                 seconds[str(replica.device)] = time.perf_counter() - started
         return seconds
+
+    def _warm_options(self) -> GenerateOptions:
+        """A short answer that goes through all that a clip's answer does."""
+        reader = self._reader("grade", GRADES)
+        assert reader is not None
+        schema = {
+            "type": "object",
+            "properties": {"grade": {"type": "string", "enum": list(GRADES)}},
+            "required": ["grade"],
+        }
+        return GenerateOptions(
+            max_new_tokens=0 if self.settings.mode == "score" else len(reader.begun) + 3,
+            grammar=self._grammar(schema) if self.settings.grammar else None,
+            grades=reader,
+        )
 
     def _wants_masks(self) -> bool:
         return self.settings.grammar and self.settings.mode == "generate"

@@ -1,15 +1,17 @@
 """A stand-in tokenizer for random weights, so that a model of any shape can be measured without a checkpoint.
 
-It has Llama 3's layout (byte tokens, words, special tokens at the end), and encodes text byte by byte.
+It has Llama 3's layout (byte tokens, words, special tokens at the end), and encodes text byte by byte, unless it is
+given text to learn longer tokens from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice, product
 from string import ascii_lowercase, digits
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from ghostbench_drivemm.prompt import PromptRenderer
 
@@ -29,8 +31,11 @@ _TEMPLATE = (
 )
 
 
-def synthetic_tokenizer(vocab_size: int) -> Tokenizer:
+def synthetic_tokenizer(vocab_size: int, corpus: Iterable[str] = ()) -> Tokenizer:
     """A byte-level tokenizer of exactly `vocab_size` tokens (at least 268), the last 256 (or 12) of them special.
+
+    corpus : texts whose frequent words become tokens, so that prompts get about as many tokens as they would in Llama's
+    own vocabulary.
 
     Raises
     ------
@@ -41,9 +46,11 @@ def synthetic_tokenizer(vocab_size: int) -> Tokenizer:
     words = vocab_size - 256 - special
     if words < 0:
         raise ValueError(f"a vocabulary of {vocab_size} has no room for 256 bytes and {special} special tokens")
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: number for number, token in enumerate(chain(alphabet, islice(_words(), words)))}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    learnt, merges = _learnt(corpus, words + 256)
+    further = (word for word in _words() if word not in learnt)
+    texts = chain(learnt, islice(further, words + 256 - len(learnt)))
+    vocabulary = {token: number for number, token in enumerate(texts)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
     names = [_NAMED.get(place, f"<|reserved_special_token_{place}|>") for place in range(special)]
@@ -54,6 +61,17 @@ def synthetic_tokenizer(vocab_size: int) -> Tokenizer:
 def synthetic_renderer(tokenizer: Tokenizer) -> PromptRenderer:
     """A renderer with a plain template in Llama 3's form."""
     return PromptRenderer(tokenizer, _TEMPLATE, {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"})
+
+
+def _learnt(corpus: Iterable[str], most: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The 256 bytes and what frequent text in the corpus is made of, with the merges that make it."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=most, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(corpus, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return dict(sorted(model["vocab"].items(), key=lambda item: item[1])), [(one, two) for one, two in model["merges"]]
 
 
 def _words() -> Iterator[str]:

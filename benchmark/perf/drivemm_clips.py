@@ -43,6 +43,7 @@ from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.adapter import DriveMMModel
 from ghostbench_drivemm.config import DriveMMConfig
 from ghostbench_drivemm.engine import generate_prepared
+from ghostbench_drivemm.synthetic import synthetic_tokenizer
 
 
 def make_dataset(media: Path, labels: Path, count: int, folder: Path) -> Path:
@@ -120,6 +121,7 @@ def bench_run(dataset: Path, settings: Sequence[str], folder: Path) -> dict[str,
         "load_s": model["load_s"],
         "warm_up_s": model["facts"]["warm_up_s"],
         "outcomes": outcomes,
+        "positions": statistics.mean(line["usage"]["input_tokens"] for line in lines),
         "output_tokens": statistics.mean(line["usage"]["output_tokens"] for line in lines),
         "stages_s": {
             name: statistics.mean(line["stages"][name] or 0.0 for line in lines) for name in lines[0]["stages"]
@@ -175,6 +177,8 @@ def main() -> None:
     if not (chosen.checkpoint / "config.json").is_file():
         started = time.perf_counter()
         model = DriveMM.from_random(DriveMMConfig.full_shape())
+        docs = Path(__file__).parents[2] / "docs"
+        model.tokenizer = synthetic_tokenizer(model.config.vocab_size, [file.read_text() for file in docs.glob("*.md")])
         write_checkpoint(model, chosen.checkpoint)
         del model
         torch.cuda.empty_cache()
@@ -200,7 +204,7 @@ def main() -> None:
     print(
         f"bench run: {through['wall_s']:.2f} s = {chosen.clips / through['wall_s']:.2f} clips/s, ready to last line "
         f"({through['whole_s']:.1f} s as a process, load {through['load_s']:.1f} s, batches {through['batch_sizes']}, "
-        f"{through['output_tokens']:.0f} tokens, {through['outcomes']})\n"
+        f"{through['positions']:.0f} positions, {through['output_tokens']:.0f} tokens, {through['outcomes']})\n"
         f"engine: {alone['wall_s']:.2f} s = {chosen.clips / alone['wall_s']:.2f} clips/s, first pass "
         f"{alone['first_pass_s']:.2f} s\n"
         f"share of the engine's own speed: {result['share']:.1%}",
