@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from ghostbench.errors import RequestRejected
 from ghostbench.models import LocalModel, NoSettings
 from ghostbench.records import Clip, Prompt, Reply, Request
-from ghostbench.run.dispatch import Delivery, LocalDispatcher
+from ghostbench.run.dispatch import Delivery
+from ghostbench.run.local import LocalDispatcher
 
 CLIP = Clip(id="c", truth="normal")
 

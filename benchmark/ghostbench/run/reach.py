@@ -8,7 +8,8 @@ from typing import Any
 
 from ghostbench.errors import Unavailable
 from ghostbench.models import LocalModel, Model, ReferenceModel, RemoteModel, Truths
-from ghostbench.run.dispatch import Dispatcher, LocalDispatcher, ReferenceDispatcher, RemoteDispatcher
+from ghostbench.run.dispatch import Dispatcher, ReferenceDispatcher, RemoteDispatcher
+from ghostbench.run.local import LocalDispatcher
 
 
 def dispatcher_for(model: Model | None, truths: Truths, pool: Executor) -> Dispatcher:
