@@ -155,6 +155,19 @@ def test_pages_of_another_version_are_not_compared_word_for_word(tmp_path: Path)
     assert any("only the CSV tables were compared" in note for note in verdict.notes)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"[" * 200_000, b'<script type="application/json" id="data">[[</script>']
+)
+@pytest.mark.parametrize("name", ["metrics.json", "report.html", "report.md", "SHA256SUMS", "manifest.json"])
+def test_rubbish_in_a_files_place_is_a_finding_and_not_a_crash(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = written(tmp_path)
+    (folder / name).write_bytes(content)
+    done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
+    assert done.exception is None
+    assert done.return_value == 1
+    assert name in done.output
+
+
 def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
     folder = written(tmp_path)
     (folder / "tables" / "summary.csv").unlink()

@@ -52,7 +52,7 @@ def stated_strips(page: str) -> dict[str, list[str]]:
     try:
         clips: Any = json.loads(data[1])["clips"] if data else []
         held = {clip["id"]: clip["frames"] for clip in clips if clip["frames"]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     return {clip: frames for clip, frames in held.items() if isinstance(clip, str) and _are_frames(frames)}
 

@@ -25,8 +25,8 @@ def check_metrics(run: RunRecords, computed: Mapping[str, Any]) -> list[Finding]
         return [Finding(METRICS, "is missing: `bench report` writes it")]
     try:
         stated = json.loads(path.read_bytes())
-    except ValueError:
-        return [Finding(METRICS, "is not JSON")]
+    except (ValueError, RecursionError):
+        return [Finding(METRICS, "is not JSON that can be read")]
     again = json.loads(json.dumps(computed))
     return [Finding(METRICS, words) for words in differences(stated, again)]
 

@@ -76,7 +76,7 @@ def read_run(folder: Path) -> RunData:
     try:
         metrics = json.loads(path.read_bytes())
         whole = isinstance(metrics, dict) and set(metrics["models"]) == set(records.names)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise BadInput(f"{path} does not belong to this run's ledger: remove it and run `bench report {folder}` again")
