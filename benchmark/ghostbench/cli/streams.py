@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterator
 from typing import IO
 
-from typing_extensions import override
-
 from ghostbench.errors import OutputFailed
 
 
@@ -24,7 +22,6 @@ class _Output(io.TextIOWrapper):
 
     _lost: OutputFailed | None = None
 
-    @override
     def write(self, text: str, /) -> int:
         if self._lost is not None:
             raise self._lost
@@ -34,7 +31,6 @@ class _Output(io.TextIOWrapper):
             self._failed(error)
             return len(text)
 
-    @override
     def flush(self) -> None:
         if self._lost is not None:
             raise self._lost
@@ -53,7 +49,6 @@ class _Output(io.TextIOWrapper):
 class _Errors(io.TextIOWrapper):
     """Standard error. Where it cannot be written, nobody can be told, and nothing else changes."""
 
-    @override
     def write(self, text: str, /) -> int:
         try:
             return super().write(text)
@@ -61,7 +56,6 @@ class _Errors(io.TextIOWrapper):
             _point_at_nothing(self.fileno())
             return len(text)
 
-    @override
     def flush(self) -> None:
         try:
             super().flush()
