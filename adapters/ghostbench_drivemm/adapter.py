@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from typing_extensions import override
 
 from ghostbench import (
@@ -35,7 +34,7 @@ from ghostbench_drivemm import hub, memory
 from ghostbench_drivemm.batching import Batch, Ready
 from ghostbench_drivemm.checkpoint import inspect
 from ghostbench_drivemm.config import CheckpointError
-from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate_prepared
+from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate_prepared, warm
 from ghostbench_drivemm.grammar import Grammar, Vocabulary
 from ghostbench_drivemm.model import DriveMM
 from ghostbench_drivemm.prepared import PromptTooLong
@@ -45,8 +44,10 @@ from ghostbench_drivemm.schema_text import UnsupportedSchema
 from ghostbench_drivemm.score import GradeReader
 from ghostbench_drivemm.settings import DriveMMSettings
 
-_USUAL_POSITIONS = 2100 + 900
-"""Ten frames and the task's prompt: what is reckoned with until longer prompts have been seen."""
+_USUAL_POSITIONS = (2100 + 450, 2100 + 900)
+"""Ten frames and a task's prompt: what is made ready for, and reckoned with until longer prompts have been seen."""
+_USUAL_FRAME = (660, 1584)
+"""Height and width of DADA-2000's frames."""
 _SCORE_ROWS = 32
 """Enough to fill a GPU with prompts; more would hold memory for answers that are never written."""
 
@@ -58,7 +59,7 @@ class DriveMMModel(LocalModel):
 
     def __init__(self, settings: DriveMMSettings, argument: str | None = None) -> None:
         super().__init__(settings, argument)
-        self._longest = _USUAL_POSITIONS
+        self._longest = _USUAL_POSITIONS[1]
         self._new_tokens = settings.max_new_tokens or 256
         self._lock = threading.Lock()
         self._folder: Path | None = None
@@ -143,13 +144,12 @@ class DriveMMModel(LocalModel):
     def prepare(self, request: Request) -> Ready:
         started = time.perf_counter()
         frames = request.frames
-        images = [] if frames is None else [Image.fromarray(pixels) for pixels in frames.pixels]
-        text = user_text(request.prompt, with_frames=bool(images))
+        text = user_text(request.prompt, with_frames=frames is not None)
         try:
             prepared = self._model.prepare(
-                images,
+                [] if frames is None else frames.pixels,
                 text,
-                kind="video" if images else "text",
+                kind="text" if frames is None else "video",
                 system=request.prompt.system,
                 threads=self._threads,
             )
@@ -262,12 +262,11 @@ class DriveMMModel(LocalModel):
                 continue
             with torch.cuda.device(replica.device):
                 started = time.perf_counter()
-                model = replica.model(self.settings.dtype)
-                noise = np.random.default_rng(0).integers(0, 256, (10, 384, 384, 3), dtype=np.uint8)
-                ready = model.prepare([Image.fromarray(frame) for frame in noise], "<image>\n", kind="video")
-                rows = self.batch_size
-                engine_of(model).warm(rows, self._longest + self._new_tokens, self._wants_masks())
-                options = self._warm_options()
+                model, options = replica.model(self.settings.dtype), self._warm_options()
+                rows, positions = self.batch_size, self._longest + self._new_tokens
+                warm(engine_of(model), rows, positions, options, range(*_USUAL_POSITIONS, 16))
+                noise = np.random.default_rng(0).integers(0, 256, (10, *_USUAL_FRAME, 3), dtype=np.uint8)
+                ready = model.prepare(noise, "<image>\n", kind="video")
                 # As many as are prefilled together, so that every kernel meets the shapes it will see.
                 together = min(rows, options.chunk_tokens // self._longest)
                 generate_prepared(model, [ready] * max(1, together), options)
@@ -290,9 +289,6 @@ class DriveMMModel(LocalModel):
             grammar=self._grammar(schema) if self.settings.grammar else None,
             grades=reader,
         )
-
-    def _wants_masks(self) -> bool:
-        return self.settings.grammar and self.settings.mode == "generate"
 
 
 def _device_name(device: torch.device) -> str:

@@ -21,8 +21,10 @@ from ghostbench_drivemm import vision
 from ghostbench_drivemm.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate
-from ghostbench_drivemm.prepared import Kind, Prepared, Preparer, Visual, check_ids
+from ghostbench_drivemm.prepared import Kind, Prepared, Preparer, Raw, Visual, check_ids
 from ghostbench_drivemm.prompt import IMAGE_ID
+from ghostbench_drivemm.resize import FrameResize
+from ghostbench_drivemm.staging import Staging
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -73,7 +75,9 @@ class DriveMM:
         self.eos_ids: tuple[int, ...] = parts.config.eos_token_ids
         self.device = device
         self.dtype = dtype
-        self._preparer = Preparer(parts.config, parts.renderer)
+        self._preparer = Preparer(parts.config, parts.renderer, resizes_later=device.type == "cuda")
+        self._resize = FrameResize(parts.config, device)
+        self._staging = Staging(device)
         self._facts = parts.facts
         self._hashes: Mapping[str, Future[tuple[int, str]]] = parts.hashes
 
@@ -127,7 +131,7 @@ class DriveMM:
 
     def prepare(
         self,
-        images: Sequence[Image.Image],
+        images: Sequence[Image.Image] | npt.NDArray[np.uint8],
         question: str,
         *,
         kind: Kind,
@@ -188,7 +192,7 @@ class DriveMM:
     def _float_pixels(self, prepared: Prepared) -> npt.NDArray[np.float32]:
         if not prepared.visuals:
             return np.zeros((0, 3, 384, 384), dtype=np.float32)
-        pixels = self._frames_on_device([frame for visual in prepared.visuals for frame in visual])
+        pixels = torch.cat([self._on_device(visual) for visual in prepared.visuals])
         return vision.normalise(pixels, torch.float32).cpu().numpy()
 
     def _text_embeddings(self, prepared: Sequence[Prepared]) -> tuple[torch.Tensor, ...]:
@@ -219,10 +223,9 @@ class DriveMM:
         """Projected (and pooled) tokens [F, p, H] of each item; chunks cross the items' borders."""
         if not items:
             return ()
-        frames = [frame for item in items for frame in item]
+        frames = torch.cat([self._on_device(item) for item in items])
         chunks = []
-        for start in range(0, len(frames), self.vision_batch):
-            pixels = self._frames_on_device(frames[start : start + self.vision_batch])
+        for pixels in torch.split(frames, self.vision_batch):
             tokens = self.encode_frames(pixels, plainly=plainly)
             chunks.append(vision.pool(tokens, self.config.mm_spatial_pool_mode) if pooled else tokens)
         return torch.split(torch.cat(chunks), [len(item) for item in items])
@@ -233,10 +236,13 @@ class DriveMM:
         tokens: torch.Tensor = self.projector(features)
         return tokens
 
-    def _frames_on_device(self, frames: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
-        block = torch.empty((len(frames), *frames[0].shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
-        np.stack(frames, out=block.numpy())
-        return block.to(self.device, non_blocking=True)
+    def _on_device(self, visual: Visual) -> torch.Tensor:
+        """The pixels of one visual item, uint8 [count, 3, 384, 384]."""
+        if isinstance(visual, Raw):
+            height, width = visual.frames.shape[1:3]
+            if self._resize.agrees(width, height):
+                return self._resize(self._staging.copy(visual.frames))
+        return self._staging.copy(np.asarray(visual))
 
     def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
         """Copy without waiting: from page-locked memory on a GPU."""

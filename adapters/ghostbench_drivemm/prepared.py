@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from typing_extensions import override
 
 from ghostbench_drivemm import vision
 from ghostbench_drivemm.config import DriveMMConfig
 from ghostbench_drivemm.pixels import Pixels, frame_pixels, image_pixels
 from ghostbench_drivemm.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
+from ghostbench_drivemm.resize import is_wide
 
 Kind = Literal["video", "image", "images", "text"]
 """What a request shows: the frames of one video, one picture, several, none."""
@@ -26,18 +29,35 @@ class PromptTooLong(ValueError):
     """The prompt has more positions than the checkpoint allows; it is never cut."""
 
 
-class Visual:
-    """The pixels of one visual item: a video's frames or a picture's tiles, uint8 [3, 384, 384] each.
+class Visual(ABC):
+    """The pixels of one visual item: a video's frames or a picture's tiles, uint8 [3, 384, 384] each."""
 
-    How many there are is known at once. Threads may still be making them: taking one waits for it, and raises what
-    making it raised.
-    """
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many they are; known at once."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Pixels]:
+        """Each of them; taking one waits for it where threads are still making it, and raises what making it raised."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """All of them, [count, 3, 384, 384]."""
+        return np.stack(list(self)).astype(dtype or np.uint8, copy=False)
+
+    @property
+    def seconds(self) -> float:
+        """Time that threads spent on making them, added up; waits until all are made."""
+        return 0.0
+
+
+class Resized(Visual):
+    """Pixels that are there, or that threads are making."""
 
     def __init__(self, made: Sequence[Future[tuple[Pixels, float]]]) -> None:
         self._made = made
 
     @classmethod
-    def of(cls, pixels: Sequence[Pixels]) -> Visual:
+    def of(cls, pixels: Sequence[Pixels]) -> Resized:
         """Pixels that are there already."""
         made = []
         for one in pixels:
@@ -46,20 +66,37 @@ class Visual:
             made.append(done)
         return cls(made)
 
+    @override
     def __len__(self) -> int:
         return len(self._made)
 
+    @override
     def __iter__(self) -> Iterator[Pixels]:
         return (one.result()[0] for one in self._made)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """All of them, [count, 3, 384, 384]."""
-        return np.stack(list(self)).astype(dtype or np.uint8, copy=False)
-
     @property
+    @override
     def seconds(self) -> float:
-        """Time that other threads spent on them, added up; waits until all are made."""
         return sum(one.result()[1] for one in self._made)
+
+
+class Raw(Visual):
+    """A video's frames as they were decoded, which the device resizes.
+
+    frames : uint8 [F, height, width, 3].
+    """
+
+    def __init__(self, frames: Pixels, config: DriveMMConfig) -> None:
+        self.frames = frames
+        self._config = config
+
+    @override
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @override
+    def __iter__(self) -> Iterator[Pixels]:
+        return (frame_pixels(Image.fromarray(frame), self._config) for frame in self.frames)
 
 
 @dataclass(frozen=True)
@@ -83,22 +120,27 @@ class Prepared:
     prompt_text: str
 
     def wait(self) -> None:
-        """Wait until all pixels are made. Raises what making them raised."""
+        """Wait until threads have made all pixels that are theirs to make. Raises what making them raised."""
         for visual in self.visuals:
-            for _ in visual:
-                pass
+            if isinstance(visual, Resized):
+                for _ in visual:
+                    pass
 
 
 class Preparer:
-    """Prepares requests for one checkpoint; safe to use from several threads."""
+    """Prepares requests for one checkpoint; safe to use from several threads.
 
-    def __init__(self, config: DriveMMConfig, renderer: PromptRenderer) -> None:
+    resizes_later : leave the frames of videos to the device where `FrameResize` can take them.
+    """
+
+    def __init__(self, config: DriveMMConfig, renderer: PromptRenderer, *, resizes_later: bool = False) -> None:
         self._config = config
         self._renderer = renderer
+        self._resizes_later = resizes_later
 
     def prepare(
         self,
-        images: Sequence[Image.Image],
+        images: Sequence[Image.Image] | Pixels,
         question: str,
         *,
         kind: Kind,
@@ -110,7 +152,8 @@ class Preparer:
 
         Parameters
         ----------
-        images : the frames of one video (`video`), one picture (`image`), several (`images`), none (`text`).
+        images : the frames of one video (`video`), as pictures or as one array uint8 [F, height, width, 3]; one picture
+            (`image`), several (`images`), none (`text`).
         question : user text with one `<image>` for each visual item (a video is one item).
         system : system text; None is the authors' own.
         answer_prefix : text that the answer is made to begin with.
@@ -125,14 +168,13 @@ class Preparer:
         """
         _check_counts(len(images), question, kind)
         config = self._config
-        pictures = [image if image.mode == "RGB" else image.convert("RGB") for image in images]
         video = kind == "video"
         if video:
-            visuals: tuple[Visual, ...] = (self._frames(pictures, threads),)
-            sizes: tuple[tuple[int, int], ...] = (pictures[0].size,)
-            visual = vision.video_length(len(pictures), config)
+            visuals, sizes = self._video(images, threads)
+            visual = vision.video_length(len(images), config)
         else:
-            visuals = tuple(Visual.of(list(image_pixels(picture, config))) for picture in pictures)
+            pictures = [_rgb(image) for image in images]
+            visuals = tuple(Resized.of(list(image_pixels(picture, config))) for picture in pictures)
             sizes = tuple(picture.size for picture in pictures)
             visual = sum(vision.image_length(size, config) for size in sizes)
         ids = self._renderer.ids(question, system, answer_prefix)
@@ -153,10 +195,28 @@ class Preparer:
             )
         return prepared
 
-    def _frames(self, pictures: Sequence[Image.Image], threads: Executor | None) -> Visual:
+    def _video(
+        self, frames: Sequence[Image.Image] | Pixels, threads: Executor | None
+    ) -> tuple[tuple[Visual, ...], tuple[tuple[int, int], ...]]:
+        """The frames as one visual item, and the first one's size."""
+        if not isinstance(frames, np.ndarray):
+            pictures = [_rgb(frame) for frame in frames]
+            if not self._resizes_later or len({picture.size for picture in pictures}) > 1:
+                return (self._resized(pictures, threads),), (pictures[0].size,)
+            frames = np.stack([np.asarray(picture) for picture in pictures])
+        height, width = frames.shape[1:3]
+        if self._resizes_later and is_wide(width, height):
+            return (Raw(frames, self._config),), ((width, height),)
+        return (self._resized([Image.fromarray(frame) for frame in frames], threads),), ((width, height),)
+
+    def _resized(self, pictures: Sequence[Image.Image], threads: Executor | None) -> Visual:
         if threads is None:
-            return Visual.of([frame_pixels(picture, self._config) for picture in pictures])
-        return Visual([threads.submit(_timed, partial(frame_pixels, picture, self._config)) for picture in pictures])
+            return Resized.of([frame_pixels(picture, self._config) for picture in pictures])
+        return Resized([threads.submit(_timed, partial(frame_pixels, picture, self._config)) for picture in pictures])
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def check_ids(request: Prepared, vocabulary: int) -> None:

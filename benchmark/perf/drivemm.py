@@ -171,7 +171,7 @@ def plain_row(model: DriveMM, prepared: Sequence[Any], new: int) -> dict[str, An
 
         rows = []
         for request in prepared:
-            pixels = model._frames_on_device(list(request.visuals[0]))
+            pixels = model._on_device(request.visuals[0])
             hidden = model.vision_tower.get_submodule("embeddings")(vision.normalise(pixels, model.dtype))
             features = model.vision_tower.get_submodule("encoder")(inputs_embeds=hidden).last_hidden_state
             pooled = vision.pool(model.projector(features), model.config.mm_spatial_pool_mode)

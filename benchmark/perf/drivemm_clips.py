@@ -16,6 +16,7 @@ import argparse
 import csv
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -182,6 +183,8 @@ def main() -> None:
         write_checkpoint(model, chosen.checkpoint)
         del model
         torch.cuda.empty_cache()
+        # What is still being written would hold up the ledger.
+        os.sync()
         print(f"checkpoint written in {time.perf_counter() - started:.1f} s", flush=True)
     settings = [f"checkpoint={chosen.checkpoint}", *chosen.set]
     with tempfile.TemporaryDirectory() as scratch:

@@ -62,6 +62,9 @@ def test_golden_cases_agree_in_float32(name: str, checkpoint: Path) -> None:
     compared = 0
     for path in cases(checkpoint):
         trace, facts, arrays = traced(checkpoint, path, "float32")
+        if facts["kind"] != "text":
+            probe = arrays["pixel_probe"]
+            assert np.array_equal(trace.pixel_values[: len(probe), :, ::16, ::16], probe), path.stem
         found = trace.inputs_embeds[arrays["embeds_rows"]]
         np.testing.assert_allclose(found, arrays["inputs_embeds"], rtol=0, atol=5e-5, err_msg=path.stem)
         np.testing.assert_allclose(trace.first_logits, arrays["first_logits"], rtol=0, atol=1e-4, err_msg=path.stem)
@@ -82,6 +85,21 @@ def test_16_bits_stay_as_near_to_float32_as_the_authors_code_does(dtype: str, ch
         assert apart <= 2 * allowed["max_abs_embeds"]
         assert np.abs(trace.first_logits - arrays["first_logits"]).max() <= 2 * allowed["max_abs_first_logits"]
         assert trace.first_logits.argmax() == arrays["first_logits"].argmax()
+
+
+@pytest.mark.parametrize("aspect", ["pad", "square"])
+@pytest.mark.parametrize("size", [(1584, 660), (1920, 1080), (640, 480), (384, 384), (300, 200)])
+def test_the_devices_resize_is_pillows_bit_for_bit(aspect: str, size: tuple[int, int]) -> None:
+    from ghostbench_drivemm.config import DriveMMConfig
+    from ghostbench_drivemm.pixels import frame_pixels
+    from ghostbench_drivemm.resize import FrameResize
+
+    config = replace(DriveMMConfig.full_shape(), image_aspect_ratio=aspect)
+    resize = FrameResize(config, torch.device("cuda"))
+    assert resize.agrees(*size)
+    frames = np.random.default_rng(1).integers(0, 256, (3, size[1], size[0], 3), dtype=np.uint8)
+    found = resize(torch.from_numpy(frames).cuda()).cpu().numpy()
+    assert np.array_equal(found, np.stack([frame_pixels(Image.fromarray(frame), config) for frame in frames]))
 
 
 def run(folder: Path, checkpoint: Path, dtype: str) -> list[dict[str, Any]]:

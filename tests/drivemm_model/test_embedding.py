@@ -16,6 +16,7 @@ from PIL import Image
 from ghostbench_drivemm import DriveMM, vision
 from ghostbench_drivemm.config import DriveMMConfig
 from ghostbench_drivemm.pixels import best_grid, image_pixels, pad_to_square, padded_and_resized, resized
+from ghostbench_drivemm.prepared import Preparer, Raw
 
 PINPOINTS = tuple((384 * x, 384 * y) for x in range(1, 4) for y in range(1, 4))
 
@@ -48,6 +49,32 @@ def test_a_batch_gives_what_each_request_gives_alone(vision_batch: int, model: D
     assert [len(rows) for rows in together] == [request.length for request in requests]
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(other, one, rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("size", [(528, 220), (90, 160)])
+def test_frames_that_are_resized_later_give_the_same_embeddings(
+    size: tuple[int, int], drivemm_data: Path, family: Any
+) -> None:
+    now, later = (DriveMM.from_checkpoint(drivemm_data / "ckpt_a", dtype="float32", device="cpu") for _ in range(2))
+    later._preparer = Preparer(later.config, later._preparer._renderer, resizes_later=True)
+    frames = family.frames(3, size)
+    block = np.stack([np.asarray(frame) for frame in frames])
+    block.flags.writeable = False
+    expected = now.prepare(frames, "Look: <image>", kind="video")
+    for shown in (frames, block):
+        request = later.prepare(shown, "Look: <image>", kind="video")
+        assert isinstance(request.visuals[0], Raw) == (size[0] >= size[1])
+        assert (request.length, request.sizes) == (expected.length, expected.sizes)
+        assert np.array_equal(request.visuals[0], expected.visuals[0])
+        assert torch.equal(later.embed([request])[0], now.embed([expected])[0])
+
+
+def test_frames_of_different_sizes_make_one_video(drivemm_data: Path, family: Any) -> None:
+    model = DriveMM.from_checkpoint(drivemm_data / "ckpt_a", dtype="float32", device="cpu")
+    frames = [*family.frames(1), *family.frames(1, (300, 200))]
+    expected = model.embed([model.prepare(frames, "<image>", kind="video")])[0]
+    model._preparer = Preparer(model.config, model._preparer._renderer, resizes_later=True)
+    assert torch.equal(model.embed([model.prepare(frames, "<image>", kind="video")])[0], expected)
 
 
 def test_an_empty_batch_gives_nothing(model: DriveMM) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation, RowTimes, Sampling
 from ghostbench_drivemm.engine.run import Engine, engine_of, generate, generate_prepared
+from ghostbench_drivemm.engine.warm import warm
 
 __all__ = [
     "Engine",
@@ -14,4 +15,5 @@ __all__ = [
     "engine_of",
     "generate",
     "generate_prepared",
+    "warm",
 ]

@@ -21,6 +21,11 @@ def bucket(rows: int) -> int:
     return next((size for size in _BUCKETS if size >= rows), -(-rows // 16) * 16)
 
 
+def buckets(most: int) -> list[int]:
+    """The sizes that batches of up to `most` rows are computed with: the small ones, and the largest."""
+    return sorted({size for size in _BUCKETS if size <= most} | {bucket(most)})
+
+
 class Decoder:
     """The state of a batch while it is decoded, in buffers that captured graphs read and write.
 

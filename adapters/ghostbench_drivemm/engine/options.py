@@ -55,6 +55,11 @@ class GenerateOptions:
     keep_logits: bool = False
     chunk_tokens: int = 12_000
 
+    @property
+    def masked(self) -> bool:
+        """Whether some tokens are kept from being chosen."""
+        return self.grammar is not None or self.ban_eos
+
     def __post_init__(self) -> None:
         if self.max_new_tokens < 0:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 0")

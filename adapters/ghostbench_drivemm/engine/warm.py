@@ -1,0 +1,40 @@
+"""What can be made ready before the first batch: the cache, the graphs of usual batch sizes, plans of attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from ghostbench_drivemm.engine.decode import buckets
+from ghostbench_drivemm.engine.operations import attend_prompts
+from ghostbench_drivemm.engine.options import GenerateOptions
+from ghostbench_drivemm.engine.run import Engine
+
+
+def warm(engine: Engine, rows: int, positions: int, options: GenerateOptions, usual: Iterable[int] = ()) -> None:
+    """Make an engine ready for batches that are answered like this. Does next to nothing without CUDA.
+
+    rows, positions : of the largest batch, for which the cache is allocated.
+    usual : lengths of prompts for which attention is planned. cuDNN's plans belong to the thread that made them, so
+    that this must be called in the thread that answers.
+    """
+    engine.reserve(rows, positions)
+    if engine.weights.device.type != "cuda":
+        return
+    if options.max_new_tokens:
+        for size in buckets(rows):
+            engine.reserve(size, positions)[1].capture(masked=options.masked)
+    for length in sorted({-(-own // engine.align) * engine.align for own in usual}):
+        for count in {1, max(1, min(rows, options.chunk_tokens // length))}:
+            _plan(engine, count, length, positions)
+
+
+@torch.inference_mode()
+def _plan(engine: Engine, count: int, length: int, positions: int) -> None:
+    weights = engine.weights
+    cache, _ = engine.reserve(count, positions)
+    queries = torch.zeros(
+        count * length, weights.heads, weights.head_size, dtype=weights.dtype, device=weights.device
+    )  # fmt: skip
+    attend_prompts(queries, cache.layer(0), range(count), [length] * count, weights.head_size**-0.5)
