@@ -24,7 +24,7 @@ from ghostbench.run.dispatch import as_unavailable
 from ghostbench.run.plan import Plan
 from ghostbench.run.reach import dispatcher_for, load
 from ghostbench.run.redact import Redactor
-from ghostbench.run.settle import HostState
+from ghostbench.run.units import HostState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

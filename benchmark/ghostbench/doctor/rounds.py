@@ -18,7 +18,8 @@ from ghostbench.run.ledger import Ledger, read_lines
 from ghostbench.run.plan import Plan
 from ghostbench.run.progress import Progress
 from ghostbench.run.redact import Redactor
-from ghostbench.run.settle import HostState, Settler, Unit
+from ghostbench.run.settle import Settler
+from ghostbench.run.units import HostState, Unit
 
 MAX_ATTEMPTS = 3
 

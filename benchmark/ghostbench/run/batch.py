@@ -31,7 +31,8 @@ from ghostbench.run.dispatch import Delivery, as_attempt_error, ends_the_run
 from ghostbench.run.ledger import DiskFailed
 from ghostbench.run.policy import Step, pause_before_round
 from ghostbench.run.replies import checked
-from ghostbench.run.settle import Asked, HostState, Settler, Unit, billed_for, no_request
+from ghostbench.run.settle import Settler, billed_for, no_request
+from ghostbench.run.units import Asked, HostState, Unit
 from ghostbench.writing import write_json
 
 FramesOf = Callable[[Clip], Awaitable[Frames | MediaError | None]]

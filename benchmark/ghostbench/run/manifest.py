@@ -15,7 +15,7 @@ from typing import Any
 
 from ghostbench.run.plan import Host, Plan, Row
 from ghostbench.run.redact import Redactor
-from ghostbench.run.settle import HostState, ladder_of
+from ghostbench.run.units import HostState, ladder_of
 
 SCHEMA_VERSION = 1
 

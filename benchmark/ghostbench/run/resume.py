@@ -14,7 +14,7 @@ from ghostbench.run.manifest import file_sha256
 from ghostbench.run.policy import failure_from_ledger, next_step
 from ghostbench.run.predictions import Last
 from ghostbench.run.seal import check_seal
-from ghostbench.run.settle import Unit, ladder_of
+from ghostbench.run.units import Unit, ladder_of
 
 _MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "max_attempts", "probes", "models")
 _FREE_DATASET_KEYS = ("data_root", "labels")

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ghostbench.errors import BadInput, MediaError, Unavailable
+from ghostbench.errors import MediaError, Unavailable
 from ghostbench.models import RemoteModel, Truths
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, ClipLine, Frames
+from ghostbench.records import Clip, Frames
 from ghostbench.run import manifest as manifests
 from ghostbench.run.ahead import Decoding
 from ghostbench.run.budget import Budget
+from ghostbench.run.clip_lines import ClipLines, put_in_order
 from ghostbench.run.dispatch import Dispatcher, as_unavailable
 from ghostbench.run.folder import RunFolder, write_lines
 from ghostbench.run.ledger import Ledger, encode, read_lines, recover
@@ -35,7 +36,8 @@ from ghostbench.run.redact import Redactor
 from ghostbench.run.resume import restore
 from ghostbench.run.seal import write_sealed
 from ghostbench.run.sent import SentJournal, spent_before
-from ghostbench.run.settle import HostState, Settler, Unit
+from ghostbench.run.settle import Settler
+from ghostbench.run.units import HostState, Unit
 from ghostbench.writing import write_json
 
 DECODE_WORKERS = max(2, min(16, os.cpu_count() or 2))
@@ -62,7 +64,6 @@ class Runner:
         self._pool = ThreadPoolExecutor(DECODE_WORKERS, "decode")
         self._decoding = Decoding(self._pool, plan.sampling, plan.split.data_root)
         self._done: Mapping[UnitKey, Last] = {}
-        self._seen: dict[str, str | None] = {}
 
     async def run(self) -> None:
         """Ask what is left to ask, then write clips, predictions and the complete manifest.
@@ -71,11 +72,10 @@ class Runner:
         """
         folder, options = self._desk.folder, self._plan.options
         recover(folder.attempts)
-        recover(folder.clips)
         self._done = last_lines(read_lines(folder.attempts))
-        self._seen = {line.clip: line.frames_sha256 for line in map(_clip_from, read_lines(folder.clips))}
         sent = SentJournal(folder.sent, self._desk.redactor)
-        ledger, clips = Ledger(folder.attempts, self._desk.redactor), Ledger(folder.clips, self._desk.redactor)
+        clips = ClipLines(folder.clips, self._desk.redactor, self._plan.run_id)
+        ledger = Ledger(folder.attempts, self._desk.redactor)
         settler = Settler(
             task=self._plan.task,
             ledger=ledger,
@@ -140,7 +140,7 @@ class Runner:
                     left.append(unit)
         return left
 
-    async def _ask_everyone(self, settler: Settler, clips: Ledger) -> None:
+    async def _ask_everyone(self, settler: Settler, clips: ClipLines) -> None:
         """Batched models by rounds, the others clip by clip, both at once; then what stands in for batched rows."""
         batched = [row for row in self._plan.rows if self._is_batched(row)]
         names = {row.name for row in batched}
@@ -163,20 +163,20 @@ class Runner:
         model = row.host.model
         return isinstance(model, RemoteModel) and model.batched and not row.substitute
 
-    async def _ask_by_rounds(self, host: Host, rows: list[Row], settler: Settler, clips: Ledger) -> None:
+    async def _ask_by_rounds(self, host: Host, rows: list[Row], settler: Settler, clips: ClipLines) -> None:
         """Settle a batched model's rows."""
         from ghostbench.run.batch import BatchRunner
 
         async def frames_of(clip: Clip) -> Frames | MediaError:
             frames = (await self._decoding.frames(clip)).frames
-            await self._note_clip(clip, frames if isinstance(frames, Frames) else None, clips)
+            await clips.note(clip, frames if isinstance(frames, Frames) else None)
             return frames
 
         units = [unit for clip in self._plan.split.clips for unit in self._units(clip, rows)]
         folder = self._desk.folder.journal_folder(host.choice.row)
         await BatchRunner(self._states[host], settler, folder, frames_of).run(units)
 
-    async def _ask_all(self, rows: list[Row], settler: Settler, clips: Ledger) -> None:
+    async def _ask_all(self, rows: list[Row], settler: Settler, clips: ClipLines) -> None:
         window = asyncio.Semaphore(self._window())
         try:
             async with asyncio.TaskGroup() as group:
@@ -192,7 +192,7 @@ class Runner:
         wanted = [s.dispatcher.in_flight for s in self._states.values() if s.dispatcher is not None]
         return max([_SMALLEST_WINDOW, *(n + DECODE_WORKERS for n in wanted)])
 
-    async def _ask_about(self, clip: Clip, rows: list[Row], settler: Settler, clips: Ledger) -> None:
+    async def _ask_about(self, clip: Clip, rows: list[Row], settler: Settler, clips: ClipLines) -> None:
         """Everything that these rows have to do with one clip."""
         units = self._units(clip, rows)
         looking = [u for u in units if u.row.needs_frames and self._states[u.row.host].stopped is None]
@@ -200,10 +200,10 @@ class Runner:
             self._announce(unit)
         frames: Frames | MediaError | None = None
         decode_s = None
-        if looking or (clip.id not in self._seen and any(row.needs_frames for row in self._plan.rows)):
+        if looking or (clip not in clips and any(row.needs_frames for row in self._plan.rows)):
             decoded = await self._decoding.frames(clip)
             frames, decode_s = decoded.frames, decoded.seconds
-        await self._note_clip(clip, frames if isinstance(frames, Frames) else None, clips)
+        await clips.note(clip, frames if isinstance(frames, Frames) else None)
         for unit in units:
             if unit.row.needs_frames:
                 unit.frames, unit.decode_s = frames, decode_s
@@ -214,17 +214,6 @@ class Runner:
         for unit in substitutes:
             if (unit.row.of, unit.repeat) not in stood_in:
                 await settler.settle(unit, self._states[unit.row.host])
-
-    async def _note_clip(self, clip: Clip, frames: Frames | None, clips: Ledger) -> None:
-        """Write the clip's line once; on going on with a run, hold its frames against those seen before."""
-        if clip.id not in self._seen:
-            self._seen[clip.id] = frames.sha256 if frames is not None else None
-            await clips.append(_clip_line(clip, frames))
-        elif frames is not None and self._seen[clip.id] not in (None, frames.sha256):
-            raise BadInput(
-                f"the frames of {clip.id} are not those that run '{self._plan.run_id}' began with; "
-                "put the old media back, or start a new run"
-            )
 
     async def _settle(self, unit: Unit, substitutes: list[Unit], settler: Settler) -> None:
         """Settle a unit, then the substitutes that stand in for its row if it gave no answer."""
@@ -261,9 +250,7 @@ class Runner:
     def _finish(self) -> None:
         """Order the clips, work out the predictions from the ledger alone, and seal the folder with digests."""
         folder = self._desk.folder
-        by_id = {line["clip"]: line for line in read_lines(folder.clips)}
-        clips = [_clip_from(by_id[clip.id]) for clip in self._plan.split.clips]
-        write_lines(folder.clips, map(encode, clips))
+        clips = put_in_order(folder.clips, self._plan.split.clips)
         entries = self._desk.manifest["models"]
         rows = [
             RowFacts(
@@ -288,25 +275,3 @@ async def _close_quietly(dispatcher: Dispatcher) -> None:
     """Close a model; what it raises while closing changes no answer and is dropped."""
     with contextlib.suppress(Exception):
         await dispatcher.close()
-
-
-def _clip_line(clip: Clip, frames: Frames | None) -> ClipLine:
-    return ClipLine(
-        clip=clip.id,
-        truth=clip.truth,
-        truth_time_s=clip.truth_time_s,
-        category=clip.category,
-        remark=clip.remark,
-        duration_s=frames.duration_s if frames else None,
-        frame_indices=frames.indices if frames else None,
-        frame_times_s=frames.times_s if frames else None,
-        decoder=frames.decoder if frames else None,
-        frames_sha256=frames.sha256 if frames else None,
-    )
-
-
-def _clip_from(line: Mapping[str, Any]) -> ClipLine:
-    try:
-        return ClipLine(**line)
-    except TypeError as error:
-        raise BadInput(f"a line of clips.jsonl has other fields than this version writes: {error}") from None

@@ -5,84 +5,26 @@ from __future__ import annotations
 import functools
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from tenacity import AsyncRetrying, retry_if_result, stop_never
 
 from ghostbench.errors import AttemptError, Crashed, MediaError, Unparseable
-from ghostbench.models import Level, RemoteModel
+from ghostbench.models import RemoteModel
 from ghostbench.outcomes import STOPS_MODEL, TURNED_AWAY, Outcome
-from ghostbench.records import AttemptFault, AttemptLine, Clip, Frames, Prompt, Reply, Request, Usage
+from ghostbench.records import AttemptFault, AttemptLine, Frames, Prompt, Reply, Request, Usage
 from ghostbench.run.budget import Budget
 from ghostbench.run.dispatch import Delivery, Dispatcher, Sending, Withdrawn, as_attempt_error
 from ghostbench.run.ledger import Ledger
-from ghostbench.run.plan import Host, Row
+from ghostbench.run.plan import Host
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause, put_off
 from ghostbench.run.probes import probed, thinned
 from ghostbench.run.progress import Progress
 from ghostbench.run.replies import checked, encodable, in_words
 from ghostbench.run.sent import SentJournal
+from ghostbench.run.units import Asked, HostState, Unit, ladder_of, level_of
 from ghostbench.tasks.base import Task
-
-
-@dataclass(slots=True, eq=False)
-class HostState:
-    """A model while the run goes on: the way to it, and whether it has stopped.
-
-    stopped : why nothing more is sent, as (outcome, message); None while it is asked.
-    """
-
-    host: Host
-    dispatcher: Dispatcher | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    load_s: float | None = None
-    stopped: tuple[Outcome, str] | None = None
-
-
-@dataclass(slots=True)
-class Unit:
-    """A row, a clip and a repeat on the way to their outcome.
-
-    frames : the clip's frames, the media's failure, or None for rows that need none.
-    attempts, level : how far it is, 0 and 0 at first. announced : whether the dispatcher was told to expect it.
-    last : the outcome of the last attempt, None before the first.
-    """
-
-    row: Row
-    clip: Clip
-    repeat: int
-    frames: Frames | MediaError | None = None
-    decode_s: float | None = None
-    attempts: int = 0
-    level: int = 0
-    announced: bool = False
-    last: Outcome | None = None
-    ended: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A request as the ledger names it. started_at : when it was sent. wait_s : pause since the attempt before."""
-
-    request_id: str
-    frames_sha256: str | None
-    prompt_sha256: str
-    started_at: datetime
-    wait_s: float | None = None
-
-    @classmethod
-    def of(cls, request: Request, wait_s: float | None) -> Asked:
-        """The request, sent now."""
-        return cls(
-            request_id=request.id,
-            frames_sha256=request.frames.sha256 if request.frames is not None else None,
-            prompt_sha256=request.prompt.sha256,
-            started_at=datetime.now(UTC),
-            wait_s=wait_s,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,17 +248,6 @@ def billed_for(delivery: Delivery) -> float | None:
     if isinstance(reply, Reply):
         return reply.usage.cost_usd
     return 0.0 if isinstance(result, AttemptError) and result.outcome in TURNED_AWAY else None
-
-
-def ladder_of(host: Host) -> tuple[Level, ...]:
-    """The model's declared fallback levels, from 1."""
-    return tuple(host.model.ladder) if host.model is not None else ()
-
-
-def level_of(unit: Unit) -> Level:
-    """The rung that the unit stands on; level 0 is the model as configured."""
-    ladder = ladder_of(unit.row.host)
-    return ladder[unit.level - 1] if unit.level else Level(name="as configured")
 
 
 def _utc(moment: datetime) -> str:

@@ -1,0 +1,83 @@
+"""What a run knows, while it goes on, of a model, of a unit of work, and of a request under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ghostbench.errors import MediaError
+from ghostbench.models import Level
+from ghostbench.outcomes import Outcome
+from ghostbench.records import Clip, Frames, Request
+from ghostbench.run.dispatch import Dispatcher
+from ghostbench.run.plan import Host, Row
+
+
+@dataclass(slots=True, eq=False)
+class HostState:
+    """A model while the run goes on: the way to it, and whether it has stopped.
+
+    stopped : why nothing more is sent, as (outcome, message); None while it is asked.
+    """
+
+    host: Host
+    dispatcher: Dispatcher | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    load_s: float | None = None
+    stopped: tuple[Outcome, str] | None = None
+
+
+@dataclass(slots=True)
+class Unit:
+    """A row, a clip and a repeat on the way to their outcome.
+
+    frames : the clip's frames, the media's failure, or None for rows that need none.
+    attempts, level : how far it is, 0 and 0 at first. announced : whether the dispatcher was told to expect it.
+    last : the outcome of the last attempt, None before the first.
+    """
+
+    row: Row
+    clip: Clip
+    repeat: int
+    frames: Frames | MediaError | None = None
+    decode_s: float | None = None
+    attempts: int = 0
+    level: int = 0
+    announced: bool = False
+    last: Outcome | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request as the ledger names it. started_at : when it was sent. wait_s : pause since the attempt before."""
+
+    request_id: str
+    frames_sha256: str | None
+    prompt_sha256: str
+    started_at: datetime
+    wait_s: float | None = None
+
+    @classmethod
+    def of(cls, request: Request, wait_s: float | None) -> Asked:
+        """The request, sent now."""
+        return cls(
+            request_id=request.id,
+            frames_sha256=request.frames.sha256 if request.frames is not None else None,
+            prompt_sha256=request.prompt.sha256,
+            started_at=datetime.now(UTC),
+            wait_s=wait_s,
+        )
+
+
+def ladder_of(host: Host) -> tuple[Level, ...]:
+    """The model's declared fallback levels, from 1."""
+    return tuple(host.model.ladder) if host.model is not None else ()
+
+
+def level_of(unit: Unit) -> Level:
+    """The rung that the unit stands on; level 0 is the model as configured."""
+    ladder = ladder_of(unit.row.host)
+    return ladder[unit.level - 1] if unit.level else Level(name="as configured")
