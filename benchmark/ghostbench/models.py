@@ -153,7 +153,9 @@ class RemoteModel(Model):
     async def admit(self, request: Request) -> None:
         """Wait until the service's limits, as far as they are known, have room for this request.
 
-        Called before `answer`; the time counts as queueing, and what waits here when the model stops is not sent.
+        Called before `answer`; the time counts as queueing, and what waits here when the model stops is not sent. Where
+        there is no room for longer than `LONGEST_PAUSE_S`, raises `RateLimited` with that time as `retry_after_s`: the
+        model then sends nothing more in this run, and what was not sent is no attempt.
         """
 
     @abstractmethod

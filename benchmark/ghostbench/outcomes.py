@@ -50,7 +50,7 @@ STOPS_MODEL: frozenset[Outcome] = frozenset({Outcome.AUTH_FAILED, Outcome.QUOTA_
 """The model sends nothing more in this run; clips not sent get the same outcome with 0 attempts."""
 
 NEVER_SENT: frozenset[Outcome] = frozenset(
-    {Outcome.AUTH_FAILED, Outcome.QUOTA_EXHAUSTED, Outcome.UNAVAILABLE, Outcome.OVER_BUDGET}
+    {Outcome.AUTH_FAILED, Outcome.QUOTA_EXHAUSTED, Outcome.UNAVAILABLE, Outcome.OVER_BUDGET, Outcome.RATE_LIMITED}
 )
 """Outcomes that a clip can have without a line in the ledger; `--resume` tries such clips again."""
 

@@ -95,9 +95,13 @@ def test_a_pause_longer_than_a_run_waits_is_the_clips_outcome_until_it_is_resume
     assert command[-1] == "--resume"
     again = bench.run("--resume")
     assert again.returncode == 0, again.stderr
-    assert again.stderr == ""
+    until = re.findall(r"until (20[\d: -]+) UTC", told)[0]
+    assert again.stderr.splitlines() == [
+        f"gpt-4.1: the server asked to be left alone until {until} UTC; asking again already"
+    ]
     assert outcomes(bench) == {"answered": 6}
     assert len(server.log.chats) == 7
+    assert bench.run("--resume").stderr == ""
 
 
 def test_what_a_used_up_budget_holds_back_for_a_day_is_not_waited_for(bench: Any, server: Server) -> None:
@@ -108,13 +112,18 @@ def test_what_a_used_up_budget_holds_back_for_a_day_is_not_waited_for(bench: Any
     assert done.returncode == 0, done.stderr
     assert outcomes(bench) == {"answered": 1, "rate_limited": 5}
     assert len(server.log.chats) == 2
-    unsent = [
-        line for line in bench.lines("attempts.jsonl") if (line["error"] or {}).get("message", "")[:8] == "not sent"
-    ]
-    assert len(unsent) == 4
-    assert bench.run("--set", "gpt-4.1.concurrency=1", "--resume").returncode == 0
+    assert account(bench, server)[0] == account(bench, server)[1], "what was not sent is no attempt"
+    assert Counter(line["attempts"] for line in bench.lines("predictions.jsonl")) == {0: 4, 1: 2}
+    stopped = bench.manifest()["models"]["gpt-4.1"]["stopped"]
+    assert stopped["outcome"] == "rate_limited"
+    assert stopped["message"].startswith("not sent: ")
+    assert "ask again then with: " in done.stderr
+    again = bench.run("--set", "gpt-4.1.concurrency=1", "--resume")
+    assert again.returncode == 0, again.stderr
+    assert len(again.stderr.splitlines()) == 1
     assert outcomes(bench) == {"answered": 6}
-    assert Counter(line["attempts"] for line in bench.lines("predictions.jsonl")) == {1: 1, 2: 5}
+    assert Counter(line["attempts"] for line in bench.lines("predictions.jsonl")) == {1: 5, 2: 1}
+    assert bench.manifest()["models"]["gpt-4.1"]["stopped"] is None
 
 
 def test_what_is_wrong_for_good_is_never_sent_again_as_it_was(bench: Any, server: Server) -> None:

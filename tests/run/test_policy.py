@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from ghostbench import errors
 from ghostbench.models import Level
 from ghostbench.outcomes import FALLS_BACK, RETRIED, STOPS_MODEL, Outcome
-from ghostbench.run.policy import failure_from_ledger, next_step, outcome_of, put_off
+from ghostbench.run.policy import failure_from_ledger, next_step, outcome_of, put_off, put_off_until
 
 
 def kinds(base: type[errors.AttemptError] = errors.AttemptError) -> list[type[errors.AttemptError]]:
@@ -99,3 +101,8 @@ def test_a_pause_is_obeyed_in_full_or_the_outcome_is_final(wish: float, attempts
         assert (step.action, step.put_off_s) == ("settle", wish)
         assert f"{wish:.10g} s" in put_off(wish)
         assert "--resume" in put_off(wish)
+        until = put_off_until(f"slow down; {put_off(wish)}")
+        if until is not None:
+            assert abs((until - datetime.now(UTC)).total_seconds() - wish) < 10
+        else:
+            assert "(until" not in put_off(wish)

@@ -169,6 +169,24 @@ def test_settings_of_every_kind_can_be_resumed_with(bench: Any) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [('"model":"always"', '"model":"other"'), ('"clip":"', '"clip":"\\u001b[31m'), ('"repeat":0', '"repeat":7')],
+)
+def test_a_line_of_what_the_run_does_not_have_is_bad_input(bench: Any, was: str, becomes: str) -> None:
+    assert bench.run("--models", "always", "--run-id", "r").returncode == 0
+    as_a_kill_leaves_it(bench, "r")
+    ledger = bench.folder / "results" / "r" / "attempts.jsonl"
+    ledger.write_text(ledger.read_text(encoding="utf-8").replace(was, becomes, 1), encoding="utf-8")
+    before = ledger.read_bytes()
+    done = bench.run("--models", "always", "--run-id", "r", "--resume")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "attempts.jsonl has a line of model" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert ledger.read_bytes() == before
+
+
 @pytest.mark.parametrize("status", ["complete", "running"])
 @pytest.mark.parametrize(
     ("was", "becomes"),

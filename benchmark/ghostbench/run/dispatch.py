@@ -15,6 +15,7 @@ from ghostbench.errors import AttemptError, Crashed, ModelError, Unavailable
 from ghostbench.models import Model, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import STOPS_MODEL
 from ghostbench.records import Clip, Reply, Request
+from ghostbench.run.policy import put_off_for
 from ghostbench.run.replies import checked, in_words
 
 Sending = Callable[[], Awaitable[None]]
@@ -35,6 +36,18 @@ class Delivery:
 
 class Withdrawn(Exception):
     """The model stopped while this request waited its turn: it was never sent."""
+
+
+class PutOff(Withdrawn):
+    """The service has no room for the request until later than a run waits: it was never sent, and the model stops.
+
+    failure : what the model said of it. pause_s : how long it asks for.
+    """
+
+    def __init__(self, failure: AttemptError, pause_s: float) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.pause_s = pause_s
 
 
 class Dispatcher(ABC):
@@ -60,7 +73,7 @@ class Dispatcher(ABC):
         group : only requests of the same group may be computed together. expected : it was announced for its group.
         sending : awaited when its turn has come, before it leaves this machine.
 
-        Raises `Withdrawn`, and what `sending` raises.
+        Raises `Withdrawn`, `PutOff`, and what `sending` raises.
         """
 
     def expect(self, count: int, group: str = "") -> None:
@@ -134,6 +147,10 @@ class RemoteDispatcher(Dispatcher):
         asked = time.perf_counter()
         async with self._places:
             failed = None if self.stopped else await self._admitted(request)
+            pause_s = put_off_for(failed) if failed is not None else None
+            if failed is not None and pause_s is not None:
+                self.stopped = True
+                raise PutOff(failed, pause_s)
             if sending is not None and failed is None and not self.stopped:
                 await sending()
             if self.stopped:
@@ -150,13 +167,14 @@ class RemoteDispatcher(Dispatcher):
             return Delivery(self._read(result), started - asked, time.perf_counter() - started)
 
     async def _admitted(self, request: Request) -> AttemptError | None:
-        """Wait for the model's leave to send; what it raises counts as the request's failure."""
+        """Wait for the model's leave to send; return the failure that what it raises stands for."""
         try:
             await self._model.admit(request)
         except BaseException as error:
             if ends_the_run(error):
                 raise
-            return as_attempt_error(error)
+            failure = checked(as_attempt_error(error))
+            return failure if isinstance(failure, AttemptError) else None
         return None
 
     @override

@@ -8,7 +8,9 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput, OutputFailed
@@ -17,9 +19,11 @@ from ghostbench.run import manifest as manifests
 from ghostbench.run.folder import RunFolder
 from ghostbench.run.ledger import DiskFailed
 from ghostbench.run.plan import Options, Plan, make_plan
+from ghostbench.run.predictions import Last
+from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
 from ghostbench.run.redact import Redactor
-from ghostbench.run.resume import check_same, check_unchanged
+from ghostbench.run.resume import check_same, check_unchanged, still_put_off, what_was_done
 from ghostbench.run.runner import Desk, Runner
 from ghostbench.run.stopping import StopSignals
 from ghostbench.writing import write_json
@@ -40,14 +44,21 @@ class Voice:
     quiet: bool = False
     as_json: bool = False
 
+    def warn(self, line: str) -> None:
+        """Say what is worth knowing and no error, unless nothing but errors is to be said."""
+        if not self.quiet:
+            self.err.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """How a run keeps its secrets, notices that it is to stop, and is gone on with (a command line)."""
+    """How a run keeps its secrets, notices that it is to stop, is gone on with (a command line), and what it has done
+    before."""
 
     redactor: Redactor
     signals: StopSignals
     going_on: str
+    done: Mapping[UnitKey, Last]
 
 
 def execute(options: Options, command: list[str], voice: Voice) -> int:
@@ -56,20 +67,23 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
     redactor = Redactor()
     manifest = manifests.start(plan, command, _since_process_start(), redactor)
     folder = RunFolder.at(options.out, plan.run_id)
+    done: Mapping[UnitKey, Last] = {}
     if options.resume:
         before = folder.reopen()
         check_same(before, manifest)
         check_unchanged(folder.path, before)
+        done = what_was_done(folder.attempts, plan)
+        _say_what_is_early(still_put_off(done, before), voice)
         manifest = {**before, "status": "running", "digests": {}, "seal": None, "max_cost": options.max_cost}
     else:
         folder.create()
-    if not voice.quiet:
-        for plugin in registry().warnings:
-            voice.err.print(f"warning: {plugin}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for plugin in registry().warnings:
+        voice.warn(f"warning: {plugin}")
     going_on = resume_command(redactor.command(command), plan)
     try:
         with StopSignals() as signals:
-            return _run(plan, folder, manifest, voice, Conduct(redactor, signals, going_on))
+            conduct = Conduct(redactor, signals, going_on, done)
+            return _run(plan, folder, manifest, voice, conduct)
     except KeyboardInterrupt:
         how = f"; go on with: {going_on}" if folder.manifest.is_file() else ""
         voice.err.print(f"interrupted{how}", markup=False, highlight=False, soft_wrap=True)
@@ -88,6 +102,13 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
         folder.close()
 
 
+def _say_what_is_early(put_off: Iterable[tuple[str, datetime]], voice: Voice) -> None:
+    for row, until in put_off:
+        voice.warn(
+            f"{row}: the server asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC; asking again already"
+        )
+
+
 def resume_command(command: list[str], plan: Plan) -> str:
     """The command line that goes on with this run, ready to paste."""
     words = [word for word in command if word != "--resume"]
@@ -103,21 +124,15 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, 
     units = len(plan.split.clips) * plan.options.repeats
     with Progress(voice.err, rows, units, quiet=voice.quiet or voice.as_json) as progress:
         desk = Desk(folder=folder, manifest=manifest, redactor=conduct.redactor, progress=progress)
-        finished = _run_until_done_or_stopped(Runner(plan, desk), conduct.signals)
+        finished = _run_until_done_or_stopped(Runner(plan, desk, conduct.done), conduct.signals)
     if not finished:
         write_json(folder.manifest, {**manifest, "status": "interrupted"})
     if not finished or conduct.signals.came:
         raise KeyboardInterrupt
     status = _conclude(folder, voice)
-    for row, pause_s in progress.longest_put_off_s.items() if not voice.quiet else ():
-        voice.err.print(
-            f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits; "
-            f"ask again then with: {conduct.going_on}",
-            style="yellow",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+    for row, pause_s in progress.longest_put_off_s.items():
+        asked = f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits"
+        voice.warn(f"{asked}; ask again then with: {conduct.going_on}")
     return status
 
 

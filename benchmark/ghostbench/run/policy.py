@@ -8,6 +8,7 @@ in `FALLS_BACK` moves to the next rung of the model's ladder that names its erro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ from ghostbench.outcomes import RETRIED, STOPS_MODEL, Outcome
 Failure = errors.AttemptError | errors.Unparseable
 _BACKOFF = wait_random_exponential(multiplier=1, max=60)
 _NO_RETRYING = AsyncRetrying()
+_MOMENT = "%Y-%m-%d %H:%M:%S"
+_UNTIL = re.compile(r" \(until ([\d: -]{19}) UTC\), and a run waits for \S+ s at most; bench run --resume asks again\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +66,39 @@ def next_step(
         return Step("settle", level)
     if outcome in RETRIED:
         asked = failure.retry_after_s if isinstance(failure, errors.AttemptError) else None
-        if asked is not None and asked > LONGEST_PAUSE_S:
-            return Step("settle", level, put_off_s=asked)
-        return Step("retry", level, asked)
+        too_long = put_off_for(failure)
+        return Step("retry", level, asked) if too_long is None else Step("settle", level, put_off_s=too_long)
     further = list(enumerate(ladder[level:], start=level + 1))
     named = [number for number, rung in further if type(failure) in rung.after]
     leading = named or [number for number, rung in further if isinstance(failure, rung.after)]
     return Step("fall_back", leading[0]) if leading else Step("settle", level)
 
 
+def put_off_for(failure: Failure) -> float | None:
+    """The pause, seconds, that a failure asks for where that is longer than a run waits; None for every other one."""
+    asked = failure.retry_after_s if isinstance(failure, errors.AttemptError) else None
+    return asked if asked is not None and asked > LONGEST_PAUSE_S and outcome_of(failure) in RETRIED else None
+
+
 def put_off(pause_s: float) -> str:
     """In words for the ledger: how long the server asked to be left alone, counted from now, and what is done."""
     try:
-        until = f" (until {datetime.now(UTC) + timedelta(seconds=pause_s):%Y-%m-%d %H:%M:%S} UTC)"
+        until = f" (until {datetime.now(UTC) + timedelta(seconds=pause_s):{_MOMENT}} UTC)"
     except OverflowError:
         until = ""
     return (
         f"the server asks for a pause of {pause_s:.10g} s{until}, and a run waits for {LONGEST_PAUSE_S:g} s at most; "
         "bench run --resume asks again"
     )
+
+
+def put_off_until(message: str | None) -> datetime | None:
+    """The moment that a message ending in `put_off`'s words names, UTC; None for every other message."""
+    found = _UNTIL.search(message or "")
+    try:
+        return datetime.strptime(found[1], _MOMENT).replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
 
 
 def pause(state: RetryCallState) -> float:

@@ -34,6 +34,7 @@ class Last:
 
     outcome: Outcome
     error_type: str | None
+    error_message: str | None
     fallback_level: int
     raw: str | None
     score: float | None
@@ -50,9 +51,11 @@ def last_lines(lines: Iterable[Mapping[str, Any]]) -> dict[Unit, Last]:
         try:
             unit = (line["model"], line["clip"], line["repeat"])
             before = units.get(unit)
+            error = line["error"] or {}
             units[unit] = Last(
                 outcome=Outcome(line["outcome"]),
-                error_type=(line["error"] or {}).get("type"),
+                error_type=error.get("type"),
+                error_message=error.get("message"),
                 fallback_level=line["fallback_level"],
                 raw=line["raw"] if line["outcome"] == Outcome.ANSWERED else None,
                 score=(line["grade_probabilities"] or {}).get("ghost_probing"),

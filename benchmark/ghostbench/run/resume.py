@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.models import Level
 from ghostbench.outcomes import NEVER_SENT
-from ghostbench.run.ledger import recover
+from ghostbench.plugins.registry import printable
+from ghostbench.run.ledger import read_lines, recover
 from ghostbench.run.manifest import file_sha256
-from ghostbench.run.policy import failure_from_ledger, next_step
-from ghostbench.run.predictions import Last
+from ghostbench.run.plan import Plan
+from ghostbench.run.policy import failure_from_ledger, next_step, put_off_until
+from ghostbench.run.predictions import Last, last_lines
+from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.seal import check_seal
 from ghostbench.run.units import Unit, ladder_of
 
@@ -53,6 +57,40 @@ def check_unchanged(folder: Path, before: Mapping[str, Any]) -> None:
         recover(path)
         if not path.is_file() or file_sha256(path) != digest:
             raise BadInput(f"{path} was changed after the run ended; put it back, or start a new run")
+
+
+def what_was_done(attempts: Path, plan: Plan) -> dict[UnitKey, Last]:
+    """The state of every unit that the ledger speaks of; a torn last line is cut off first.
+
+    Raises `BadInput` for a line that is none of the ledger's, or of a unit that the run does not have.
+    """
+    recover(attempts)
+    done = last_lines(read_lines(attempts))
+    rows, clips = {row.name for row in plan.rows}, {clip.id for clip in plan.split.clips}
+    for row, clip, repeat in done:
+        if row not in rows or clip not in clips or repeat not in range(plan.options.repeats):
+            what = printable(f"model {row}, clip {clip}, repeat {repeat}")
+            raise BadInput(
+                f"{attempts} has a line of {what}, which run '{plan.run_id}' does not have; "
+                "put the ledger back as it was, or start a new run"
+            )
+    return done
+
+
+def still_put_off(done: Mapping[UnitKey, Last], before: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
+    """Rows whose server asked for more time than has passed, with the latest moment (UTC) that it named.
+
+    before : the manifest, as the run left it.
+    """
+    named: dict[str, list[datetime | None]] = {}
+    for (row, _, _), last in done.items():
+        named.setdefault(row, []).append(put_off_until(last.error_message))
+    for row, entry in before.get("models", {}).items():
+        named.setdefault(row, []).append(put_off_until((entry.get("stopped") or {}).get("message")))
+    for row, moments in named.items():
+        until = max((moment for moment in moments if moment is not None), default=None)
+        if until is not None and until > datetime.now(UTC):
+            yield row, until
 
 
 def restore(unit: Unit, last: Last | None, max_attempts: int) -> bool:

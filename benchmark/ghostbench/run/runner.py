@@ -26,7 +26,7 @@ from ghostbench.run.budget import Budget
 from ghostbench.run.clip_lines import ClipLines, put_in_order
 from ghostbench.run.dispatch import Dispatcher, as_unavailable
 from ghostbench.run.folder import RunFolder, write_lines
-from ghostbench.run.ledger import Ledger, encode, read_lines, recover
+from ghostbench.run.ledger import Ledger, encode, read_lines
 from ghostbench.run.plan import Host, Plan, Row
 from ghostbench.run.predictions import Last, RowFacts, last_lines, predict
 from ghostbench.run.predictions import Unit as UnitKey
@@ -55,15 +55,18 @@ class Desk:
 
 
 class Runner:
-    """One run from its first unsettled unit to its predictions."""
+    """One run from its first unsettled unit to its predictions.
 
-    def __init__(self, plan: Plan, desk: Desk) -> None:
+    done : the state of the units that a run which is gone on with has in its ledger.
+    """
+
+    def __init__(self, plan: Plan, desk: Desk, done: Mapping[UnitKey, Last]) -> None:
         self._plan = plan
         self._desk = desk
         self._states = {host: HostState(host) for host in plan.hosts}
         self._pool = ThreadPoolExecutor(DECODE_WORKERS, "decode")
         self._decoding = Decoding(self._pool, plan.sampling, plan.split.data_root)
-        self._done: Mapping[UnitKey, Last] = {}
+        self._done = done
 
     async def run(self) -> None:
         """Ask what is left to ask, then write clips, predictions and the complete manifest.
@@ -71,8 +74,6 @@ class Runner:
         Raises `DiskFailed`. Cancelled, it leaves a folder that `--resume` goes on with.
         """
         folder, options = self._desk.folder, self._plan.options
-        recover(folder.attempts)
-        self._done = last_lines(read_lines(folder.attempts))
         sent = SentJournal(folder.sent, self._desk.redactor)
         clips = ClipLines(folder.clips, self._desk.redactor, self._plan.run_id)
         ledger = Ledger(folder.attempts, self._desk.redactor)

@@ -15,7 +15,7 @@ from ghostbench.models import RemoteModel
 from ghostbench.outcomes import STOPS_MODEL, TURNED_AWAY, Outcome
 from ghostbench.records import AttemptFault, AttemptLine, Frames, Prompt, Reply, Request, Usage
 from ghostbench.run.budget import Budget
-from ghostbench.run.dispatch import Delivery, Dispatcher, Sending, Withdrawn, as_attempt_error
+from ghostbench.run.dispatch import Delivery, Dispatcher, PutOff, Sending, Withdrawn, as_attempt_error
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.plan import Host
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause, put_off
@@ -95,8 +95,11 @@ class Settler:
                 unit.clip, request, group=unit.row.name, expected=announced, sending=self._sending(request, reserved)
             )
             billed = billed_for(delivery)
-        except Withdrawn:
+        except Withdrawn as unsent:
             billed = 0.0
+            if isinstance(unsent, PutOff):
+                state.stopped = (unsent.failure.outcome, f"{unsent.failure}; {put_off(unsent.pause_s)}")
+                self.progress.put_off(unit.row.name, unsent.pause_s)
             if self.sent is not None:
                 await self.sent.take_back(request.id)
             return settled
