@@ -119,7 +119,9 @@ class DriveMMModel(LocalModel):
             seconds = self._replicas.load(self.settings.dtype)
         except CheckpointError as error:
             raise Unavailable(str(error)) from None
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not memory.ran_out(error):
+                raise
             raise Unavailable(f"the weights do not fit into the device's memory in {self.settings.dtype}") from None
         self._model = self._replicas.all[0].model(self.settings.dtype)
         # Frame by frame and first come, first served: the first prompts of a batch are whole before the others begin.
@@ -232,7 +234,7 @@ class DriveMMModel(LocalModel):
         rows = _SCORE_ROWS
         if self.settings.mode == "generate":
             rows = replica.rows(self.settings.dtype, self._longest + self._new_tokens, self.settings.memory_fraction)
-        return min(rows, replica.most_rows or rows)
+        return min(rows, replica.most_rows.get(self.settings.dtype, rows))
 
     def _devices(self) -> list[str]:
         if self.settings.devices is None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import torch
 
 from ghostbench import (
     GRADES,
@@ -64,28 +61,47 @@ class Batch:
         results: dict[str, Reply | ModelError] = {}
         waiting = list(requests)
         while waiting:
-            rows = min(len(waiting), self._replica.most_rows or len(waiting))
+            rows = min(len(waiting), self._replica.most_rows.get(self._dtype, len(waiting)))
             part = waiting[:rows]
             try:
-                results |= self._compute(part)
-            except torch.OutOfMemoryError:
-                self._replica.release()
-                gc.collect()
-                if rows > 1:
-                    self._replica.most_rows = rows // 2
-                    self._notes.append(f"out of device memory with a batch of {rows}: batch halved to {rows // 2}")
-                    continue
-                results[part[0].id] = OutOfMemory(f"{self._dtype}, {_ready(part[0]).prepared.length} positions")
+                computed = self._fitting(part)
             except ModelError as error:
-                results |= dict.fromkeys((request.id for request in part), error)
+                computed = dict.fromkeys((request.id for request in part), error)
+            if computed is None and rows > 1:
+                self._replica.release()
+                self._replica.most_rows[self._dtype] = rows // 2
+                self._notes.append(f"out of device memory with a batch of {rows}: batch halved to {rows // 2}")
+                continue
+            if computed is None:
+                self._replica.release()
+                positions = _ready(part[0]).prepared.length
+                computed = {part[0].id: OutOfMemory(f"{self._dtype}, {positions} positions")}
+            results |= computed
             waiting = waiting[rows:]
         return results
 
-    def _compute(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError]:
+    def _fitting(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError] | None:
+        """What came of the requests; None where memory ran out, when nothing of the attempt is held any more."""
         try:
-            model = self._replica.model(self._dtype)
+            return self._compute(requests, self._model())
+        except RuntimeError as error:
+            if not memory.ran_out(error):
+                raise
+            return None
+
+    def _model(self) -> DriveMM:
+        """The model in this batch's type. Raises `ModelError` where it cannot be loaded, however small the batch."""
+        try:
+            return self._replica.model(self._dtype)
         except CheckpointError as error:
             raise Unavailable(str(error)) from None
+        except RuntimeError as error:
+            if not memory.ran_out(error):
+                raise
+        self._replica.release()
+        raise OutOfMemory(f"the weights do not fit into the device's memory in {self._dtype}")
+
+    def _compute(self, requests: Sequence[Request], model: DriveMM) -> dict[str, Reply | ModelError]:
         options = self._options(requests, model)
         ready = [_ready(request) for request in requests]
         memory.reset(model.device)
@@ -115,8 +131,7 @@ class Batch:
             if options.grades is not None and not written:
                 # The grades are read behind the fixed beginning, also where the answer does not begin with it.
                 written = list(options.grades.begun)
-            found = diagnose(model, ready.prepared, written)
-            return Nonfinite(f"{at}; {found or 'computed again alone, everything was finite'}", reply=reply)
+            return Nonfinite(f"{at}; {_diagnosed(model, ready, written)}", reply=reply)
         if answer.finish == "length" and options.grammar is not None:
             return Truncated(f"the answer did not close within {options.max_new_tokens} tokens", reply=reply)
         return reply
@@ -128,6 +143,15 @@ class Batch:
         if chances is None:
             return ""
         return request.write_answer(Verdict(grade=max(GRADES, key=chances.__getitem__)))
+
+
+def _diagnosed(model: DriveMM, ready: Ready, written: Sequence[int]) -> str:
+    try:
+        return str(diagnose(model, ready.prepared, written) or "computed again alone, everything was finite")
+    except RuntimeError as error:
+        if not memory.ran_out(error):
+            raise
+        return "there was not enough memory to look for the place"
 
 
 def _ready(request: Request) -> Ready:

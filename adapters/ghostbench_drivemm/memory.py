@@ -9,6 +9,15 @@ import torch
 from ghostbench import Memory
 
 
+_OUT_OF_MEMORY = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "DefaultCPUAllocator: can't allocate memory",
+)
+"""What is allocated past torch's own allocator fails as a plain `RuntimeError` with one of these."""
+
+
 def reset(device: torch.device) -> None:
     """Start a batch's peaks."""
     if device.type == "cuda":
@@ -37,6 +46,11 @@ def process_bytes(device: torch.device) -> int | None:
     except pynvml.NVMLError:
         return None
     return next((process.usedGpuMemory for process in listed if process.pid == os.getpid()), None)
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether this error says that memory ran out: torch's own type, or what CUDA, its libraries or a CPU say."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def rows_that_fit(device: torch.device, fraction: float, row_bytes: int, working_bytes: int) -> int:

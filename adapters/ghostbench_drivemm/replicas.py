@@ -28,12 +28,12 @@ _WORKING_BYTES = 4 << 30
 class Replica:
     """A model on one device, and in other types on the same device when a fallback level asks for one.
 
-    most_rows : no batch larger than this, learnt from running out of memory; None while that has not happened.
+    most_rows : by type, no batch larger than this, learnt from running out of memory; empty while that has not happened.
     """
 
     def __init__(self, device: str, load: Load) -> None:
         self.device = torch.device(device)
-        self.most_rows: int | None = None
+        self.most_rows: dict[str, int] = {}
         self._name = device
         self._load = load
         self._models: dict[str, DriveMM] = {}

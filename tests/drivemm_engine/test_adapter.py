@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
 from ghostbench_drivemm.prompt import SYSTEM_TEXT  # noqa: E402
+from ghostbench_drivemm.replicas import Replicas  # noqa: E402
 from ghostbench_drivemm.settings import DriveMMSettings  # noqa: E402
 
 TASK = GhostProbing()
@@ -70,8 +72,6 @@ def loaded(checkpoint: Path, **settings: Any) -> DriveMMModel:
 
 
 def answers(model: DriveMMModel, seeds: tuple[int, ...], task: Any = TASK) -> list[Any]:
-    from dataclasses import replace
-
     asked = [request(seed, task) for seed in seeds]
     return list(model.answer([replace(one, prepared=model.prepare(one)) for one in asked]))
 
@@ -238,6 +238,71 @@ def test_a_batch_that_does_not_fit_is_halved_remembered_and_noted(checkpoint: Pa
     limit = 0
     assert all(isinstance(error, OutOfMemory) for error in answers(model, (1, 2, 3)))
     hook.remove()
+
+
+def at_level(model: DriveMMModel, seeds: tuple[int, ...], **level_settings: Any) -> list[Any]:
+    asked = [replace(request(seed), level_settings=level_settings) for seed in seeds]
+    return list(model.answer([replace(one, prepared=model.prepare(one)) for one in asked]))
+
+
+def plant_shortage(model: Any, most_frames: int, kind: str = "torch's own") -> Any:
+    """Run out of memory in the vision tower from so many frames on; a hook to remove."""
+
+    def run_out(_module: Any, inputs: tuple[Any, ...]) -> None:
+        if inputs[0].shape[0] > most_frames and kind == "torch's own":
+            raise torch.OutOfMemoryError("planted")
+        if inputs[0].shape[0] > most_frames:
+            torch.empty(1 << 50)
+
+    return model.vision_tower.get_submodule("embeddings").register_forward_pre_hook(run_out)
+
+
+def test_memory_that_a_library_asked_for_in_vain_halves_the_batch_too(checkpoint: Path) -> None:
+    model = loaded(checkpoint)
+    plant_shortage(model._model, 4, "past torch's own")
+    assert [reply.batch_size for reply in answers(model, (1, 2, 3, 4))] == [2, 2, 2, 2]
+
+
+def test_a_shortage_in_one_type_makes_no_batch_of_another_smaller(checkpoint: Path) -> None:
+    model = loaded(checkpoint, dtype="bfloat16")
+    plant_shortage(model._replicas.all[0].model("float32"), 2)
+    assert [reply.batch_size for reply in at_level(model, (1, 2), dtype="float32")] == [1, 1]
+    assert model.batch_size == 4
+    assert [reply.batch_size for reply in answers(model, (1, 2, 3))] == [3, 3, 3]
+
+
+def test_weights_that_do_not_fit_beside_the_others_are_tried_once_and_spoil_no_later_batch(checkpoint: Path) -> None:
+    model = loaded(checkpoint, dtype="bfloat16")
+    tried = []
+
+    def load(dtype: str, device: str) -> Any:
+        tried.append(dtype)
+        if dtype == "float32":
+            raise torch.OutOfMemoryError("planted")
+        return model._model
+
+    model._replicas = Replicas(["cpu"], load)
+    found = at_level(model, (1, 2, 3, 4), dtype="float32")
+    assert all(isinstance(error, OutOfMemory) and "weights do not fit" in str(error) for error in found)
+    assert tried == ["float32"]
+    assert [reply.batch_size for reply in answers(model, (1, 2, 3))] == [3, 3, 3]
+
+
+def test_an_answer_stays_nonfinite_where_memory_is_too_short_to_look_for_the_place(checkpoint: Path) -> None:
+    model = loaded(checkpoint)
+    with torch.no_grad():
+        model._model.language_model.lm_head.weight[3, 5] = float("nan")
+    tower = model._model.vision_tower.get_submodule("embeddings")
+
+    def run_out(_module: Any, inputs: tuple[Any, ...]) -> None:
+        if inputs[0].shape[0] == 2:
+            raise torch.OutOfMemoryError("planted")
+
+    tower.register_forward_pre_hook(run_out)
+    for error in answers(model, (1, 2)):
+        assert isinstance(error, Nonfinite)
+        assert "not enough memory" in str(error)
+        assert error.reply.notes == ()
 
 
 def test_sampling_with_the_checkpoints_settings_is_seeded_and_free_of_the_batch(checkpoint: Path) -> None:
