@@ -8,7 +8,6 @@ import torch
 
 from ghostbench import Memory
 
-
 _OUT_OF_MEMORY = (
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",

@@ -28,7 +28,7 @@ _WORKING_BYTES = 4 << 30
 class Replica:
     """A model on one device, and in other types on the same device when a fallback level asks for one.
 
-    most_rows : by type, no batch larger than this, learnt from running out of memory; empty while that has not happened.
+    most_rows : by type, no batch larger than this, learnt from running out of memory; empty as long as it has not.
     """
 
     def __init__(self, device: str, load: Load) -> None:
