@@ -77,10 +77,8 @@ class DriveMMModel(LocalModel):
     def check(self) -> None:
         devices = self._devices()
         for device in devices:
-            try:
-                torch.device(device)
-            except RuntimeError:
-                raise BadInput(f"drivemm.device={device} is no device: write cuda, cuda:N or cpu") from None
+            if not _is_device(device):
+                raise BadInput(f"drivemm.device={device} is no device: write cuda, cuda:N or cpu")
         if any(device.startswith("cuda") for device in devices):
             if not torch.cuda.is_available():
                 raise BadInput("drivemm needs a CUDA device and finds none; --set drivemm.device=cpu computes slowly")
@@ -89,6 +87,10 @@ class DriveMMModel(LocalModel):
                 if torch.device(device).index is not None and int(torch.device(device).index) >= count:
                     raise BadInput(f"drivemm: there is no device {device}; this machine has {count} (from cuda:0 on)")
         chosen = self.settings.checkpoint
+        if chosen is not None and self.settings.revision != hub.REVISION:
+            raise BadInput(
+                "drivemm.revision is of the public checkpoint, which drivemm.checkpoint replaces: leave one out"
+            )
         try:
             if chosen is not None:
                 inspect(chosen)
@@ -181,6 +183,8 @@ class DriveMMModel(LocalModel):
     def close(self) -> None:
         if hasattr(self, "_threads"):
             self._threads.shutdown(wait=False, cancel_futures=True)
+        # The first replica's model is known here by a name of its own.
+        self.__dict__.pop("_model", None)
         if hasattr(self, "_replicas"):
             self._replicas.close()
 
@@ -203,10 +207,7 @@ class DriveMMModel(LocalModel):
         if self.settings.sampling == "greedy" or not config.do_sample or config.temperature <= 0:
             return None
         # From the run's seed and the pixels: the same whatever the order and the batches.
-        seeds = [
-            int(f"{request.seed:x}{'' if request.frames is None else request.frames.sha256[:16]}", 16)
-            for request in requests
-        ]
+        seeds = [_drawing_seed(request) for request in requests]
         return Sampling(temperature=config.temperature, top_p=config.top_p, seeds=seeds)
 
     def _grammar(self, schema: Mapping[str, Any]) -> Grammar:
@@ -242,6 +243,10 @@ class DriveMMModel(LocalModel):
         listed = [f"cuda:{name.strip()}" for name in self.settings.devices.split(",")]
         if len(set(listed)) != len(listed) or not all(name[5:].isdigit() for name in listed):
             raise BadInput(f"drivemm.devices={self.settings.devices}: write GPU numbers once each, e.g. 0,1")
+        if self.settings.device != "cuda":
+            raise BadInput(
+                f"drivemm.devices={self.settings.devices} and drivemm.device={self.settings.device}: leave one out"
+            )
         return listed
 
     def _find(self) -> Path:
@@ -291,6 +296,19 @@ class DriveMMModel(LocalModel):
             grammar=self._grammar(schema) if self.settings.grammar else None,
             grades=reader,
         )
+
+
+def _drawing_seed(request: Request) -> int:
+    """A number >= 0, which is what numpy draws from; the run's seed may be any."""
+    pixels = "" if request.frames is None else request.frames.sha256[:16]
+    return int(f"{request.seed % (1 << 64):x}{pixels}", 16)
+
+
+def _is_device(name: str) -> bool:
+    try:
+        return torch.device(name).type in ("cpu", "cuda")
+    except RuntimeError:
+        return False
 
 
 def _device_name(device: torch.device) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -198,7 +200,7 @@ def test_frames_are_made_in_threads_and_their_time_is_counted(checkpoint: Path) 
     model.close()
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "", "meta", "mps", "xpu:0"])
 def test_a_device_that_is_none_is_refused_in_one_line(checkpoint: Path, device: str) -> None:
     model = DriveMMModel(DriveMMSettings(checkpoint=str(checkpoint), device=device))
     with pytest.raises(BadInput, match=r"drivemm\.device"):
@@ -312,6 +314,25 @@ def test_sampling_with_the_checkpoints_settings_is_seeded_and_free_of_the_batch(
     assert together != [found.text for found in answers(loaded(checkpoint), (1, 2, 3))]
 
 
+def test_a_seed_below_zero_draws_as_any_other_does(checkpoint: Path) -> None:
+    model = loaded(checkpoint, sampling="checkpoint")
+    drawn = {}
+    for seed in (-7, 7, -8):
+        asked = replace(request(1), seed=seed)
+        drawn[seed] = [model.answer([replace(asked, prepared=model.prepare(asked))])[0].text for _ in range(2)]
+    assert all(one == again for one, again in drawn.values())
+    assert len({one for one, _ in drawn.values()}) == 3
+
+
+def test_a_closed_model_keeps_no_weights(checkpoint: Path) -> None:
+    model = loaded(checkpoint)
+    weights = weakref.ref(model._model.language_model)
+    answers(model, (1,))
+    model.close()
+    gc.collect()
+    assert weights() is None
+
+
 def test_answers_depend_on_the_frames(checkpoint: Path) -> None:
     first, second = answers(loaded(checkpoint, mode="score"), (1, 2))
     assert first.grade_probabilities != second.grade_probabilities
@@ -323,6 +344,8 @@ def test_answers_depend_on_the_frames(checkpoint: Path) -> None:
         ({"checkpoint": "/nowhere/at-all"}, "nowhere"),
         ({"devices": "0,0"}, "devices"),
         ({"devices": "x"}, "devices"),
+        ({"devices": "0"}, "devices=0 and .*device=cpu"),
+        ({"revision": "v1.0"}, "revision"),
     ],
 )
 def test_what_the_user_must_mend_is_told_in_one_line(checkpoint: Path, settings: dict[str, str], words: str) -> None:
