@@ -270,7 +270,8 @@ class DriveMMModel(LocalModel):
             with torch.cuda.device(replica.device):
                 started = time.perf_counter()
                 model, options = replica.model(self.settings.dtype), self._warm_options()
-                rows, positions = self.batch_size, self._longest + self._new_tokens
+                # A batch size that was asked for may be more than fits, which the first batches find out and halve.
+                rows, positions = min(self.batch_size, self._fitting(replica)), self._longest + self._new_tokens
                 warm(engine_of(model), rows, positions, options, range(*_USUAL_POSITIONS, 16))
                 noise = np.random.default_rng(0).integers(0, 256, (10, *_USUAL_FRAME, 3), dtype=np.uint8)
                 ready = model.prepare(noise, "<image>\n", kind="video")
