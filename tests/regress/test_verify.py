@@ -180,6 +180,79 @@ def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
     ]
 
 
+def priced(folder: Path, *sent: tuple[str, float], cost_usd: float | None = 0.25) -> Path:
+    """`written` by a model with a price: this cost of each attempt, and these lines of sent.jsonl."""
+    folder.mkdir(exist_ok=True)
+    run = written(folder)
+    ids = []
+    lines = [json.loads(line) for line in (run / "attempts.jsonl").read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line["request_id"] = f"q{number}"
+        line["usage"]["cost_usd"] = cost_usd if line["outcome"] != "timed_out" else None
+        ids.append(line["request_id"])
+    (run / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    noted = {**dict.fromkeys(ids, 0.5), **dict(sent)}
+    account = [{"request_id": name, "most_usd": most} for name, most in noted.items() if most >= 0]
+    (run / "sent.jsonl").write_text("".join(json.dumps(line) + "\n" for line in account))
+    reseal(run, digests=dict.fromkeys(["clips.jsonl", "attempts.jsonl", "predictions.jsonl", "sent.jsonl"]))
+    score_run(run)
+    write_report(run)
+    return run
+
+
+LEFT_OUT = -1.0
+
+
+def test_the_account_of_sent_requests_holds_and_what_is_not_checked_of_it_is_said(tmp_path: Path) -> None:
+    verdict = verify(priced(tmp_path, ("never-sent", 0.0)))
+    assert verdict.findings == ()
+    assert any("sent.jsonl with the attempts" in words for words in verdict.checked)
+    assert [note for note in verdict.notes if "sent.jsonl" in note] == [
+        "the amounts of sent.jsonl were not computed again: the run does not hold the requests"
+    ]
+
+
+def test_an_edited_account_of_sent_requests_is_found_by_its_digest(tmp_path: Path) -> None:
+    folder = priced(tmp_path)
+    edit(folder / "sent.jsonl", lambda text: text.replace("0.5", "0.1", 1))
+    score_run(folder)
+    write_report(folder)
+    assert said(folder) == ["sent.jsonl: was edited after the run: its SHA-256 is not the manifest's"]
+    (folder / "sent.jsonl").unlink()
+    assert said(folder)[0] == "sent.jsonl: is missing"
+
+
+def test_an_attempt_that_the_account_leaves_out_or_denies_is_named(tmp_path: Path) -> None:
+    folder = priced(tmp_path, ("q0", LEFT_OUT), ("q2", 0.0))
+    assert said(folder) == [
+        "sent.jsonl: m, a, repeat 0, attempt 1 was sent and has no line",
+        "sent.jsonl: says that m, b, repeat 0, attempt 2 was not sent",
+    ]
+
+
+def test_of_a_model_that_is_asked_by_the_file_only_unstated_costs_need_a_line(tmp_path: Path) -> None:
+    noted = [(f"q{number}", LEFT_OUT) for number in (0, 2, 3, 4, 5)]
+    assert verify(priced(tmp_path / "a", *noted)).findings == ()
+    verdict = verify(priced(tmp_path / "b", *noted, ("q1", LEFT_OUT)))
+    assert verdict.findings == ()
+    assert any("whether the requests of m were noted" in note for note in verdict.notes)
+
+
+def test_requests_of_no_attempt_are_counted_and_said_not_to_be_checked(tmp_path: Path) -> None:
+    verdict = verify(priced(tmp_path, ("in-flight", 0.75)))
+    assert verdict.findings == ()
+    assert any("1 requests, of $0.7500 at most, that are in no attempt" in note for note in verdict.notes)
+
+
+@pytest.mark.parametrize("line", ['{"request_id": "x", "most_usd": "1"}', '{"most_usd": 1}', "nothing", "[]"])
+def test_a_line_that_is_no_account_is_a_finding(tmp_path: Path, line: str) -> None:
+    folder = priced(tmp_path)
+    with (folder / "sent.jsonl").open("a") as file:
+        file.write(line + "\n")
+    reseal(folder)
+    assert said(folder) == ["sent.jsonl: holds a line that is no account of a request"]
+
+
 def test_labels_edited_after_the_run_are_found_by_digest_and_by_clip(tmp_path: Path) -> None:
     folder = written(tmp_path)
     edit(tmp_path / "labels.csv", lambda text: text.replace("b,none", "b,3s: ghost probing"))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ghostbench.errors import BadInput
+from ghostbench.evidence.verify import verify
 from ghostbench.run.redact import Redactor
 from ghostbench.run.sent import SentJournal, spent_before
 
@@ -28,6 +29,19 @@ def test_attempts_whose_cost_nobody_stated_count_at_their_most(bench: Any, tmp_p
     assert bench.run(*given, "--resume", "--max-cost", "1").returncode == 1
     assert len(log.read_text().splitlines()) == 2
     assert outcomes(bench) == {"timed_out": 2, "over_budget": 4}
+
+
+def test_the_account_is_sealed_and_holds_and_one_that_was_changed_is_not_gone_on_with(bench: Any) -> None:
+    given = ["--set", "remote-spy.cost_usd=0.4", "--models", "remote-spy", "--run-id", "r"]
+    assert bench.run(*given).returncode == 0
+    verdict = verify(bench.folder / "results" / "r")
+    assert verdict.findings == ()
+    assert "sent.jsonl" in verdict.checked[1]
+    account = bench.folder / "results" / "r" / "sent.jsonl"
+    account.write_text(account.read_text().replace("0.4", "0.1", 1))
+    done = bench.run(*given, "--resume")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "sent.jsonl was changed after the run ended" in done.stderr
 
 
 def test_requests_that_were_turned_away_count_nothing_on_resume(bench: Any, tmp_path: Path) -> None:
@@ -61,6 +75,13 @@ async def test_what_is_known_replaces_what_could_have_been(tmp_path: Path) -> No
     with (tmp_path / "sent.jsonl").open("ab") as file:
         file.write(b'{"request_id":"torn","most')
     assert spent_before(tmp_path / "attempts.jsonl", tmp_path / "sent.jsonl") == 0.0625 + 0.25 + 0.25
+
+
+@pytest.mark.parametrize("usage", ['"free"', '{"cost_usd":"0.1"}'])
+def test_a_ledger_whose_costs_are_no_numbers_is_bad_input(tmp_path: Path, usage: str) -> None:
+    (tmp_path / "attempts.jsonl").write_text(f'{{"request_id":["a"],"usage":{usage}}}\n')
+    with pytest.raises(BadInput, match=r"attempts\.jsonl"):
+        spent_before(tmp_path / "attempts.jsonl", tmp_path / "sent.jsonl")
 
 
 def test_an_account_that_was_changed_is_bad_input(tmp_path: Path) -> None:

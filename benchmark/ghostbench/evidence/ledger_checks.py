@@ -13,15 +13,21 @@ import pandas as pd
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, same
 from ghostbench.report.sums import digest
+from ghostbench.run.sent import SENT
 from ghostbench.scoring.manifest import Manifest
 from ghostbench.scoring.run_records import RunRecords
 
 LEDGER = ("clips.jsonl", "attempts.jsonl", "predictions.jsonl")
 
 
+def digested(folder: Path, manifest: Manifest) -> tuple[str, ...]:
+    """The files that must be as their digests in the manifest say."""
+    return (*LEDGER, SENT) if SENT in manifest.digests or (folder / SENT).is_file() else LEDGER
+
+
 def check_digests(folder: Path, manifest: Manifest) -> Iterator[Finding]:
     """The ledger's files against the digests in the manifest."""
-    for name in LEDGER:
+    for name in digested(folder, manifest):
         path = folder / name
         if name not in manifest.digests:
             yield Finding("manifest.json", f"has no digest of {name}")

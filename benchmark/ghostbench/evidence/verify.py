@@ -9,7 +9,9 @@ from ghostbench.errors import BadInput
 from ghostbench.evidence import ledger_checks as ledger
 from ghostbench.evidence.differences import Finding
 from ghostbench.evidence.report_checks import check_metrics, check_reports, check_sums, unchecked
+from ghostbench.evidence.sent_checks import check_sent
 from ghostbench.run.seal import check_seal
+from ghostbench.run.sent import SENT
 from ghostbench.scoring.manifest import Manifest, read_manifest, require_complete
 from ghostbench.scoring.run_records import read_run_records
 from ghostbench.scoring.score import compute_metrics
@@ -27,7 +29,7 @@ class Verdict:
 
 
 def verify(folder: Path) -> Verdict:
-    """Check a finished run folder: seal, digests, labels, predictions, metrics, tables, charts and pages.
+    """Check a finished run folder: seal, digests, labels, predictions, costs' account, metrics, tables, charts, pages.
 
     Raises `BadInput` for a folder that is no finished run. An edited manifest or ledger that no longer reads is a
     finding.
@@ -36,7 +38,7 @@ def verify(folder: Path) -> Verdict:
     if manifest is None:
         return Verdict(tuple(findings), ("the manifest's seal",), ())
     findings += ledger.check_digests(folder, manifest)
-    checked, notes = ["the manifest's seal", f"digests of {', '.join(ledger.LEDGER)}"], []
+    checked, notes = ["the manifest's seal", f"digests of {', '.join(ledger.digested(folder, manifest))}"], []
     try:
         records = read_run_records(folder)
     except BadInput as error:
@@ -55,6 +57,11 @@ def verify(folder: Path) -> Verdict:
         if note:
             notes.append(note)
         checked.append(words)
+    if (folder / SENT).is_file():
+        found, unsure = check_sent(records)
+        findings += found
+        notes += unsure
+        checked.append(f"{SENT} with the attempts")
     again = compute_metrics(records)
     findings += check_metrics(records, again)
     found, said = check_reports(records, again)

@@ -164,7 +164,8 @@ class RemoteDispatcher(Dispatcher):
                 if ends_the_run(error):
                     raise
                 result = as_attempt_error(error)
-            return Delivery(self._read(result), started - asked, time.perf_counter() - started)
+            wall_s = time.perf_counter() - started if failed is None else None
+            return Delivery(self._read(result), started - asked, wall_s)
 
     async def _admitted(self, request: Request) -> AttemptError | None:
         """Wait for the model's leave to send; return the failure that what it raises stands for."""

@@ -265,7 +265,9 @@ class Runner:
         write_lines(
             folder.predictions, map(encode, predict(rows, clips, self._plan.options.repeats, units, self._plan.task))
         )
-        sealed = (folder.clips, folder.attempts, folder.predictions)
+        sealed = [folder.clips, folder.attempts, folder.predictions]
+        if folder.sent.is_file():
+            sealed.append(folder.sent)
         self._desk.manifest["digests"] = {path.name: manifests.file_sha256(path) for path in sealed}
         self._desk.manifest["status"] = "complete"
         self._desk.manifest["finished_at"] = manifests.utc_now()

@@ -15,6 +15,9 @@ from ghostbench.records import SentLine
 from ghostbench.run.ledger import Ledger, read_lines, recover
 from ghostbench.run.redact import Redactor
 
+SENT = "sent.jsonl"
+"""The file's name in a run folder."""
+
 
 class SentJournal:
     """The open file, which is there from the first line on. Use it on one event loop."""
@@ -43,24 +46,39 @@ class SentJournal:
             self._ledger.close()
 
 
+def most_by_request(sent: Path) -> dict[str, float]:
+    """The most that each request can cost, US dollars, by its id; 0 for one that was not sent; {} where no file is.
+
+    Raises `BadInput` for lines that are no account.
+    """
+    fault = f"{sent} holds a line without an amount; put it back as it was, or start a new run"
+    most: dict[str, float] = {}
+    for line in read_lines(sent):
+        name, amount = line.get("request_id"), line.get("most_usd")
+        if not isinstance(name, str) or isinstance(amount, bool) or not isinstance(amount, int | float):
+            raise BadInput(fault)
+        if not 0 <= amount < math.inf:
+            raise BadInput(fault)
+        most[name] = amount
+    return most
+
+
 def spent_before(attempts: Path, sent: Path) -> float:
     """What a run may have spent so far, US dollars: what was stated, and where nobody stated it, the most it can be.
 
     A request that was turned away costs nothing. Raises `BadInput` for lines that are no account.
     """
     recover(sent)
-    most: dict[object, float] = {}
-    for line in read_lines(sent):
-        amount = line.get("most_usd")
-        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < math.inf:
-            raise BadInput(f"{sent} holds a line without an amount; put it back as it was, or start a new run")
-        most[line.get("request_id")] = amount
+    most = most_by_request(sent)
     spent = 0.0
     for line in read_lines(attempts):
-        unstated = most.pop(line.get("request_id"), 0.0)
-        stated = (line.get("usage") or {}).get("cost_usd")
-        if stated is not None:
+        unstated = most.pop(str(line.get("request_id")), 0.0)
+        usage = line.get("usage") or {}
+        stated = usage.get("cost_usd") if isinstance(usage, dict) else "no object"
+        if isinstance(stated, int | float):
             spent += stated
+        elif stated is not None:
+            raise BadInput(f"{attempts} states a cost that is no number; put it back as it was, or start a new run")
         elif line.get("outcome") not in TURNED_AWAY or line.get("raw") is not None:
             spent += unstated
     return spent + sum(most.values())
