@@ -208,7 +208,7 @@ class DriveMMModel(LocalModel):
             return None
         # From the run's seed and the pixels: the same whatever the order and the batches.
         seeds = [_drawing_seed(request) for request in requests]
-        return Sampling(temperature=config.temperature, top_p=config.top_p, seeds=seeds)
+        return Sampling(temperature=config.temperature, top_p=config.top_p, top_k=config.top_k, seeds=seeds)
 
     def _grammar(self, schema: Mapping[str, Any]) -> Grammar:
         key = json.dumps(schema)

@@ -92,6 +92,7 @@ class DriveMMConfig:
     do_sample: bool
     temperature: float
     top_p: float
+    top_k: int | None
     origins: Mapping[str, str]
     unused: tuple[str, ...] = ()
     """Keys of `config.json` that the authors' inference code does not read either."""
@@ -182,5 +183,6 @@ class DriveMMConfig:
             "do_sample": True,
             "temperature": 0.6,
             "top_p": 0.9,
+            "top_k": 50,
         }
         return cls(**values, origins=dict.fromkeys(values, PUBLIC_SHAPE))

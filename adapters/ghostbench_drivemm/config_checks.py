@@ -225,8 +225,41 @@ def _pinpoints(value: object, *, needed: bool) -> tuple[tuple[int, int], ...]:
     return tuple(checked)
 
 
+_NOT_COMPUTED: Mapping[str, tuple[Any, ...]] = {
+    "bad_words_ids": (),
+    "begin_suppress_tokens": (),
+    "diversity_penalty": (0.0,),
+    "encoder_no_repeat_ngram_size": (0,),
+    "encoder_repetition_penalty": (1.0,),
+    "epsilon_cutoff": (0.0,),
+    "eta_cutoff": (0.0,),
+    "exponential_decay_length_penalty": (),
+    "force_words_ids": (),
+    "forced_bos_token_id": (),
+    "forced_eos_token_id": (),
+    "guidance_scale": (1.0,),
+    "min_length": (0,),
+    "min_new_tokens": (0,),
+    "min_p": (0.0,),
+    "no_repeat_ngram_size": (0,),
+    "num_beams": (1,),
+    "penalty_alpha": (0.0,),
+    "repetition_penalty": (1.0,),
+    "sequence_bias": (),
+    "suppress_tokens": (),
+    "typical_p": (1.0,),
+    "watermarking_config": (),
+}
+"""Keys of transformers' `GenerationConfig` by which its `generate` chooses other tokens, and what each says, beside
+null, where it changes nothing. None of them is computed here."""
+
+
 def _generation(answer: ConfigValues, values: ConfigValues) -> dict[str, Any]:
     """End tokens and sampling settings; the end tokens may stand in `config.json` alone."""
+    for key, neutral in _NOT_COMPUTED.items():
+        value = answer(key, None)
+        if value is not None and value not in neutral:
+            raise unknown(key, value, ["null", *neutral])
     source = answer if answer.has("eos_token_id") else values
     ids = source("eos_token_id", None, under="eos_token_ids")
     ids = [ids] if isinstance(ids, int) else ids
@@ -241,4 +274,6 @@ def _generation(answer: ConfigValues, values: ConfigValues) -> dict[str, Any]:
         "do_sample": answer.flag("do_sample", False),
         "temperature": answer.number("temperature", 1.0) if answer("temperature", 1.0) != 0 else 0.0,
         "top_p": top_p,
+        # 50 is the default of `transformers.GenerationConfig` 4.43; 0 and null are no limit.
+        "top_k": answer.integer("top_k", 50) if answer("top_k", 50) not in (0, None) else None,
     }

@@ -146,6 +146,15 @@ def test_sampling_draws_from_the_shares_that_top_p_leaves(tiny: Any) -> None:
     assert chisquare(found, wanted).pvalue > 1e-4
 
 
+def test_sampling_draws_among_the_most_likely_k_alone(tiny: Any) -> None:
+    model = tiny()
+    own = prompts(model, (9,))
+    best = plain(model, own[0], 1)[1][0].topk(3).indices.tolist()
+    sampling = Sampling(temperature=50.0, top_p=1.0, top_k=3, seeds=range(200))
+    drawn = generate(model, own * 200, GenerateOptions(max_new_tokens=1, sampling=sampling))
+    assert {answer.output_ids[0] for answer in drawn} == set(best)
+
+
 def test_the_plain_model_keeps_its_weights_when_the_engine_joins_them(tiny: Any) -> None:
     model = tiny()
     before = {name: tensor.clone() for name, tensor in model.language_model.state_dict().items()}

@@ -81,6 +81,36 @@ def test_end_tokens_that_are_none_stop_the_load(ids: Any, raw: dict[str, Any]) -
         resolve({**raw, "eos_token_id": ids}, {}, {}, SHAPE)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("repetition_penalty", 1.05),
+        ("no_repeat_ngram_size", 3),
+        ("num_beams", 4),
+        ("suppress_tokens", [5]),
+        ("min_p", 0.1),
+        ("typical_p", 0.9),
+        ("penalty_alpha", 0.6),
+        ("forced_eos_token_id", 297),
+        ("top_k", -1),
+        ("top_k", 1.5),
+    ],
+)
+def test_a_way_of_choosing_tokens_that_is_not_computed_stops_the_load(
+    key: str, value: Any, raw: dict[str, Any]
+) -> None:
+    with pytest.raises(CheckpointError, match=rf"{key}=.*known:"):
+        resolve(raw, {"eos_token_id": 297, key: value}, {}, SHAPE)
+
+
+def test_ways_of_choosing_tokens_that_change_nothing_are_let_through(raw: dict[str, Any]) -> None:
+    neutral = {"repetition_penalty": 1.0, "num_beams": 1, "typical_p": 1.0, "penalty_alpha": None, "max_length": 4096}
+    config = resolve(raw, {"eos_token_id": 297, "do_sample": True, **neutral}, {}, SHAPE)
+    assert (config.top_k, config.origins["top_k"]) == (50, "authors' default")
+    for given, expected in ((0, None), (None, None), (7, 7)):
+        assert resolve(raw, {"eos_token_id": 297, "top_k": given}, {}, SHAPE).top_k == expected
+
+
 def test_every_value_says_where_it_came_from(raw: dict[str, Any]) -> None:
     without = {key: value for key, value in raw.items() if key not in ("mm_newline_position", "rms_norm_eps")}
     generation = {"eos_token_id": [1, 2, 3], "temperature": 0.6}

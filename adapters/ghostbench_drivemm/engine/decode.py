@@ -92,6 +92,8 @@ class Decoder:
         if masked:
             logits = logits.masked_fill(~unpack(self.mask, self.vocabulary), float("-inf"))
         ordered, order = (logits / sampling.temperature).sort(dim=-1, descending=True, stable=True)
+        if sampling.top_k is not None:
+            ordered[:, sampling.top_k :] = float("-inf")
         shares = ordered.softmax(-1).double()
         before = shares.cumsum(-1) - shares
         kept = shares.masked_fill(before >= sampling.top_p, 0.0)

@@ -20,12 +20,14 @@ Finish = Literal["stop", "closed", "length", "score"]
 class Sampling:
     """Sampling instead of the most likely token.
 
-    temperature : > 0. top_p : in (0, 1]. seeds : one per row; a row's draws depend on its seed alone.
+    temperature : > 0. top_k : at most so many tokens are drawn from; None does not limit them. top_p : in (0, 1], of
+    what top_k leaves. seeds : one per row; a row's draws depend on its seed alone.
     """
 
     temperature: float
     top_p: float
     seeds: Sequence[int]
+    top_k: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
