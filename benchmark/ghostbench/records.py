@@ -23,6 +23,8 @@ Truth = Literal["ghost_probing", "cut_in", "normal"]
 Grade = Literal["ghost_probing", "potential_ghost_probing", "normal"]
 """What an answer says of a clip."""
 AnsweredBy = Literal["model", "substitute"]
+Layout = Literal["auto", "files", "frames"]
+"""How a dataset's media lies under its root; see `ghostbench.datasets.layouts`."""
 
 TRUTHS: tuple[Truth, ...] = ("ghost_probing", "cut_in", "normal")
 """Every truth, in the order of tables."""
@@ -288,6 +290,7 @@ class Split:
     filters : what narrowed the split, in words, in the order applied; () for the whole split.
     skipped_labels : label rows left out by request, each as "line N: why".
     data_root : where media is looked for, without credentials; None where nobody said.
+    layout, fps : how it lies there, and the frames per second of frame folders, as the dataset says.
     """
 
     dataset: str
@@ -298,6 +301,8 @@ class Split:
     filters: tuple[str, ...] = ()
     skipped_labels: tuple[str, ...] = ()
     data_root: str | None = None
+    layout: Layout = "auto"
+    fps: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

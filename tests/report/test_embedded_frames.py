@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,30 @@ def run_on_real_frames(folder: Path) -> Path:
 
 def pictures(folder: Path) -> int:
     return (folder / "report.html").read_text().count("data:image/jpeg")
+
+
+def test_frames_of_a_dataset_are_found_by_its_own_layout_and_rate(tmp_path: Path) -> None:
+    from PIL import Image
+
+    images = tmp_path / "media" / "1" / "001" / "images"
+    images.mkdir(parents=True)
+    for number in range(1, 31):
+        Image.new("RGB", (64, 32), (8 * number, 40, 90)).save(images / f"{number:04d}.png")
+    (tmp_path / "media" / "images_1_001.avi").write_bytes(b"of another layout, and no video")
+    (tmp_path / "labels.csv").write_text("video_id,ground_truth_label\nimages_1_001,1s: ghost probing\n")
+    (tmp_path / "slow.yaml").write_text("name: slow\nroot: media\nlayout: frames\nlabels: labels.csv\nfps: 10\n")
+    words = ["run", "--dataset", "slow.yaml", "--models", "motion", "--sampling", "fps:2", "--run-id", "r", "--quiet"]
+    bench = [sys.executable, "-m", "ghostbench"]
+    assert subprocess.run([*bench, *words], cwd=tmp_path, check=False).returncode == 0
+    run = tmp_path / "results" / "r"
+    (line,) = map(json.loads, (run / "clips.jsonl").read_text().splitlines())
+    assert line["duration_s"] == 3.0
+    done = subprocess.run(
+        [*bench, "report", str(run), "--embed-frames"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert pictures(run) == len(line["frame_indices"]) == 6
+    assert not [found for found in verify(run).findings if found.file == "report.html"]
 
 
 def test_frames_are_left_out_unless_asked_for(tmp_path: Path) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ghostbench.errors import BadInput
 from ghostbench.plugins import registry
-
-LayoutName = Literal["auto", "files", "frames"]
+from ghostbench.records import Layout
 
 _SUFFIXES = (".yaml", ".yml")
 _LIMIT_BYTES = 1 << 20
@@ -35,7 +34,7 @@ class Definition(BaseModel):
 
     name: _Word
     root: _Path | None = None
-    layout: LayoutName = "auto"
+    layout: Layout = "auto"
     labels: _Path | None = None
     splits: dict[_Word, _Path] = {}
     fps: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False, strict=False)] = 30.0

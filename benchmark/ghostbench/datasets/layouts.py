@@ -24,9 +24,9 @@ from typing import Final
 
 from ghostbench.datasets import storage
 from ghostbench.datasets.clip_ids import VIDEO_SUFFIXES, dada_parts
-from ghostbench.datasets.definition import LayoutName
 from ghostbench.datasets.storage import Media
 from ghostbench.errors import BadInput
+from ghostbench.records import Layout
 
 BASES: Final[tuple[tuple[str, ...], ...]] = (
     (),
@@ -45,7 +45,7 @@ IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg")
 _Listing = Mapping[str, str]
 
 
-def find_media(root: str, clip_ids: Iterable[str], *, layout: LayoutName, fps: float) -> dict[str, Media]:
+def find_media(root: str, clip_ids: Iterable[str], *, layout: Layout, fps: float) -> dict[str, Media]:
     """Where the media of these clips is; clips without media are left out.
 
     Parameters
@@ -80,7 +80,7 @@ def find_media(root: str, clip_ids: Iterable[str], *, layout: LayoutName, fps: f
     return {}
 
 
-def _in_base(location: str, listing: _Listing, wanted: list[str], layout: LayoutName, fps: float) -> dict[str, Media]:
+def _in_base(location: str, listing: _Listing, wanted: list[str], layout: Layout, fps: float) -> dict[str, Media]:
     found: dict[str, Media] = {}
     if layout in {"auto", "files"}:
         found = _files(location, listing, wanted)

@@ -91,6 +91,8 @@ def select(query: SplitQuery) -> Split:
         filters=tuple(filters),
         skipped_labels=labels.skipped,
         data_root=root,
+        layout=definition.layout,
+        fps=definition.fps,
     )
 
 

@@ -50,7 +50,7 @@ def each_strip(run: RunData) -> Iterator[tuple[str, list[str] | BadInput]]:
         return
     if root is None or manifest.sampling is None:
         raise BadInput(f"{run.folder} does not say where its media is")
-    media = find_media(root, list(wanted), layout="auto", fps=30.0)
+    media = find_media(root, list(wanted), layout=manifest.dataset.layout, fps=manifest.dataset.fps)
     sampling = parse_sampling(manifest.sampling)
     for clip, digest in wanted.items():
         if clip not in media:

@@ -40,6 +40,8 @@ def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor)
             "name": split.dataset,
             "split": split.name,
             "data_root": split.data_root,
+            "layout": split.layout,
+            "fps": split.fps,
             "labels": redactor.location(options.query.labels) if options.query.labels is not None else None,
             "labels_sha256": split.labels_sha256,
             "split_sha256": split.split_sha256,

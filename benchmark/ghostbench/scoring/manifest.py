@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ghostbench.errors import BadInput
 from ghostbench.outcomes import Outcome
+from ghostbench.records import Layout
 from ghostbench.scoring.lines import Seconds
 
 RECORDED = "replay"
@@ -56,13 +57,18 @@ class ModelEntry(BaseModel):
 
 
 class DatasetEntry(BaseModel):
-    """What the manifest says of the dataset and its labels."""
+    """What the manifest says of the dataset and its labels.
+
+    layout, fps : how the media lies under the data root, and the frames per second of frame folders.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     name: str
     split: str
     data_root: str | None = None
+    layout: Layout = "auto"
+    fps: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 30.0
     labels: str | None = None
     labels_sha256: str
     split_sha256: str
