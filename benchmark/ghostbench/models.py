@@ -147,7 +147,10 @@ class RemoteModel(Model):
         return 8
 
     async def load(self) -> Mapping[str, Any]:
-        """Open clients; return facts for the manifest (never secrets). Raises `Unavailable`."""
+        """Open clients; return facts for the manifest (never secrets). Raises `Unavailable`.
+
+        The fact `warm_up_s` is read as in `LocalModel.load`.
+        """
         return {}
 
     async def admit(self, request: Request) -> None:
@@ -198,7 +201,10 @@ class ReferenceModel(Model):
     """A yardstick, not a contender: it gets the clip and the split's truths, and its rows are marked everywhere."""
 
     def begin(self, truths: Truths) -> Mapping[str, Any]:
-        """Called once before the first clip; return facts for the manifest."""
+        """Called once before the first clip; return facts for the manifest.
+
+        The fact `warm_up_s` goes into metrics.json as in `LocalModel.load`; tables of times leave yardsticks out.
+        """
         return {}
 
     @abstractmethod
