@@ -112,18 +112,20 @@ def _vision_shape(tensors: Mapping[str, TensorEntry]) -> VisionShape:
     for name in (patch, first):
         if name not in tensors:
             raise CheckpointError(f"tensor {name} is missing: this is not a checkpoint of the DriveMM family")
-    width, *rest = tensors[patch].shape
-    if rest != [3, PATCH_SIZE, PATCH_SIZE] or width % VISION_HEADS:
+    shape, inner = tensors[patch].shape, tensors[first].shape
+    if shape[1:] != (3, PATCH_SIZE, PATCH_SIZE) or shape[0] % VISION_HEADS:
         raise CheckpointError(
-            f"tensor {patch} has shape {[width, *rest]}; known: [a multiple of {VISION_HEADS}, 3, 14, 14]"
+            f"tensor {patch} has shape {list(shape)}; known: [a multiple of {VISION_HEADS}, 3, 14, 14]"
         )
+    if len(inner) != 2:
+        raise CheckpointError(f"tensor {first} has shape {list(inner)}; known: [any, {shape[0]}]")
     numbers = {int(found[1]) for name in tensors if (found := _LAYER.match(name))}
-    layers = max(numbers) + 1
+    width, layers = shape[0], max(numbers) + 1
     if width == FULL_VISION_WIDTH and layers != FULL_VISION_LAYERS:
         raise CheckpointError(
             f"the vision tower has {layers} layers of width {width}; the authors keep {FULL_VISION_LAYERS}"
         )
-    return VisionShape(width=width, feed_forward=tensors[first].shape[0], layers=layers)
+    return VisionShape(width=width, feed_forward=inner[0], layers=layers)
 
 
 _LAYER = re.compile(re.escape(TOWER) + r"encoder\.layers\.(\d{1,3})\.")

@@ -22,6 +22,7 @@ from ghostbench_drivemm.config import CONFIG_FILE, GENERATION_FILE, CheckpointEr
 INDEX_FILE = "model.safetensors.index.json"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+TEMPLATE_FILE = "chat_template.jinja"
 
 _DTYPE_BYTES = {"BF16": 2, "F16": 2, "F32": 4, "F64": 8}
 _DERIVED = (".rotary_emb.inv_freq", ".embeddings.position_ids")
@@ -62,7 +63,8 @@ class Checkpoint:
 
     def start_hashing(self) -> dict[str, Future[tuple[int, str]]]:
         """Begin hashing every file that was used, in threads; results are (bytes, SHA-256 in hexadecimal)."""
-        names = [CONFIG_FILE, GENERATION_FILE, INDEX_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, *self.weight_files]
+        beside = [CONFIG_FILE, GENERATION_FILE, INDEX_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, TEMPLATE_FILE]
+        names = [*beside, *self.weight_files]
         present = [name for name in names if (self.folder / name).is_file()]
         pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sha256")
         futures = {name: pool.submit(_digest, self.folder / name) for name in present}

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ghostbench_drivemm.config import CheckpointError
 from ghostbench_drivemm.download import TIMEOUT_S, RemoteFile, download, require_space
@@ -113,7 +114,7 @@ def _folder(where: Path, repository: str, commit: str) -> Path:
 
 
 def _pin(where: Path, repository: str, revision: str) -> Path:
-    return where / repository.replace("/", "--") / f"revision-{re.sub(r'[^A-Za-z0-9._-]', '_', revision)}"
+    return where / repository.replace("/", "--") / f"revision-{quote(revision, safe='')}"
 
 
 def _commit_of(where: Path, repository: str, revision: str) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import AddedToken, Tokenizer
 
-from ghostbench_drivemm.checkpoint import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_json
+from ghostbench_drivemm.checkpoint import TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_json
 from ghostbench_drivemm.config import CheckpointError
 
 IMAGE_MARK = "<image>"
@@ -186,7 +186,7 @@ def load_renderer(folder: Path, tokenizer: Tokenizer) -> PromptRenderer:
 
 
 def _template(folder: Path, config: Mapping[str, Any]) -> str:
-    beside = folder / "chat_template.jinja"
+    beside = folder / TEMPLATE_FILE
     try:
         template = beside.read_text(encoding="utf-8") if beside.is_file() else config.get("chat_template")
     except (OSError, UnicodeDecodeError) as error:
@@ -195,5 +195,5 @@ def _template(folder: Path, config: Mapping[str, Any]) -> str:
         named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
         template = named.get("default")
     if not isinstance(template, str) or not template:
-        raise CheckpointError(f"{TOKENIZER_CONFIG_FILE} holds no chat_template, and there is no chat_template.jinja")
+        raise CheckpointError(f"{TOKENIZER_CONFIG_FILE} holds no chat_template, and there is no {TEMPLATE_FILE}")
     return template

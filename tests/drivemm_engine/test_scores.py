@@ -73,6 +73,20 @@ def test_values_that_are_alike_for_long_are_read_at_the_very_end_of_the_cache(ti
         assert answer.grade_masses == pytest.approx(expected, rel=1e-4, abs=1e-30)
 
 
+def test_a_value_that_is_not_finite_behind_letters_that_verdicts_share_is_no_probability_and_noticed(tiny: Any) -> None:
+    model = tiny()
+    words = vocabulary(model)
+    reader = GradeReader("grade", ("xxb", "xxc", "b"), words)
+    embeds = [torch.randn(n, 64, generator=torch.Generator().manual_seed(4)) for n in (11, 30)]
+    options = GenerateOptions(max_new_tokens=0, grades=reader)
+    assert {answer.nonfinite_step for answer in generate(model, embeds, options)} == {None}
+    with torch.no_grad():
+        model.language_model.get_input_embeddings().weight[words.spelled.index(b"x")] = float("inf")
+    for answer in generate(model, embeds, options):
+        assert answer.grade_masses is None
+        assert answer.nonfinite_step is not None
+
+
 def test_score_mode_and_both_ways_to_generate_read_the_same_probabilities(tiny: Any) -> None:
     model = tiny()
     random = torch.Generator().manual_seed(4)

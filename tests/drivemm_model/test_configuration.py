@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,12 @@ def test_an_unknown_dtype_is_named(drivemm_data: Path) -> None:
 def test_an_unknown_device_is_named(drivemm_data: Path) -> None:
     with pytest.raises(ValueError, match="'gpu'"):
         DriveMM.from_checkpoint(drivemm_data / "ckpt_a", device="gpu")
+
+
+def test_a_template_in_a_file_of_its_own_is_accounted_for(drivemm_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(drivemm_data / "ckpt_a", folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "chat_template.jinja").write_text(settings["chat_template"])
+    files = DriveMM.from_checkpoint(folder, dtype="bfloat16", device="cpu").facts["files"]
+    assert files["chat_template.jinja"]["bytes"] == len(settings["chat_template"].encode())

@@ -44,6 +44,7 @@ class Hub:
     delay_s: float = 0.0
     drop_after: int | None = None
     drops: int = 0
+    branches: tuple[str, ...] = ("main",)
     ignore_range: bool = False
     listed_size: int | None = None
     listed_sha256: str | None = None
@@ -88,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
             code = {"X-Error-Code": "RepoNotFound"} if hub.status == 404 else {}
             self.reply(hub.status, b'{"error":"no"}', code)
         elif found := re.match(r"/api/models/DriveMM/DriveMM(?:/revision/([^?]+))?(?:\?|$)", self.path):
-            if found[1] in (None, "main", hub.commit):
+            if found[1] in (None, *hub.branches, hub.commit):
                 self.reply(200, json.dumps(hub.listing()).encode(), {"Content-Type": "application/json"})
             else:
                 self.reply(404, b'{"error":"Invalid rev id"}', {"X-Error-Code": "RevisionNotFound"})
@@ -370,6 +371,12 @@ def test_a_checkpoint_in_the_hub_librarys_own_cache_is_used(hub: Hub, fetcher: F
     assert status == 0, err
     assert out.split() == [str(folder), COMMIT]
     assert hub.requests == []
+
+
+def test_revisions_whose_names_are_alike_are_kept_apart(hub: Hub, fetcher: Fetcher) -> None:
+    hub.branches = ("main", "trial_2")
+    assert fetcher.run("trial_2")[0] == 0
+    assert "no revision 'trial/2'" in refusal(fetcher.run("trial/2"))
 
 
 def test_two_processes_do_not_write_the_same_files(hub: Hub, fetcher: Fetcher) -> None:

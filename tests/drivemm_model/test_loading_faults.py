@@ -105,6 +105,20 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(family: Any) -> Non
     assert "[176, 64]" in message
 
 
+@pytest.mark.parametrize("name", ["embeddings.patch_embedding.weight", "encoder.layers.0.mlp.fc1.weight"])
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_a_tensor_that_gives_the_towers_shape_and_has_none_is_named(
+    name: str, shape: tuple[int, ...], family: Any
+) -> None:
+    name = f"model.vision_tower.vision_tower.vision_model.{name}"
+
+    def flattened(tensors: dict[str, Any]) -> dict[str, Any]:
+        return {**tensors, name: torch.zeros(shape, dtype=torch.bfloat16)}
+
+    with pytest.raises(CheckpointError, match=rf"{name}.* has shape"):
+        DriveMM.from_checkpoint(family.rewrite(family.copy(), flattened), dtype="float32", device="cpu")
+
+
 def test_head_counts_that_do_not_fit_the_tensors_are_found(family: Any) -> None:
     assert "model.layers.0.self_attn.k_proj.weight" in fault_of(family.copy(num_key_value_heads=4))
 

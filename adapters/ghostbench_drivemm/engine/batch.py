@@ -157,6 +157,7 @@ class Batch:
         broken_behind = [False] * len(broken) if graded is None else _not_finite(graded)
         strange = self.decoder.strange.tolist() if options.max_new_tokens else [-1] * len(broken)
         listed = None if masses is None else masses.tolist()
+        uncertain = [False] * len(broken) if masses is None else _not_finite(masses)
         for row, answer in enumerate(self.answers):
             if options.keep_first or options.keep_logits:
                 answer.first_logits = first[row]
@@ -164,11 +165,14 @@ class Batch:
                 answer.nonfinite_step = extra
             elif broken[row]:
                 answer.nonfinite_step = 0
+            elif uncertain[row]:
+                # Letters that verdicts share stand between the fixed beginning and where they part.
+                answer.nonfinite_step = extra
             elif strange[row] >= 0:
                 answer.nonfinite_step = extra + strange[row]
             if self.faults[row] is not None and answer.nonfinite_step is None:
                 raise RuntimeError(f"{self.faults[row]}, though all logits were finite")
-            if listed is not None and not broken[row] and not broken_behind[row]:
+            if listed is not None and not (broken[row] or broken_behind[row] or uncertain[row]):
                 answer.grade_masses = tuple(listed[row])
             if not options.max_new_tokens:
                 answer.finish = "score"
