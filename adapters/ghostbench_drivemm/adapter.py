@@ -51,6 +51,11 @@ _USUAL_FRAME = (660, 1584)
 _SCORE_ROWS = 32
 """Enough to fill a GPU with prompts; more would hold memory for answers that are never written."""
 
+_NO_CHECKPOINT = (
+    "drivemm has no checkpoint: name a folder with --set drivemm.checkpoint=DIR, or fetch the public one (17 GB) with "
+    "--set drivemm.download=true"
+)
+
 
 class DriveMMModel(LocalModel):
     """DriveMM on one or more devices of this machine."""
@@ -95,10 +100,7 @@ class DriveMMModel(LocalModel):
             if chosen is not None:
                 inspect(chosen)
             elif hub.find_checkpoint(revision=self.settings.revision) is None and not self.settings.download:
-                raise BadInput(
-                    "drivemm has no checkpoint: name a folder with --set drivemm.checkpoint=DIR, or fetch the public "
-                    "one (17 GB) with --set drivemm.download=true"
-                )
+                raise BadInput(_NO_CHECKPOINT)
         except CheckpointError as error:
             raise BadInput(f"drivemm.checkpoint: {error}") from None
 
@@ -116,7 +118,7 @@ class DriveMMModel(LocalModel):
     @override
     def load(self) -> Mapping[str, Any]:
         try:
-            self._folder = self._find()
+            self._folder, source = self._find()
             self._replicas = Replicas(self._devices(), self._load_model)
             seconds = self._replicas.load(self.settings.dtype)
         except CheckpointError as error:
@@ -137,7 +139,7 @@ class DriveMMModel(LocalModel):
             "load_s": seconds,
             "warm_up_s": warm,
             "batch_size": self.batch_size,
-            "source": hub.source_of(self._folder),
+            "source": source,
             "libraries": {
                 name: importlib.metadata.version(name)
                 for name in ("torch", "transformers", "tokenizers", "llguidance", "pillow")
@@ -249,11 +251,17 @@ class DriveMMModel(LocalModel):
             )
         return listed
 
-    def _find(self) -> Path:
+    def _find(self) -> tuple[Path, dict[str, str] | None]:
+        """The checkpoint's folder, and repository, revision and commit where it is known to be from the hub."""
         if self.settings.checkpoint is not None:
-            return Path(self.settings.checkpoint)
+            folder = Path(self.settings.checkpoint)
+            return folder, hub.source_of(folder)
         found = hub.find_checkpoint(revision=self.settings.revision)
-        return (found or hub.fetch_checkpoint(revision=self.settings.revision)).folder
+        if found is None:
+            if not self.settings.download:
+                raise CheckpointError(_NO_CHECKPOINT)
+            found = hub.fetch_checkpoint(revision=self.settings.revision)
+        return found.folder, {"repository": found.repository, "revision": found.revision, "commit": found.commit}
 
     def _load_model(self, dtype: str, device: str) -> DriveMM:
         names = ("image_aspect_ratio", "mm_spatial_pool_mode", "mm_newline_position")

@@ -114,6 +114,28 @@ def test_a_run_with_the_grammar_gives_answers_whatever_the_weights(tmp_path: Pat
         assert stages["first_token_s"] >= stages["prefill_s"]
 
 
+def test_a_checkpoint_from_the_hub_librarys_cache_is_pinned_in_the_manifest(tmp_path: Path, checkpoint: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cache = tmp_path / "hub" / "models--DriveMM--DriveMM"
+    shutil.copytree(checkpoint, cache / "snapshots" / commit)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(commit)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "XDG_"))}
+    sets = ("--set", "drivemm.device=cpu", "--set", "drivemm.mode=score")
+    done = subprocess.run(
+        [sys.executable, "-m", "ghostbench", "run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
+        cwd=tmp_path,
+        env={**kept, "HF_HUB_CACHE": str(tmp_path / "hub"), "XDG_CACHE_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / "results/r/manifest.json").read_text())["models"]["drivemm"]["facts"]
+    assert facts["source"] == {"repository": "DriveMM/DriveMM", "revision": "main", "commit": commit}
+
+
 def test_a_run_without_the_grammar_covers_nothing_and_says_so(tmp_path: Path, checkpoint: Path) -> None:
     run = bench(tmp_path, checkpoint, "grammar=false")
     assert run["status"] == 1
