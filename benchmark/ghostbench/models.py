@@ -105,6 +105,9 @@ class LocalModel(Model):
     def load(self) -> Mapping[str, Any]:
         """Make the model ready; return facts for the manifest (sizes, digests, versions). Raises `Unavailable`.
 
+        The fact `files`, an object by name, says what the model was loaded from (sizes and digests of weights, say): a
+        run is gone on with only where it is equal.
+
         A model that compiles or answers a first time here says how long that took in the fact `warm_up_s`: a number of
         seconds, or an object of such numbers by device, e.g. `{"cuda:0": 41.5}`. The reports show it in a line of its
         own, apart from latencies. What is no such number is only text among the other facts.

@@ -78,11 +78,13 @@ def answers(model: DriveMMModel, seeds: tuple[int, ...], task: Any = TASK) -> li
     return list(model.answer([replace(one, prepared=model.prepare(one)) for one in asked]))
 
 
-def bench(folder: Path, checkpoint: Path, *settings: str, dtype: str = "float32") -> dict[str, Any]:
+def bench(
+    folder: Path, checkpoint: Path, *settings: str, dtype: str = "float32", resume: bool = False
+) -> dict[str, Any]:
     words = [
         f"drivemm.{setting}" for setting in (f"checkpoint={checkpoint}", "device=cpu", f"dtype={dtype}", *settings)
     ]
-    sets = [part for word in words for part in ("--set", word)]
+    sets = [part for word in words for part in ("--set", word)] + ["--resume"] * resume
     done = subprocess.run(
         [sys.executable, "-m", "ghostbench", "run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
         cwd=folder,
@@ -134,6 +136,32 @@ def test_a_checkpoint_from_the_hub_librarys_cache_is_pinned_in_the_manifest(tmp_
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "results/r/manifest.json").read_text())["models"]["drivemm"]["facts"]
     assert facts["source"] == {"repository": "DriveMM/DriveMM", "revision": "main", "commit": commit}
+
+
+def test_a_run_is_not_gone_on_with_under_other_weights(tmp_path: Path, checkpoint: Path) -> None:
+    folder, run = tmp_path / "checkpoint", tmp_path / "results" / "r"
+    shutil.copytree(checkpoint, folder)
+    first = bench(tmp_path, folder, "mode=score")
+    lines = (run / "attempts.jsonl").read_text().splitlines(keepends=True)
+    (run / "attempts.jsonl").write_text(lines[0])
+    killed = {**json.loads((run / "manifest.json").read_text()), "status": "running", "digests": {}, "seal": None}
+    (run / "manifest.json").write_text(json.dumps(killed))
+    shutil.rmtree(folder)
+    shutil.copytree(checkpoint.parent / "ckpt_c", folder)
+    for _ in range(2):
+        mixed = bench(tmp_path, folder, "mode=score", resume=True)
+        assert mixed["metrics"]["outcomes"] == {"answered": 1, "unavailable": 1}
+        assert len(mixed["attempts"]) == 1
+        manifest = json.loads((run / "manifest.json").read_text())["models"]["drivemm"]
+        assert "config.json is not the one that the run was begun with" in manifest["stopped"]["message"]
+        assert manifest["facts"]["files"] == killed["models"]["drivemm"]["facts"]["files"]
+    shutil.rmtree(folder)
+    shutil.copytree(checkpoint, folder)
+    whole = bench(tmp_path, folder, "mode=score", resume=True)
+    scores = [{line["clip"]: line["grade_probabilities"] for line in one["attempts"]} for one in (first, whole)]
+    assert scores[0].keys() == scores[1].keys()
+    for clip, probabilities in scores[0].items():
+        assert scores[1][clip] == pytest.approx(probabilities, rel=1e-4)
 
 
 def test_a_run_without_the_grammar_covers_nothing_and_says_so(tmp_path: Path, checkpoint: Path) -> None:

@@ -68,14 +68,21 @@ def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor)
 
 
 def describe_state(entry: dict[str, Any], state: HostState, redactor: Redactor) -> None:
-    """Fill in what is known of a model once it is loaded, or has stopped."""
-    entry["facts"] = _plain(state.facts, redactor)
+    """Fill in what is known of a model once it is loaded, or has stopped. One that could not be loaded again keeps what
+    it said of itself before."""
+    entry["facts"] = as_recorded(state.facts, redactor) or entry["facts"]
     entry["load_s"] = state.load_s
     if state.stopped is None:
         entry["stopped"] = None
     else:
         outcome, message = state.stopped
         entry["stopped"] = {"outcome": str(outcome), "message": redactor.text(message)}
+
+
+def as_recorded(facts: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """A model's facts as the manifest holds them: JSON values alone, without secrets."""
+    recorded: dict[str, Any] = _plain(facts, redactor)
+    return recorded
 
 
 def file_sha256(path: Path) -> str:

@@ -59,6 +59,17 @@ def check_unchanged(folder: Path, before: Mapping[str, Any]) -> None:
             raise BadInput(f"{path} was changed after the run ended; put it back, or start a new run")
 
 
+def changed_file(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Name of a file that a model says it was loaded from and that is not as before; None where all are.
+
+    A model that states no files, before or now, has no say.
+    """
+    was, are = before.get("files"), now.get("files")
+    if not isinstance(was, Mapping) or not isinstance(are, Mapping):
+        return None
+    return next((str(name) for name in sorted({*was, *are}, key=str) if was.get(name) != are.get(name)), None)
+
+
 def what_was_done(attempts: Path, plan: Plan) -> dict[UnitKey, Last]:
     """The state of every unit that the ledger speaks of; a torn last line is cut off first.
 

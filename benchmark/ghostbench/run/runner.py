@@ -19,6 +19,7 @@ from typing import Any
 from ghostbench.errors import MediaError, Unavailable
 from ghostbench.models import RemoteModel, Truths
 from ghostbench.outcomes import Outcome
+from ghostbench.plugins.registry import printable
 from ghostbench.records import Clip, Frames
 from ghostbench.run import manifest as manifests
 from ghostbench.run.ahead import Decoding
@@ -33,7 +34,7 @@ from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
 from ghostbench.run.reach import dispatcher_for, load
 from ghostbench.run.redact import Redactor
-from ghostbench.run.resume import restore
+from ghostbench.run.resume import changed_file, restore
 from ghostbench.run.seal import write_sealed
 from ghostbench.run.sent import SentJournal, spent_before
 from ghostbench.run.settle import Settler
@@ -110,12 +111,25 @@ class Runner:
                 if host.broken is not None:
                     raise Unavailable(host.broken)
                 state.dispatcher = dispatcher_for(host.model, truths, self._pool)
-                state.facts = await load(state.dispatcher)
+                facts = await load(state.dispatcher)
+                self._require_same_files(host, facts)
+                state.facts = facts
             except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
                 state.stopped = (Outcome.UNAVAILABLE, str(as_unavailable(error)))
                 await self._give_up(state)
             state.load_s = time.perf_counter() - started
         self._write_manifest()
+
+    def _require_same_files(self, host: Host, facts: Mapping[str, Any]) -> None:
+        """Go on with no run under other weights: one row would hold two models' answers. Raises `Unavailable`."""
+        now = manifests.as_recorded(facts, self._desk.redactor)
+        for row in self._plan.rows:
+            before = self._desk.manifest["models"][row.name]["facts"] if row.host is host else {}
+            name = changed_file(before, now)
+            if name is not None:
+                raise Unavailable(
+                    f"{printable(name)} is not the one that the run was begun with; put it back, or start a new run"
+                )
 
     def _first_clips(self) -> list[Clip]:
         """The clips whose frames will be wanted first: they are decoded while the models load."""
