@@ -138,6 +138,23 @@ def test_a_checkpoint_from_the_hub_librarys_cache_is_pinned_in_the_manifest(tmp_
     assert facts["source"] == {"repository": "DriveMM/DriveMM", "revision": "main", "commit": commit}
 
 
+def test_a_checkpoint_that_cannot_be_had_is_told_in_one_line_on_the_terminal(tmp_path: Path) -> None:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "XDG_"))}
+    sets = ("--set", "drivemm.device=cpu", "--set", "drivemm.download=true")
+    done = subprocess.run(
+        [sys.executable, "-m", "ghostbench", "run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
+        cwd=tmp_path,
+        env={**kept, "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "2 unavailable (HF_HUB_OFFLINE is set and DriveMM/DriveMM@main is not on this machine: unset it, or" in line
+
+
 def test_a_run_is_not_gone_on_with_under_other_weights(tmp_path: Path, checkpoint: Path) -> None:
     folder, run = tmp_path / "checkpoint", tmp_path / "results" / "r"
     shutil.copytree(checkpoint, folder)

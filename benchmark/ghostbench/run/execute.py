@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput, OutputFailed
-from ghostbench.plugins.registry import registry
+from ghostbench.plugins.registry import printable, registry
 from ghostbench.run import manifest as manifests
 from ghostbench.run.folder import RunFolder
 from ghostbench.run.ledger import DiskFailed
@@ -166,7 +166,9 @@ def _conclude(folder: RunFolder, voice: Voice) -> int:
         voice.out.print(f"run folder: {folder.path}", markup=False, highlight=False, soft_wrap=True)
     for name in silent:
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in metrics["models"][name]["outcomes"].items())
-        voice.err.print(f"{name} gave no answer at all: {outcomes}", style="red", markup=False, soft_wrap=True)
+        stopped = metrics["models"][name]["stopped"]
+        why = f" ({printable(stopped['message'])})" if stopped and stopped["message"] else ""
+        voice.err.print(f"{name} gave no answer at all: {outcomes}{why}", style="red", markup=False, soft_wrap=True)
     return NO_ANSWERS if silent else DONE
 
 
