@@ -21,6 +21,7 @@ from ghostbench_drivemm import vision
 from ghostbench_drivemm.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate
+from ghostbench_drivemm.engine.device import on_device
 from ghostbench_drivemm.prepared import Kind, Prepared, Preparer, Raw, Visual, check_ids
 from ghostbench_drivemm.prompt import IMAGE_ID
 from ghostbench_drivemm.resize import FrameResize
@@ -149,7 +150,8 @@ class DriveMM:
         """Embed a batch: for each request [length, H] on the device, text and visual tokens merged.
 
         All frames of the batch go through the vision tower together, `vision_batch` at a time. Nothing here waits
-        for the device. `plainly` computes with the library's own modules alone, so that hooks on them are called.
+        for the device, but for a free buffer where it has not taken the frames of before yet, and for the first frames
+        of a size. `plainly` computes with the library's own modules alone, so that hooks on them are called.
 
         Raises
         ------
@@ -158,6 +160,10 @@ class DriveMM:
         """
         for request in prepared:
             check_ids(request, self.config.vocab_size)
+        with on_device(self.device):
+            return self._merged(prepared, plainly)
+
+    def _merged(self, prepared: Sequence[Prepared], plainly: bool) -> list[torch.Tensor]:
         visual = iter(self._visual_tokens(prepared, plainly))
         text = self._text_embeddings(prepared)
         merged = []
@@ -192,7 +198,8 @@ class DriveMM:
     def _float_pixels(self, prepared: Prepared) -> npt.NDArray[np.float32]:
         if not prepared.visuals:
             return np.zeros((0, 3, 384, 384), dtype=np.float32)
-        pixels = torch.cat([self._on_device(visual) for visual in prepared.visuals])
+        with on_device(self.device):
+            pixels = torch.cat([self._on_device(visual) for visual in prepared.visuals])
         return vision.normalise(pixels, torch.float32).cpu().numpy()
 
     def _text_embeddings(self, prepared: Sequence[Prepared]) -> tuple[torch.Tensor, ...]:

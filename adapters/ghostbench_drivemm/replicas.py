@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import queue
 import time
@@ -14,6 +13,7 @@ import torch
 
 from ghostbench_drivemm import memory
 from ghostbench_drivemm.engine import engine_of
+from ghostbench_drivemm.engine.device import on_device
 from ghostbench_drivemm.model import DriveMM
 
 Load = Callable[[str, str], DriveMM]
@@ -93,9 +93,8 @@ class Replicas:
     def one(self) -> Iterator[Replica]:
         """A replica for this thread alone; waits until one is free."""
         replica = self._free.get()
-        on_device = torch.cuda.device(replica.device) if replica.device.type == "cuda" else contextlib.nullcontext()
         try:
-            with on_device:
+            with on_device(replica.device):
                 yield replica
         finally:
             self._free.put(replica)

@@ -34,7 +34,7 @@ class Staging:
         np.copyto(staged.numpy(), array)
         copied = staged.to(self._device, non_blocking=True)
         done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        done.record()
+        done.record(torch.cuda.current_stream(self._device))
         self._used.append((buffer, done))
         return copied
 

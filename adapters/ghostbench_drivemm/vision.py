@@ -7,7 +7,9 @@ synchronise with the device.
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -86,12 +88,18 @@ def frame_features(tower: nn.Module, pixels: torch.Tensor, *, plainly: bool = Fa
     return features
 
 
-def _exact_convolution(dtype: torch.dtype) -> AbstractContextManager[None]:
+_FLAGS = threading.Lock()
+"""cuDNN's flags are the whole process's, and replicas compute in threads of their own."""
+
+
+@contextmanager
+def _exact_convolution(dtype: torch.dtype) -> Iterator[None]:
     """In float32, no TensorFloat-32 in the patch convolution: cuDNN would use it by default."""
     if dtype != torch.float32 or not torch.backends.cudnn.is_available():  # type: ignore[no-untyped-call]
-        return nullcontext()
-    context: AbstractContextManager[None] = torch.backends.cudnn.flags(allow_tf32=False)
-    return context
+        yield
+        return
+    with _FLAGS, torch.backends.cudnn.flags(allow_tf32=False):
+        yield
 
 
 def pooled_side(mode: str) -> int:

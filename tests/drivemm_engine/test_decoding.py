@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("llguidance")
 
 from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate  # noqa: E402
+from ghostbench_drivemm.engine.operations import PREFERRED, preferred_attention  # noqa: E402
 
 LENGTHS = (37, 5, 64, 120)
 STEPS = 24
@@ -153,6 +157,26 @@ def test_sampling_draws_among_the_most_likely_k_alone(tiny: Any) -> None:
     sampling = Sampling(temperature=50.0, top_p=1.0, top_k=3, seeds=range(200))
     drawn = generate(model, own * 200, GenerateOptions(max_new_tokens=1, sampling=sampling))
     assert {answer.output_ids[0] for answer in drawn} == set(best)
+
+
+def test_each_thread_attends_with_what_is_preferred_whatever_others_do() -> None:
+    wanted = [int(backend) for backend in PREFERRED]
+    before = torch._C._get_sdp_priority_order()
+
+    def look(_: int) -> bool:
+        with preferred_attention():
+            time.sleep(1e-5)
+            found: list[int] = torch._C._get_sdp_priority_order()
+        return found[: len(wanted)] == wanted
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            assert all(threads.map(look, range(900)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert torch._C._get_sdp_priority_order() == before
 
 
 def test_the_plain_model_keeps_its_weights_when_the_engine_joins_them(tiny: Any) -> None:

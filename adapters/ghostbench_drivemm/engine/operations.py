@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,6 +57,17 @@ class Operations:
     choose: _Choose
 
 
+_CHOOSING = threading.Lock()
+"""torch keeps its choice of attention for the whole process, and replicas compute in threads of their own."""
+
+
+@contextmanager
+def preferred_attention() -> Iterator[None]:
+    """Inside, `scaled_dot_product_attention` takes the first of `PREFERRED` that can compute what it is given."""
+    with _CHOOSING, sdpa_kernel(list(PREFERRED), set_priority=True):
+        yield
+
+
 def operations_for(device: torch.device) -> Operations:
     """What this device computes with."""
     if device.type == "cuda":
@@ -97,7 +110,7 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tens
         # Only the half-precision kernels know grouped heads; elsewhere expanding beats materialising all scores.
         keys, values = keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1)
         grouped = False
-    with sdpa_kernel(list(PREFERRED), set_priority=True):
+    with preferred_attention():
         mixed = functional.scaled_dot_product_attention(
             queries.transpose(1, 2), keys, values, is_causal=True, scale=scale, enable_gqa=grouped
         )

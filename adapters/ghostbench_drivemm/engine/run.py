@@ -13,6 +13,7 @@ from torch import Tensor
 from ghostbench_drivemm.engine.batch import Batch
 from ghostbench_drivemm.engine.cache import KeyValueCache, round_up
 from ghostbench_drivemm.engine.decode import Decoder, bucket
+from ghostbench_drivemm.engine.device import on_device
 from ghostbench_drivemm.engine.language import Language
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation
 from ghostbench_drivemm.engine.weights import join
@@ -64,7 +65,8 @@ class Engine:
         chunks : each gives the embeddings [length, hidden] of the next few prompts, on the device.
         lengths : of all prompts, in order.
         """
-        return Batch(self, lengths, options).run(chunks)
+        with on_device(self.weights.device):
+            return Batch(self, lengths, options).run(chunks)
 
 
 _ENGINES: weakref.WeakKeyDictionary[Any, Engine] = weakref.WeakKeyDictionary()

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.attention import sdpa_kernel
 
-from ghostbench_drivemm.engine.operations import PREFERRED
+from ghostbench_drivemm.engine.operations import preferred_attention
 from ghostbench_drivemm.engine.weights import merged
 
 
@@ -46,7 +45,7 @@ class FastTower:
         for layer in self._layers:
             qkv = functional.linear(layer.norm1(hidden), layer.qkv, layer.qkv_bias)
             query, key, value = qkv.view(frames, patches, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-            with sdpa_kernel(list(PREFERRED), set_priority=True):
+            with preferred_attention():
                 mixed = functional.scaled_dot_product_attention(query, key, value)
             attended = layer.out(mixed.transpose(1, 2).reshape(frames, patches, width))
             hidden = hidden + attended
