@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,15 +171,20 @@ class DriveMMModel(LocalModel):
 
     @override
     def answer(self, requests: Sequence[Request]) -> Sequence[Reply | ModelError]:
-        results: dict[str, Reply | ModelError] = {}
         kinds: dict[tuple[str, int, str], list[Request]] = {}
         for request in requests:
             dtype = str(request.level_settings.get("dtype", self.settings.dtype))
             schema = json.dumps(request.prompt.schema) + str(request.prompt.verdict_values)
             kinds.setdefault((dtype, self._limit(request), schema), []).append(request)
-        with self._replicas.one() as replica:
+
+        def answered() -> dict[str, Reply | ModelError]:
+            results: dict[str, Reply | ModelError] = {}
             for (dtype, _, _), alike in kinds.items():
                 results |= Batch(replica, dtype, self.options).answer(alike)
+            return results
+
+        with self._replicas.one() as replica:
+            results = replica.run(answered)
         return [results[request.id] for request in requests]
 
     @override
@@ -271,25 +277,24 @@ class DriveMMModel(LocalModel):
 
     def _warm_up(self) -> dict[str, float]:
         """Answer noise once on every GPU, so that no clip pays for compiling; seconds for each device."""
-        seconds = {}
-        for replica in self._replicas.all:
-            if replica.device.type != "cuda":
-                continue
-            with torch.cuda.device(replica.device):
-                started = time.perf_counter()
-                model, options = replica.model(self.settings.dtype), self._warm_options()
-                # A batch size that was asked for may be more than fits, which the first batches find out and halve.
-                rows, positions = min(self.batch_size, self._fitting(replica)), self._longest + self._new_tokens
-                warm(engine_of(model), rows, positions, options, range(*_USUAL_POSITIONS, 16))
-                noise = np.random.default_rng(0).integers(0, 256, (10, *_USUAL_FRAME, 3), dtype=np.uint8)
-                ready = model.prepare(noise, "<image>\n", kind="video")
-                # As many as are prefilled together, so that every kernel meets the shapes it will see.
-                together = min(rows, options.chunk_tokens // self._longest)
-                generate_prepared(model, [ready] * max(1, together), options)
-                memory.read(replica.device)
-                torch.cuda.synchronize()
-                seconds[str(replica.device)] = time.perf_counter() - started
-        return seconds
+        replicas = [replica for replica in self._replicas.all if replica.device.type == "cuda"]
+        return {str(replica.device): replica.run(partial(self._warm, replica)) for replica in replicas}
+
+    def _warm(self, replica: Replica) -> float:
+        """Answer noise once on this GPU, in the thread that will answer; seconds."""
+        started = time.perf_counter()
+        model, options = replica.model(self.settings.dtype), self._warm_options()
+        # A batch size that was asked for may be more than fits, which the first batches find out and halve.
+        rows, positions = min(self.batch_size, self._fitting(replica)), self._longest + self._new_tokens
+        warm(engine_of(model), rows, positions, options, range(*_USUAL_POSITIONS, 16))
+        noise = np.random.default_rng(0).integers(0, 256, (10, *_USUAL_FRAME, 3), dtype=np.uint8)
+        ready = model.prepare(noise, "<image>\n", kind="video")
+        # As many as are prefilled together, so that every kernel meets the shapes it will see.
+        together = min(rows, options.chunk_tokens // self._longest)
+        generate_prepared(model, [ready] * max(1, together), options)
+        memory.read(replica.device)
+        torch.cuda.synchronize()
+        return time.perf_counter() - started
 
     def _warm_options(self) -> GenerateOptions:
         """A short answer that goes through all that a clip's answer does."""

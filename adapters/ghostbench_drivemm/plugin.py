@@ -19,6 +19,6 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             summary="DriveMM (SigLIP + Llama 3.1 8B) on this machine's GPUs",
             settings=DriveMMSettings,
             extra="ghostbench[drivemm]",
-            requires=("torch", "transformers", "safetensors", "tokenizers", "huggingface_hub", "llguidance"),
+            requires=("torch", "transformers", "safetensors", "tokenizers", "huggingface_hub", "llguidance", "pynvml"),
         )
     )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
@@ -16,6 +17,7 @@ from ghostbench_drivemm.engine import engine_of
 from ghostbench_drivemm.engine.device import on_device
 from ghostbench_drivemm.model import DriveMM
 
+Result = TypeVar("Result")
 Load = Callable[[str, str], DriveMM]
 """Loads the model for a dtype and a device, both by name."""
 
@@ -34,6 +36,7 @@ class Replica:
     def __init__(self, device: str, load: Load) -> None:
         self.device = torch.device(device)
         self.most_rows: dict[str, int] = {}
+        self._thread = ThreadPoolExecutor(1, f"replica {device}")
         self._name = device
         self._load = load
         self._models: dict[str, DriveMM] = {}
@@ -44,6 +47,15 @@ class Replica:
             self.release()
             self._models[dtype] = self._load(dtype, self._name)
         return self._models[dtype]
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Do some work on the device, in the replica's own thread, to which cuDNN's plans belong."""
+
+        def there() -> Result:
+            with on_device(self.device):
+                return work()
+
+        return self._thread.submit(there).result()
 
     def release(self) -> None:
         """Give back every cache, not the weights."""
@@ -66,6 +78,7 @@ class Replica:
 
     def close(self) -> None:
         """Give everything back."""
+        self._thread.shutdown()
         self.release()
         self._models.clear()
         gc.collect()
@@ -86,16 +99,15 @@ class Replicas:
         """Load the model on every device at once; seconds it took."""
         started = time.perf_counter()
         with ThreadPoolExecutor(len(self.all)) as threads:
-            list(threads.map(lambda replica: replica.model(dtype), self.all))
+            list(threads.map(lambda replica: replica.run(lambda: replica.model(dtype)), self.all))
         return time.perf_counter() - started
 
     @contextmanager
     def one(self) -> Iterator[Replica]:
-        """A replica for this thread alone; waits until one is free."""
+        """A replica for the caller alone; waits until one is free."""
         replica = self._free.get()
         try:
-            with on_device(replica.device):
-                yield replica
+            yield replica
         finally:
             self._free.put(replica)
 

@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from ghostbench import (  # noqa: E402
 )
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
+from ghostbench_drivemm import DriveMM  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
 from ghostbench_drivemm.prompt import SYSTEM_TEXT  # noqa: E402
 from ghostbench_drivemm.replicas import Replicas  # noqa: E402
@@ -372,6 +375,28 @@ def test_an_answer_stays_nonfinite_where_memory_is_too_short_to_look_for_the_pla
         assert isinstance(error, Nonfinite)
         assert "not enough memory" in str(error)
         assert error.reply.notes == ()
+
+
+def test_a_replica_is_loaded_and_answers_in_one_thread_whoever_asks(checkpoint: Path) -> None:
+    model = loaded(checkpoint)
+    threads: dict[Any, set[int]] = {}
+
+    def load(dtype: str, device: str) -> Any:
+        made = DriveMM.from_checkpoint(checkpoint, dtype=dtype, device=device)
+        threads[made] = {threading.get_ident()}
+        made.vision_tower.get_submodule("embeddings").register_forward_pre_hook(
+            lambda *_: threads[made].add(threading.get_ident())
+        )
+        return made
+
+    model._replicas = Replicas(["cpu", "cpu"], load)
+    model._replicas.load("float32")
+    with ThreadPoolExecutor(4) as asking:
+        found = list(asking.map(lambda seed: answers(model, (seed,))[0], range(8)))
+    assert all(isinstance(reply, Reply) for reply in found)
+    assert [len(own) for own in threads.values()] == [1, 1]
+    assert len(set.union(*threads.values())) == 2
+    model.close()
 
 
 def test_sampling_with_the_checkpoints_settings_is_seeded_and_free_of_the_batch(checkpoint: Path) -> None:
