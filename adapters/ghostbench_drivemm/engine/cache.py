@@ -31,8 +31,8 @@ class KeyValueCache:
         return (keys, values) if rows is None else (keys[:rows], values[:rows])
 
     def fits(self, rows: int, capacity: int) -> bool:
-        """Whether a batch of this size can use it without wasting more than a quarter of each row."""
-        return rows <= self.rows and capacity <= self.capacity and self.capacity <= round_up(capacity) * 1.25 + _ROUND
+        """Whether a batch of this size has room in it. Room left over costs little: rows are read up to their ends."""
+        return rows <= self.rows and capacity <= self.capacity
 
 
 def round_up(capacity: int) -> int:
