@@ -137,13 +137,10 @@ class DriveMM:
         *,
         kind: Kind,
         system: str | None = None,
-        answer_prefix: str = "",
         threads: Executor | None = None,
     ) -> Prepared:
         """Do a request's CPU work; see `Preparer.prepare`. May run in any thread; touches no device."""
-        return self._preparer.prepare(
-            images, question, kind=kind, system=system, answer_prefix=answer_prefix, threads=threads
-        )
+        return self._preparer.prepare(images, question, kind=kind, system=system, threads=threads)
 
     @torch.no_grad()
     def embed(self, prepared: Sequence[Prepared], *, plainly: bool = False) -> list[torch.Tensor]:

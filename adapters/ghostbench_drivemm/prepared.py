@@ -145,7 +145,6 @@ class Preparer:
         *,
         kind: Kind,
         system: str | None = None,
-        answer_prefix: str = "",
         threads: Executor | None = None,
     ) -> Prepared:
         """Prompt, token ids and pixels of a request.
@@ -156,7 +155,6 @@ class Preparer:
             (`image`), several (`images`), none (`text`).
         question : user text with one `<image>` for each visual item (a video is one item).
         system : system text; None is the authors' own.
-        answer_prefix : text that the answer is made to begin with.
         threads : makes the frames of a video in these, one by one, without waiting for them; None makes them here.
 
         Raises
@@ -177,14 +175,14 @@ class Preparer:
             visuals = tuple(Resized.of(list(image_pixels(picture, config))) for picture in pictures)
             sizes = tuple(picture.size for picture in pictures)
             visual = sum(vision.image_length(size, config) for size in sizes)
-        ids = self._renderer.ids(question, system, answer_prefix)
+        ids = self._renderer.ids(question, system)
         prepared = Prepared(
             input_ids=ids,
             visuals=visuals,
             sizes=sizes,
             video=video,
             length=len(ids) - len(visuals) + visual,
-            prompt_text=self._renderer.render(question, system) + answer_prefix,
+            prompt_text=self._renderer.render(question, system),
         )
         check_ids(prepared, config.vocab_size)
         limit = config.position_limit

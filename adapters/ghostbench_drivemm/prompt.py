@@ -73,11 +73,10 @@ class PromptRenderer:
         """
         self._turns(IMAGE_MARK, None)
 
-    def ids(self, question: str, system: str | None = None, answer_prefix: str = "") -> Ids:
-        """Token ids [n] of the prompt and of the answer's given beginning, -200 for each `<image>` in the question."""
+    def ids(self, question: str, system: str | None = None) -> Ids:
+        """Token ids [n] of the prompt, -200 for each `<image>` in the question."""
         first, user, answer = (self._encode(turn) for turn in self._turns(question, system))
-        prefix = self._encode(answer_prefix)
-        return np.asarray([*first, *user, *answer, *prefix], dtype=np.int64)
+        return np.asarray([*first, *user, *answer], dtype=np.int64)
 
     def _turns(self, question: str, system: str | None) -> tuple[str, str, str]:
         """The three turns as text: system with its begin-of-text, user without, answer header without end token."""

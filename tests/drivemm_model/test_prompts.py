@@ -90,17 +90,11 @@ def test_a_tokenizer_configuration_that_cannot_be_used_is_named(values: Any, nam
     assert "\n" not in str(caught.value)
 
 
-def test_system_text_and_the_answers_beginning_stand_where_they_belong(drivemm_data: Path) -> None:
+def test_a_system_text_stands_in_the_authors_place(drivemm_data: Path) -> None:
     model = DriveMM.from_checkpoint(drivemm_data / "ckpt_a", dtype="float32", device="cpu")
     plain = model.prepare([], "Is it red?", kind="text", system="You watch the road.")
-    begun = model.prepare([], "Is it red?", kind="text", system="You watch the road.", answer_prefix='{"grade": "')
     assert plain.prompt_text.count("You watch the road.") == 1
     assert "helpful language" not in plain.prompt_text
-    assert begun.prompt_text == plain.prompt_text + '{"grade": "'
-    assert begun.input_ids[: len(plain.input_ids)].tolist() == plain.input_ids.tolist()
-    added = begun.input_ids[len(plain.input_ids) :].tolist()
-    assert model.tokenizer.decode(added, skip_special_tokens=False) == '{"grade": "'
-    assert begun.length == plain.length + len(added)
 
 
 def test_the_tokenizer_of_the_model_is_not_changed_by_prompts(drivemm_data: Path) -> None:

@@ -132,8 +132,12 @@ class Runner:
                 )
 
     def _first_clips(self) -> list[Clip]:
-        """The clips whose frames will be wanted first: they are decoded while the models load."""
-        looking = [row for row in self._plan.rows if row.needs_frames and not row.substitute and not row.host.broken]
+        """The clips whose frames will be wanted first: they are decoded while the models load.
+
+        Batched models are left out, since a round that is gone on with needs no frames any more.
+        """
+        mains = (row for row in self._plan.rows if row.needs_frames and not row.substitute and not row.host.broken)
+        looking = [row for row in mains if not self._is_batched(row)]
         clips = (clip for clip in self._plan.split.clips if self._units(clip, looking))
         return list(islice(clips, _SMALLEST_WINDOW))
 
