@@ -9,13 +9,15 @@ retry, fall back or stop is the policy's decision, read from the error's type al
     AttemptError                  an attempt at a clip that ended without an answer
     ├── MediaError
     │   ├── DecodeFailed          the media is there and cannot be decoded
-    │   └── MissingMedia          the split names a clip whose media is not there
+    │   ├── MissingMedia          the split names a clip whose media is not there
+    │   └── MediaUnreachable      the storage did not give the media this time           (retried)
     └── ModelError                what an adapter raises
         ├── Refused  Truncated  ContentFiltered
         ├── RateLimited  TimedOut  ConnectionFailed  ServerError          (retried)
         ├── RequestRejected ── RequestTooLarge                            (next level)
         ├── Nonfinite  OutOfMemory                                        (next level)
         ├── AuthFailed  QuotaExhausted                                    (stops the model)
+        ├── WorkerLost                                                (retried once)
         └── NotRecorded  OverBudget  Unavailable  Crashed
 """
 
@@ -73,6 +75,12 @@ class MissingMedia(MediaError):
     """The media is not where the data root says it should be."""
 
     outcome = Outcome.MISSING_MEDIA
+
+
+class MediaUnreachable(MediaError):
+    """The storage could not be reached, refused, throttled or broke off: another time may go well."""
+
+    outcome = Outcome.MEDIA_UNREACHABLE
 
 
 class ModelError(AttemptError):
@@ -177,3 +185,9 @@ class Crashed(ModelError):
     """The adapter raised something that is not a `ModelError`, or broke its contract."""
 
     outcome = Outcome.CRASHED
+
+
+class WorkerLost(ModelError):
+    """The process that computed this clip ended while it did."""
+
+    outcome = Outcome.WORKER_LOST

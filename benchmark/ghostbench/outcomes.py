@@ -22,16 +22,25 @@ class Outcome(StrEnum):
     QUOTA_EXHAUSTED = "quota_exhausted"
     DECODE_FAILED = "decode_failed"
     MISSING_MEDIA = "missing_media"
+    MEDIA_UNREACHABLE = "media_unreachable"
     NONFINITE = "nonfinite"
     OUT_OF_MEMORY = "out_of_memory"
     NOT_RECORDED = "not_recorded"
     OVER_BUDGET = "over_budget"
     UNAVAILABLE = "unavailable"
     CRASHED = "crashed"
+    WORKER_LOST = "worker_lost"
 
 
 RETRIED: frozenset[Outcome] = frozenset(
-    {Outcome.RATE_LIMITED, Outcome.TIMED_OUT, Outcome.CONNECTION_FAILED, Outcome.SERVER_ERROR}
+    {
+        Outcome.RATE_LIMITED,
+        Outcome.TIMED_OUT,
+        Outcome.CONNECTION_FAILED,
+        Outcome.SERVER_ERROR,
+        Outcome.MEDIA_UNREACHABLE,
+        Outcome.WORKER_LOST,
+    }
 )
 """Tried again with the same settings, after a wait."""
 

@@ -76,11 +76,13 @@ def test_every_outcome_of_the_api_is_among_them() -> None:
         Outcome.OVER_BUDGET,
         Outcome.DECODE_FAILED,
         Outcome.MISSING_MEDIA,
+        Outcome.MEDIA_UNREACHABLE,
         Outcome.NONFINITE,
         Outcome.OUT_OF_MEMORY,
         Outcome.NOT_RECORDED,
         Outcome.UNAVAILABLE,
         Outcome.CRASHED,
+        Outcome.WORKER_LOST,
     }
     assert covered == set(Outcome) - elsewhere
 

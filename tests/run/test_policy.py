@@ -37,7 +37,14 @@ def test_every_outcome_has_an_error_and_one_fate() -> None:
 def test_each_failure_meets_the_fate_that_the_design_states(failure: errors.AttemptError | errors.Unparseable) -> None:
     step = next_step(failure, level=0, attempts=1, max_attempts=6, ladder=LADDER)
     outcome = outcome_of(failure)
-    if outcome in {"rate_limited", "timed_out", "connection_failed", "server_error"}:
+    if outcome in {
+        "rate_limited",
+        "timed_out",
+        "connection_failed",
+        "server_error",
+        "media_unreachable",
+        "worker_lost",
+    }:
         assert (step.action, step.level) == ("retry", 0)
     elif outcome in {"request_rejected", "nonfinite", "out_of_memory", "truncated", "unparseable"}:
         assert (step.action, step.level) == ("fall_back", 2 if isinstance(failure, errors.RequestTooLarge) else 1)
