@@ -28,6 +28,7 @@ class VideoRecipe:
     container_options: dict[str, str] = field(default_factory=dict)
     pts: Sequence[int] | None = None
     format: str | None = None
+    title: str | None = None
 
 
 def numbered_picture(index: int, width: int, height: int) -> np.ndarray:
@@ -39,6 +40,8 @@ def numbered_picture(index: int, width: int, height: int) -> np.ndarray:
 
 def write_video(path: Path, recipe: VideoRecipe) -> Path:
     with av.open(str(path), "w", format=recipe.format, options=recipe.container_options) as container:
+        if recipe.title is not None:
+            container.metadata["title"] = recipe.title
         stream = container.add_stream(recipe.codec, rate=recipe.fps, options=recipe.options)
         stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, recipe.pix_fmt
         stream.codec_context.qmin, stream.codec_context.qmax = 2, 6

@@ -133,6 +133,19 @@ def test_wrong_key_frame_marks_do_not_change_the_pixels(make_video: MakeVideo) -
     assert decode(str(path), TEN).sha256 == expected.sha256
 
 
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mkv", "clip.mp4"])
+def test_a_title_in_another_encoding_than_utf_8_is_no_fault_of_the_clip(
+    make_video: MakeVideo, shown_numbers: ShownNumbers, name: str
+) -> None:
+    path = make_video(name, title="鬼" * 8)
+    data = path.read_bytes()
+    title = ("鬼" * 8).encode()
+    assert data.count(title) == 1
+    path.write_bytes(data.replace(title, ("鬼探" * 6).encode("gbk")))
+    frames = decode(str(path), TEN)
+    assert shown_numbers(frames.pixels) == list(frames.indices)
+
+
 def test_a_suffix_means_nothing(make_video: MakeVideo, shown_numbers: ShownNumbers) -> None:
     path = make_video("really.mp4", codec="libx264", options={"qp": "1"})
     disguised = path.rename(path.with_suffix(".avi"))

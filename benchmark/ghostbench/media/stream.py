@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import av
 import numpy as np
@@ -34,6 +34,10 @@ _CONTAINER_OPTIONS: Final = {
     # A packet cut off by the file's end would be decoded to a frame that is partly made up.
     "fflags": "+discardcorrupt",
 }
+# Titles in other encodings than UTF-8 are no fault of a clip. From PyAV 19 on they never raise, and cannot be set to.
+_FOREIGN_METADATA: Final[dict[str, Any]] = (
+    {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "ignore"}
+)
 _STATES_DURATION: Final = ("matroska", "mov")
 """Formats whose header states a duration; others' durations are estimates from the bytes that are there."""
 
@@ -47,7 +51,7 @@ def open_video(file: str | IO[bytes], threads: int) -> Iterator[tuple[InputConta
     if not isinstance(file, str):
         file.seek(0)
     source = os.path.abspath(file) if isinstance(file, str) else file
-    with av.open(source, "r", options=dict(_CONTAINER_OPTIONS), metadata_errors="ignore") as container:
+    with av.open(source, "r", options=dict(_CONTAINER_OPTIONS), **_FOREIGN_METADATA) as container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise DecodeFailed("the file holds no video")
