@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ghostbench_drivemm.model import DriveMM, Trace
-    from ghostbench_drivemm.prepared import Prepared
+    from ghostbench_drivemm.input.prepared import Prepared
+    from ghostbench_drivemm.network.model import DriveMM, Trace
 
 __all__ = ["DriveMM", "Prepared", "Trace"]
 
 _HOME = {
-    "DriveMM": "ghostbench_drivemm.model",
-    "Trace": "ghostbench_drivemm.model",
-    "Prepared": "ghostbench_drivemm.prepared",
+    "DriveMM": "ghostbench_drivemm.network.model",
+    "Trace": "ghostbench_drivemm.network.model",
+    "Prepared": "ghostbench_drivemm.input.prepared",
 }
 
 

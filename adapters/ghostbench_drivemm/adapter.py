@@ -31,18 +31,19 @@ from ghostbench import (
     RequestTooLarge,
     Unavailable,
 )
-from ghostbench_drivemm import hub, memory
-from ghostbench_drivemm.batching import Batch, Ready
-from ghostbench_drivemm.checkpoint import inspect
-from ghostbench_drivemm.config import CheckpointError
+from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary
+from ghostbench_drivemm.answer.schema_text import UnsupportedSchema
+from ghostbench_drivemm.answer.score import GradeReader
+from ghostbench_drivemm.checkpoint import hub
+from ghostbench_drivemm.checkpoint.config import CheckpointError
+from ghostbench_drivemm.checkpoint.inventory import inspect
 from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate_prepared, warm
-from ghostbench_drivemm.grammar import Grammar, Vocabulary
-from ghostbench_drivemm.model import DriveMM
-from ghostbench_drivemm.prepared import PromptTooLong
-from ghostbench_drivemm.question import user_text
-from ghostbench_drivemm.replicas import Replica, Replicas
-from ghostbench_drivemm.schema_text import UnsupportedSchema
-from ghostbench_drivemm.score import GradeReader
+from ghostbench_drivemm.input.prepared import PromptTooLong
+from ghostbench_drivemm.input.question import user_text
+from ghostbench_drivemm.network.model import DriveMM
+from ghostbench_drivemm.serving import memory
+from ghostbench_drivemm.serving.batching import Batch, Ready
+from ghostbench_drivemm.serving.replicas import Replica, Replicas
 from ghostbench_drivemm.settings import DriveMMSettings
 
 _USUAL_POSITIONS = (2100 + 450, 2100 + 900)

@@ -29,10 +29,10 @@ from PIL import Image
 sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.config import DriveMMConfig
+from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary
+from ghostbench_drivemm.answer.score import GradeReader
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate_prepared
-from ghostbench_drivemm.grammar import Grammar, Vocabulary
-from ghostbench_drivemm.score import GradeReader
 
 GRADES = ("ghost_probing", "potential_ghost_probing", "normal")
 SCHEMA: dict[str, Any] = {
@@ -167,7 +167,7 @@ def plain_row(model: DriveMM, prepared: Sequence[Any], new: int) -> dict[str, An
     torch.cuda.reset_peak_memory_stats()
 
     def embed() -> torch.Tensor:
-        from ghostbench_drivemm import vision
+        from ghostbench_drivemm.network import vision
 
         rows = []
         for request in prepared:

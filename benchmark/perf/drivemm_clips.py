@@ -42,9 +42,9 @@ from ghostbench.media.decode import decode
 from ghostbench.run.plan import Options, make_plan
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.adapter import DriveMMModel
-from ghostbench_drivemm.config import DriveMMConfig
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import generate_prepared
-from ghostbench_drivemm.synthetic import synthetic_tokenizer
+from ghostbench_drivemm.network.synthetic import synthetic_tokenizer
 
 
 def make_dataset(media: Path, labels: Path, count: int, folder: Path) -> Path:

@@ -27,7 +27,7 @@ from torch import Tensor
 sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.config import DriveMMConfig
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 
 SHARD_BYTES = 4_900_000_000
 TEMPLATE = (

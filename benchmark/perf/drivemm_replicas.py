@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from drivemm import GRADES, SCHEMA, open_ended, requests
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.config import DriveMMConfig
+from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary
+from ghostbench_drivemm.answer.score import GradeReader
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate_prepared
-from ghostbench_drivemm.grammar import Grammar, Vocabulary
-from ghostbench_drivemm.replicas import Replica, Replicas
-from ghostbench_drivemm.score import GradeReader
+from ghostbench_drivemm.serving.replicas import Replica, Replicas
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ pytest.importorskip("llguidance")
 import dataclasses  # noqa: E402
 
 from ghostbench_drivemm import DriveMM  # noqa: E402
-from ghostbench_drivemm.config import DriveMMConfig, VisionShape  # noqa: E402
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig, VisionShape  # noqa: E402
 
 TINY = {
     "vocab_size": 1024,

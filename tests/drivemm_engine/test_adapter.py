@@ -39,8 +39,8 @@ from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
 from ghostbench_drivemm import DriveMM  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
-from ghostbench_drivemm.prompt import SYSTEM_TEXT  # noqa: E402
-from ghostbench_drivemm.replicas import Replicas  # noqa: E402
+from ghostbench_drivemm.input.prompt import SYSTEM_TEXT  # noqa: E402
+from ghostbench_drivemm.serving.replicas import Replicas  # noqa: E402
 from ghostbench_drivemm.settings import DriveMMSettings  # noqa: E402
 
 TASK = GhostProbing()
@@ -458,7 +458,7 @@ def test_a_prompt_longer_than_the_checkpoint_allows_is_too_large(tmp_path: Path,
 
 
 def test_a_mark_in_the_tasks_words_stands_for_no_picture(checkpoint: Path) -> None:
-    from ghostbench_drivemm.question import user_text
+    from ghostbench_drivemm.input.question import user_text
 
     class Odd(GhostProbing):
         question = "Is <image> here?"
@@ -476,7 +476,7 @@ class AuthorsSystem(GhostProbing):
 
 
 def test_trace_gives_the_tokens_that_the_harness_gets(checkpoint: Path) -> None:
-    from ghostbench_drivemm.question import user_text
+    from ghostbench_drivemm.input.question import user_text
 
     adapter = loaded(checkpoint, grammar=False, max_new_tokens=20)
     model = adapter._replicas.all[0].model("float32")

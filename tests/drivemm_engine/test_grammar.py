@@ -17,9 +17,9 @@ pytest.importorskip("tokenizers")
 
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench.tasks.summary import GhostProbingSummary
-from ghostbench_drivemm.grammar import Answers, Grammar, Vocabulary
-from ghostbench_drivemm.schema_text import UnsupportedSchema, fields_of, shortest_end
-from ghostbench_drivemm.synthetic import synthetic_tokenizer
+from ghostbench_drivemm.answer.grammar import Answers, Grammar, Vocabulary
+from ghostbench_drivemm.answer.schema_text import UnsupportedSchema, fields_of, shortest_end
+from ghostbench_drivemm.network.synthetic import synthetic_tokenizer
 
 SIZE = 1024
 TOKENIZER = synthetic_tokenizer(SIZE)

@@ -90,9 +90,9 @@ def test_16_bits_stay_as_near_to_float32_as_the_authors_code_does(dtype: str, ch
 @pytest.mark.parametrize("aspect", ["pad", "square"])
 @pytest.mark.parametrize("size", [(1584, 660), (1920, 1080), (640, 480), (384, 384), (300, 200)])
 def test_the_devices_resize_is_pillows_bit_for_bit(aspect: str, size: tuple[int, int]) -> None:
-    from ghostbench_drivemm.config import DriveMMConfig
-    from ghostbench_drivemm.pixels import frame_pixels
-    from ghostbench_drivemm.resize import FrameResize
+    from ghostbench_drivemm.checkpoint.config import DriveMMConfig
+    from ghostbench_drivemm.input.pixels import frame_pixels
+    from ghostbench_drivemm.input.resize import FrameResize
 
     config = replace(DriveMMConfig.full_shape(), image_aspect_ratio=aspect)
     resize = FrameResize(config, torch.device("cuda"))

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ghostbench_drivemm import DriveMM, vision
-from ghostbench_drivemm.config import DriveMMConfig
-from ghostbench_drivemm.pixels import best_grid, image_pixels, pad_to_square, padded_and_resized, resized
-from ghostbench_drivemm.prepared import Preparer, Raw
+from ghostbench_drivemm import DriveMM
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig
+from ghostbench_drivemm.input import lengths
+from ghostbench_drivemm.input.pixels import best_grid, image_pixels, pad_to_square, padded_and_resized, resized
+from ghostbench_drivemm.input.prepared import Preparer, Raw
+from ghostbench_drivemm.network import vision
 
 PINPOINTS = tuple((384 * x, 384 * y) for x in range(1, 4) for y in range(1, 4))
 
@@ -235,7 +237,7 @@ def test_the_length_said_beforehand_is_the_number_of_tokens(width: int, height: 
     grid = best_grid((width, height), PINPOINTS)
     count = 1 + grid[0] * grid[1] // 384**2 if config.is_anyres else 1
     tokens = vision.image_tokens(torch.zeros(count, 729, 2), (width, height), torch.zeros(2), config)
-    assert len(tokens) == vision.image_length((width, height), config)
+    assert len(tokens) == lengths.image_length((width, height), config)
 
 
 @pytest.mark.parametrize("merge", ["flat", "spatial", "spatial_unpad"])
@@ -245,7 +247,7 @@ def test_the_length_said_beforehand_holds_for_videos(merge: str, newline: str, m
     config = dataclasses.replace(config_with(merge, "pad"), mm_newline_position=newline, mm_spatial_pool_mode=mode)
     for frames in (1, 7):
         pooled = vision.pool(torch.zeros(frames, 729, 2), mode)
-        assert len(vision.video_tokens(pooled, torch.ones(2), config)) == vision.video_length(frames, config)
+        assert len(vision.video_tokens(pooled, torch.ones(2), config)) == lengths.video_length(frames, config)
 
 
 def test_an_image_has_as_many_tiles_as_its_grid_and_one_of_the_whole() -> None:

@@ -85,7 +85,7 @@ def test_pixels_are_equal_to_the_last_bit(case: Case) -> None:
 def test_tower_and_projector_give_the_authors_features(case: Case) -> None:
     if case.facts["kind"] == "text":
         pytest.skip("a text prompt has no visual features")
-    from ghostbench_drivemm import vision
+    from ghostbench_drivemm.network import vision
 
     pixels = torch.from_numpy(case.trace.pixel_values[: len(case.arrays["vision_probe"])])
     with torch.no_grad():

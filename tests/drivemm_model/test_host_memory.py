@@ -17,7 +17,7 @@ LOAD = """
     import json, sys
     from ghostbench_drivemm import DriveMM
     from transformers import LlamaForCausalLM, SiglipVisionModel
-    import ghostbench_drivemm.assembly
+    import ghostbench_drivemm.network.assembly
 
     def peak():
         with open("/proc/self/status") as lines:

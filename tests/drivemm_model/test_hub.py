@@ -22,8 +22,8 @@ import pytest
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FETCH = """
 import sys
-from ghostbench_drivemm.config import CheckpointError
-from ghostbench_drivemm.hub import fetch_checkpoint
+from ghostbench_drivemm.checkpoint.config import CheckpointError
+from ghostbench_drivemm.checkpoint.hub import fetch_checkpoint
 try:
     snapshot = fetch_checkpoint("DriveMM/DriveMM", sys.argv[1])
 except CheckpointError as error:

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.checkpoint import CheckpointMissing, weight_files_in
-from ghostbench_drivemm.config import CheckpointError
+from ghostbench_drivemm.checkpoint.config import CheckpointError
+from ghostbench_drivemm.checkpoint.inventory import CheckpointMissing, weight_files_in
 
 INDEX = "model.safetensors.index.json"
 NAME = "model.layers.1.mlp.up_proj.weight"
@@ -246,8 +246,8 @@ def test_a_tied_head_that_differs_from_the_embedding_stops_the_load(family: Any)
 
 
 def test_a_file_cut_short_after_its_header_was_read_is_named(family: Any) -> None:
-    from ghostbench_drivemm.checkpoint import inspect
-    from ghostbench_drivemm.weights import read_tensors
+    from ghostbench_drivemm.checkpoint.inventory import inspect
+    from ghostbench_drivemm.checkpoint.weights import read_tensors
 
     folder = family.copy()
     found = inspect(folder)

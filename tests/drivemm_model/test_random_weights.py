@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.config import DriveMMConfig, VisionShape
-from ghostbench_drivemm.synthetic import synthetic_tokenizer
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig, VisionShape
+from ghostbench_drivemm.network.synthetic import synthetic_tokenizer
 
 
 def small_config() -> DriveMMConfig:

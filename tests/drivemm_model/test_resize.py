@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ghostbench_drivemm.config import DriveMMConfig
-from ghostbench_drivemm.pixels import frame_pixels
-from ghostbench_drivemm.resize import FrameResize, is_wide
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig
+from ghostbench_drivemm.input.pixels import frame_pixels, is_wide
+from ghostbench_drivemm.input.resize import FrameResize
 
 ASPECTS = ("pad", "square")
 

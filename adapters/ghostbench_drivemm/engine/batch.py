@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,15 +12,13 @@ from ghostbench_drivemm.engine.clock import Clock
 from ghostbench_drivemm.engine.language import Packed, embed_tokens
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation
 from ghostbench_drivemm.engine.rows import Chosen, Rules, uniform_draws
-
-if TYPE_CHECKING:
-    from ghostbench_drivemm.engine.run import Engine
+from ghostbench_drivemm.engine.state import EngineState
 
 
 class Batch:
     """One batch while it is answered; see `Engine.answer`."""
 
-    def __init__(self, engine: Engine, lengths: Sequence[int], options: GenerateOptions) -> None:
+    def __init__(self, engine: EngineState, lengths: Sequence[int], options: GenerateOptions) -> None:
         self.options = options
         self.weights = engine.weights
         self.language = engine.language

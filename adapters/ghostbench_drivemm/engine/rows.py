@@ -30,7 +30,7 @@ class Rules:
         self._decoder = decoder
         self._answers: Any = None
         if options.grammar is not None:
-            from ghostbench_drivemm.grammar import Answers
+            from ghostbench_drivemm.answer.grammar import Answers
 
             self._answers = Answers(options.grammar, count, begun, options.max_new_tokens)
         self._pinned = torch.full_like(decoder.mask, -1, device="cpu")

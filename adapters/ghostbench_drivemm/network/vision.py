@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from ghostbench_drivemm.config import (
+from ghostbench_drivemm.checkpoint.config import (
     IMAGE_SIZE,
     PATCH_SIZE,
     PATCHES_PER_SIDE,
@@ -23,10 +23,7 @@ from ghostbench_drivemm.config import (
     VISION_LAYER_NORM_EPS,
     DriveMMConfig,
 )
-from ghostbench_drivemm.pixels import best_grid
-
-POOL_STRIDE = 2
-"""Stride of the video pooling; the authors' inference code ignores `mm_spatial_pool_stride`."""
+from ghostbench_drivemm.input.lengths import POOL_STRIDE, pooled_side, shrunk_shape, tiling, unpadded_box
 
 
 def build_tower(config: DriveMMConfig) -> nn.Module:
@@ -102,11 +99,6 @@ def _exact_convolution(dtype: torch.dtype) -> Iterator[None]:
         yield
 
 
-def pooled_side(mode: str) -> int:
-    """Tokens per side of a pooled frame: 14 for bilinear (rounded up), 13 for average and max."""
-    return math.ceil(PATCHES_PER_SIDE / POOL_STRIDE) if mode == "bilinear" else PATCHES_PER_SIDE // POOL_STRIDE
-
-
 def pool(tokens: torch.Tensor, mode: str) -> torch.Tensor:
     """Pool each frame's 27 x 27 tokens: [F, 729, H] to [F, side * side, H]."""
     frames, _, width = tokens.shape
@@ -138,17 +130,6 @@ def video_tokens(pooled: torch.Tensor, newline: torch.Tensor | None, config: Dri
     return torch.cat([rows, newline.expand(rows.shape[0], 1, width)], dim=1).reshape(-1, width)
 
 
-def video_length(frames: int, config: DriveMMConfig) -> int:
-    """Number of tokens that `video_tokens` gives for so many frames."""
-    side = pooled_side(config.mm_spatial_pool_mode)
-    count = frames * side * side
-    if config.mm_patch_merge_type == "flat" or config.mm_newline_position == "no_token":
-        return count
-    if config.mm_newline_position == "one_token":
-        return count + int(config.has_newline)
-    return count + frames * (side if config.mm_newline_position == "grid" else 1)
-
-
 def image_tokens(
     tiles: torch.Tensor, size: tuple[int, int], newline: torch.Tensor | None, config: DriveMMConfig
 ) -> torch.Tensor:
@@ -167,7 +148,7 @@ def _tile_tokens(
 ) -> torch.Tensor:
     """The tiles' tokens put side by side as one picture, without its padding where the merge type says so."""
     width, side = tiles.shape[-1], PATCHES_PER_SIDE
-    across, down = _tiling(size, config)
+    across, down = tiling(size, config)
     split = tiles.view(down, across, side, side, width)
     picture = split.permute(0, 2, 1, 3, 4).reshape(down * side, across * side, width)
     if "maxpool2x2" in config.mm_patch_merge_type:
@@ -183,48 +164,3 @@ def _tile_tokens(
         picture = small[0].permute(1, 2, 0)
     assert newline is not None
     return torch.cat([picture, newline.expand(picture.shape[0], 1, width)], dim=1).reshape(-1, width)
-
-
-def image_length(size: tuple[int, int], config: DriveMMConfig) -> int:
-    """Number of tokens that `image_tokens` gives for an image of this (width, height)."""
-    base = PATCHES_PER_SIDE**2
-    if not config.is_anyres:
-        return base + int(config.has_newline)
-    across, down = (tiles * PATCHES_PER_SIDE for tiles in _tiling(size, config))
-    if config.mm_patch_merge_type == "flat":
-        return base + across * down
-    if "maxpool2x2" in config.mm_patch_merge_type:
-        count = (across // 2) * (down // 2)
-    elif config.has_newline:
-        top, bottom, left, right = unpadded_box(size, (across, down))
-        rows, columns = shrunk_shape(bottom - top, right - left, config) or (bottom - top, right - left)
-        count = rows * (columns + 1)
-    else:
-        count = across * down
-    return count if "nobase" in config.mm_patch_merge_type else base + count
-
-
-def _tiling(size: tuple[int, int], config: DriveMMConfig) -> tuple[int, int]:
-    """Tiles across and down."""
-    width, height = best_grid(size, config.image_grid_pinpoints)
-    return width // IMAGE_SIZE, height // IMAGE_SIZE
-
-
-def unpadded_box(size: tuple[int, int], grid: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The part (top, bottom, left, right) of a token grid (columns, rows) that shows the image and not its padding."""
-    width, height = size
-    columns, rows = grid
-    if width / height > columns / rows:
-        padding = (rows - int(height * (columns / width))) // 2
-        return padding, rows - padding, 0, columns
-    padding = (columns - int(width * (rows / height))) // 2
-    return 0, rows, padding, columns - padding
-
-
-def shrunk_shape(rows: int, columns: int, config: DriveMMConfig) -> tuple[int, int] | None:
-    """The smaller (rows, columns) when the picture has over 1.21 times the tokens that anyres_max_N allows."""
-    limit = config.anyres_limit
-    if limit is None:
-        return None
-    times = math.sqrt(rows * columns / (limit * PATCHES_PER_SIDE**2))
-    return (int(rows // times), int(columns // times)) if times > 1.1 else None

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import torch
 
-from ghostbench_drivemm import memory
 from ghostbench_drivemm.engine import engine_of
 from ghostbench_drivemm.engine.device import on_device
-from ghostbench_drivemm.model import DriveMM
+from ghostbench_drivemm.network.model import DriveMM
+from ghostbench_drivemm.serving import memory
 
 Result = TypeVar("Result")
 Load = Callable[[str, str], DriveMM]

@@ -17,15 +17,15 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import LlamaForCausalLM
 
-from ghostbench_drivemm import vision
-from ghostbench_drivemm.assembly import Parts, load_parts, random_parts
-from ghostbench_drivemm.config import DriveMMConfig
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate
 from ghostbench_drivemm.engine.device import on_device
-from ghostbench_drivemm.prepared import Kind, Prepared, Preparer, Raw, Visual, check_ids
-from ghostbench_drivemm.prompt import IMAGE_ID
-from ghostbench_drivemm.resize import FrameResize
-from ghostbench_drivemm.staging import Staging
+from ghostbench_drivemm.input.prepared import Kind, Prepared, Preparer, Raw, Visual, check_ids
+from ghostbench_drivemm.input.prompt import IMAGE_ID
+from ghostbench_drivemm.input.resize import FrameResize
+from ghostbench_drivemm.input.staging import Staging
+from ghostbench_drivemm.network import vision
+from ghostbench_drivemm.network.assembly import Parts, load_parts, random_parts
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 

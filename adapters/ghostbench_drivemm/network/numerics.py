@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from ghostbench_drivemm.model import DriveMM
-    from ghostbench_drivemm.prepared import Prepared
+    from ghostbench_drivemm.input.prepared import Prepared
+    from ghostbench_drivemm.network.model import DriveMM
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,7 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
-from ghostbench_drivemm import vision
-from ghostbench_drivemm.checkpoint import TOKENIZER_FILE, Checkpoint, TensorEntry, inspect, require_tensors
-from ghostbench_drivemm.config import (
+from ghostbench_drivemm.checkpoint.config import (
     FULL_VISION_LAYERS,
     FULL_VISION_WIDTH,
     PATCH_SIZE,
@@ -28,11 +26,13 @@ from ghostbench_drivemm.config import (
     DriveMMConfig,
     VisionShape,
 )
-from ghostbench_drivemm.config_checks import resolve
-from ghostbench_drivemm.hub import source_of
-from ghostbench_drivemm.prompt import PromptRenderer, load_renderer, load_tokenizer
-from ghostbench_drivemm.synthetic import synthetic_renderer, synthetic_tokenizer
-from ghostbench_drivemm.weights import reading
+from ghostbench_drivemm.checkpoint.config_checks import resolve
+from ghostbench_drivemm.checkpoint.hub import source_of
+from ghostbench_drivemm.checkpoint.inventory import TOKENIZER_FILE, Checkpoint, TensorEntry, inspect, require_tensors
+from ghostbench_drivemm.checkpoint.weights import reading
+from ghostbench_drivemm.input.prompt import PromptRenderer, load_renderer, load_tokenizer
+from ghostbench_drivemm.network import vision
+from ghostbench_drivemm.network.synthetic import synthetic_renderer, synthetic_tokenizer
 
 TOWER = "model.vision_tower.vision_tower.vision_model."
 """What the authors' parameter names of the vision tower begin with."""

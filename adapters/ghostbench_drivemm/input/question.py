@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ghostbench import FramePart, Prompt
-from ghostbench_drivemm.prompt import IMAGE_MARK
+from ghostbench_drivemm.input.prompt import IMAGE_MARK
 
 
 def user_text(prompt: Prompt, *, with_frames: bool) -> str:

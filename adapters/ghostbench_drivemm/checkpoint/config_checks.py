@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ghostbench_drivemm.config import (
+from ghostbench_drivemm.checkpoint.config import (
     ANYRES_MAX,
     CONFIG_FILE,
     GENERATION_FILE,
@@ -24,7 +24,7 @@ from ghostbench_drivemm.config import (
     DriveMMConfig,
     VisionShape,
 )
-from ghostbench_drivemm.config_values import ConfigValues, is_positive, unknown
+from ghostbench_drivemm.checkpoint.config_values import ConfigValues, is_positive, unknown
 
 _POOL_MODES = ("average", "bilinear", "max")
 _NEWLINE_POSITIONS = ("frame", "grid", "no_token", "one_token")

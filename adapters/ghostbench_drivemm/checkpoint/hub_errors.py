@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from ghostbench_drivemm.config import CheckpointError
+from ghostbench_drivemm.checkpoint.config import CheckpointError
 
 INSTEAD = "or give a local folder with --set drivemm.checkpoint=DIR"
 """The way out of every fault, at the end of its line."""

@@ -13,7 +13,7 @@ from string import ascii_lowercase, digits
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from ghostbench_drivemm.prompt import PromptRenderer
+from ghostbench_drivemm.input.prompt import PromptRenderer
 
 _NAMED = {
     0: "<|begin_of_text|>",

@@ -13,18 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ghostbench_drivemm.config import IMAGE_SIZE, DriveMMConfig
-from ghostbench_drivemm.pixels import PAD_COLOUR, frame_pixels
+from ghostbench_drivemm.checkpoint.config import IMAGE_SIZE, DriveMMConfig
+from ghostbench_drivemm.input.pixels import PAD_COLOUR, frame_pixels
 
 _BITS = 22
 """`PRECISION_BITS` of `Resample.c`: 32 less 8 for the pixel and 2 for overflow."""
 _MOST_VALUES = 1 << 25
 """Pixel values that are widened to 8 bytes at a time: 256 MiB."""
-
-
-def is_wide(width: int, height: int) -> bool:
-    """Whether frames of this size are resized here; Pillow 13 resizes the columns of upright pictures first."""
-    return width >= height
 
 
 class FrameResize:

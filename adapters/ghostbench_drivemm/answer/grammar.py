@@ -17,7 +17,7 @@ from llguidance import LLExecutor, LLMatcher, LLTokenizer
 from llguidance.numpy import fill_next_token_bitmask_par
 from tokenizers import Tokenizer
 
-from ghostbench_drivemm.schema_text import (
+from ghostbench_drivemm.answer.schema_text import (
     PLAIN_CHARACTER,
     Field,
     UnsupportedSchema,

@@ -17,7 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from ghostbench_drivemm.config import CONFIG_FILE, GENERATION_FILE, CheckpointError
+from ghostbench_drivemm.checkpoint.config import CONFIG_FILE, GENERATION_FILE, CheckpointError
 
 INDEX_FILE = "model.safetensors.index.json"
 TOKENIZER_FILE = "tokenizer.json"

@@ -15,11 +15,10 @@ import numpy.typing as npt
 from PIL import Image
 from typing_extensions import override
 
-from ghostbench_drivemm import vision
-from ghostbench_drivemm.config import DriveMMConfig
-from ghostbench_drivemm.pixels import Pixels, frame_pixels, image_pixels
-from ghostbench_drivemm.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
-from ghostbench_drivemm.resize import is_wide
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig
+from ghostbench_drivemm.input.lengths import image_length, video_length
+from ghostbench_drivemm.input.pixels import Pixels, frame_pixels, image_pixels, is_wide
+from ghostbench_drivemm.input.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
 
 Kind = Literal["video", "image", "images", "text"]
 """What a request shows: the frames of one video, one picture, several, none."""
@@ -169,12 +168,12 @@ class Preparer:
         video = kind == "video"
         if video:
             visuals, sizes = self._video(images, threads)
-            visual = vision.video_length(len(images), config)
+            visual = video_length(len(images), config)
         else:
             pictures = [_rgb(image) for image in images]
             visuals = tuple(Resized.of(list(image_pixels(picture, config))) for picture in pictures)
             sizes = tuple(picture.size for picture in pictures)
-            visual = sum(vision.image_length(size, config) for size in sizes)
+            visual = sum(image_length(size, config) for size in sizes)
         ids = self._renderer.ids(question, system)
         prepared = Prepared(
             input_ids=ids,

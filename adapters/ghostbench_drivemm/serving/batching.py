@@ -18,14 +18,14 @@ from ghostbench import (
     Usage,
     Verdict,
 )
-from ghostbench_drivemm import memory
-from ghostbench_drivemm.config import CheckpointError
+from ghostbench_drivemm.answer.score import normalised
+from ghostbench_drivemm.checkpoint.config import CheckpointError
 from ghostbench_drivemm.engine import GenerateOptions, Generation, generate_prepared
-from ghostbench_drivemm.model import DriveMM
-from ghostbench_drivemm.numerics import diagnose
-from ghostbench_drivemm.prepared import Prepared
-from ghostbench_drivemm.replicas import Replica
-from ghostbench_drivemm.score import normalised
+from ghostbench_drivemm.input.prepared import Prepared
+from ghostbench_drivemm.network.model import DriveMM
+from ghostbench_drivemm.network.numerics import diagnose
+from ghostbench_drivemm.serving import memory
+from ghostbench_drivemm.serving.replicas import Replica
 
 Options = Callable[[Sequence[Request], DriveMM], GenerateOptions]
 

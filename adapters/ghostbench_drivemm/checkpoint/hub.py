@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ghostbench_drivemm.config import CheckpointError
-from ghostbench_drivemm.download import TIMEOUT_S, RemoteFile, download, require_space
-from ghostbench_drivemm.hub_errors import DownloadError, plain_errors
+from ghostbench_drivemm.checkpoint.config import CheckpointError
+from ghostbench_drivemm.checkpoint.download import TIMEOUT_S, RemoteFile, download, require_space
+from ghostbench_drivemm.checkpoint.hub_errors import DownloadError, plain_errors
 
 REPOSITORY = "DriveMM/DriveMM"
 """The authors' repository on the hub."""
@@ -142,7 +142,7 @@ def _in_library_cache(repository: str, revision: str) -> Snapshot | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    from ghostbench_drivemm.checkpoint import weight_files_in
+    from ghostbench_drivemm.checkpoint.inventory import weight_files_in
 
     try:
         folder = Path(snapshot_download(repository, revision=revision, local_files_only=True))

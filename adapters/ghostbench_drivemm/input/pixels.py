@@ -1,7 +1,7 @@
 """Pixels as the authors' code makes them, up to the 8-bit image: pad or cut into tiles, then resize with PIL.
 
 The remaining arithmetic, `(v / 255 - 0.5) / 0.5`, has 256 possible inputs and is done on the device
-(`normalise` in `vision.py`), so that a quarter of the bytes cross the bus.
+(`normalise` in `network/vision.py`), so that a quarter of the bytes cross the bus.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ghostbench_drivemm.config import IMAGE_SIZE, DriveMMConfig
+from ghostbench_drivemm.checkpoint.config import IMAGE_SIZE, DriveMMConfig
 
 PAD_COLOUR = (127, 127, 127)
 """`int(0.5 * 255)` for each channel: the mean colour that `pad` fills with."""
@@ -106,3 +106,8 @@ def letterboxed(image: Image.Image, target: tuple[int, int]) -> Image.Image:
     boxed = Image.new("RGB", target, (0, 0, 0))
     boxed.paste(image.resize(inner), ((target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2))
     return boxed
+
+
+def is_wide(width: int, height: int) -> bool:
+    """Whether the device may resize frames of this size; Pillow 13 resizes the columns of upright pictures first."""
+    return width >= height

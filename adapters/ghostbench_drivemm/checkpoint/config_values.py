@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ghostbench_drivemm.config import DEFAULT, OVERRIDE, CheckpointError
+from ghostbench_drivemm.checkpoint.config import DEFAULT, OVERRIDE, CheckpointError
 
 
 class ConfigValues:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from ghostbench_drivemm.hub_errors import INSTEAD, DownloadError, http_error
+from ghostbench_drivemm.checkpoint.hub_errors import INSTEAD, DownloadError, http_error
 
 TIMEOUT_S = 30.0
 """Longest wait for the hub's next bytes, seconds."""

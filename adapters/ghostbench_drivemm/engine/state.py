@@ -1,0 +1,51 @@
+"""What an engine holds from batch to batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ghostbench_drivemm.engine.cache import KeyValueCache, round_up
+from ghostbench_drivemm.engine.decode import Decoder, bucket
+from ghostbench_drivemm.engine.language import Language
+from ghostbench_drivemm.engine.weights import join
+
+_ALIGN = 64
+"""On CUDA prompts take a multiple of this many positions in a prefill: cuDNN makes a plan for every new length."""
+
+
+class EngineState:
+    """What stays between batches: joined weights, the cache, and the decoders with their captured graphs."""
+
+    def __init__(self, language_model: Any) -> None:
+        self.weights = join(language_model)
+        self.language = Language(self.weights)
+        self.align = _ALIGN if self.weights.device.type == "cuda" else 1
+        self._cache: KeyValueCache | None = None
+        self._decoders: dict[int, Decoder] = {}
+
+    def cache_bytes(self, rows: int, positions: int) -> int:
+        """Bytes of a cache for so many rows of so many positions, as it would be allocated."""
+        return bucket(rows) * round_up(positions) * self.weights.cache_bytes_per_token
+
+    def held_bytes(self) -> int:
+        """Bytes of the cache that is allocated now."""
+        return 0 if self._cache is None else self.cache_bytes(self._cache.rows, self._cache.capacity)
+
+    def release(self) -> None:
+        """Give back the cache and the graphs."""
+        self._decoders.clear()
+        self._cache = None
+        if self.weights.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def reserve(self, rows: int, positions: int) -> tuple[KeyValueCache, Decoder]:
+        """A cache and a decoder for a batch; those of the last batch where they fit."""
+        rows = bucket(rows)
+        if self._cache is None or not self._cache.fits(rows, positions):
+            self.release()
+            self._cache = KeyValueCache(self.weights, rows, positions)
+        if rows not in self._decoders:
+            self._decoders[rows] = Decoder(self.language, self._cache, rows)
+        return self._cache, self._decoders[rows]
