@@ -51,7 +51,7 @@ class Clip:
 
 
 class Frames:
-    """The sampled frames of one clip, decoded once and shared by every model.
+    """The sampled frames of one clip, decoded once; every model looks at them in memory of its own (`private`).
 
     Attributes
     ----------
@@ -63,7 +63,18 @@ class Frames:
     sha256 : hex digest of shape and pixels.
     """
 
-    __slots__ = ("_lock", "_memo", "decoder", "duration_s", "indices", "pixels", "sha256", "times_s")
+    __slots__ = (
+        "_lock",
+        "_memo",
+        "_pixels",
+        "_shared",
+        "_whole",
+        "decoder",
+        "duration_s",
+        "indices",
+        "sha256",
+        "times_s",
+    )
 
     def __init__(
         self,
@@ -80,30 +91,79 @@ class Frames:
         if not len(pixels) == len(indices) == len(times_s):
             raise ValueError("pixels, indices and times_s must have the same length")
         pixels.flags.writeable = False
-        self.pixels = pixels
-        self.indices = indices
-        self.times_s = times_s
+        self._pixels: npt.NDArray[np.uint8] | None = pixels
+        self._whole: Frames | None = None
+        self.indices = tuple(indices)
+        self.times_s = tuple(times_s)
         self.duration_s = duration_s
         self.decoder = decoder
         self.sha256 = sha256 if sha256 is not None else pixels_sha256(pixels)
         self._memo: dict[Hashable, Any] = {}
+        self._shared: dict[Hashable, Any] = {}
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __repr__(self) -> str:
-        return f"Frames({self.pixels.shape}, sha256={self.sha256[:12]}…)"
+        return f"Frames({len(self)} of {self.duration_s:g} s, sha256={self.sha256[:12]}…)"
+
+    @property
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """The pixels; of `private` frames a copy, made when it is first asked for."""
+        with self._lock:
+            if self._pixels is None:
+                assert self._whole is not None
+                assert self._whole._pixels is not None
+                self._pixels = self._whole._pixels.copy()
+                self._pixels.flags.writeable = False
+            return self._pixels
+
+    def private(self) -> Frames:
+        """The same frames in memory of their own: what is written there, nobody else sees.
+
+        An array that is marked read-only is no protection, since other libraries do not ask (`torch.from_numpy`).
+        """
+        own = Frames.__new__(Frames)
+        own._pixels = None
+        own._whole = self._whole or self
+        own.indices, own.times_s = own._whole.indices, own._whole.times_s
+        own.duration_s, own.decoder, own.sha256 = own._whole.duration_s, own._whole.decoder, own._whole.sha256
+        own._memo, own._shared, own._lock = {}, {}, threading.RLock()
+        return own
+
+    def renewed(self) -> Frames:
+        """Private frames as they were at first; others as they are."""
+        return self if self._whole is None else self.private()
+
+    def altered(self) -> bool:
+        """Whether the pixels of private frames have been written to. False for frames that are nobody's own."""
+        import numpy as np
+
+        if self._whole is None or self._pixels is None:
+            return False
+        mine, was = self._pixels, self._whole.pixels
+        if mine.shape != was.shape or mine.dtype != was.dtype:
+            return True
+        # Frame by frame, since the comparison makes an array of truth values as large as what it compares.
+        return not all(np.array_equal(*pair) for pair in zip(mine, was, strict=True))
 
     def memo(self, key: Hashable, build: Callable[[Frames], T]) -> T:
-        """What `build(self)` returns, computed once per key for all models, retries and threads.
+        """What `build(self)` returns, computed once per key for all retries and threads.
 
-        Use it for work that depends on the pixels alone, such as JPEG encoding. It lives as long as the frames.
+        Use it for work that depends on the pixels alone, such as JPEG encoding. It lives as long as the frames. What
+        cannot be changed (text, bytes, numbers, None, and tuples of these) is computed once for all models.
         """
-        with self._lock:
-            if key not in self._memo:
-                self._memo[key] = build(self)
-            built: T = self._memo[key]
+        whole = self._whole
+        if whole is None:
+            return _remembered(self, self._memo, key, lambda: build(self))
+        with whole._lock:
+            if key in whole._shared:
+                shared: T = whole._shared[key]
+                return shared
+            built = _remembered(self, self._memo, key, lambda: build(self.private()))
+            if _is_constant(built):
+                whole._shared[key] = built
             return built
 
     def take(self, positions: tuple[int, ...]) -> Frames:
@@ -117,6 +177,21 @@ class Frames:
             duration_s=self.duration_s,
             decoder=self.decoder,
         )
+
+
+def _remembered(frames: Frames, memo: dict[Hashable, Any], key: Hashable, build: Callable[[], T]) -> T:
+    with frames._lock:
+        if key not in memo:
+            memo[key] = build()
+        built: T = memo[key]
+        return built
+
+
+def _is_constant(value: object) -> bool:
+    """Whether nobody can change it, so that models may share it."""
+    if type(value) is tuple:
+        return all(map(_is_constant, value))
+    return value is None or type(value) in {str, bytes, int, float, bool}
 
 
 def pixels_sha256(pixels: npt.NDArray[np.uint8]) -> str:

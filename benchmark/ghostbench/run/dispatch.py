@@ -21,17 +21,21 @@ from ghostbench.run.replies import checked, in_words
 Sending = Callable[[], Awaitable[None]]
 """What a dispatcher awaits when a request's turn to be sent has come."""
 
+WROTE_TO_FRAMES = "the model wrote into its own copy of the frames"
+"""In the ledger's notes. What else it was asked, and every other model, had whole frames."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What came back for one request: a reply or an error, the time it queued here and the time it took, seconds.
 
-    Times are None where they would be no measurement of the model.
+    Times are None where they would be no measurement of the model. notes : what the harness noticed, for the ledger.
     """
 
     result: Reply | AttemptError
     queue_s: float | None
     wall_s: float | None
+    notes: tuple[str, ...] = ()
 
 
 class Withdrawn(Exception):
@@ -165,7 +169,7 @@ class RemoteDispatcher(Dispatcher):
                     raise
                 result = as_attempt_error(error)
             wall_s = time.perf_counter() - started if failed is None else None
-            return Delivery(self._read(result), started - asked, wall_s)
+            return Delivery(self._read(result), started - asked, wall_s, notes_on(request))
 
     async def _admitted(self, request: Request) -> AttemptError | None:
         """Wait for the model's leave to send; return the failure that what it raises stands for."""
@@ -188,6 +192,11 @@ class RemoteDispatcher(Dispatcher):
             raise as_attempt_error(error) from None
         finally:
             close_model(self._model)
+
+
+def notes_on(request: Request) -> tuple[str, ...]:
+    """What is to be said of a request that has been answered: whether the model wrote into its frames."""
+    return (WROTE_TO_FRAMES,) if request.frames is not None and request.frames.altered() else ()
 
 
 def close_model(model: Model) -> None:

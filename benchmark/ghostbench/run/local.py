@@ -23,6 +23,7 @@ from ghostbench.run.dispatch import (
     as_attempt_error,
     as_unavailable,
     close_model,
+    notes_on,
 )
 
 
@@ -32,6 +33,7 @@ class _Waiting:
     answered: asyncio.Future[Delivery]
     since: float
     prepare_s: float
+    notes: tuple[str, ...]
 
 
 class LocalDispatcher(Dispatcher):
@@ -82,15 +84,18 @@ class LocalDispatcher(Dispatcher):
         self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
     ) -> Delivery:
         asked, prepare_s = time.perf_counter(), 0.0
+        notes: tuple[str, ...] = ()
         loop = asyncio.get_running_loop()
         if self._prepares:
-            prepared, failed, prepare_s = await loop.run_in_executor(self._pool, self._prepared, request)
+            prepared, failed, prepare_s, notes = await loop.run_in_executor(self._pool, self._prepared, request)
             if failed is not None:
                 self.expect(-int(expected), group)
-                return Delivery(self._read(failed), time.perf_counter() - asked - prepare_s, prepare_s)
-            request = replace(request, prepared=prepared)
+                return Delivery(self._read(failed), time.perf_counter() - asked - prepare_s, prepare_s, notes)
+            # Frames anew: what was looked at while preparing need not wait in memory with the request.
+            frames = request.frames.renewed() if request.frames is not None else None
+            request = replace(request, prepared=prepared, frames=frames)
         # To wait for a thread that prepares is to queue, as to wait for a batch is.
-        item = _Waiting(request, loop.create_future(), asked + prepare_s, prepare_s)
+        item = _Waiting(request, loop.create_future(), asked + prepare_s, prepare_s, notes)
         self._ready.setdefault(group, deque()).append(item)
         self.expect(-int(expected), group)
         return await item.answered
@@ -118,13 +123,18 @@ class LocalDispatcher(Dispatcher):
                 continue
             started = time.perf_counter()
             self._running += 1
-            results = await loop.run_in_executor(self._threads, self._answer, [item.request for item in batch])
+            answered = await loop.run_in_executor(self._threads, self._answer, [item.request for item in batch])
             self._running -= 1
-            wall = time.perf_counter() - started
-            for item, result in zip(batch, results, strict=True):
-                read = self._read(result)
+            results, wall, notes = answered
+            for item, result, noted in zip(batch, results, notes, strict=True):
+                delivery = Delivery(
+                    self._read(result),
+                    started - item.since,
+                    item.prepare_s + wall,
+                    tuple(dict.fromkeys((*item.notes, *noted))),
+                )
                 if not item.answered.done():
-                    item.answered.set_result(Delivery(read, started - item.since, item.prepare_s + wall))
+                    item.answered.set_result(delivery)
 
     def _next_batch(self, size: int) -> list[_Waiting]:
         """Take the batch that is to start now; empty where none may."""
@@ -152,17 +162,23 @@ class LocalDispatcher(Dispatcher):
         except (SystemExit, KeyboardInterrupt) as error:
             raise as_unavailable(error) from None
 
-    def _prepared(self, request: Request) -> tuple[Any, AttemptError | None, float]:
-        """What the model prepares, or the error that it raises, and how long it took, seconds."""
+    def _prepared(self, request: Request) -> tuple[Any, AttemptError | None, float, tuple[str, ...]]:
+        """What the model prepares, or the error that it raises, how long it took, seconds, and notes on the request."""
         prepared, failed = None, None
         started = time.perf_counter()
         try:
             prepared = self._model.prepare(request)
         except BaseException as error:  # noqa: BLE001
             failed = as_attempt_error(error)
-        return prepared, failed, time.perf_counter() - started
+        return prepared, failed, time.perf_counter() - started, notes_on(request)
 
-    def _answer(self, requests: Sequence[Request]) -> Sequence[object]:
+    def _answer(self, requests: Sequence[Request]) -> tuple[Sequence[object], float, list[tuple[str, ...]]]:
+        """A result for each request, the seconds that the model took, and notes on each request."""
+        started = time.perf_counter()
+        results = self._results(requests)
+        return results, time.perf_counter() - started, [notes_on(request) for request in requests]
+
+    def _results(self, requests: Sequence[Request]) -> Sequence[object]:
         try:
             results: list[object] = list(self._model.answer(requests))
         except BaseException as error:  # noqa: BLE001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import time
 import uuid
@@ -121,7 +122,8 @@ class Settler:
         unit.last = outcome_of(failure)
         line = self._line(unit, asked, reply, failure)
         stages = replace(line.stages, queue_s=delivery.queue_s, video_decode_s=unit.decode_s)
-        line = replace(line, wall_s=delivery.wall_s, wait_s=asked.wait_s if asked else None, stages=stages)
+        notes = (*line.notes, *delivery.notes)
+        line = replace(line, wall_s=delivery.wall_s, wait_s=asked.wait_s if asked else None, stages=stages, notes=notes)
         if failure is not None and unit.last in STOPS_MODEL:
             state.stopped = state.stopped or (unit.last, str(failure))
         step = next_step(
@@ -146,10 +148,12 @@ class Settler:
         level = level_of(unit)
         frames = None if isinstance(unit.frames, MediaError) else unit.frames
         frames = thinned(probed(frames, unit.row.probe), level.max_frames)
+        prompt = self.prompt(frames)
         return Request(
             id=str(uuid.uuid4()),
-            prompt=self.prompt(frames),
-            frames=frames,
+            # A model gets nothing to write to that another one reads.
+            prompt=replace(prompt, schema=copy.deepcopy(prompt.schema)),
+            frames=frames.private() if frames is not None else None,
             seed=self.seed + unit.repeat,
             level=unit.level,
             level_settings=level.settings,

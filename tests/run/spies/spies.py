@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import sys
@@ -123,6 +124,57 @@ class Picky(LocalSpy):
             Reply(text=request.write_answer(Verdict(grade="normal")), served_model=str(request.frames.pixels.mean()))
             for request in requests
         ]
+
+
+def scribble(frames: Any, how: str) -> None:
+    """Blacken the frames in place, past the mark that says they are read-only."""
+    pixels = frames.pixels
+    if how == "torch":
+        import torch
+
+        torch.from_numpy(pixels)[:, :20] = 0
+    elif how == "flags":
+        pixels.flags.writeable = True
+        pixels[:] = 0
+    else:
+        ctypes.memset(pixels.ctypes.data, 0, pixels.nbytes)
+
+
+def what_it_sees(request: Request) -> Reply:
+    """An answer whose `served_model` is the brightness of the frames and the size of the schema, as they arrived."""
+    seen = f"{request.frames.pixels.mean():.3f} {len(request.prompt.schema)}" if request.frames is not None else "-"
+    return Reply(text=request.write_answer(Verdict(grade="normal")), served_model=seen)
+
+
+class Scribbler(LocalModel):
+    """Writes into everything that it is handed, in the way that its argument names, after it has looked."""
+
+    batch_size = 4
+
+    def prepare(self, request: Request) -> Any:
+        if request.frames is not None and self.argument == "early":
+            scribble(request.frames, "flags")
+
+    def answer(self, requests: Any) -> Any:
+        replies = [what_it_sees(request) for request in requests]
+        for request in requests:
+            request.prompt.schema.clear()
+            if request.frames is not None and self.argument != "early":
+                request.frames.memo("mine", lambda frames: scribble(frames, "flags"))
+                scribble(request.frames, self.argument or "")
+                request.frames.times_s = ()
+        return replies
+
+
+class RemoteScribbler(RemoteModel):
+    """The same, behind a network."""
+
+    async def answer(self, request: Request) -> Reply:
+        reply = what_it_sees(request)
+        request.prompt.schema.clear()
+        if request.frames is not None:
+            scribble(request.frames, "ctypes")
+        return reply
 
 
 class RemoteSpy(RemoteModel):
@@ -381,6 +433,8 @@ def register_models(register: Any) -> None:
     spec("picky", "Picky", "local", settings=SpySettings)
     spec("blind-spy", "LocalSpy", "local", settings=SpySettings, needs_frames=False)
     spec("blind-remote", "RemoteSpy", "remote", settings=SpySettings, needs_frames=False)
+    spec("scribbler", "Scribbler", "local", family="HOW")
+    spec("remote-scribbler", "RemoteScribbler", "remote")
     spec("dumper", "Dumper", "local")
     spec("unloadable", "Unloadable", "local")
     spec("unimportable", "Missing", "local", needs_frames=False)
