@@ -21,7 +21,7 @@ def renderer() -> ModuleType:
 
 def test_the_picture_is_what_bench_run_prints() -> None:
     module = renderer()
-    drawn = module.draw(module.first_table())
+    drawn = module.draw(module.first_run())
     assert "motion" in drawn
     assert module.PICTURE.read_text(encoding="utf-8") == drawn, "draw it again: python docs/pictures/render.py"
 

@@ -273,3 +273,11 @@ def test_killed_in_the_storm_and_resumed_nothing_answered_is_sent_again(
     assert outcomes(bench) == {"answered": 60}
     assert keys
     assert not keys & {entry.key for entry in server.log.chats[before:]}
+
+
+def test_a_run_that_meets_only_401_says_why_in_fifteen_lines(bench: Any, server: Server) -> None:
+    server.key = "another-key"
+    done = bench.run(env={"COLUMNS": "80"})
+    assert done.returncode == 1
+    assert len((done.stdout + done.stderr).splitlines()) <= 15
+    assert re.search(r"gpt-4.1 gave no answer at all: \d auth_failed \(.*key.*\)", " ".join(done.stderr.split()))

@@ -30,7 +30,25 @@ def bench(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_report_writes_the_reports_again_and_prints_the_tables(rich_run: Path, tmp_path: Path) -> None:
+def test_tables_are_printed_on_demand_and_nothing_is_written(rich_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(rich_run, folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    everything = bench("report", str(folder), "--all")
+    for title in ("Confusion matrices", "Slices", "Models as they were run", "Why there was no answer"):
+        assert title in everything.stdout
+    one = bench("report", str(folder), "--table", "confusion", "--json")
+    assert json.loads(one.stdout)["rows"][0] == {
+        "model": "gpt-4.1", "truth": "ghost probing",
+        "ghost_probing": 1, "potential_ghost_probing": 0, "normal": 1, "no_answer": 0,
+    }  # fmt: skip
+    wrong = bench("report", str(folder), "--table", "confusoin")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "did you mean confusion?" in wrong.stderr
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_report_writes_the_reports_again_and_prints_the_run_in_short(rich_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(rich_run, folder)
     for name in ("metrics.json", "report.md", "report.html"):
@@ -38,7 +56,8 @@ def test_report_writes_the_reports_again_and_prints_the_tables(rich_run: Path, t
     shutil.rmtree(folder / "tables")
     done = bench("report", str(folder))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Confusion matrices" in done.stdout
+    assert "gpt-4.1 gave no answer for 1 of 6 clips: 1 refused" in " ".join(done.stdout.split())
+    assert len(done.stdout.splitlines()) <= 30
     for name in ("metrics.json", "report.md", "report.html"):
         assert (folder / name).read_bytes() == (rich_run / name).read_bytes()
 
@@ -51,6 +70,8 @@ def test_report_writes_the_reports_again_and_prints_the_tables(rich_run: Path, t
         ["verify", "nowhere"],
         ["regress", "nowhere", "--against", "reference.json"],
         ["report"],
+        ["report", "nowhere", "--quiet", "--json"],
+        ["report", "nowhere", "--all", "--table", "summary"],
         ["compare"],
         ["regress", "nowhere"],
     ],

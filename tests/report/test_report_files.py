@@ -135,7 +135,7 @@ def test_hostile_words_are_text_in_a_terminal() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_terminal_tables_keep_to_the_width_and_lose_no_column(rich_run: Path, width: int) -> None:
     file = io.StringIO()
-    print_tables(rich_run, Console(file=file, width=width))
+    print_tables(read_run(rich_run), Console(file=file, width=width))
     assert max(map(len, file.getvalue().splitlines())) <= width
     words = " ".join(file.getvalue().split())
     for title in ("Summary", "Confusion matrices", "Rates, strict view, worst case", "Latency by stage", "p99", "MCC"):

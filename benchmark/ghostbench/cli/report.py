@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import click
 
+from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
+
 
 @click.command(
-    epilog="Examples:\n\n\b\n  bench report results/RUN\n  bench report results/RUN --embed-frames\n"
-    "  bench report results/RUN --labels corrected.csv"
+    epilog="Examples:\n\n\b\n  bench report results/RUN\n  bench report results/RUN --all\n"
+    "  bench report results/RUN --table confusion\n  bench report results/RUN --table no_answer --json\n"
+    "  bench report results/RUN --embed-frames\n  bench report results/RUN --labels corrected.csv"
 )
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--table", "table", metavar="NAME", help="Print this table, and write nothing; --all shows their names.")
+@click.option("--all", "every", is_flag=True, help="Print every table, and write nothing.")
 @click.option(
     "--embed-frames", is_flag=True, help="Put the clips' frames into report.html; mind the licence of the media."
 )
@@ -21,33 +28,87 @@ import click
     help="Say which scores change under this second label file; metrics.json and the tables stay as they are.",
 )
 @click.option("--skip-bad-labels", is_flag=True, help="With --labels: leave out bad rows and list them.")
-def command(run: Path, embed_frames: bool, labels: str | None, skip_bad_labels: bool) -> int:
-    """Write a finished run's metrics, tables and pages again, and print the tables.
+@quiet_option("Write the files and print nothing.")
+@as_json_option("Print the metrics, or the tables that are asked for, as JSON.")
+def command(  # noqa: PLR0913 - one parameter an option
+    *,
+    run: Path,
+    table: str | None,
+    every: bool,
+    embed_frames: bool,
+    labels: str | None,
+    skip_bad_labels: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Write a finished run's metrics, tables and pages again, and print the run in short.
 
-    RUN is the folder that `bench run` wrote.
+    RUN is the folder that `bench run` wrote. With --table or --all, tables are printed and nothing is written.
     """
+    from ghostbench.errors import BadInput
+
+    refuse_both(quiet, as_json)
+    if skip_bad_labels and labels is None:
+        raise BadInput("--skip-bad-labels goes with --labels FILE: name the second label file")
+    if every and table is not None:
+        raise BadInput("--all prints every table: leave out --table")
+    if labels is not None:
+        if every or table is not None or as_json:
+            raise BadInput("--labels prints the tables that change: leave out --table, --all and --json")
+        return _under_other_labels(run, labels, skip_bad=skip_bad_labels, quiet=quiet)
+    if every or table is not None:
+        if embed_frames:
+            raise BadInput("--embed-frames writes report.html, and --table and --all write nothing: leave out one")
+        return _tables(run, table, as_json=as_json, quiet=quiet)
+    return _report(run, embed_frames=embed_frames, as_json=as_json, quiet=quiet)
+
+
+def _report(run: Path, *, embed_frames: bool, as_json: bool, quiet: bool) -> int:
     from rich.console import Console
 
-    from ghostbench.errors import BadInput
-    from ghostbench.report.terminal import print_table, print_tables
+    from ghostbench.report.brief import print_brief
+    from ghostbench.report.data import read_run
     from ghostbench.report.write import write_report
     from ghostbench.scoring.score import score_run
 
-    if skip_bad_labels and labels is None:
-        raise BadInput("--skip-bad-labels goes with --labels FILE: name the second label file")
-    console = Console()
-    if labels is not None:
-        from ghostbench.evidence.sensitivity import sensitivity, write_sensitivity
-
-        found = sensitivity(run, labels, skip_bad=skip_bad_labels)
-        write_sensitivity(run, found)
-        for line in found.skipped:
-            console.print(f"skipped {line}", markup=False, highlight=False, soft_wrap=True)
-        for table in found.tables:
-            print_table(table, console)
-        return 0
-    score_run(run)
+    metrics = score_run(run)
     write_report(run, embed_frames=embed_frames)
-    print_tables(run, console)
-    console.print(f"Report: {run / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        sys.stdout.write(json.dumps({"run": str(run), "metrics": metrics}, ensure_ascii=False) + "\n")
+    elif not quiet:
+        print_brief(read_run(run), Console())
+    return 0
+
+
+def _tables(run: Path, name: str | None, *, as_json: bool, quiet: bool) -> int:
+    from rich.console import Console
+
+    from ghostbench.report.data import read_run
+    from ghostbench.report.table import as_mapping
+    from ghostbench.report.terminal import chosen_tables, print_table
+
+    found = chosen_tables(read_run(run), name)
+    if as_json:
+        shown = [as_mapping(table) for table in found]
+        sys.stdout.write(json.dumps(shown if name is None else shown[0], ensure_ascii=False) + "\n")
+    elif not quiet:
+        console = Console()
+        for table in found:
+            print_table(table, console)
+    return 0
+
+
+def _under_other_labels(run: Path, labels: str, *, skip_bad: bool, quiet: bool) -> int:
+    from rich.console import Console
+
+    from ghostbench.evidence.sensitivity import sensitivity, write_sensitivity
+    from ghostbench.report.terminal import print_table
+
+    console = Console(quiet=quiet)
+    found = sensitivity(run, labels, skip_bad=skip_bad)
+    write_sensitivity(run, found)
+    for line in found.skipped:
+        console.print(f"skipped {line}", markup=False, highlight=False, soft_wrap=True)
+    for table in found.tables:
+        print_table(table, console)
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.run.plan import DEFAULT_MODELS, Options
 
@@ -43,8 +44,8 @@ _EPILOG = """Examples:
 @click.option("--run-id", help="Name of the run's folder; default: time and models.")
 @click.option("--resume", is_flag=True, help="Go on with the run named by --run-id.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for everything that draws.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON instead of tables.")
+@quiet_option()
+@as_json_option("Print the metrics as JSON instead of a table.")
 def command(
     *,
     dry_run: bool,
@@ -62,8 +63,7 @@ def command(
     from ghostbench.run.dry_run import print_dry_run
     from ghostbench.run.execute import Voice, execute
 
-    if quiet and as_json:
-        raise click.UsageError("--quiet and --json exclude each other; choose one")
+    refuse_both(quiet, as_json)
     query = SplitQuery(**{name: given.pop(name) for name in _QUERY})  # type: ignore[arg-type]
     options = Options(query=query, settings=settings, **given)  # type: ignore[arg-type]
     voice = Voice(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)

@@ -36,6 +36,13 @@ class Table:
     note: str = ""
 
 
+def as_mapping(table: Table) -> dict[str, Any]:
+    """The table as JSON can hold it: `name`, `title`, `note`, and `rows`, one object each under the columns' keys."""
+    keys = [column.key for column in table.columns]
+    rows = [dict(zip(keys, row, strict=True)) for row in table.rows]
+    return {"name": table.name, "title": table.title, "note": table.note, "rows": rows}
+
+
 def shown(value: Value, kind: Kind) -> str:
     """The value as people read it, plain text; n/a for None."""
     if value is None:

@@ -11,6 +11,7 @@ from ghostbench.report import evidence_tables as evidence
 from ghostbench.report import time_tables as times
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
+from ghostbench.report.reasons import no_answer
 from ghostbench.report.table import IN_RETROSPECT, Column, Table, Value
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.lines import COLUMNS
@@ -26,6 +27,7 @@ def run_tables(run: RunData) -> list[Table]:
     tables += [_rates(rows, view, basis) for view in VIEWS for basis in BASES]
     tables += [_confusion(rows), _detection(rows)]
     tables += [account.outcomes(rows), account.attempt_outcomes(rows), account.ledger(run)]
+    tables += [table for table in (no_answer(run),) if table.rows]
     tables += [times.attempt_time(rows), times.start_up(rows), times.cost(rows), times.latency(rows)]
     tables += [
         table

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from ghostbench.report.data import RunData, read_run
+from ghostbench.errors import BadInput
+from ghostbench.plugins.text import printable
+from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.table import Column, Table, interval, shown
 from ghostbench.report.tables import run_tables
@@ -15,40 +17,28 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-IN_TERMINAL = (
-    "summary",
-    "confusion",
-    "detection",
-    "rates_strict_answered",
-    "rates_strict_worst_case",
-    "rates_lenient_answered",
-    "rates_lenient_worst_case",
-    "outcomes",
-    "attempts",
-    "time",
-    "start_up",
-    "latency",
-    "cost",
-    "repeats",
-    "scores",
-    "event_time",
-)
-"""The others are in the report: they would push these off the screen."""
-
 _GAP = 1
 _WIDEST_TEXT = 36
 
 
-def print_tables(folder: Path, console: Console) -> None:
-    """Print the main tables of a finished run. Raises `BadInput` as `read_run` does."""
-    print_run(read_run(folder), console)
+def print_tables(run: RunData, console: Console, name: str | None = None) -> None:
+    """Print every table of a run, or the one of that name. Raises `BadInput`, with near names, where there is none."""
+    for table in chosen_tables(run, name):
+        print_table(table, console)
 
 
-def print_run(run: RunData, console: Console) -> None:
-    """Print the main tables of a run."""
-    for table in run_tables(run):
-        if table.name in IN_TERMINAL:
-            print_table(table, console)
+def chosen_tables(run: RunData, name: str | None = None) -> list[Table]:
+    """Every table of a run, or the one of that name. Raises `BadInput`, with near names, where there is none."""
+    tables = run_tables(run)
+    if name is None:
+        return tables
+    found = [table for table in tables if table.name == name]
+    if not found:
+        names = [table.name for table in tables]
+        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"its tables: {', '.join(names)}"
+        raise BadInput(f"this run has no table '{printable(name)}'; {hint}")
+    return found
 
 
 def print_table(table: Table, console: Console) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput, OutputFailed
-from ghostbench.plugins.registry import printable, registry
+from ghostbench.plugins.registry import registry
 from ghostbench.run import manifest as manifests
 from ghostbench.run.folder import RunFolder
 from ghostbench.run.ledger import DiskFailed
@@ -152,23 +152,21 @@ def _run_until_done_or_stopped(runner: Runner, signals: StopSignals) -> bool:
 
 
 def _conclude(folder: RunFolder, voice: Voice) -> int:
-    from ghostbench.report.terminal import print_tables
+    from ghostbench.report.brief import print_brief, print_failures
+    from ghostbench.report.data import read_run
     from ghostbench.report.write import write_report
     from ghostbench.scoring.score import score_run
 
     metrics: dict[str, Any] = score_run(folder.path)
     write_report(folder.path)
-    silent = [name for name, row in metrics["models"].items() if row["answered"] == 0 and not row["probe"]]
+    run = read_run(folder.path)
     if voice.as_json:
         sys.stdout.write(json.dumps({"run": str(folder.path), "metrics": metrics}, ensure_ascii=False) + "\n")
-    elif not voice.quiet:
-        print_tables(folder.path, voice.out)
-        voice.out.print(f"run folder: {folder.path}", markup=False, highlight=False, soft_wrap=True)
-    for name in silent:
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in metrics["models"][name]["outcomes"].items())
-        stopped = metrics["models"][name]["stopped"]
-        why = f" ({printable(stopped['message'])})" if stopped and stopped["message"] else ""
-        voice.err.print(f"{name} gave no answer at all: {outcomes}{why}", style="red", markup=False, soft_wrap=True)
+    if voice.as_json or voice.quiet:
+        print_failures(run, voice.err, silent_only=voice.quiet)
+    else:
+        print_brief(run, voice.out, voice.err)
+    silent = any(row["answered"] == 0 and not row["probe"] for row in metrics["models"].values())
     return NO_ANSWERS if silent else DONE
 
 

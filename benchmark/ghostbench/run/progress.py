@@ -37,6 +37,7 @@ class Progress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[counts]}", markup=False),
             console=console,
+            transient=True,
             disable=quiet or not console.is_terminal,
         )
         self._ids: dict[str, TaskID] = {row: self._bars.add_task(row, total=units, counts="") for row in rows}

@@ -1,0 +1,205 @@
+"""A run in at most thirty lines of eighty columns: one table, what to beware of, what went wrong and why, the paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ghostbench.report.data import RunData
+from ghostbench.report.escape import plain
+from ghostbench.report.reasons import Unanswered, unanswered
+from ghostbench.report.table import IN_RETROSPECT, shown
+from ghostbench.report.tables import marks
+from ghostbench.report.titles import VIEW_NOTES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+LINES = 28
+"""Two are left for what a run may say before and after."""
+_FEWEST = 4
+_RATES = (
+    ("strict", "f1", "F1 strict"),
+    ("lenient", "f1", "F1 lenient"),
+    ("lenient", "balanced_accuracy", "Bal.acc. lenient"),
+)
+_NAME = 17
+_REASONS = 2
+_LONGEST_LIST = 60
+_NOTE = f"Rates over answered clips, with 95% intervals. {VIEW_NOTES['strict']} {VIEW_NOTES['lenient']}"
+
+
+def print_brief(run: RunData, console: Console, errors: Console | None = None, *, title: str | None = None) -> None:
+    """Print the run: to `console`, and what went wrong to `errors` where that is another one.
+
+    title : what stands in the place of the run's name and extent.
+
+    Where no model of the run gave any answer there is no table: baselines alone would fill it.
+    """
+    wrong = unanswered(run)
+    head = _wrapped([_plain(title or _title(run))], console)
+    speaks = _speaks(run)
+    note = _wrapped([_plain(_NOTE, "dim")], console) if speaks else []
+    parts = [_rows(run) if speaks else [], _marks(run, console) if speaks else []]
+    parts.append(_wrapped([_plain(in_words(rows), "red") for rows in wrong], console))
+    foot = _foot(run)
+    table, remarks, failures = _cut(parts, LINES - sum(map(len, (head, note, foot))) - 4, run, console)
+    for part in (head, table + note, remarks):
+        _print(part, console)
+    _print(failures, errors or console, last=True)
+    if failures:
+        console.print()
+    _print(foot, console, last=True)
+
+
+def print_failures(run: RunData, errors: Console, *, silent_only: bool = False) -> None:
+    """Print what went wrong alone; only of rows without any answer, if so wished."""
+    for rows in unanswered(run):
+        if not silent_only or (rows.silent and not rows.probe):
+            errors.print(_plain(in_words(rows), "red"), soft_wrap=True)
+
+
+def in_words(rows: Unanswered) -> str:
+    """One line that says which rows gave no answer for how many clips, and the commonest reasons."""
+    names = _together(rows.names)
+    extent = "gave no answer at all" if rows.silent else f"gave no answer for {rows.count} of {rows.of} clips"
+    reasons = [str(reason) for reason in rows.reasons[:_REASONS]]
+    further = sum(reason.count for reason in rows.reasons[_REASONS:])
+    return f"{names} {extent}: {', '.join(reasons)}" + (f", {further} for other reasons" if further else "")
+
+
+def _together(names: Sequence[str]) -> str:
+    """The names in one list, of which no more are written out than fit a line."""
+    shown = list(names[:1])
+    for name in names[1:]:
+        if len(", ".join([*shown, name])) > _LONGEST_LIST:
+            return f"{', '.join(shown)} and {len(names) - len(shown)} more"
+        shown.append(name)
+    return ", ".join(shown)
+
+
+def _speaks(run: RunData) -> bool:
+    """Whether the table has anything to show: an answer of a model, or a run of baselines alone."""
+    models = [row for row in run.metrics["models"].values() if not row["baseline"]]
+    return not models or any(row["answered"] for row in models)
+
+
+def _title(run: RunData) -> str:
+    dataset = run.manifest.dataset
+    times = f", {run.manifest.repeats} times each" if run.manifest.repeats > 1 else ""
+    clips = f"{len(run.clips)} clips of {dataset.name}, split {dataset.split}{times}"
+    return f"{run.manifest.run_id}: {clips}. {IN_RETROSPECT}"
+
+
+def _rows(run: RunData) -> list[Text]:
+    from rich.text import Text
+
+    lines = [Text(_columns("Model", "Answered", [title for *_, title in _RATES]), style="bold")]
+    for name, row in run.rows.items():
+        rates = [_estimate(row["views"][view]["answered"][rate]) for view, rate, _ in _RATES]
+        style = "dim" if row["baseline"] else ""
+        lines.append(Text(_columns(_name(name), f"{row['answered']}/{row['rows']}", rates), style=style))
+    return lines
+
+
+def _columns(name: str, answered: str, rates: Sequence[str]) -> str:
+    from rich.cells import cell_len
+
+    padded = name + " " * max(0, _NAME - cell_len(name))
+    return f"{padded} {answered:>9}" + "".join(f" {rate:>16}" for rate in rates)
+
+
+def _estimate(value: Mapping[str, Any] | None) -> str:
+    """An estimate as `.712 [.61,.80]`; its third decimals are in the tables."""
+    if value is None:
+        return "n/a"
+    text = shown({**value, "low": None, "high": None}, "rate")
+    if value["low"] is None or value["high"] is None:
+        return text
+    return f"{text} [{_hundredths(value['low'])},{_hundredths(value['high'])}]"
+
+
+def _hundredths(value: float) -> str:
+    text = f"{value:.2f}".replace("1.00", "1.0")
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def _name(name: str) -> str:
+    """The name in the column's width, its middle left out where it is too long."""
+    from rich.cells import cell_len, set_cell_size
+
+    name = plain(name)
+    if cell_len(name) <= _NAME:
+        return name
+    tail = name[-1]
+    for character in reversed(name[:-1]):
+        if cell_len(character + tail) > _NAME // 2:
+            break
+        tail = character + tail
+    return f"{set_cell_size(name, _NAME - 1 - cell_len(tail))}…{tail}"
+
+
+def _marks(run: RunData, console: Console) -> list[Text]:
+    """What to beware of, rows with the same mark together. That there was no answer is said with the reasons."""
+    named: dict[str, list[str]] = {}
+    for name, row in run.rows.items():
+        for mark in marks(row):
+            if mark != "no answer at all" and not mark.startswith("stopped:"):
+                named.setdefault(mark, []).append(name)
+    alike: dict[str, list[str]] = {}
+    for mark, names in named.items():
+        alike.setdefault(_together(names), []).append(mark)
+    return _wrapped([_plain(f"{names}: {'; '.join(found)}", "yellow") for names, found in alike.items()], console)
+
+
+def _foot(run: RunData) -> list[Text]:
+    """What it took, and where the rest is; a path is not broken."""
+    rows = [row for row in run.metrics["models"].values() if row["attempts"] is not None]
+    attempts, retries = (sum(row[key] for row in rows) for key in ("attempts", "retries"))
+    costs = [row["usage"]["cost_usd"] for row in rows if row["usage"]["cost_usd"] is not None]
+    spent = f", {shown(sum(costs), 'usd')} as far as stated" if costs else ""
+    again = f"bench report {run.folder}"
+    lines = [
+        _plain(f"{attempts} attempts, {retries} retries{spent}", "dim"),
+        _plain(f"all tables: {again} --all"),
+    ]
+    if (run.folder / "report.html").is_file():
+        lines.append(_plain(f"report:     {run.folder / 'report.html'}"))
+    return lines
+
+
+def _cut(parts: Sequence[list[Text]], room: int, run: RunData, console: Console) -> list[list[Text]]:
+    """The parts, cut where all of them together have more lines than there is room for; each keeps a few."""
+    kept = [list(part) for part in parts]
+    names = ("summary", "summary", "no_answer")
+    for place in (1, 2, 0):
+        over = sum(map(len, kept)) - room
+        if over <= 0:
+            break
+        part = kept[place]
+        keep = max(min(_FEWEST, len(part)), len(part) - over - 1)
+        if keep < len(part):
+            where = f"… and more: bench report {run.folder} --table {names[place]}"
+            kept[place] = [*part[:keep], *_wrapped([_plain(where, "dim")], console)]
+    return kept
+
+
+def _plain(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(plain(text), style=style)
+
+
+def _wrapped(texts: Iterable[Text], console: Console) -> list[Text]:
+    lines = [line for text in texts for line in text.wrap(console, console.width)]
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _print(lines: Sequence[Text], console: Console, *, last: bool = False) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    if lines and not last:
+        console.print()
