@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from evidence_data import RunBuilder, clip
 
 from ghostbench.cli.verify import command
+from ghostbench.datasets.granted import Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import differences
 from ghostbench.evidence.sensitivity import sensitivity, write_sensitivity
@@ -256,7 +257,8 @@ def test_a_line_that_is_no_account_is_a_finding(tmp_path: Path, line: str) -> No
 def test_labels_edited_after_the_run_are_found_by_digest_and_by_clip(tmp_path: Path) -> None:
     folder = written(tmp_path)
     edit(tmp_path / "labels.csv", lambda text: text.replace("b,none", "b,3s: ghost probing"))
-    assert said(folder) == [
+    labels = Granted.of(labels=str(tmp_path / "labels.csv"))
+    assert [str(finding) for finding in verify(folder, labels).findings] == [
         "labels.csv: the label file is not the one of the run: its SHA-256 differs",
         "clips.jsonl: b is normal at None s, the label file says ghost_probing at 3.0 s",
     ]
@@ -265,9 +267,21 @@ def test_labels_edited_after_the_run_are_found_by_digest_and_by_clip(tmp_path: P
 def test_labels_that_are_gone_are_said_not_to_be_compared(tmp_path: Path) -> None:
     folder = written(tmp_path)
     (tmp_path / "labels.csv").unlink()
-    verdict = verify(folder)
+    verdict = verify(folder, Granted.of(labels=str(tmp_path / "labels.csv")))
     assert verdict.findings == ()
     assert any("labels were not compared" in note for note in verdict.notes)
+
+
+def test_labels_are_opened_where_the_user_says_and_their_place_is_asked_for_otherwise(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    edit(tmp_path / "labels.csv", lambda text: text.replace("b,none", "b,3s: ghost probing"))
+    verdict = verify(folder)
+    assert verdict.findings == ()
+    (note,) = [note for note in verdict.notes if "labels were not compared" in note]
+    assert f"say where the label file is with --labels (the run had {tmp_path / 'labels.csv'})" in note
+    for granted in (Granted.of(labels=str(tmp_path / "labels.csv")), Granted.of(data_root=str(tmp_path))):
+        assert len(verify(folder, granted).findings) == 2
+    assert verify(folder, Granted.of(data_root=str(folder))).findings == ()
 
 
 def test_attempts_of_a_model_that_the_run_does_not_have_are_found(tmp_path: Path) -> None:

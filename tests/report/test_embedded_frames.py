@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from evidence_data import RunBuilder, clip
 
+from ghostbench.datasets.granted import Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
 from ghostbench.report.sums import write_sums
@@ -45,6 +46,11 @@ def run_on_real_frames(folder: Path) -> Path:
     return written
 
 
+def there(folder: Path) -> Granted:
+    """Leave to look for the media where `run_on_real_frames` put it."""
+    return Granted.of(data_root=str(folder / "media"))
+
+
 def pictures(folder: Path) -> int:
     return (folder / "report.html").read_text().count("data:image/jpeg")
 
@@ -66,11 +72,15 @@ def test_frames_of_a_dataset_are_found_by_its_own_layout_and_rate(tmp_path: Path
     (line,) = map(json.loads, (run / "clips.jsonl").read_text().splitlines())
     assert line["duration_s"] == 3.0
     done = subprocess.run(
-        [*bench, "report", str(run), "--embed-frames"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*bench, "report", str(run), "--embed-frames", "--data-root", "media"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert pictures(run) == len(line["frame_indices"]) == 6
-    assert not [found for found in verify(run).findings if found.file == "report.html"]
+    assert not [found for found in verify(run, there(tmp_path)).findings if found.file == "report.html"]
 
 
 def test_frames_are_left_out_unless_asked_for(tmp_path: Path) -> None:
@@ -82,36 +92,36 @@ def test_frames_are_left_out_unless_asked_for(tmp_path: Path) -> None:
 
 def test_embedded_frames_are_the_sampled_ones_and_the_page_says_that_it_holds_them(tmp_path: Path) -> None:
     folder = run_on_real_frames(tmp_path)
-    write_report(folder, embed_frames=True)
+    write_report(folder, embed_frames=True, granted=there(tmp_path))
     assert pictures(folder) == 4
     assert "Their licence may forbid passing it on" in (folder / "report.html").read_text()
-    verdict = verify(folder)
+    verdict = verify(folder, there(tmp_path))
     assert not [finding for finding in verdict.findings if finding.file == "report.html"]
     assert not [note for note in verdict.notes if "frames" in note]
 
 
 def test_another_picture_in_a_frames_place_is_found_though_every_digest_was_written_anew(tmp_path: Path) -> None:
     folder = run_on_real_frames(tmp_path)
-    write_report(folder, embed_frames=True)
+    write_report(folder, embed_frames=True, granted=there(tmp_path))
     page = (folder / "report.html").read_text()
     first, second, *_ = dict.fromkeys(re.findall(r"data:image/jpeg;base64,[^\"]+", page))
     (folder / "report.html").write_text(page.replace(first, second, 1))
     write_sums(folder)
-    found = [str(finding) for finding in verify(folder).findings if finding.file == "report.html"]
+    found = [str(finding) for finding in verify(folder, there(tmp_path)).findings if finding.file == "report.html"]
     assert found == ["report.html: the frames of images_1_001 are not those whose digest clips.jsonl records"]
 
 
 def test_frames_whose_media_is_gone_are_said_not_to_be_compared_and_the_rest_still_is(tmp_path: Path) -> None:
     folder = run_on_real_frames(tmp_path)
-    write_report(folder, embed_frames=True)
+    write_report(folder, embed_frames=True, granted=there(tmp_path))
     shutil.rmtree(tmp_path / "media" / "1")
-    verdict = verify(folder)
+    verdict = verify(folder, there(tmp_path))
     assert not [finding for finding in verdict.findings if finding.file == "report.html"]
     assert any("embedded frames" in note and "not compared with the media" in note for note in verdict.notes)
     page = (folder / "report.html").read_text()
     (folder / "report.html").write_text(page.replace("Their licence may forbid", "Their licence allows", 1))
     write_sums(folder)
-    assert [finding.file for finding in verify(folder).findings].count("report.html") == 1
+    assert [finding.file for finding in verify(folder, there(tmp_path)).findings].count("report.html") == 1
 
 
 def test_other_pixels_than_the_runs_are_refused(tmp_path: Path) -> None:
@@ -121,16 +131,23 @@ def test_other_pixels_than_the_runs_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "media" / "1" / "001" / "images").iterdir():
         Image.new("RGB", (320, 160), (9, 9, 9)).save(path)
     with pytest.raises(BadInput, match="other frames now than in the run"):
-        write_report(folder, embed_frames=True)
+        write_report(folder, embed_frames=True, granted=there(tmp_path))
 
 
 def test_media_that_is_gone_is_bad_input(tmp_path: Path) -> None:
     folder = run_on_real_frames(tmp_path)
     shutil.rmtree(tmp_path / "media" / "1" / "001")
     with pytest.raises(BadInput, match=r"images_1_001|no clips|media"):
+        write_report(folder, embed_frames=True, granted=there(tmp_path))
+
+
+def test_media_that_moved_is_found_where_the_user_says_and_nowhere_else(tmp_path: Path) -> None:
+    folder = run_on_real_frames(tmp_path)
+    with pytest.raises(BadInput, match=rf"--data-root \(the run had it in {tmp_path / 'media'}\)"):
         write_report(folder, embed_frames=True)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["dataset"]["data_root"] = None
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BadInput, match="does not say where its media is"):
-        write_report(folder, embed_frames=True)
+    (tmp_path / "media").rename(tmp_path / "moved")
+    moved = Granted.of(data_root=str(tmp_path / "moved"))
+    write_report(folder, embed_frames=True, granted=moved)
+    assert pictures(folder) == 4
+    assert not [note for note in verify(folder, moved).notes if "embedded frames" in note]
+    assert [note for note in verify(folder).notes if "say where the media is with --data-root" in note]

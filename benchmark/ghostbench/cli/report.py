@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
+if TYPE_CHECKING:
+    from ghostbench.datasets.granted import Granted
+
 
 @click.command(
     epilog="Examples:\n\n\b\n  bench report results/RUN\n  bench report results/RUN --all\n"
     "  bench report results/RUN --table confusion\n  bench report results/RUN --table no_answer --json\n"
-    "  bench report results/RUN --embed-frames\n  bench report results/RUN --labels corrected.csv"
+    "  bench report results/RUN --embed-frames --data-root DADA\n  bench report results/RUN --labels corrected.csv"
 )
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--table", "table", metavar="NAME", help="Print this table, and write nothing; --all shows their names.")
@@ -22,6 +26,7 @@ from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 @click.option(
     "--embed-frames", is_flag=True, help="Put the clips' frames into report.html; mind the licence of the media."
 )
+@click.option("--data-root", metavar="DIR|URL", help="With --embed-frames: where the media is.")
 @click.option(
     "--labels",
     metavar="FILE",
@@ -36,6 +41,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     table: str | None,
     every: bool,
     embed_frames: bool,
+    data_root: str | None,
     labels: str | None,
     skip_bad_labels: bool,
     quiet: bool,
@@ -44,7 +50,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     """Write a finished run's metrics, tables and pages again, and print the run in short.
 
     RUN is the folder that `bench run` wrote. With --table or --all, tables are printed and nothing is written.
+    Nothing that RUN names is opened: --data-root says where the media is, unless the dataset comes with a package.
     """
+    from ghostbench.datasets.granted import Granted
     from ghostbench.errors import BadInput
 
     refuse_both(quiet, as_json)
@@ -60,19 +68,22 @@ def command(  # noqa: PLR0913 - one parameter an option
         if embed_frames:
             raise BadInput("--embed-frames writes report.html, and --table and --all write nothing: leave out one")
         return _tables(run, table, as_json=as_json, quiet=quiet)
-    return _report(run, embed_frames=embed_frames, as_json=as_json, quiet=quiet)
+    granted = Granted.of(data_root=data_root)
+    return _report(run, granted if embed_frames else None, as_json=as_json, quiet=quiet)
 
 
-def _report(run: Path, *, embed_frames: bool, as_json: bool, quiet: bool) -> int:
+def _report(run: Path, embed: Granted | None, *, as_json: bool, quiet: bool) -> int:
+    """Write the report, with frames of the media that may be looked for, or without."""
     from rich.console import Console
 
+    from ghostbench.datasets.granted import NOTHING
     from ghostbench.report.brief import print_brief
     from ghostbench.report.data import read_run
     from ghostbench.report.write import write_report
     from ghostbench.scoring.score import score_run
 
     metrics = score_run(run)
-    write_report(run, embed_frames=embed_frames)
+    write_report(run, embed_frames=embed is not None, granted=embed or NOTHING)
     if as_json:
         sys.stdout.write(json.dumps({"run": str(run), "metrics": metrics}, ensure_ascii=False) + "\n")
     elif not quiet:

@@ -7,24 +7,31 @@ from pathlib import Path
 import click
 
 
-@click.command(epilog="Examples:\n\n\b\n  bench verify results/RUN")
+@click.command(
+    epilog="Examples:\n\n\b\n  bench verify results/RUN\n"
+    "  bench verify results/RUN --labels labels.csv --data-root DADA"
+)
 @click.argument("run", type=click.Path(path_type=Path))
-def command(run: Path) -> int:
+@click.option("--data-root", metavar="DIR|URL", help="Where the media is, to decode embedded frames again.")
+@click.option("--labels", metavar="FILE", help="The label file, to hold the run's truths against.")
+def command(run: Path, data_root: str | None, labels: str | None) -> int:
     """Recompute every number of a finished run from its ledger and labels, and name each difference.
 
     Looks at the manifest's seal, every file's digest, labels, predictions, metrics, tables, pages and their charts;
-    embedded frames are decoded again where the media is still there. What could not be compared is said in notes.
+    embedded frames are decoded again. Nothing that the folder names is opened: a label file and media of your own are
+    compared where you name them. What was not compared is said in notes.
 
     Exit status 0 if all of it holds, 1 if anything differs or was edited.
     """
     from rich.console import Console
     from rich.text import Text
 
+    from ghostbench.datasets.granted import Granted
     from ghostbench.evidence.verify import verify
     from ghostbench.report.escape import plain
 
     console = Console()
-    verdict = verify(run)
+    verdict = verify(run, Granted.of(data_root=data_root, labels=labels))
     for finding in verdict.findings:
         console.print(Text(plain(str(finding)), style="red"), soft_wrap=True)
     for note in verdict.notes:

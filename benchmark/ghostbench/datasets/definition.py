@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+from ghostbench.datasets import storage
+from ghostbench.datasets.inside import named_inside
 from ghostbench.errors import BadInput
 from ghostbench.plugins import registry
 from ghostbench.records import Layout
@@ -20,13 +24,17 @@ _Path = Annotated[str, Field(min_length=1)]
 
 
 class Definition(BaseModel):
-    """A dataset as its YAML file describes it. Relative paths in the file count from the file's own folder.
+    """A dataset as its YAML file describes it; `place` turns what it names into paths.
+
+    Paths count from the file's own folder. A file that the user named by its path may be a stranger's, and what it
+    names is opened without asking: so it names nothing outside its folder. Media and labels that lie elsewhere, or on a
+    server, are for the user to name. The file of a registered dataset comes with an installed package: it is trusted.
 
     name : what the run folder and reports call it.
-    root : where the media is, a path or fsspec URL; None if only the user knows.
+    root : the folder with the media; None if only the user knows.
     layout : "files", "frames", or "auto" to look for either (see `ghostbench.datasets.layouts`).
-    labels : the label file, a path or fsspec URL; None if the user brings it, or has it beside the media.
-    splits : path of the id list of each named split. "all", every labelled clip, is always there.
+    labels : the label file; None if the user brings it, or has it beside the media.
+    splits : the id list of each named split. "all", every labelled clip, is always there.
     fps : frames per second of frame folders, which do not state it themselves.
     """
 
@@ -38,22 +46,55 @@ class Definition(BaseModel):
     labels: _Path | None = None
     splits: dict[_Word, _Path] = {}
     fps: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False, strict=False)] = 30.0
+    _file: Path = PrivateAttr(default=Path())
+    _trusted: bool = PrivateAttr(default=False)
+
+    @property
+    def within(self) -> str | None:
+        """The folder, absolute, that nothing named by the file leads out of; None for a registered dataset."""
+        return None if self._trusted else os.path.abspath(self._file.parent)
+
+    def place(self, key: str, named: str, way_out: str, roots: Sequence[str] = ()) -> str:
+        """What `key` of the file names, as an absolute path; a registered dataset may also name a URL.
+
+        roots : further local folders that the user gave. way_out : what the user can do instead.
+
+        Raises `BadInput` for a URL and for a path that leads out of the file's folder and of every root, by itself or
+        by a link; and for what is neither a file nor a folder.
+        """
+        if self._trusted:
+            beside = str(self._file.parent / Path(named).expanduser())
+            return storage.accept(named if "://" in named else beside, key)
+        shown = f"dataset file {registry.printable(str(self._file))}: {key}: {registry.printable(named)}"
+        path = named_inside(named, os.path.abspath(self._file.parent), roots)
+        if path is None:
+            raise BadInput(f"{shown} leads out of the file's folder and is not opened; {way_out}")
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise BadInput(f"{shown} is neither a file nor a folder; {way_out}")
+        return path
 
 
 def find_definition(dataset: str) -> Definition:
     """The dataset of that registered name, or of that YAML file's path. Raises `BadInput`."""
     if dataset.lower().endswith(_SUFFIXES) or "/" in dataset:
         return read_definition(Path(dataset).expanduser())
-    spec = registry.find("dataset", registry.registry().datasets, dataset)
+    return registered_definition(dataset)
+
+
+def registered_definition(name: str) -> Definition:
+    """The dataset of that registered name; a path is none. Raises `BadInput`."""
+    spec = registry.find("dataset", registry.registry().datasets, name)
     try:
         target = registry.load_target(spec.load)
         path = Path(target() if callable(target) else target)
     except BadInput:
         raise
     except Exception as error:  # whatever a plugin's own code raises
-        reason = registry.printable(f"{type(error).__name__}: {error}")
-        raise BadInput(f"dataset '{dataset}' cannot be loaded: {reason}; repair or remove its plugin") from error
-    return read_definition(path)
+        what = registry.printable(f"dataset '{name}' cannot be loaded: {type(error).__name__}: {error}")
+        raise BadInput(f"{what}; repair or remove its plugin") from error
+    definition = read_definition(path)
+    definition._trusted = True
+    return definition
 
 
 def read_definition(path: Path) -> Definition:
@@ -77,16 +118,5 @@ def read_definition(path: Path) -> Definition:
         line = f", line {mark.line + 1}" if mark is not None else ""
         problem = registry.printable(getattr(error, "problem", None) or type(error).__name__)
         raise BadInput(f"{shown}{line}: not YAML ({problem}); correct it") from None
-    return definition.model_copy(
-        update={
-            "root": _beside(path, definition.root),
-            "labels": _beside(path, definition.labels),
-            "splits": {name: _beside(path, file) for name, file in definition.splits.items()},
-        }
-    )
-
-
-def _beside(file: Path, location: str | None) -> str | None:
-    if location is None or "://" in location:
-        return location
-    return str(file.parent / Path(location).expanduser())
+    definition._file = path
+    return definition

@@ -19,11 +19,13 @@ simple-tad (tue-mps/simple-tad, `DATASET.md`, `dada.py`): `DADA2000/frames/{cate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from ghostbench.datasets import storage
 from ghostbench.datasets.clip_ids import VIDEO_SUFFIXES, dada_parts
+from ghostbench.datasets.listing import Listing, Told, list_all, silently
 from ghostbench.datasets.storage import Media
 from ghostbench.errors import BadInput
 from ghostbench.records import Layout
@@ -42,22 +44,44 @@ BASES: Final[tuple[tuple[str, ...], ...]] = (
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg")
 
-_Listing = Mapping[str, str]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where media is looked for.
+
+    root : as `storage.accept` returned it.
+    layout : as the dataset states it. fps : frames per second of frame folders.
+    within : local folder that links must not lead out of; None where the user named the root.
+    """
+
+    root: str
+    layout: Layout
+    fps: float
+    within: str | None = None
 
 
-def find_media(root: str, clip_ids: Iterable[str], *, layout: Layout, fps: float) -> dict[str, Media]:
+def find_media(
+    root: str,
+    clip_ids: Iterable[str],
+    *,
+    layout: Layout,
+    fps: float,
+    within: str | None = None,
+    told: Told = silently,
+) -> dict[str, Media]:
     """Where the media of these clips is; clips without media are left out.
 
     Parameters
     ----------
-    root : as `storage.accept` returned it.
-    fps : frames per second of frame folders.
+    root, layout, fps, within : as `Where` says.
+    told : is called with the folders listed and the folders to list, now and then, where each clip has its own.
 
     Raises `BadInput` if the root is not there or cannot be listed, or if one clip has media twice.
     """
+    where = Where(root=root, layout=layout, fps=fps, within=within)
     wanted = list(clip_ids)
     try:
-        top = storage.list_folder(root)
+        top = storage.list_folder(root, within=where.within)
         if top is None:
             raise BadInput(f"data root {root}: no such folder; give --data-root the folder that holds the media")
         for base in BASES:
@@ -66,9 +90,9 @@ def find_media(root: str, clip_ids: Iterable[str], *, layout: Layout, fps: float
                 if listing.get(name) != "directory":
                     break
                 location = storage.join(location, name)
-                listing = storage.list_folder(location) or {}
+                listing = storage.list_folder(location, within=where.within) or {}
             else:
-                found = _in_base(location, listing, wanted, layout, fps)
+                found = _in_base(location, listing, wanted, where, told)
                 if found:
                     return found
     except (BadInput, ValueError) as error:
@@ -80,53 +104,58 @@ def find_media(root: str, clip_ids: Iterable[str], *, layout: Layout, fps: float
     return {}
 
 
-def _in_base(location: str, listing: _Listing, wanted: list[str], layout: Layout, fps: float) -> dict[str, Media]:
+def _in_base(location: str, listing: Listing, wanted: list[str], where: Where, told: Told) -> dict[str, Media]:
     found: dict[str, Media] = {}
-    if layout in {"auto", "files"}:
-        found = _files(location, listing, wanted)
-    if not found and layout in {"auto", "frames"}:
-        found = _frames(location, listing, wanted, fps)
+    if where.layout in {"auto", "files"}:
+        found = _files(location, listing, wanted, where)
+    if not found and where.layout in {"auto", "frames"}:
+        found = _frames(location, listing, wanted, where, told)
     return found
 
 
-def _files(location: str, listing: _Listing, wanted: list[str]) -> dict[str, Media]:
+def _files(location: str, listing: Listing, wanted: list[str], where: Where) -> dict[str, Media]:
     asked = set(wanted)
     names: dict[str, str] = {}
     for name, kind in sorted(listing.items()):
         stem, dot, suffix = name.rpartition(".")
-        if kind != "file" or not dot or f".{suffix.lower()}" not in VIDEO_SUFFIXES or stem not in asked:
+        if kind == "directory" or not dot or f".{suffix.lower()}" not in VIDEO_SUFFIXES or stem not in asked:
             continue
+        if kind == "link out":
+            raise BadInput(_leads_out(storage.join(location, name), where))
         if stem in names:
             raise BadInput(f"{location}: both {names[stem]} and {name} are there for one clip; remove one of them")
         names[stem] = name
-    return {clip: Media(location=storage.join(location, names[clip])) for clip in wanted if clip in names}
+    return {
+        clip: Media(location=storage.join(location, names[clip]), within=where.within)
+        for clip in wanted
+        if clip in names
+    }
 
 
-def _frames(location: str, listing: _Listing, wanted: list[str], fps: float) -> dict[str, Media]:
-    categories: dict[int, tuple[str, _Listing]] = {}
+def _frames(location: str, listing: Listing, wanted: list[str], where: Where, told: Told) -> dict[str, Media]:
+    names: dict[int, str] = {}
     for name, kind in sorted(listing.items()):
         if kind == "directory" and name.isascii() and name.isdigit():
-            if int(name) in categories:
+            if int(name) in names:
                 raise BadInput(f"{location}: two folders for category {int(name)}; remove one of them")
-            categories[int(name)] = (name, {})
-    found: dict[str, Media] = {}
-    for clip in wanted:
-        parts = dada_parts(clip)
-        if parts is None or parts[0] not in categories:
-            continue
-        name, entries = categories[parts[0]]
-        folder = storage.join(location, name)
-        if not entries:
-            entries = storage.list_folder(folder) or {}
-            categories[parts[0]] = (name, entries)
-        match = _numbered(folder, entries, parts[1])
-        media = _frame_media(storage.join(folder, match), fps) if match else None
-        if media is not None:
-            found[clip] = media
-    return found
+            names[int(name)] = name
+    parts = {clip: found for clip in wanted if (found := dada_parts(clip)) is not None and found[0] in names}
+    folders = {category: storage.join(location, names[category]) for category, _ in parts.values()}
+    categories = dict(zip(folders, list_all(folders.values(), within=where.within), strict=True))
+    places = {
+        clip: storage.join(folders[category], match)
+        for clip, (category, number) in parts.items()
+        if (match := _numbered(folders[category], categories[category], number)) is not None
+    }
+    listings = list_all(places.values(), within=where.within, told=told)
+    return {
+        clip: media
+        for (clip, folder), entries in zip(places.items(), listings, strict=True)
+        if (media := _frame_media(folder, entries, where)) is not None
+    }
 
 
-def _numbered(folder: str, entries: _Listing, number: str) -> str | None:
+def _numbered(folder: str, entries: Listing, number: str) -> str | None:
     """The clip folder with that number: as written in the id, else the one with other leading zeros."""
     if entries.get(number) == "directory":
         return number
@@ -140,12 +169,19 @@ def _numbered(folder: str, entries: _Listing, number: str) -> str | None:
     return same[0] if same else None
 
 
-def _frame_media(folder: str, fps: float) -> Media | None:
-    entries = storage.list_folder(folder) or {}
+def _frame_media(folder: str, entries: Listing, where: Where) -> Media | None:
+    for name in ("images", "images.zip"):
+        if entries.get(name) == "link out":
+            raise BadInput(_leads_out(storage.join(folder, name), where))
     if entries.get("images") == "directory":
-        return Media(location=storage.join(folder, "images"), kind="frames", fps=fps)
+        images = storage.join(folder, "images")
+        return Media(location=images, kind="frames", fps=where.fps, within=where.within)
     if entries.get("images.zip") == "file":
-        return Media(location=storage.join(folder, "images.zip"), kind="zip", fps=fps)
+        return Media(location=storage.join(folder, "images.zip"), kind="zip", fps=where.fps, within=where.within)
     if any(kind == "file" and name.lower().endswith(IMAGE_SUFFIXES) for name, kind in entries.items()):
-        return Media(location=folder, kind="frames", fps=fps)
+        return Media(location=folder, kind="frames", fps=where.fps, within=where.within)
     return None
+
+
+def _leads_out(path: str, where: Where) -> str:
+    return f"{path} is a link that leads out of {where.within}; if that is meant, give {where.root} as --data-root"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ghostbench.datasets import storage
 from ghostbench.datasets.definition import Definition, find_definition
 from ghostbench.datasets.labels import Labels, read_labels
-from ghostbench.datasets.layouts import find_media
+from ghostbench.datasets.layouts import Where, find_media
+from ghostbench.datasets.listing import Told, silently
 from ghostbench.datasets.splits import read_ids
 from ghostbench.errors import BadInput
 from ghostbench.plugins import registry
@@ -29,8 +30,8 @@ class SplitQuery:
     """Which clips a run is about, as the command line says it.
 
     dataset : registered name, or path of a dataset YAML file.
-    data_root : folder or fsspec URL of the media; None for the dataset's own.
-    labels : label file, path or fsspec URL; None for the dataset's own, or the one beside the media.
+    data_root : folder or URL of the media; None for the dataset's own.
+    labels : label file, path or URL; None for the dataset's own, or the one beside the media.
     split : name of a split of the dataset.
     clips : a glob over clip ids, or "@FILE" with one id a line; None for all of the split.
     limit : the most clips to take, from the split's beginning, >= 1.
@@ -48,11 +49,13 @@ class SplitQuery:
     skip_bad_labels: bool = False
 
 
-def select(query: SplitQuery) -> Split:
+def select(query: SplitQuery, *, media: bool = True, told: Told = silently) -> Split:
     """The clips of a run, after the filters in the order split, clips, only-available, limit.
 
-    Media is looked for once, here: a clip without it has `media` None, and so has every clip where no data root is
-    known. A split list that states SHA-256 digests has them checked when a clip is decoded (`decode_failed` where they
+    Media is looked for once, here, for the clips that are left: a clip without it has `media` None, and so has every
+    clip where no data root is known, or with `media` false, where nobody needs frames and no filter asks for them.
+    told : hears of the folders listed and to be listed, where that takes long.
+    A split list that states SHA-256 digests has them checked when a clip is decoded (`decode_failed` where they
     differ), so that models which need no frames need no media either. `Split.data_root` is the root in use, the
     dataset's own included, local paths absolute, so that a report can find the media again.
 
@@ -61,27 +64,19 @@ def select(query: SplitQuery) -> Split:
     if query.limit is not None and query.limit < 1:
         raise BadInput(f"--limit {query.limit}: must be 1 or more")
     definition = find_definition(query.dataset)
-    given_root = query.data_root if query.data_root is not None else definition.root
-    root = None if given_root is None else storage.accept(given_root, "--data-root")
-    labels = _labels(query, definition, root)
+    where = _where(query, definition)
+    labels = _labels(query, definition, where)
     filters: list[str] = []
     clips, digests = _split(query, definition, labels, filters)
     if query.clips is not None:
         clips = _matching(query.clips, clips, filters)
-    if root is not None:
-        media = find_media(root, [clip.id for clip in clips], layout=definition.layout, fps=definition.fps)
-        _no_media_twice({clip: str(place) for clip, place in media.items()})
-        clips = [
-            dataclasses.replace(clip, media=str(dataclasses.replace(media[clip.id], sha256=digests.get(clip.id))))
-            if clip.id in media
-            else clip
-            for clip in clips
-        ]
     if query.only_available:
-        clips = _available(clips, root, filters)
+        clips = _available(_with_media(clips, where, digests, told), where, filters)
     if query.limit is not None and query.limit < len(clips):
         clips = clips[: query.limit]
         filters.append(f"limit={query.limit}")
+    if media and not query.only_available:
+        clips = _with_media(clips, where, digests, told)
     return Split(
         dataset=definition.name,
         name=query.split,
@@ -90,41 +85,76 @@ def select(query: SplitQuery) -> Split:
         split_sha256=hashlib.sha256("\n".join(clip.id for clip in clips).encode("utf-8")).hexdigest(),
         filters=tuple(filters),
         skipped_labels=labels.skipped,
-        data_root=root,
+        data_root=None if where is None else where.root,
         layout=definition.layout,
         fps=definition.fps,
     )
 
 
-def _labels(query: SplitQuery, definition: Definition, root: str | None) -> Labels:
-    given = query.labels if query.labels is not None else definition.labels
-    if given is not None:
-        location = storage.accept(given, "--labels")
+def _where(query: SplitQuery, definition: Definition) -> Where | None:
+    """Where the media is, None where nobody says."""
+    root, within = None, None
+    if query.data_root is not None:
+        root = storage.accept(query.data_root, "--data-root")
+    elif definition.root is not None:
+        root = definition.place("root", definition.root, "give the folder or URL of the media with --data-root")
+        within = definition.within
+    return Where(root=root, layout=definition.layout, fps=definition.fps, within=within) if root is not None else None
+
+
+def _given_folders(query: SplitQuery) -> list[str]:
+    """The local data root of the command line: a dataset's file may name what lies there."""
+    root = None if query.data_root is None else storage.accept(query.data_root, "--data-root")
+    return [root] if root is not None and storage.is_local(root) else []
+
+
+def _labels(query: SplitQuery, definition: Definition, where: Where | None) -> Labels:
+    if query.labels is not None:
+        location = storage.accept(query.labels, "--labels")
+    elif definition.labels is not None:
+        way_out = "give the label file with --labels"
+        location = definition.place("labels", definition.labels, way_out, _given_folders(query))
     else:
-        beside = _labels_beside(root) if root is not None else None
+        beside = labels_beside(where) if where is not None else None
         if beside is None:
-            where = f" and {root} has no labels.csv beside its media" if root is not None else ""
-            raise BadInput(f"dataset {definition.name} comes without labels{where}; give a label file with --labels")
+            sought = f" and {where.root} has no labels.csv beside its media" if where is not None else ""
+            raise BadInput(f"dataset {definition.name} comes without labels{sought}; give a label file with --labels")
         location = beside
     data = storage.read_whole(location, "label file")
     return read_labels(data, f"label file {location}", skip_bad=query.skip_bad_labels)
 
 
-def _labels_beside(root: str) -> str | None:
-    """A label file in the data root, or next to it where the root is the media folder itself."""
+def labels_beside(where: Where) -> str | None:
+    """A label file in the data root, or next to it where the root is the media folder itself. Raises `BadInput`."""
+    root = where.root
     folders = [root]
     parent, _, name = root.rstrip("/").rpartition("/")
     if name in _MEDIA_FOLDERS and parent:
         folders.append(parent)
     for folder in folders:
         try:
-            listing = storage.list_folder(folder) or {}
+            listing = storage.list_folder(folder, within=where.within) or {}
         except Exception as error:  # noqa: BLE001 - each storage package has exceptions of its own
             raise BadInput(f"data root {root}: {storage.reason_of(error)}; check path and credentials") from None
         for name in _LABELS_BESIDE:
             if listing.get(name) == "file":
                 return storage.join(folder, name)
     return None
+
+
+def _with_media(clips: list[Clip], where: Where | None, digests: Mapping[str, str | None], told: Told) -> list[Clip]:
+    """The clips with the place of their media, as far as there is any."""
+    if where is None:
+        return clips
+    ids = [clip.id for clip in clips]
+    media = find_media(where.root, ids, layout=where.layout, fps=where.fps, within=where.within, told=told)
+    _no_media_twice({clip: str(place) for clip, place in media.items()})
+    return [
+        dataclasses.replace(clip, media=str(dataclasses.replace(media[clip.id], sha256=digests.get(clip.id))))
+        if clip.id in media
+        else clip
+        for clip in clips
+    ]
 
 
 def _split(
@@ -137,7 +167,9 @@ def _split(
         known = ", ".join([ALL, *sorted(definition.splits)])
         raise BadInput(f"unknown split '{registry.printable(query.split)}' of {definition.name}; known: {known}")
     source = f"split {query.split}"
-    digests = read_ids(storage.accept(definition.splits[query.split], source), source)
+    way_out = "give the list with --clips @FILE"
+    listed = definition.place(f"splits.{query.split}", definition.splits[query.split], way_out, _given_folders(query))
+    digests = read_ids(listed, source)
     by_id = {clip.id: clip for clip in labels.clips}
     left_out = [name for name in digests if name not in by_id and name in labels.skipped_ids]
     unlabelled = [name for name in digests if name not in by_id and name not in labels.skipped_ids]
@@ -171,12 +203,12 @@ def _matching(pattern: str, clips: list[Clip], filters: list[str]) -> list[Clip]
     return _not_empty(kept, f"--clips {registry.printable(pattern)}", f"; ids look like '{example}'")
 
 
-def _available(clips: list[Clip], root: str | None, filters: list[str]) -> list[Clip]:
-    if root is None:
+def _available(clips: list[Clip], where: Where | None, filters: list[str]) -> list[Clip]:
+    if where is None:
         raise BadInput("--only-available: no data root is known; give the media's folder with --data-root")
     kept = [clip for clip in clips if clip.media is not None]
     filters.append(f"only-available: {len(kept)} of {len(clips)}")
-    return _not_empty(kept, "--only-available", f"; {root} holds no media of these clips, check --data-root")
+    return _not_empty(kept, "--only-available", f"; {where.root} holds no media of these clips, check --data-root")
 
 
 def _no_media_twice(places: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ghostbench.datasets.granted import Granted, labels_place
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, same
 from ghostbench.report.sums import digest
@@ -37,9 +38,8 @@ def check_digests(folder: Path, manifest: Manifest) -> Iterator[Finding]:
             yield Finding(name, "was edited after the run: its SHA-256 is not the manifest's")
 
 
-def check_labels(run: RunRecords) -> tuple[list[Finding], str]:
-    """The clips' truths against the label file, where that can still be read, and the split's digest."""
-    from ghostbench.datasets.definition import find_definition
+def check_labels(run: RunRecords, granted: Granted) -> tuple[list[Finding], str]:
+    """The clips' truths against the label file, where that may be opened and can be read, and the split's digest."""
     from ghostbench.datasets.labels import read_labels
     from ghostbench.datasets.storage import read_whole
 
@@ -49,9 +49,7 @@ def check_labels(run: RunRecords) -> tuple[list[Finding], str]:
     if hashlib.sha256(ids).hexdigest() != data.split_sha256:
         found.append(Finding("clips.jsonl", "does not hold the clips of the split that the manifest names by digest"))
     try:
-        location = data.labels or find_definition(data.name).labels
-        if location is None:
-            raise BadInput("the manifest names no label file")
+        location = labels_place(granted, data.name, data.labels)
         content = read_whole(location, "--labels")
         labels = read_labels(content, location, skip_bad=True)
     except BadInput as error:

@@ -9,6 +9,7 @@ from html import unescape
 from itertools import zip_longest
 from typing import Any
 
+from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, different_lines
 from ghostbench.report.data import RunData
@@ -26,8 +27,11 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _FRAME = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]*={0,2}")
 
 
-def check_page(stated: str, run: RunData) -> tuple[list[Finding], list[str]]:
-    """What does not hold of a page as it lies on disk, and in words what could not be compared, and why."""
+def check_page(stated: str, run: RunData, granted: Granted = NOTHING) -> tuple[list[Finding], list[str]]:
+    """What does not hold of a page as it lies on disk, and in words what could not be compared, and why.
+
+    granted : where the media of embedded frames may be looked for.
+    """
     strips = stated_strips(stated)
     again = report_html(run, strips)
     wrote, here = _GENERATOR.search(stated), generator()
@@ -36,7 +40,7 @@ def check_page(stated: str, run: RunData) -> tuple[list[Finding], list[str]]:
     if wrote is not None and wrote[1] == here:
         found += _charts(stated, again)
         if strips:
-            found += _strips(strips, run, notes)
+            found += _strips(strips, run, granted, notes)
     else:
         author = "an unknown writer" if wrote is None else unescape(wrote[1])
         what = "the charts and embedded frames" if strips else "the charts"
@@ -61,12 +65,12 @@ def _are_frames(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(uri, str) and _FRAME.fullmatch(uri) for uri in value)
 
 
-def _strips(stated: Mapping[str, list[str]], run: RunData, notes: list[str]) -> Iterator[Finding]:
+def _strips(stated: Mapping[str, list[str]], run: RunData, granted: Granted, notes: list[str]) -> Iterator[Finding]:
     """The frames of a page against the media, as far as that still gives the frames whose digests the run recorded."""
     gone: list[str] = []
     total = 0
     try:
-        for clip, strip in each_strip(run):
+        for clip, strip in each_strip(run, granted):
             total += 1
             if isinstance(strip, BadInput):
                 gone.append(str(strip))

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.evidence.differences import Finding, differences, different_lines
 from ghostbench.evidence.page_checks import PAGE, check_page
 from ghostbench.report.data import METRICS, RunData
@@ -31,10 +32,13 @@ def check_metrics(run: RunRecords, computed: Mapping[str, Any]) -> list[Finding]
     return [Finding(METRICS, words) for words in differences(stated, again)]
 
 
-def check_reports(run: RunRecords, computed: Mapping[str, Any]) -> tuple[list[Finding], list[str]]:
+def check_reports(
+    run: RunRecords, computed: Mapping[str, Any], granted: Granted = NOTHING
+) -> tuple[list[Finding], list[str]]:
     """report.md, report.html and the tables against what the ledger gives; and what was not compared, and why.
 
-    Another version of ghostbench words its pages otherwise: then the CSV tables alone are compared.
+    Another version of ghostbench words its pages otherwise: then the CSV tables alone are compared. granted : where the
+    media of embedded frames may be looked for.
     """
     data = RunData(run.folder, run, computed)
     want = report_files(data)
@@ -55,7 +59,7 @@ def check_reports(run: RunRecords, computed: Mapping[str, Any]) -> tuple[list[Fi
             continue
         stated = path.read_text(encoding="utf-8", errors="replace")
         if name == PAGE:
-            page, said = check_page(stated, data)
+            page, said = check_page(stated, data, granted)
             found += page
             notes += said
         else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence import ledger_checks as ledger
 from ghostbench.evidence.differences import Finding
@@ -28,8 +30,10 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def verify(folder: Path) -> Verdict:
+def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
     """Check a finished run folder: seal, digests, labels, predictions, costs' account, metrics, tables, charts, pages.
+
+    granted : the labels and media that it may be held against; nothing that the folder names is opened.
 
     Raises `BadInput` for a folder that is no finished run. An edited manifest or ledger that no longer reads is a
     finding.
@@ -47,7 +51,7 @@ def verify(folder: Path) -> Verdict:
         findings.append(Finding("run folder", f"nothing else can be checked: {error}"))
         return Verdict(tuple(findings), tuple(checked), ())
     for check, words in (
-        (ledger.check_labels, "labels and split"),
+        (partial(ledger.check_labels, granted=granted), "labels and split"),
         (ledger.check_strays, "that every attempt belongs to the run"),
         (ledger.check_frames, "frame digests"),
         (ledger.check_predictions, "predictions from the attempts"),
@@ -64,7 +68,7 @@ def verify(folder: Path) -> Verdict:
         checked.append(f"{SENT} with the attempts")
     again = compute_metrics(records)
     findings += check_metrics(records, again)
-    found, said = check_reports(records, again)
+    found, said = check_reports(records, again, granted)
     findings += found
     findings += list(check_sums(folder, {finding.file for finding in findings}))
     pages = "report.md, report.html and every table" + ("" if said else ", charts and embedded frames included")

@@ -18,7 +18,7 @@ def decode(media: str, sampling: Sampling, *, threads: int = 1) -> Frames:
 
     Parameters
     ----------
-    media : `Clip.media`: a local path or fsspec URL as `ghostbench.datasets.select` states it. A remote video file is
+    media : `Clip.media`: a local path or URL as `ghostbench.datasets.select` states it. A remote video file is
         fetched once, whole, into memory; of a remote folder the frames taken are fetched.
     threads : decoder threads for a video file, >= 1. The pixels do not depend on it. Several clips at once with one
         thread each make better use of the cores than one clip with several.
@@ -26,14 +26,15 @@ def decode(media: str, sampling: Sampling, *, threads: int = 1) -> Frames:
     The whole clip is read and its frames are counted, so that its length is known and not believed; memory holds the
     sampled frames and little more. Safe to call from several threads at once.
 
-    Raises `MissingMedia` if the media is not there, and `DecodeFailed`, with the decoder's or the storage's own words,
-    for everything else: unreadable, torn, damaged, too large, or not the file whose SHA-256 the split states.
+    Raises `MissingMedia` if the media is not there, `MediaUnreachable`, with the storage's own words, if the storage
+    does not give it this time, and `DecodeFailed`, with the decoder's, for what is wrong with the content: unreadable,
+    torn, damaged, too large, or not the file whose SHA-256 the split states.
     """
     source = Media.parse(media)
     if source.kind == "frames":
         with storage_errors():
-            return decode_folder(source.location, sampling, source.fps or 30.0)
-    with open_media(source.location) as file:
+            return decode_folder(source.location, sampling, source.fps or 30.0, within=source.within)
+    with open_media(source.location, within=source.within) as file:
         if source.sha256 is not None:
             _check_digest(file, source.sha256)
         if source.kind == "zip":

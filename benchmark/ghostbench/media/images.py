@@ -25,19 +25,21 @@ _FRAME = re.compile(r"(?:.*_)?(?P<number>[0-9]{1,9})\.(?:png|jpe?g)", re.IGNOREC
 _MAX_IMAGE_BYTES = 256 << 20
 
 
-def decode_folder(location: str, sampling: Sampling, fps: float) -> Frames:
+def decode_folder(location: str, sampling: Sampling, fps: float, *, within: str | None = None) -> Frames:
     """The sampled frames of a folder, local or remote; each one is fetched alone.
+
+    within : local folder that links must not lead out of, None for any place.
 
     Raises `MissingMedia` if the folder is not there, `DecodeFailed` if frames are missing or cannot be decoded, and
     what the storage raises.
     """
-    listing = storage.list_folder(location)
+    listing = storage.list_folder(location, within=within)
     if listing is None:
         raise MissingMedia("the folder of frames is no longer where it was when the clips were listed")
-    names = _ordered(name for name, kind in listing.items() if kind == "file")
+    names = _ordered(name for name, kind in listing.items() if kind != "directory")
 
     def read(name: str) -> bytes:
-        with storage.open_media(storage.join(location, name)) as file:
+        with storage.open_media(storage.join(location, name), within=within) as file:
             return file.read(_MAX_IMAGE_BYTES + 1)
 
     return _sample(names, read, sampling, fps)

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Iterator, Mapping
 
+from ghostbench.datasets.granted import Granted
 from ghostbench.errors import AttemptError, BadInput
 from ghostbench.records import Frames
 from ghostbench.report.data import RunData
@@ -14,14 +15,16 @@ WIDTH = 176
 _QUALITY = 72
 
 
-def frame_strips(run: RunData) -> Mapping[str, list[str]]:
+def frame_strips(run: RunData, granted: Granted) -> Mapping[str, list[str]]:
     """JPEG data URIs of the sampled frames, by clip id, for the clips whose frames the run had.
+
+    granted : where the media may be looked for.
 
     Raises `BadInput` if the media is not there any more, or gives other pixels than the run saw.
     """
     found = {}
     try:
-        for clip, strip in each_strip(run):
+        for clip, strip in each_strip(run, granted):
             if isinstance(strip, BadInput):
                 raise strip
             found[clip] = strip
@@ -30,17 +33,17 @@ def frame_strips(run: RunData) -> Mapping[str, list[str]]:
     return found
 
 
-def each_strip(run: RunData) -> Iterator[tuple[str, list[str] | BadInput]]:
+def each_strip(run: RunData, granted: Granted) -> Iterator[tuple[str, list[str] | BadInput]]:
     """Each clip whose frames the run had, with its frames, or with the reason why they cannot be had any more.
 
     Raises `BadInput` where no clip's can.
     """
+    from ghostbench.datasets.granted import media_place
     from ghostbench.datasets.layouts import find_media
     from ghostbench.media.decode import decode
     from ghostbench.media.sampling import parse_sampling
 
     manifest = run.manifest
-    root = manifest.dataset.data_root
     wanted = {
         str(clip): str(digest)
         for clip, digest in zip(run.clips["clip"], run.clips["frames_sha256"], strict=True)
@@ -48,13 +51,15 @@ def each_strip(run: RunData) -> Iterator[tuple[str, list[str] | BadInput]]:
     }
     if not wanted:
         return
-    if root is None or manifest.sampling is None:
-        raise BadInput(f"{run.folder} does not say where its media is")
-    media = find_media(root, list(wanted), layout=manifest.dataset.layout, fps=manifest.dataset.fps)
+    if manifest.sampling is None:
+        raise BadInput(f"{run.folder} does not say how its frames were sampled")
+    data = manifest.dataset
+    where = media_place(granted, data.name, data.data_root, data.layout, data.fps)
+    media = find_media(where.root, list(wanted), layout=where.layout, fps=where.fps, within=where.within)
     sampling = parse_sampling(manifest.sampling)
     for clip, digest in wanted.items():
         if clip not in media:
-            yield clip, BadInput(f"the media of {clip} is no longer in {root}")
+            yield clip, BadInput(f"the media of {clip} is not in {where.root}")
             continue
         try:
             frames = decode(str(media[clip]), sampling)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown, plain
 from ghostbench.report.files import csv_table, latex_table, markdown_table
@@ -17,11 +18,11 @@ from ghostbench.report.tables import run_tables
 from ghostbench.writing import write_text
 
 
-def write_report(folder: Path, *, embed_frames: bool = False) -> None:
+def write_report(folder: Path, *, embed_frames: bool = False, granted: Granted = NOTHING) -> None:
     """Write every file of the report into the run folder.
 
-    embed_frames : put each clip's frames into report.html, decoded again from the run's data root; only for media
-        whose licence allows it.
+    embed_frames : put each clip's frames into report.html, decoded again; only for media whose licence allows it.
+    granted : where the media for them may be looked for.
 
     Raises `BadInput` as `read_run` does, and for frames that can no longer be had.
     """
@@ -29,7 +30,7 @@ def write_report(folder: Path, *, embed_frames: bool = False) -> None:
     from ghostbench.report.html import report_html
 
     run = read_run(folder)
-    strips = frame_strips(run) if embed_frames else {}
+    strips = frame_strips(run, granted) if embed_frames else {}
     (folder / "tables").mkdir(exist_ok=True)
     for name, text in report_files(run).items():
         write_text(folder / name, text)

@@ -49,6 +49,11 @@ class Voice:
         if not self.quiet:
             self.err.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
+    def looking_for_media(self, listed: int, of: int) -> None:
+        """Say how far the listing of a dataset's folders has come."""
+        if not self.quiet:
+            self.err.print(f"looking for the media: {listed} of {of} folders listed", style="dim", highlight=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
@@ -63,7 +68,7 @@ class Conduct:
 
 def execute(options: Options, command: list[str], voice: Voice) -> int:
     """Run, score and report; return the exit status. Raises `BadInput`."""
-    plan = make_plan(options)
+    plan = make_plan(options, told=voice.looking_for_media)
     redactor = Redactor()
     manifest = manifests.start(plan, command, _since_process_start(), redactor)
     folder = RunFolder.at(options.out, plan.run_id)

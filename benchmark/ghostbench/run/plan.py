@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ghostbench.datasets.listing import Told, silently
 from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.errors import AttemptError, BadInput, Unparseable
 from ghostbench.media.sampling import Sampling, parse_sampling
@@ -96,8 +97,11 @@ class Plan:
         return tuple(dict.fromkeys(row.host for row in self.rows))
 
 
-def make_plan(options: Options) -> Plan:
-    """Check everything that can be checked without running. Raises `BadInput`."""
+def make_plan(options: Options, *, told: Told = silently) -> Plan:
+    """Check everything that can be checked without running. Raises `BadInput`.
+
+    told : hears of the folders listed and to be listed, where looking for the media takes long.
+    """
     _check_numbers(options)
     task = load_task(options.task)
     probes = parse_probes(options.probe)
@@ -107,10 +111,10 @@ def make_plan(options: Options) -> Plan:
     for _, choice in named:
         check_requirements(choice)
     hosts = {choice.row: _host(choice, given.get(choice.row, {})) for _, choice in named}
-    split = select(options.query)
+    rows = tuple(_rows(named, hosts, probes))
+    split = select(options.query, media=any(row.needs_frames for row in rows), told=told)
     for host in hosts.values():
         _check_host(host)
-    rows = tuple(_rows(named, hosts, probes))
     if probes and not any(row.probe for row in rows):
         raise BadInput("--probe: no model of this run looks at frames; name one that does, or leave out --probe")
     if split.data_root is None and any(row.needs_frames for row in rows) and not any(c.media for c in split.clips):
