@@ -45,7 +45,7 @@ def test_metrics_hold_what_the_contract_names(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert field in row
     for view in ("strict", "lenient"):
-        for basis in ("answered", "worst_case"):
+        for basis in ("answered", "worst_case", "best_case"):
             assert set(row["views"][view][basis]) == {"tp", "fp", "fn", "tn"} | RATE_NAMES
             for name in RATE_NAMES:
                 value = row["views"][view][basis][name]
@@ -86,6 +86,8 @@ def test_views_differ_by_the_grade_potential_and_worst_case_by_the_non_answer(tm
     assert cells("lenient", "answered") == (2, 1, 0, 1)
     assert cells("strict", "worst_case") == (1, 2, 1, 1)
     assert cells("lenient", "worst_case") == (2, 2, 0, 1)
+    assert cells("strict", "best_case") == (1, 1, 1, 2)
+    assert cells("lenient", "best_case") == (2, 1, 0, 2)
 
 
 def test_a_positive_without_an_answer_is_a_miss_in_the_worst_case(tmp_path: Path) -> None:

@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import bootstrap
 
-from ghostbench.scoring.rates import rates
 from ghostbench.scoring.significance import (
     clip_scores,
     holm,
     letters,
     mcnemar_exact,
-    paired_differences,
     places,
     power,
     smallest_split,
@@ -68,49 +65,34 @@ def test_holm_equals_its_definition(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(want)
 
 
-def one_hot(codes: np.ndarray) -> np.ndarray:
-    return np.eye(4, dtype=np.int64)[codes]
-
-
-def test_paired_differences_are_those_of_scipys_paired_bootstrap() -> None:
-    rng = np.random.default_rng(5)
-    positive = np.arange(100) < 50
-    first = one_hot(np.where(positive, np.where(rng.random(100) < 0.7, 0, 2), np.where(rng.random(100) < 0.3, 1, 3)))
-    flip = rng.random(100) < 0.2
-    codes = first.argmax(axis=1)
-    second = one_hot(np.where(flip, np.array([2, 3, 0, 1])[codes], codes))
-    found = paired_differences(first, second, positive)
-
-    def statistic(pos: np.ndarray, neg: np.ndarray, axis: int = -1) -> float:
-        picked = np.concatenate([pos, neg]).astype(int)
-        return float(rates(*first[picked].sum(axis=0))["f1"] - rates(*second[picked].sum(axis=0))["f1"])
-
-    independent = bootstrap(
-        (np.arange(50), np.arange(50, 100)), statistic, vectorized=False, n_resamples=4000, method="percentile", rng=1
-    ).confidence_interval
-    f1 = found["f1"]
-    assert f1 is not None
-    assert f1["low"] == pytest.approx(independent.low, abs=0.015)
-    assert f1["high"] == pytest.approx(independent.high, abs=0.015)
-
-
-def test_a_model_against_itself_differs_by_exactly_nothing() -> None:
-    cells = one_hot(np.array([0, 0, 1, 2, 3, 3]))
-    positive = np.array([True, True, False, True, False, False])
-    for estimate in paired_differences(cells, cells, positive).values():
-        assert estimate == {"value": 0.0, "low": 0.0, "high": 0.0}
-
-
-def test_the_detectable_difference_is_found_four_times_in_five() -> None:
-    """Simulated: the exact test is a little more careful than the formula's approximation."""
+@pytest.mark.parametrize("family", [1, 10])
+def test_the_detectable_difference_is_found_four_times_in_five(family: int) -> None:
+    """Simulated with the exact test at the level that the smallest p-value of the family must reach."""
     n, discordant = 200, 40
-    detectable = power(n, discordant).detectable
+    detectable = power(n, discordant, family).detectable
     assert detectable is not None
     share = discordant / n
     rng = np.random.default_rng(2)
-    drawn = rng.multinomial(n, [(share + detectable) / 2, (share - detectable) / 2, 1 - share], size=3000)
-    found = np.mean([mcnemar_exact(int(b), int(c)) <= 0.05 for b, c, _ in drawn])
-    assert 0.70 <= found <= 0.85
+    drawn = rng.multinomial(n, [(share + detectable) / 2, (share - detectable) / 2, 1 - share], size=4000)
+    found = np.mean([mcnemar_exact(int(b), int(c)) <= 0.05 / family for b, c, _ in drawn])
+    assert found == pytest.approx(0.8, abs=0.025)
+
+
+def test_in_a_family_of_tests_more_clips_must_tell_the_models_apart() -> None:
+    alone, among = power(200, 40), power(200, 40, 10)
+    assert among.level == pytest.approx(0.005)
+    assert among.smallest_significant == pytest.approx(20 / 200)
+    assert mcnemar_exact(30, 10) <= 0.005
+    assert mcnemar_exact(29, 11) > 0.005
+    assert alone.detectable is not None
+    assert among.detectable is not None
+    assert among.detectable > alone.detectable
+
+
+@given(st.integers(0, 60), st.sampled_from([0.05, 0.05 / 3, 0.001]))
+def test_the_smallest_split_is_found_by_trying_all(discordant: int, level: float) -> None:
+    brute = [abs(discordant - 2 * b) for b in range(discordant + 1) if mcnemar_exact(b, discordant - b) <= level]
+    assert smallest_split(discordant, level) == (min(brute) if brute else None)
 
 
 @given(st.integers(1, 7), st.randoms(use_true_random=False))
@@ -125,8 +107,8 @@ def test_models_share_a_letter_exactly_when_they_do_not_differ(count: int, rando
 
 def test_places_are_ranges_among_equals() -> None:
     names = ["a", "b", "c"]
-    differ = {frozenset("ab"): False, frozenset("ac"): True, frozenset("bc"): False}
-    assert places(names, differ, {"a": 0.9, "b": 0.8, "c": 0.6}) == {"a": "1–2", "b": "1–3", "c": "2–3"}
+    before = {(one, other): (one, other) == ("a", "c") for one in names for other in names if one != other}
+    assert places(names, before) == {"a": "1–2", "b": "1–3", "c": "2–3"}
 
 
 def test_a_clips_score_is_its_share_of_right_rows() -> None:

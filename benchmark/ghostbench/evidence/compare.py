@@ -10,6 +10,7 @@ import numpy as np
 
 from ghostbench.evidence.contenders import Contender, Field
 from ghostbench.scoring.intervals import Estimate, Ints, estimate_rates
+from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.significance import (
     ALPHA,
     Power,
@@ -17,7 +18,6 @@ from ghostbench.scoring.significance import (
     holm,
     letters,
     mcnemar_exact,
-    paired_differences,
     places,
     power,
 )
@@ -91,7 +91,7 @@ def compare(field: Field) -> Comparison:
 def _pair(one: Contender, other: Contender, positive: Bools, view: View, basis: Basis) -> Pair:
     first, second = one.table(positive, view, basis), other.table(positive, view, basis)
     both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
-    first, second, stratum = first[both], second[both], positive[both]
+    first, second = first[both], second[both]
     better = clip_scores(first) - clip_scores(second)
     first_only, second_only = int((better > 0).sum()), int((better < 0).sum())
     p = mcnemar_exact(first_only, second_only)
@@ -105,9 +105,9 @@ def _pair(one: Contender, other: Contender, positive: Bools, view: View, basis: 
         second_only=second_only,
         p=p,
         p_holm=p,
-        first_rates=estimate_rates(first, stratum),
-        second_rates=estimate_rates(second, stratum),
-        differences=paired_differences(first, second, stratum),
+        first_rates=estimate_rates(first),
+        second_rates=estimate_rates(second),
+        differences=paired_differences(first, second),
         power=power(int(both.sum()), first_only + second_only),
     )
 
@@ -122,10 +122,14 @@ def _ranking(field: Field, view: View) -> Ranking:
     value = {name: float(scores[name].mean()) for name in names}
     differ = _differ(names, scores)
     ordered = sorted(names, key=lambda name: -value[name])
-    place, group = places(ordered, differ, value), letters(ordered, differ)
-    rates = {
-        name: estimate_rates(table[common], field.positive[common]) for name, table in zip(names, tables, strict=True)
+    before = {
+        (one, other): differ[frozenset({one, other})] and value[one] > value[other]
+        for one in names
+        for other in names
+        if one != other
     }
+    place, group = places(ordered, before), letters(ordered, differ)
+    rates = {name: estimate_rates(table[common]) for name, table in zip(names, tables, strict=True)}
     lines = tuple(Ranked(name, place[name], group[name], rates[name]) for name in ordered)
     return Ranking(view, int(common.sum()), lines)
 

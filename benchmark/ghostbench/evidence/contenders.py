@@ -39,7 +39,7 @@ class Contender:
         """tp, fp, fn, tn per common clip, int [clips, 4]; all zero where the basis leaves the clip out."""
         at = self.rows["at"].to_numpy()
         found = by_clip(cells(positive[at], alarms(self.rows["grade"], view), self.answered, basis), at, len(positive))
-        if basis == "worst_case":
+        if basis != "answered":
             found[~self.asked] = 0
         return found
 

@@ -36,14 +36,19 @@ def scores(rows: Rows) -> Table:
         Column("positives", "Positives", "count"),
         Column("auc", "ROC AUC", "rate"),
         Column("average_precision", "Average precision", "rate"),
+        Column("average_precision_null", "AP by chance", "rate"),
         Column("brier", "Brier", "rate"),
+        Column("brier_null", "Brier of a constant", "rate"),
         Column("ece", "ECE", "rate"),
+        Column("ece_null", "ECE by chance", "rate"),
     )
     lines = tuple(
         line(columns, {"model": name, **row["scores"]}) for name, row in rows.items() if row["scores"] is not None
     )
     note = (
-        "Over answered clips with a probability of ghost probing. Brier and ECE: lower is better. ECE: ten equal bins."
+        "Over answered clips with a probability of ghost probing. Brier and ECE: lower is better. Beside each figure "
+        "what it is for nothing: AP of any constant; Brier of always saying the share of positives; ECE (ten equal "
+        "bins) that chance gives a perfectly calibrated model with these scores on so few clips."
     )
     return Table("scores", "Probabilities", columns, lines, note)
 
@@ -62,7 +67,10 @@ def operating_points(rows: Rows) -> Table:
         if row["scores"] is not None
         for wanted, point in row["scores"]["operating_points"].items()
     )
-    note = "The highest threshold that reaches the recall, chosen on these very clips: it flatters the model."
+    note = (
+        "Threshold: the highest that reaches the recall on all clips. The rates are by leave-one-out: each clip is "
+        "judged by the threshold that the other clips give, so the recall may miss the one wanted."
+    )
     return Table("operating_points", "Operating points", columns, lines, note)
 
 

@@ -79,8 +79,7 @@ def headline(rows: Rows) -> Table:
         )
     note = (
         f"{IN_RETROSPECT} Rates over answered clips with 95% intervals, except the last. "
-        f"{VIEW_NOTES['strict']} {VIEW_NOTES['lenient']} An interval without width means that resampling could not "
-        f"vary the value, not that it is certain.{_repeated(rows)}"
+        f"{VIEW_NOTES['strict']} {VIEW_NOTES['lenient']}{_repeated(rows)}"
     )
     return Table("summary", "Summary", columns, tuple(lines), note)
 
@@ -148,9 +147,8 @@ def _rates(rows: Rows, view: str, basis: str) -> Table:
     for name, row in rows.items():
         lines.append(line(columns, {"model": name, **row, **row["views"][view][basis], "beats": _beats(row, view)}))
     note = (
-        f"{VIEW_NOTES[view]} {BASIS_NOTES[basis]} 95% intervals: Wilson for shares, stratified bootstrap for F1, "
-        "balanced accuracy and MCC (one without width means that resampling could not vary the value, not that it is "
-        "certain). “Beats best trivial”: F1 against the best of always, never, random and "
+        f"{VIEW_NOTES[view]} {BASIS_NOTES[basis]} 95% intervals: Wilson’s for shares; made of Wilson’s for F1 "
+        "and balanced accuracy; drawn for MCC. “Beats best trivial”: F1 against the best of always, never, random and "
         "category-prior on the clips that the model answered."
     )
     return Table(f"rates_{view}_{basis}", f"Rates, {view} view, {BASIS_TITLES[basis]}", columns, tuple(lines), note)

@@ -13,10 +13,11 @@ VIEW_NOTES = {
     "strict": "Strict: only the grade “ghost probing” is a yes.",
     "lenient": "Lenient: “potential ghost probing” is a yes too.",
 }
-BASIS_TITLES = {"answered": "answered clips", "worst_case": "worst case"}
+BASIS_TITLES = {"answered": "answered clips", "worst_case": "worst case", "best_case": "best case"}
 BASIS_NOTES = {
     "answered": "Over the clips that the model answered.",
     "worst_case": "Over all clips; a clip without an answer counts as wrong.",
+    "best_case": "Over all clips; a clip without an answer counts as right.",
 }
 RATE_TITLES = {
     "accuracy": "Accuracy",

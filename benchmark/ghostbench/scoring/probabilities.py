@@ -1,198 +1,215 @@
-"""What a model's stated probabilities of ghost probing are worth: ranking, calibration, operating points."""
+"""What a model's stated probabilities of ghost probing are worth: ranking, calibration, operating points.
+
+Each figure stands beside what it would be for nothing: average precision and Brier for a constant, ECE for a model
+that is calibrated perfectly and seen on so few clips.
+"""
 
 from __future__ import annotations
 
-from functools import cached_property
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ghostbench.scoring.intervals import DRAWS, SEED, Estimate, percentile, wilson
+from ghostbench.scoring.intervals import Ints, shares
+from ghostbench.scoring.ranking import auc_estimate, average_precision_estimate, brier_estimate
 from ghostbench.scoring.rates import Floats
 from ghostbench.scoring.views import Bools
 
 BINS = 10
 RECALLS = (0.8, 0.95)
-_CHUNK = 500
-_BLOCK = 128
+_EXACT = 500
+"""Bins with more clips than this take the normal approximation for what chance gives."""
 
 
-class ClipWeights:
-    """How often each clip is in each draw of the stratified bootstrap; the same draws serve every model of a run.
-
-    positive : the clip's stratum, bool [clips].
-    """
-
-    def __init__(self, positive: Bools, draws: int = DRAWS, seed: int = SEED) -> None:
-        self._positive = positive
-        self._draws = draws
-        self._seed = seed
-
-    @cached_property
-    def drawn(self) -> npt.NDArray[np.uint8]:
-        """uint8 [draws, clips]. No clip is drawn 256 times: the chance is below 1e-300."""
-        rng = np.random.default_rng(self._seed)
-        weights = np.zeros((self._draws, len(self._positive)), dtype=np.uint8)
-        for stratum in (True, False):
-            places = np.flatnonzero(self._positive == stratum)
-            if not len(places):
-                continue
-            for start in range(0, self._draws, _CHUNK):
-                rows = min(_CHUNK, self._draws - start)
-                picked = rng.integers(len(places), size=(rows, len(places)))
-                picked += np.arange(rows)[:, None] * len(places)
-                counts = np.bincount(picked.ravel(), minlength=rows * len(places)).reshape(rows, len(places))
-                weights[start : start + rows, places] = counts
-        return weights
-
-
-def score_probabilities(rows: pd.DataFrame, answered: Bools, weights: ClipWeights) -> dict[str, Any] | None:
+def score_probabilities(rows: pd.DataFrame, answered: Bools) -> dict[str, Any] | None:
     """`scores` of metrics.json for one model's rows; None where it gives no probability.
 
     Returns
     -------
     n, positives : answered rows with a score, and how many of them are ghost probings.
-    auc, average_precision, brier : estimates with bootstrap intervals; null where one class is missing (Brier: never).
-    ece : expected calibration error over ten equal bins of [0, 1] (M. Pakdaman Naeini et al. (2015), AAAI, 2901-2907).
+    auc, average_precision, brier : estimates with intervals (`ranking`); null where one class is missing (Brier:
+        never).
+    average_precision_null, brier_null : what any constant score gets, the share of positives p; and what the constant p
+        gets, p(1-p).
+    ece, ece_null : `expected_calibration_error`, and `calibrated_error`.
     reliability : the bins that hold rows: `low, high, n, mean_score, positives, share`.
-    operating_points : per recall of `RECALLS` the highest threshold (score >= threshold is a yes) that reaches it.
+    operating_points : `operating_point` for each recall of `RECALLS`.
     """
     used = answered & rows["score"].notna().to_numpy()
     if not used.any():
         return None
     score = rows["score"].to_numpy()[used]
     truth = np.asarray(rows["truth"] == "ghost_probing")[used]
+    at = rows["at"].to_numpy()[used]
     both = bool(truth.any() and not truth.all())
-    drawn = _draw(score, truth, rows["at"].to_numpy()[used], weights.drawn)
+    positive = float(truth.mean())
     return {
         "n": len(score),
         "positives": int(truth.sum()),
-        "auc": _estimate(auc(score, truth), drawn["auc"]) if both else None,
-        "average_precision": _estimate(average_precision(score, truth), drawn["ap"]) if truth.any() else None,
-        "brier": _estimate(float(np.mean((score - truth) ** 2)), drawn["brier"]),
+        "auc": auc_estimate(score, truth, at) if both else None,
+        "average_precision": average_precision_estimate(score, truth, at) if truth.any() else None,
+        "average_precision_null": positive,
+        "brier": brier_estimate(score, truth, at),
+        "brier_null": positive * (1 - positive),
         "ece": expected_calibration_error(score, truth),
-        "reliability": reliability(score, truth),
-        "operating_points": {f"{recall:g}": operating_point(score, truth, recall) for recall in RECALLS}
+        "ece_null": calibrated_error(score, at),
+        "reliability": reliability(score, truth, at),
+        "operating_points": {f"{recall:g}": operating_point(score, truth, at, recall) for recall in RECALLS}
         if truth.any()
         else {},
     }
 
 
-def auc(score: Floats, truth: Bools) -> float:
-    """Area under the ROC curve (scikit-learn); both classes must be there."""
-    from sklearn.metrics import roc_auc_score
+def reliability(score: Floats, truth: Bools, at: Ints) -> list[dict[str, Any]]:
+    """Ten equal bins of the score, the last one closed: what was said, and what was true, where there are rows.
 
-    return float(roc_auc_score(truth, score))
+    Parameters
+    ----------
+    score : float [rows] in [0, 1]. truth : bool [rows]. at : each row's clip; repeats count as effective rows.
 
-
-def average_precision(score: Floats, truth: Bools) -> float:
-    """Average precision, the step-wise area under the precision-recall curve (scikit-learn)."""
-    from sklearn.metrics import average_precision_score
-
-    return float(average_precision_score(truth, score))
-
-
-def reliability(score: Floats, truth: Bools) -> list[dict[str, Any]]:
-    """Ten equal bins of the score, the last one closed: what was said, and what was true, where there are rows."""
-    place = np.minimum((score * BINS).astype(np.int64), BINS - 1)
-    found = []
-    for index in range(BINS):
-        inside = place == index
-        n = int(inside.sum())
-        if not n:
-            continue
-        hits = int(truth[inside].sum())
-        low, high = wilson(hits, n)
-        found.append(
-            {
-                "low": index / BINS,
-                "high": (index + 1) / BINS,
-                "n": n,
-                "mean_score": float(score[inside].mean()),
-                "positives": hits,
-                "share": {"value": hits / n, "low": float(low), "high": float(high)},
-            }
-        )
-    return found
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bins = reliability(np.array([0.15, 0.15, 1.0]), np.array([False, True, True]), np.arange(3))
+    >>> [(each["low"], each["n"], each["share"]["value"]) for each in bins]
+    [(0.1, 2, 0.5), (0.9, 1, 1.0)]
+    """
+    place = _bin(score)
+    held = [place == index for index in range(BINS)]
+    clips = int(at.max()) + 1
+    parts = [_by_clip(truth[inside], at[inside], clips) for inside in held]
+    return [
+        {
+            "low": index / BINS,
+            "high": (index + 1) / BINS,
+            "n": int(inside.sum()),
+            "mean_score": float(score[inside].mean()),
+            "positives": int(truth[inside].sum()),
+            "share": estimate,
+        }
+        for index, (inside, estimate) in enumerate(zip(held, shares(parts), strict=True))
+        if inside.any()
+    ]
 
 
 def expected_calibration_error(score: Floats, truth: Bools) -> float:
-    """The mean gap between score and truth over the bins of `reliability`, weighted by rows; in [0, 1]."""
-    bins = reliability(score, truth)
-    return float(sum(b["n"] * abs(b["mean_score"] - b["share"]["value"]) for b in bins) / len(score))
+    """The mean gap between score and truth over ten equal bins, weighted by rows; in [0, 1].
 
+    M. Pakdaman Naeini et al. (2015), AAAI, 2901-2907.
 
-def operating_point(score: Floats, truth: Bools, recall: float) -> dict[str, Any]:
-    """The highest threshold at which at least that share of positives gets a yes, and the table there.
+    Examples
+    --------
+    Two bins, of one row and of two: (1 * |.05 - 0| + 2 * |.95 - .5|) / 3.
 
-    It is chosen on the very clips it is reported for, so its precision and specificity flatter the model.
+    >>> import numpy as np
+    >>> round(expected_calibration_error(np.array([0.05, 0.95, 0.95]), np.array([False, True, False])), 4)
+    0.3167
     """
-    ranked = np.sort(score[truth])[::-1]
-    threshold = float(ranked[max(int(np.ceil(recall * len(ranked) - 1e-9)), 1) - 1])
-    yes = score >= threshold
-    tp, fp = int((yes & truth).sum()), int((yes & ~truth).sum())
-    fn, tn = int((~yes & truth).sum()), int((~yes & ~truth).sum())
-
-    def share_of(hits: int, n: int) -> Estimate | None:
-        if n == 0:
-            return None
-        low, high = wilson(hits, n)
-        return {"value": hits / n, "low": float(low), "high": float(high)}
-
-    return {
-        "threshold": threshold,
-        **{"tp": tp, "fp": fp, "fn": fn, "tn": tn},
-        "recall": share_of(tp, tp + fn),
-        "precision": share_of(tp, tp + fp),
-        "specificity": share_of(tn, tn + fp),
-    }
+    place = _bin(score)
+    gaps = np.abs(np.bincount(place, weights=score - truth, minlength=BINS))
+    return float(gaps.sum() / len(score))
 
 
-def _estimate(value: float, draws: Floats) -> Estimate:
-    low, high = percentile(draws) or (None, None)
-    return {"value": value, "low": low, "high": high}
+def calibrated_error(score: Floats, at: Ints) -> float:
+    """The expected calibration error that chance alone gives a perfectly calibrated model with these scores.
 
+    Each clip is drawn to be a ghost probing with its own (mean) score: the consistency resampling of J. Bröcker and
+    L. A. Smith (2007), Weather Forecast. 22, 651-661, summed exactly in bins of up to 500 clips, else with the normal
+    distribution.
 
-def _draw(
-    score: Floats, truth: Bools, clip: npt.NDArray[np.int64], weights: npt.NDArray[np.uint8]
-) -> dict[str, Floats]:
-    """AUC, average precision and Brier of every draw; NaN where a draw leaves one undefined.
+    Examples
+    --------
+    One clip with score .3 is off by .3 seven times in ten, by .7 three times.
 
-    A draw's AUC and average precision need only, at each positive's score, how many drawn positives and negatives
-    stand at or above it: running sums over rows in order of score, for a block of draws at a time.
+    >>> import numpy as np
+    >>> round(calibrated_error(np.array([0.3]), np.array([0])), 4)
+    0.42
     """
-    order = np.argsort(-score, kind="stable")
-    ranked, said = score[order], truth[order]
-    clips, yes, no = clip[order], clip[order][said], clip[order][~said]
-    ends = np.searchsorted(-ranked[said], -ranked[said], side="right")
-    above = np.searchsorted(-ranked[~said], -ranked[said], side="right")
-    strictly = np.searchsorted(-ranked[~said], -ranked[said], side="left")
-    squares = (ranked - said) ** 2
-    found: dict[str, Floats] = {name: np.full(len(weights), np.nan) for name in ("auc", "ap", "brier")}
-    for start in range(0, len(weights), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        block = weights[part]
-        drawn = block.take(yes, axis=1)
-        hits, false = _running(drawn), _running(block.take(no, axis=1))
-        reached, wrong = hits.take(ends, axis=1), false.take(above, axis=1)
-        precision = np.divide(reached, reached + wrong, out=np.zeros(drawn.shape), where=reached + wrong > 0)
-        found["ap"][part] = _over(np.einsum("ij,ij->i", drawn, precision), hits[:, -1])
-        ahead = 2 * false[:, -1:] - wrong - false.take(strictly, axis=1)
-        beaten = np.einsum("ij,ij->i", drawn, ahead, dtype=np.int64) / 2
-        found["auc"][part] = _over(beaten, hits[:, -1] * false[:, -1].astype(np.float64))
-        found["brier"][part] = _over(block.take(clips, axis=1) @ squares, hits[:, -1] + false[:, -1])
-    return found
+    place = _bin(score)
+    mean = np.bincount(at, weights=score) / np.maximum(np.bincount(at), 1)
+    total = 0.0
+    for index in range(BINS):
+        inside = place == index
+        if inside.any():
+            clips, rows = np.unique(at[inside], return_counts=True)
+            total += _mean_gap(mean[clips], rows, float(score[inside].sum()))
+    return total / len(score)
 
 
-def _running(drawn: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    """Running sums over rows, [draws, rows + 1]: column i holds what the first i rows hold."""
-    sums = np.zeros((len(drawn), drawn.shape[1] + 1), dtype=np.int32)
-    np.cumsum(drawn, axis=1, dtype=np.int32, out=sums[:, 1:])
-    return sums
+def _mean_gap(chance: Floats, rows: npt.NDArray[np.int64], said: float) -> float:
+    """The mean of |said - hits|, where clip i adds its rows to the hits with its chance."""
+    if len(chance) > _EXACT:
+        spread = math.sqrt(float((rows**2 * chance * (1 - chance)).sum()))
+        return spread * math.sqrt(2 / math.pi)
+    hits = np.zeros(int(rows.sum()) + 1)
+    hits[0] = 1.0
+    for p, count in zip(chance, rows, strict=True):
+        moved = np.zeros_like(hits)
+        moved[count:] = hits[: len(hits) - count]
+        hits = hits * (1 - p) + moved * p
+    return float(hits @ np.abs(np.arange(len(hits)) - said))
 
 
-def _over(top: Any, bottom: Any) -> Floats:
-    ratio: Floats = np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=np.asarray(bottom) > 0)
-    return ratio
+def operating_point(score: Floats, truth: Bools, at: Ints, recall: float) -> dict[str, Any]:
+    """What a threshold (score >= threshold is a yes) that reaches a recall gives on clips that it was not chosen on.
+
+    Parameters
+    ----------
+    score, truth, at : as `reliability` takes them, with a positive at least. recall : the recall aimed at, in (0, 1].
+
+    Returns
+    -------
+    threshold : the highest that reaches the recall on all clips: the one to use.
+    tp, fp, fn, tn, recall, precision, specificity : by leave-one-out: each clip is judged by the threshold that the
+        *other* clips give, so that its own score has no say; null for a single positive clip, which leaves none.
+
+    Examples
+    --------
+    Both positives are needed for a recall of 80%. Without the lower one the threshold is .9, and it is missed.
+
+    >>> import numpy as np
+    >>> score, truth = np.array([0.9, 0.6, 0.7]), np.array([True, True, False])
+    >>> point = operating_point(score, truth, np.arange(3), 0.8)
+    >>> point["threshold"], point["tp"], point["fn"], point["fp"]
+    (0.6, 1, 1, 1)
+    """
+    ranked, clip = _ranked_positives(score, truth, at)
+    threshold = float(ranked[_reaching(len(ranked), recall)])
+    clips = np.unique(clip)
+    found: dict[str, Any] = {"threshold": threshold, "tp": None, "fp": None, "fn": None, "tn": None}
+    if len(clips) < 2:
+        return {**found, "recall": None, "precision": None, "specificity": None}
+    limit = np.full(int(at.max()) + 1, threshold)
+    for one in clips:
+        others = ranked[clip != one]
+        limit[one] = others[_reaching(len(others), recall)]
+    yes = score >= limit[at]
+    cells = {"tp": yes & truth, "fp": yes & ~truth, "fn": ~yes & truth, "tn": ~yes & ~truth}
+    counts = {name: np.bincount(at[inside], minlength=len(limit)).astype(np.int64) for name, inside in cells.items()}
+    found.update({name: int(count.sum()) for name, count in counts.items()})
+    parts = [(counts["tp"], other) for other in (counts["fn"], counts["fp"])] + [(counts["tn"], counts["fp"])]
+    estimates = shares([(hits, hits + rest) for hits, rest in parts])
+    return {**found, **dict(zip(("recall", "precision", "specificity"), estimates, strict=True))}
+
+
+def _ranked_positives(score: Floats, truth: Bools, at: Ints) -> tuple[Floats, Ints]:
+    """The positives' scores from the highest down, and their clips."""
+    order = np.argsort(-score[truth], kind="stable")
+    return score[truth][order], at[truth][order]
+
+
+def _reaching(positives: int, recall: float) -> int:
+    """The place, from the highest score down, of the positive with which the recall is reached."""
+    return max(math.ceil(recall * positives - 1e-9), 1) - 1
+
+
+def _bin(score: Floats) -> npt.NDArray[np.int64]:
+    return np.minimum((score * BINS).astype(np.int64), BINS - 1)
+
+
+def _by_clip(truth: Bools, at: Ints, clips: int) -> tuple[Ints, Ints]:
+    hits = np.bincount(at, weights=truth, minlength=clips).astype(np.int64)
+    return hits, np.bincount(at, minlength=clips).astype(np.int64)

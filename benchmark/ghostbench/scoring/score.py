@@ -11,10 +11,11 @@ import pandas as pd
 from ghostbench.scoring import account, counts
 from ghostbench.scoring.actors import alarms_by_actor
 from ghostbench.scoring.agreement import agreement
+from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED
 from ghostbench.scoring.event_time import event_coverage, event_time, sampled
-from ghostbench.scoring.intervals import DRAWS, LEVEL, SEED, Z
+from ghostbench.scoring.intervals import Z
 from ghostbench.scoring.manifest import ModelEntry
-from ghostbench.scoring.probabilities import ClipWeights, score_probabilities
+from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.rates import rates
 from ghostbench.scoring.references import TRIVIAL, reference_rows
 from ghostbench.scoring.run_records import RunRecords, read_run_records
@@ -62,7 +63,7 @@ def compute_metrics(run: RunRecords) -> dict[str, Any]:
         "task": run.manifest.task.name,
         "n": len(run.clips),
         "repeats": scorer.repeats,
-        "intervals": {"level": LEVEL, "z": Z, "bootstrap_draws": DRAWS, "bootstrap_seed": SEED},
+        "intervals": {"level": LEVEL, "z": Z, "draws": DRAWS, "seed": SEED, "priors": list(PRIORS)},
         "event_coverage": event_coverage(run.clips),
         "models": models,
         "reference": reference,
@@ -79,7 +80,6 @@ class _Scorer:
         self.parts = parts(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
         self.task = run.manifest.task.name
-        self.weights = ClipWeights(self.positive)
         self.trivial: dict[str, pd.DataFrame] = {}
 
     def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class _Scorer:
             "views": score_views(rows, answered, self.positive),
             "beats_trivial": None if entry.baseline else self._against_trivial(rows, answered),
             "agreement": agreement(rows, answered, self.repeats),
-            "scores": score_probabilities(rows, answered, self.weights),
+            "scores": score_probabilities(rows, answered),
             "event_time": event_time(rows, answered, self.sampled),
             "slices": score_slices(rows, answered, self.positive, self.parts),
         }

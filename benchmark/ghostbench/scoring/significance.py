@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from ghostbench.scoring.intervals import DRAWS, SEED, Estimate, Ints, draw_tables, drawn_rates, percentile
-from ghostbench.scoring.rates import RATES, rates
-from ghostbench.scoring.views import Bools
+from ghostbench.scoring.intervals import Ints
 
 ALPHA = 0.05
 POWER = 0.8
@@ -22,6 +21,9 @@ def mcnemar_exact(first_only: int, second_only: int) -> float:
     that only the second did; 1 if there are none.
 
     Binomial with p = 1/2 over the discordant clips (Q. McNemar (1947), Psychometrika 12, 153-157), by statsmodels.
+
+    >>> mcnemar_exact(0, 5)
+    0.0625
     """
     from statsmodels.stats.contingency_tables import mcnemar
 
@@ -31,7 +33,11 @@ def mcnemar_exact(first_only: int, second_only: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values (S. Holm (1979), Scand. J. Stat. 6, 65-70), in the order given, by statsmodels."""
+    """Holm's adjusted p-values (S. Holm (1979), Scand. J. Stat. 6, 65-70), in the order given, by statsmodels.
+
+    >>> holm([0.04, 0.01])
+    [0.04, 0.02]
+    """
     from statsmodels.stats.multitest import multipletests
 
     if not p_values:
@@ -39,73 +45,87 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(list(p_values), alpha=ALPHA, method="holm")[1]]
 
 
-def paired_differences(first: Ints, second: Ints, positive: Bools) -> dict[str, Estimate | None]:
-    """Every rate of the first model minus the second's, with a paired bootstrap interval; None where one is undefined.
-
-    Parameters
-    ----------
-    first, second : tp, fp, fn, tn per clip, int [clips, 4], of the same clips in the same order.
-    positive : the clips' stratum, bool [clips]. Each draw takes whole clips, with both models' answers.
-    """
-    values_a, values_b = rates(*first.sum(axis=0)), rates(*second.sum(axis=0))
-    drawn = draw_tables(np.concatenate([first, second], axis=1), positive, DRAWS, SEED)
-    drawn_a, drawn_b = drawn_rates(drawn[:, :4]), drawn_rates(drawn[:, 4:])
-    found: dict[str, Estimate | None] = {}
-    for name in RATES:
-        value = float(values_a[name] - values_b[name])
-        if math.isnan(value):
-            found[name] = None
-            continue
-        low, high = percentile(drawn_a[name] - drawn_b[name]) or (None, None)
-        found[name] = {"value": value, "low": low, "high": high}
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Power:
     """What so many clips could show, as differences in accuracy between 0 and 1; None where nothing could be shown.
 
-    smallest_significant : the smallest observed difference with p <= .05, given how many clips were discordant.
+    level : the level that the smallest p-value of the family must reach, .05 over the number of its tests (Holm's first
+        step, so that nothing else need be significant).
+    smallest_significant : the smallest observed difference with p <= level, given how many clips were discordant.
     detectable : the smallest true difference that would come out significant four times in five.
     """
 
     n: int
     discordant: int
+    level: float
     smallest_significant: float | None
     detectable: float | None
 
 
-def power(n: int, discordant: int) -> Power:
-    """What n clips, `discordant` of them right for one model only, could show.
+@cache
+def power(n: int, discordant: int, family: int = 1) -> Power:
+    """What n clips, `discordant` of them right for one model only, could show in a family of so many tests.
 
-    `detectable` solves R. J. Connor's sample size for McNemar's test (Biometrics 43 (1987), 207-211) for the
-    difference d: n = (z_alpha sqrt(q) + z_beta sqrt(q - d^2))^2 / d^2, q the share of discordant clips.
+    `detectable` is the difference at which the exact test has the power: the number of discordant clips is binomial
+    with the share that was seen, those for the first model are binomial among them, and both are summed (exact
+    unconditional power of the conditional test: S. W. Duffy (1984), Biometrics 40, 1005-1015).
+
+    Examples
+    --------
+    >>> found = power(200, 40)
+    >>> print(f"{found.smallest_significant:.2f} {found.detectable:.3f}")
+    0.07 0.091
+    >>> power(5, 5).smallest_significant is None
+    True
     """
     from scipy.optimize import brentq
-    from scipy.special import ndtri
 
-    needed = smallest_split(discordant)
-    significant = None if needed is None else needed / n
+    level = ALPHA / max(family, 1)
+    needed = smallest_split(discordant, level)
     share = discordant / n if n else 0.0
     detectable = None
-    if share > 0:
-        z_alpha, z_beta = float(ndtri(1 - ALPHA / 2)), float(ndtri(POWER))
-
-        def missing(d: float) -> float:
-            return (z_alpha * math.sqrt(share) + z_beta * math.sqrt(max(share - d * d, 0.0))) ** 2 / (d * d) - n
-
-        if missing(share) <= 0:
-            detectable = float(brentq(missing, 1e-9, share))
-    return Power(n, discordant, significant, detectable)
+    if share > 0 and _found(share, n, share, level) >= POWER:
+        detectable = float(brentq(lambda d: _found(d, n, share, level) - POWER, 0.0, share, xtol=1e-6))
+    return Power(n, discordant, level, None if needed is None else needed / n, detectable)
 
 
-def smallest_split(discordant: int) -> int | None:
-    """The smallest |b - c| with b + c = discordant whose exact McNemar test has p <= .05; None below six clips."""
+def _found(difference: float, n: int, share: float, level: float) -> float:
+    """The chance that the exact test of n clips is significant, for a true difference and share of discordant clips."""
     from scipy.special import bdtr
+    from scipy.stats import binom
 
-    fewer = np.arange(discordant // 2 + 1)
-    significant = np.flatnonzero(2 * bdtr(fewer, discordant, 0.5) <= ALPHA) if discordant else np.array([], dtype=int)
-    return None if not len(significant) else int(discordant - 2 * significant[-1])
+    middle, spread = n * share, math.sqrt(n * share * (1 - share))
+    counts = np.arange(max(math.floor(middle - 8 * spread), 0), min(math.ceil(middle + 8 * spread), n) + 1)
+    critical = _criticals(n, level)[counts]
+    for_first = min((share + difference) / (2 * share), 1.0)
+    possible = critical >= 0
+    fewer = np.where(possible, critical, 0)
+    reached = np.where(possible, bdtr(fewer, counts, for_first) + bdtr(fewer, counts, 1 - for_first), 0.0)
+    return float(binom.pmf(counts, n, share) @ reached)
+
+
+@cache
+def _criticals(most: int, level: float) -> npt.NDArray[np.int64]:
+    """For 0 to `most` discordant clips, the most that may be for the worse model in a significant result; -1: none."""
+    from scipy.special import bdtr
+    from scipy.stats import binom
+
+    counts = np.arange(most + 1)
+    guess = binom.ppf(level / 2, counts, 0.5).astype(np.int64)
+    guess[0] = 0
+    over = 2 * bdtr(guess, counts, 0.5) > level
+    critical: npt.NDArray[np.int64] = np.where(over, guess - 1, guess)
+    return critical
+
+
+def smallest_split(discordant: int, level: float = ALPHA) -> int | None:
+    """The smallest |b - c| with b + c = discordant whose exact McNemar test has p <= level; None where none has.
+
+    >>> [smallest_split(discordant) for discordant in (5, 6, 20)]
+    [None, 6, 10]
+    """
+    critical = int(_criticals(discordant, level)[discordant])
+    return None if critical < 0 else discordant - 2 * critical
 
 
 def letters(names: Sequence[str], differ: Mapping[frozenset[str], bool]) -> dict[str, str]:
@@ -114,6 +134,10 @@ def letters(names: Sequence[str], differ: Mapping[frozenset[str], bool]) -> dict
     names : best first. differ : for each pair of names, whether they differ.
 
     The insert-and-absorb algorithm of H.-P. Piepho (2004), J. Comput. Graph. Stat. 13(2), 456-466.
+
+    >>> pairs = {frozenset("ab"): False, frozenset("ac"): True, frozenset("bc"): False}
+    >>> letters(["a", "b", "c"], pairs)
+    {'a': 'a', 'b': 'ab', 'c': 'b'}
     """
     groups: list[frozenset[str]] = [frozenset(names)]
     for pair, different in differ.items():
@@ -133,21 +157,33 @@ def letters(names: Sequence[str], differ: Mapping[frozenset[str], bool]) -> dict
     return {name: "".join(_letter(i) for i, group in enumerate(groups) if name in group) for name in names}
 
 
-def places(names: Sequence[str], differ: Mapping[frozenset[str], bool], value: Mapping[str, float]) -> dict[str, str]:
-    """The range of places that a model may hold: models that are significantly better stand before it, those that are
-    significantly worse behind it, and all others share with it. names : best first by value."""
+def places(names: Sequence[str], before: Mapping[tuple[str, str], bool]) -> dict[str, str]:
+    """The range of places that each model may hold: those that stand before it come first, those that it stands before
+    come last, and all others share with it.
+
+    before : for each ordered pair of different names, whether the first stands before the second.
+
+    >>> order = {("a", "b"): False, ("b", "a"): False, ("a", "c"): True, ("c", "a"): False,
+    ...          ("b", "c"): False, ("c", "b"): False}
+    >>> places(["a", "b", "c"], order)
+    {'a': '1–2', 'b': '1–3', 'c': '2–3'}
+    """
     found = {}
     for name in names:
-        others = [other for other in names if other != name and differ[frozenset({name, other})]]
-        better = sum(value[other] > value[name] for other in others)
-        worse = sum(value[other] < value[name] for other in others)
-        first, last = 1 + better, len(names) - worse
+        others = [other for other in names if other != name]
+        first = 1 + sum(before[other, name] for other in others)
+        last = len(names) - sum(before[name, other] for other in others)
         found[name] = str(first) if first == last else f"{first}–{last}"
     return found
 
 
 def clip_scores(table: Ints) -> npt.NDArray[np.float64]:
-    """The share of a clip's counted rows that were right, from tp, fp, fn, tn per clip; NaN where none counted."""
+    """The share of a clip's counted rows that were right, from tp, fp, fn, tn per clip; NaN where none counted.
+
+    >>> import numpy as np
+    >>> clip_scores(np.array([[2, 0, 1, 0], [0, 0, 0, 3]])).round(3).tolist()
+    [0.667, 1.0]
+    """
     right, total = table[:, 0] + table[:, 3], table.sum(axis=1)
     shares: npt.NDArray[np.float64] = np.divide(right, total, out=np.full(len(table), np.nan), where=total > 0)
     return shares
