@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import os
 import sys
+import threading
 from typing import Any
 
 import click
@@ -14,6 +16,8 @@ from ghostbench.cli.streams import forgiving_streams
 from ghostbench.errors import BadInput, OutputFailed
 
 USAGE_ERROR, INTERRUPTED = 2, 130
+_LAST_S = 5.0
+"""How long what libraries registered for the end may take, where a thread is left, seconds."""
 
 _SUMMARIES = {
     "run": "Put models through a task on a dataset and report what happened.",
@@ -73,8 +77,8 @@ def main(arguments: list[str] | None = None) -> Any:
     """The console script. Exit status: 0 done, 1 no answers or a failed gate, 2 bad input, 130 interrupted."""
     with forgiving_streams():
         status = _run(arguments)
-        if status == INTERRUPTED:
-            _leave_now()
+        if status == INTERRUPTED or _threads_left():
+            _leave_now(status)
     sys.exit(status)
 
 
@@ -101,9 +105,19 @@ def _complain(message: str) -> int:
     return USAGE_ERROR
 
 
-def _leave_now() -> None:
+def _threads_left() -> bool:
+    """Whether a thread is left that would keep the process alive."""
+    return any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate())
+
+
+def _leave_now(status: int) -> None:
     """End without waiting for threads that compute what nobody will read; everything to keep is on disk."""
+    if status != INTERRUPTED:
+        # What libraries do at the end, such as to stop processes of theirs.
+        last = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
+        last.start()
+        last.join(_LAST_S)
     with contextlib.suppress(OutputFailed):
         sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    os._exit(status)

@@ -9,7 +9,7 @@ import click
 
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.datasets.select import SplitQuery
-from ghostbench.run.plan import DEFAULT_MODELS, Options
+from ghostbench.run.plan import DEADLINE_S, DEFAULT_MODELS, Options
 
 _EPILOG = """Examples:
 
@@ -20,6 +20,9 @@ _EPILOG = """Examples:
   bench run --models replay:gpt.jsonl=GPT,always --task ghost-probing-summary --dataset dada2000 --labels labels.csv
   bench run --models gpt-4.1 --set gpt-4.1.concurrency=16 --repeats 3 --run-id trial --resume
 """
+
+
+_DEADLINE = "Seconds that loading a model, and one attempt, may take."
 
 
 @click.command(epilog=_EPILOG)
@@ -36,6 +39,7 @@ _EPILOG = """Examples:
 @click.option("--set", "settings", multiple=True, metavar="MODEL.key=value", help="A model's setting; may be repeated.")
 @click.option("--repeats", type=int, default=1, show_default=True, help="Ask each model this often about each clip.")
 @click.option("--max-attempts", type=int, default=6, show_default=True, help="Attempts a clip, retries and fallbacks.")
+@click.option("--deadline", type=float, default=DEADLINE_S, show_default=True, metavar="S", help=_DEADLINE)
 @click.option("--max-cost", type=float, metavar="USD", help="Send nothing that could take the run over this.")
 @click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")
 @click.option("--probe", metavar="blank,shuffled,text-only", help="Extra rows with the pixels taken away.")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from ghostbench.errors import AttemptError, Crashed, ModelError, Unavailable
+from ghostbench.errors import AttemptError, Crashed, ModelError, TimedOut, Unavailable
 from ghostbench.models import Model, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import STOPS_MODEL
 from ghostbench.records import Clip, Reply, Request
 from ghostbench.run.policy import put_off_for
 from ghostbench.run.replies import checked, in_words
+
+T = TypeVar("T")
 
 Sending = Callable[[], Awaitable[None]]
 """What a dispatcher awaits when a request's turn to be sent has come."""
@@ -30,12 +33,14 @@ class Delivery:
     """What came back for one request: a reply or an error, the time it queued here and the time it took, seconds.
 
     Times are None where they would be no measurement of the model. notes : what the harness noticed, for the ledger.
+    stops : whether the model is asked nothing more after this.
     """
 
     result: Reply | AttemptError
     queue_s: float | None
     wall_s: float | None
     notes: tuple[str, ...] = ()
+    stops: bool = False
 
 
 class Withdrawn(Exception):
@@ -128,15 +133,18 @@ class ReferenceDispatcher(Dispatcher):
 class RemoteDispatcher(Dispatcher):
     """Awaits a remote model, never more requests at once than it allows."""
 
-    def __init__(self, model: RemoteModel) -> None:
+    def __init__(self, model: RemoteModel, deadline_s: float = math.inf) -> None:
         self._model = model
+        self._deadline_s = deadline_s
         self._places = asyncio.Semaphore(max(1, model.concurrency))
         self.in_flight = max(1, model.concurrency) * 2
 
     @override
     async def load(self) -> Mapping[str, Any]:
         try:
-            return await self._model.load()
+            return await within(self._model.load(), self._deadline_s)
+        except TimedOut as error:
+            raise did_not_load(self._deadline_s) from error
         except Exception:
             raise
         except BaseException as error:
@@ -163,7 +171,7 @@ class RemoteDispatcher(Dispatcher):
             try:
                 if failed is not None:
                     raise failed
-                result: object = await self._model.answer(request)
+                result: object = await within(self._model.answer(request), self._deadline_s)
             except BaseException as error:
                 if ends_the_run(error):
                     raise
@@ -191,7 +199,29 @@ class RemoteDispatcher(Dispatcher):
                 raise
             raise as_attempt_error(error) from None
         finally:
-            close_model(self._model)
+            await asyncio.to_thread(close_model, self._model)
+
+
+async def within(work: Coroutine[Any, Any, T], deadline_s: float) -> T:
+    """What the coroutine returns. Raises `TimedOut` at the deadline, whether or not the coroutine heeds that it is
+    cancelled then."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=None if math.isinf(deadline_s) else deadline_s)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task})
+        raise
+    if not done:
+        task.cancel()
+        task.add_done_callback(lambda late: late.cancelled() or late.exception())
+        raise TimedOut(f"no answer within the deadline of {deadline_s:g} s")
+    return task.result()
+
+
+def did_not_load(deadline_s: float) -> Unavailable:
+    """The failure of a model whose `load` did not end."""
+    return Unavailable(f"not loaded within the deadline of {deadline_s:g} s; give it more with --deadline")
 
 
 def notes_on(request: Request) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DONE, NO_ANSWERS, INTERRUPTED = 0, 1, 130
+_LAST_WORDS_S = 5.0
+"""How long coroutines that are cancelled at the end may take, seconds."""
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
@@ -128,7 +130,7 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, 
     rows = [row.name for row in plan.rows]
     units = len(plan.split.clips) * plan.options.repeats
     with Progress(voice.err, rows, units, quiet=voice.quiet or voice.as_json) as progress:
-        desk = Desk(folder=folder, manifest=manifest, redactor=conduct.redactor, progress=progress)
+        desk = Desk(folder=folder, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn)
         finished = _run_until_done_or_stopped(Runner(plan, desk, conduct.done), conduct.signals)
     if not finished:
         write_json(folder.manifest, {**manifest, "status": "interrupted"})
@@ -153,7 +155,23 @@ def _run_until_done_or_stopped(runner: Runner, signals: StopSignals) -> bool:
                 return False
         return True
 
-    return asyncio.run(guarded())
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(guarded())
+    finally:
+        _end(loop)
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    """Close the loop, unless a stranger's coroutine goes on although it is cancelled."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        _, left = loop.run_until_complete(asyncio.wait(left, timeout=_LAST_WORDS_S))
+    if not left:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 def _conclude(folder: RunFolder, voice: Voice) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from ghostbench.errors import AttemptError, Crashed
+from ghostbench.errors import AttemptError, Crashed, TimedOut
 from ghostbench.models import LocalModel
 from ghostbench.records import Clip, Request
 from ghostbench.run.dispatch import (
@@ -23,8 +24,14 @@ from ghostbench.run.dispatch import (
     as_attempt_error,
     as_unavailable,
     close_model,
+    did_not_load,
     notes_on,
 )
+
+T = TypeVar("T")
+
+_LOOK_S = 0.5
+"""How often a request that waits to be prepared looks whether the model has stopped, seconds."""
 
 
 @dataclass(slots=True)
@@ -42,11 +49,17 @@ class LocalDispatcher(Dispatcher):
     A group's batch may start when it is full, or when none of the group's announced requests is still being decoded or
     prepared: a batch never waits for a clip that cannot come before the batch has been answered. Of several that may
     start, the one whose first request has waited longest does.
+
+    A call that does not end by the deadline is left to itself, since no thread can be stopped from outside: its
+    requests have timed out, and the model is asked nothing more.
+
+    pool : where requests are prepared; a call that never ends keeps one of its threads. deadline_s : for each call.
     """
 
-    def __init__(self, model: LocalModel, pool: Executor) -> None:
+    def __init__(self, model: LocalModel, pool: Executor, deadline_s: float = math.inf) -> None:
         self._model = model
         self._pool = pool
+        self._deadline_s = deadline_s
         self._prepares = type(model).prepare is not LocalModel.prepare
         self._threads = ThreadPoolExecutor(1, "model")
         self._ready: dict[str, deque[_Waiting]] = {}
@@ -61,7 +74,9 @@ class LocalDispatcher(Dispatcher):
         loop = asyncio.get_running_loop()
         self._running += 1
         try:
-            facts = await loop.run_in_executor(self._threads, self._loaded)
+            facts = await self._ended(loop.run_in_executor(self._threads, self._loaded))
+        except TimedOut as error:
+            raise did_not_load(self._deadline_s) from error
         except Exception:
             self._running -= 1
             raise
@@ -85,9 +100,19 @@ class LocalDispatcher(Dispatcher):
     ) -> Delivery:
         asked, prepare_s = time.perf_counter(), 0.0
         notes: tuple[str, ...] = ()
+        if self.stopped:
+            self.expect(-int(expected), group)
+            raise Withdrawn
         loop = asyncio.get_running_loop()
         if self._prepares:
-            prepared, failed, prepare_s, notes = await loop.run_in_executor(self._pool, self._prepared, request)
+            try:
+                prepared, failed, prepare_s, notes = await self._prepare_by_the_deadline(request)
+            except TimedOut as error:
+                self.expect(-int(expected), group)
+                return self._hung(error, None)
+            except Withdrawn:
+                self.expect(-int(expected), group)
+                raise
             if failed is not None:
                 self.expect(-int(expected), group)
                 return Delivery(self._read(failed), time.perf_counter() - asked - prepare_s, prepare_s, notes)
@@ -107,7 +132,7 @@ class LocalDispatcher(Dispatcher):
         await asyncio.gather(*self._servers, return_exceptions=True)
         self._threads.shutdown(wait=not self._running, cancel_futures=True)
         if not self._running:
-            close_model(self._model)
+            await asyncio.to_thread(close_model, self._model)
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -123,9 +148,15 @@ class LocalDispatcher(Dispatcher):
                 continue
             started = time.perf_counter()
             self._running += 1
-            answered = await loop.run_in_executor(self._threads, self._answer, [item.request for item in batch])
+            call = loop.run_in_executor(self._threads, self._answer, [item.request for item in batch])
+            try:
+                results, wall, notes = await self._ended(call)
+            except TimedOut as error:
+                for item in batch:
+                    if not item.answered.done():
+                        item.answered.set_result(self._hung(error, started - item.since))
+                continue
             self._running -= 1
-            results, wall, notes = answered
             for item, result, noted in zip(batch, results, notes, strict=True):
                 delivery = Delivery(
                     self._read(result),
@@ -135,6 +166,44 @@ class LocalDispatcher(Dispatcher):
                 )
                 if not item.answered.done():
                     item.answered.set_result(delivery)
+
+    async def _ended(self, call: asyncio.Future[T]) -> T:
+        """What the call in a thread returns. Raises `TimedOut` at the deadline, and leaves the thread to itself."""
+        done, _ = await asyncio.wait({call}, timeout=None if math.isinf(self._deadline_s) else self._deadline_s)
+        if not done:
+            call.add_done_callback(lambda late: late.cancelled() or late.exception())
+            raise TimedOut(
+                f"no answer within the deadline of {self._deadline_s:g} s; the model is asked nothing more, "
+                "since its thread cannot be stopped"
+            )
+        return call.result()
+
+    async def _prepare_by_the_deadline(
+        self, request: Request
+    ) -> tuple[Any, AttemptError | None, float, tuple[str, ...]]:
+        """What `_prepared` returns; to wait for a thread that prepares takes nothing from the deadline."""
+        loop = asyncio.get_running_loop()
+        begun = asyncio.Event()
+
+        def prepared() -> tuple[Any, AttemptError | None, float, tuple[str, ...]]:
+            loop.call_soon_threadsafe(begun.set)
+            return self._prepared(request)
+
+        call = loop.run_in_executor(self._pool, prepared)
+        waiting = asyncio.ensure_future(begun.wait())
+        either: set[asyncio.Future[Any]] = {waiting, call}
+        while not waiting.done() and not call.done():
+            await asyncio.wait(either, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+            if self.stopped and not begun.is_set() and call.cancel():
+                waiting.cancel()
+                raise Withdrawn
+        waiting.cancel()
+        return await self._ended(call)
+
+    def _hung(self, error: TimedOut, queue_s: float | None) -> Delivery:
+        self.stopped = True
+        self._wake.set()
+        return Delivery(error, queue_s, self._deadline_s, stops=True)
 
     def _next_batch(self, size: int) -> list[_Waiting]:
         """Take the batch that is to start now; empty where none may."""

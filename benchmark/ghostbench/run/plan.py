@@ -25,6 +25,9 @@ from ghostbench.tasks.base import Task
 from ghostbench.tasks.load import load_task
 
 DEFAULT_MODELS = "motion,always,never,random"
+DEADLINE_S = 1800.0
+"""The longest that loading a model, and one attempt, may take unless the user says otherwise, seconds. A large batch on
+a slow machine passes well within it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Options:
     run_id: str | None = None
     resume: bool = False
     seed: int = 0
+    deadline: float = DEADLINE_S
 
 
 @dataclass(eq=False, slots=True)
@@ -132,6 +136,8 @@ def _check_numbers(options: Options) -> None:
         raise BadInput(f"--repeats {options.repeats} is not at least 1")
     if options.max_attempts < 1:
         raise BadInput(f"--max-attempts {options.max_attempts} is not at least 1")
+    if not 0 < options.deadline < math.inf:
+        raise BadInput(f"--deadline {options.deadline:g} is no number of seconds above 0")
     if options.max_cost is not None and not 0 < options.max_cost < math.inf:
         raise BadInput(f"--max-cost {options.max_cost:g} is not above 0, or no amount of money")
     if options.resume and options.run_id is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -29,6 +30,7 @@ class Progress:
         self._again: dict[str, Counter[str]] = {row: Counter() for row in rows}
         self._resting: dict[str, list[datetime]] = {row: [] for row in rows}
         self.longest_put_off_s: dict[str, float] = {}
+        self.last_settled = time.monotonic()
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -53,6 +55,7 @@ class Progress:
 
     def settled(self, row: str, outcome: Outcome, count: int = 1) -> None:
         """A unit of this row has its outcome."""
+        self.last_settled = time.monotonic()
         self._outcomes[row][outcome] += count
         if not self._bars.disable:
             self._bars.update(self._ids[row], advance=count, counts=self._counts(row))

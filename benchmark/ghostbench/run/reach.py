@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any
@@ -12,10 +13,11 @@ from ghostbench.run.dispatch import Dispatcher, ReferenceDispatcher, RemoteDispa
 from ghostbench.run.local import LocalDispatcher
 
 
-def dispatcher_for(model: Model | None, truths: Truths, pool: Executor) -> Dispatcher:
+def dispatcher_for(model: Model | None, truths: Truths, pool: Executor, deadline_s: float = math.inf) -> Dispatcher:
     """The dispatcher for a model that is constructed and not loaded. Call it on the event loop.
 
-    truths : for a reference model. pool : where a local model prepares requests ahead.
+    truths : for a reference model, which is asked on the spot. pool : where a local model prepares requests ahead.
+    deadline_s : the longest that loading, and an attempt, may take.
 
     Raises `Unavailable` for what has none of the three base classes.
     """
@@ -23,9 +25,9 @@ def dispatcher_for(model: Model | None, truths: Truths, pool: Executor) -> Dispa
         case ReferenceModel():
             return ReferenceDispatcher(model, truths)
         case RemoteModel():
-            return RemoteDispatcher(model)
+            return RemoteDispatcher(model, deadline_s)
         case LocalModel():
-            return LocalDispatcher(model, pool)
+            return LocalDispatcher(model, pool, deadline_s)
     raise Unavailable("the model has none of the three base classes")
 
 

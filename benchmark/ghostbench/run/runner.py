@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -25,7 +26,7 @@ from ghostbench.run import manifest as manifests
 from ghostbench.run.ahead import Decoding
 from ghostbench.run.budget import Budget
 from ghostbench.run.clip_lines import ClipLines, put_in_order
-from ghostbench.run.dispatch import Dispatcher, as_unavailable
+from ghostbench.run.dispatch import Dispatcher, as_unavailable, within
 from ghostbench.run.folder import RunFolder, write_lines
 from ghostbench.run.ledger import Ledger, encode, read_lines
 from ghostbench.run.plan import Host, Plan, Row
@@ -38,10 +39,13 @@ from ghostbench.run.resume import changed_file, restore
 from ghostbench.run.seal import write_sealed
 from ghostbench.run.sent import SentJournal, spent_before
 from ghostbench.run.settle import Settler
+from ghostbench.run.silence import tell_of_silence
 from ghostbench.run.units import HostState, Unit
 from ghostbench.writing import write_json
 
 DECODE_WORKERS = max(2, min(16, os.cpu_count() or 2))
+CLOSING_S = 60.0
+"""The longest that a run waits for a model to close, seconds."""
 _SMALLEST_WINDOW = 2 * DECODE_WORKERS
 
 
@@ -53,6 +57,7 @@ class Desk:
     manifest: dict[str, Any]
     redactor: Redactor
     progress: Progress
+    say: Callable[[str], None]
 
 
 class Runner:
@@ -66,6 +71,8 @@ class Runner:
         self._desk = desk
         self._states = {host: HostState(host) for host in plan.hosts}
         self._pool = ThreadPoolExecutor(DECODE_WORKERS, "decode")
+        self._busy: Counter[str] = Counter()
+        self._preparing: list[ThreadPoolExecutor] = []
         self._decoding = Decoding(self._pool, plan.sampling, plan.split.data_root)
         self._done = done
 
@@ -89,11 +96,13 @@ class Runner:
         )
         for (row, _, _), last in self._done.items():
             self._desk.progress.settled(row, last.outcome)
+        silence = asyncio.create_task(tell_of_silence(self._desk.progress, self._waiting_for, self._desk.say))
         try:
             self._decoding.begin(self._first_clips())
             await self._load()
             await self._ask_everyone(settler, clips)
         finally:
+            silence.cancel()
             for file in (ledger, clips, sent):
                 file.close()
             await self._close()
@@ -107,18 +116,26 @@ class Runner:
             if not self._left(host):
                 continue
             started = time.perf_counter()
+            self._busy[f"{host.choice.row} (loading)"] += 1
             try:
                 if host.broken is not None:
                     raise Unavailable(host.broken)
-                state.dispatcher = dispatcher_for(host.model, truths, self._pool)
+                # A pool for each: a model that never comes back from preparing keeps threads, and nobody else's.
+                self._preparing.append(pool := ThreadPoolExecutor(DECODE_WORKERS, "prepare"))
+                state.dispatcher = dispatcher_for(host.model, truths, pool, self._plan.options.deadline)
                 facts = await load(state.dispatcher)
                 self._require_same_files(host, facts)
                 state.facts = facts
             except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
                 state.stopped = (Outcome.UNAVAILABLE, str(as_unavailable(error)))
                 await self._give_up(state)
+            self._busy.clear()
             state.load_s = time.perf_counter() - started
         self._write_manifest()
+
+    def _waiting_for(self) -> str:
+        """The rows that have something under way, in words."""
+        return ", ".join(row for row, count in self._busy.items() if count > 0) or "batches of requests"
 
     def _require_same_files(self, host: Host, facts: Mapping[str, Any]) -> None:
         """Go on with no run under other weights: one row would hold two models' answers. Raises `Unavailable`."""
@@ -236,7 +253,9 @@ class Runner:
 
     async def _settle(self, unit: Unit, substitutes: list[Unit], settler: Settler) -> None:
         """Settle a unit, then the substitutes that stand in for its row if it gave no answer."""
+        self._busy[unit.row.name] += 1
         outcome = await settler.settle(unit, self._states[unit.row.host])
+        self._busy[unit.row.name] -= 1
         for other in substitutes:
             if other.row.of == unit.row.name and other.repeat == unit.repeat and outcome is not Outcome.ANSWERED:
                 await settler.settle(other, self._states[other.row.host])
@@ -254,7 +273,8 @@ class Runner:
 
     async def _close(self) -> None:
         self._decoding.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, *self._preparing):
+            pool.shutdown(wait=False, cancel_futures=True)
         for state in self._states.values():
             await self._give_up(state)
 
@@ -295,4 +315,4 @@ class Runner:
 async def _close_quietly(dispatcher: Dispatcher) -> None:
     """Close a model; what it raises while closing changes no answer and is dropped."""
     with contextlib.suppress(Exception):
-        await dispatcher.close()
+        await within(dispatcher.close(), CLOSING_S)

@@ -124,7 +124,7 @@ class Settler:
         stages = replace(line.stages, queue_s=delivery.queue_s, video_decode_s=unit.decode_s)
         notes = (*line.notes, *delivery.notes)
         line = replace(line, wall_s=delivery.wall_s, wait_s=asked.wait_s if asked else None, stages=stages, notes=notes)
-        if failure is not None and unit.last in STOPS_MODEL:
+        if failure is not None and (unit.last in STOPS_MODEL or delivery.stops):
             state.stopped = state.stopped or (unit.last, str(failure))
         step = next_step(
             failure,
@@ -133,6 +133,8 @@ class Settler:
             max_attempts=self.max_attempts,
             ladder=ladder_of(state.host),
         )
+        if delivery.stops:
+            step = Step("settle", unit.level)
         if step.put_off_s is not None and line.error is not None:
             message = f"{line.error.message}; {put_off(step.put_off_s)}"
             line = replace(line, error=replace(line.error, message=message))

@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,58 @@ class Scribbler(LocalModel):
                 scribble(request.frames, self.argument or "")
                 request.frames.times_s = ()
         return replies
+
+
+class Hanging(LocalModel):
+    """Never comes back from what its argument names; answers otherwise."""
+
+    batch_size = 2
+
+    def _hang(self, where: str) -> None:
+        while self.argument == where:
+            time.sleep(3600)
+
+    def load(self) -> Any:
+        self._hang("load")
+        return {}
+
+    @property
+    def parallel_batches(self) -> int:
+        return 1
+
+    def answer(self, requests: Any) -> Any:
+        self._hang("answer")
+        if self.argument == "thread":
+            threading.Thread(target=time.sleep, args=(3600,)).start()
+        return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
+
+    def close(self) -> None:
+        self._hang("close")
+
+
+class HangingEarly(Hanging):
+    """Never comes back from preparing."""
+
+    def prepare(self, request: Request) -> Any:
+        time.sleep(3600)
+
+
+class HangingRemote(RemoteModel):
+    """The same behind a network; "deaf" goes on although it is cancelled."""
+
+    async def load(self) -> Any:
+        if self.argument == "load":
+            await asyncio.sleep(3600)
+        return {}
+
+    async def answer(self, request: Request) -> Reply:
+        while self.argument in {"answer", "deaf"}:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                if self.argument != "deaf":
+                    raise
+        return Reply(text=request.write_answer(Verdict(grade="normal")))
 
 
 class RemoteScribbler(RemoteModel):
@@ -435,6 +488,9 @@ def register_models(register: Any) -> None:
     spec("blind-remote", "RemoteSpy", "remote", settings=SpySettings, needs_frames=False)
     spec("scribbler", "Scribbler", "local", family="HOW")
     spec("remote-scribbler", "RemoteScribbler", "remote")
+    spec("hanging", "Hanging", "local", family="WHERE", needs_frames=False)
+    spec("hanging-early", "HangingEarly", "local", needs_frames=False)
+    spec("hanging-remote", "HangingRemote", "remote", family="WHERE", needs_frames=False)
     spec("dumper", "Dumper", "local")
     spec("unloadable", "Unloadable", "local")
     spec("unimportable", "Missing", "local", needs_frames=False)

@@ -1,0 +1,81 @@
+"""A model that never comes back is left to itself, and its row alone bears it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ghostbench.outcomes import Outcome
+from ghostbench.run.progress import Progress
+from ghostbench.run.silence import tell_of_silence
+
+HANGING = ["hanging:load", "hanging:answer", "hanging-early", "hanging-remote:load", "hanging-remote:deaf"]
+
+
+def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
+    rows = [*HANGING, "hanging-remote:answer", "hanging:thread", "local-spy", "remote-spy", "always"]
+    given = ["--deadline", "0.7", "--max-attempts", "2", "--run-id", "r"]
+    started = time.monotonic()
+    done = bench.run("--models", ",".join(rows), *given)
+    assert done.returncode == 1, done.stderr
+    assert time.monotonic() - started < 60
+    outcomes = Counter((p["model"], p["outcome"]) for p in bench.lines("r", "predictions.jsonl"))
+    assert outcomes == {
+        ("hanging:load", "unavailable"): 6,
+        ("hanging-remote:load", "unavailable"): 6,
+        **{(row, "timed_out"): 6 for row in ("hanging:answer", "hanging-early")},
+        **{(f"hanging-remote:{how}", "timed_out"): 6 for how in ("answer", "deaf")},
+        **{(row, "answered"): 6 for row in ("hanging:thread", "local-spy", "remote-spy", "always")},
+    }
+    models = bench.manifest("r")["models"]
+    assert models["hanging:load"]["stopped"]["message"] == (
+        "not loaded within the deadline of 0.7 s; give it more with --deadline"
+    )
+    for row in ("hanging:answer", "hanging-early"):
+        assert "no answer within the deadline of 0.7 s" in models[row]["stopped"]["message"]
+    assert models["hanging-remote:deaf"]["stopped"] is None
+    attempts = Counter(line["model"] for line in bench.lines("r", "attempts.jsonl"))
+    assert attempts["hanging:answer"] == 2, "the batch that hung; nothing is sent after it"
+    assert attempts["hanging-remote:answer"] == 12
+
+
+def test_a_model_that_never_closes_keeps_nobody(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = bench.folder / "site"
+    (site / "sitecustomize.py").write_text(
+        "import ghostbench.run.runner as runner\nrunner.CLOSING_S = 1.0\n", encoding="utf-8"
+    )
+    done = bench.run("--models", "hanging:close,always", "--run-id", "r")
+    assert done.returncode == 0, done.stderr
+    assert bench.manifest("r")["status"] == "complete"
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "nan", "inf"])
+def test_a_deadline_that_is_no_time_is_bad_input(bench: Any, given: str) -> None:
+    done = bench.run("--models", "always", "--deadline", given)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --deadline")
+    assert done.stderr.count("\n") == 1
+
+
+def test_silence_is_told_of_and_again() -> None:
+    said: list[str] = []
+
+    async def wait() -> None:
+        progress = Progress(Console(file=io.StringIO()), ["slow"], 1, quiet=True)
+        telling = asyncio.create_task(tell_of_silence(progress, lambda: "slow", said.append, after_s=0.2))
+        for _ in range(5):
+            await asyncio.sleep(0.06)
+            progress.settled("slow", Outcome.ANSWERED)
+        assert said == []
+        await asyncio.sleep(0.75)
+        telling.cancel()
+
+    asyncio.run(wait())
+    assert 2 <= len(said) <= 3
+    assert said[0] == "nothing has come for 0 s; waiting for slow; Ctrl-C ends the run"
