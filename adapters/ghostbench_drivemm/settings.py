@@ -25,7 +25,9 @@ class DriveMMSettings:
         "generate", "generate: write the answer; score: only the grades' probabilities", choices=("generate", "score")
     )
     grammar: bool = setting(True, "hold answers to the task's schema while they are written")
-    batch_size: int = setting(0, "most clips computed together; 0: as many as memory allows", minimum=0, maximum=1024)
+    batch_size: int = setting(
+        0, "most clips computed together; 0: as many as memory allows", minimum=0, maximum=1024, throughput=True
+    )
     memory_fraction: float = setting(
         0.88, "share of a GPU's memory that may be used", minimum=0.1, maximum=0.98
     )  # fmt: skip

@@ -17,8 +17,10 @@ class OpenAISettings:
     api_version: str | None = setting(
         None, "azure only: the API version, e.g. 2024-10-21; none: OPENAI_API_VERSION, or Azure's v1 API"
     )
-    concurrency: int = setting(8, "requests in flight at once", minimum=1, maximum=1024)
-    timeout_s: float = setting(120.0, "deadline of one attempt, seconds", minimum=0.001, maximum=86_400)
+    concurrency: int = setting(8, "requests in flight at once", minimum=1, maximum=1024, throughput=True)
+    timeout_s: float = setting(
+        120.0, "deadline of one attempt, seconds", minimum=0.001, maximum=86_400, throughput=True
+    )
     temperature: float | None = setting(
         0.0, "sampling temperature; none: not sent, for models that refuse it", minimum=0, maximum=2
     )

@@ -27,12 +27,15 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[Any, ...] | None = None,
+    throughput: bool = False,
 ) -> Any:
     """A field of a settings dataclass: its default, its help text, and the values it allows.
 
     minimum, maximum : inclusive bounds of a number. choices : the only values allowed.
+    throughput : whether it decides how fast answers come and not what they are, so that a run may be gone on with under
+        another value; all other settings must stay as they were.
     """
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "throughput": throughput}
     return dataclasses.field(default=default, metadata=metadata)
 
 

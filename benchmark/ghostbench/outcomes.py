@@ -44,6 +44,9 @@ RETRIED: frozenset[Outcome] = frozenset(
 )
 """Tried again with the same settings, after a wait."""
 
+TRANSIENT: frozenset[Outcome] = RETRIED - {Outcome.WORKER_LOST}
+"""The way to the model or to the media failed, not the clip: it may go well another time, and `--resume` asks again."""
+
 FALLS_BACK: frozenset[Outcome] = frozenset(
     {
         Outcome.REQUEST_REJECTED,
@@ -59,7 +62,7 @@ STOPS_MODEL: frozenset[Outcome] = frozenset({Outcome.AUTH_FAILED, Outcome.QUOTA_
 """The model sends nothing more in this run; clips not sent get the same outcome with 0 attempts."""
 
 NEVER_SENT: frozenset[Outcome] = frozenset(
-    {Outcome.AUTH_FAILED, Outcome.QUOTA_EXHAUSTED, Outcome.UNAVAILABLE, Outcome.OVER_BUDGET, Outcome.RATE_LIMITED}
+    {Outcome.AUTH_FAILED, Outcome.QUOTA_EXHAUSTED, Outcome.UNAVAILABLE, Outcome.OVER_BUDGET, *TRANSIENT}
 )
 """Outcomes that a clip can have without a line in the ledger; `--resume` tries such clips again."""
 

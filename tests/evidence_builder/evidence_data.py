@@ -57,7 +57,9 @@ def attempt(model: str, clip_name: str, **fields: Any) -> dict[str, Any]:
         "memory": {"peak_allocated_bytes": None, "peak_reserved_bytes": None, "process_bytes": None},
         "served_model": None,
         "system_fingerprint": None,
-        "request_id": f"r-{model}-{clip_name}",
+        "request_id": "-".join(
+            ["r", model, clip_name, str(fields.get("repeat", 0)), str(fields.get("attempt", 1))]
+        ),
         "server_request_id": None,
         "finish_reason": None,
         "grade_probabilities": None,

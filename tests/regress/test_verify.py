@@ -78,7 +78,7 @@ def test_an_untouched_run_holds(tmp_path: Path) -> None:
     folder = written(tmp_path)
     verdict = verify(folder)
     assert verdict.findings == ()
-    assert len(verdict.checked) == 9
+    assert len(verdict.checked) == 10
     done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
     assert done.return_value == 0
 

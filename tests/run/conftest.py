@@ -100,11 +100,24 @@ def draw_clip(path: Path, *, level: int, frames: int = 24) -> None:
         container.mux(stream.encode(None))
 
 
-@pytest.fixture
-def bench(tmp_path: Path, drawn_dataset: Path) -> Bench:
-    """`bench` in an empty folder, with the spies installed."""
-    info = tmp_path / "site" / "spies-1.dist-info"
+def install_spies(folder: Path) -> Path:
+    """Put the spies' distribution into a folder; return it."""
+    info = folder / "site" / "spies-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: spies\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[ghostbench]\nspies = spies\n")
-    return Bench(tmp_path, drawn_dataset)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, drawn_dataset: Path) -> Bench:
+    """A whole run `r` of one model, made once for a module: read it, and change nothing."""
+    bench = Bench(install_spies(tmp_path_factory.mktemp("finished")), drawn_dataset)
+    assert bench.run("--models", "blind-spy", "--run-id", "r").returncode == 0
+    return bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path, drawn_dataset: Path) -> Bench:
+    """`bench` in an empty folder, with the spies installed."""
+    return Bench(install_spies(tmp_path), drawn_dataset)

@@ -98,7 +98,7 @@ def test_bad_input_is_one_line_that_names_it(bench: Any, case: str) -> None:
         ("--models always --repeats 2", "repeats"),
         ("--models always --sampling uniform:4", "sampling"),
         ("--models always --task ghost-probing-summary", "task"),
-        ("--models always --max-attempts 9", "max_attempts"),
+        ("--models always --max-attempts 5", "max_attempts"),
     ],
 )
 def test_resuming_with_other_settings_names_the_setting(bench: Any, change: str, named: str) -> None:

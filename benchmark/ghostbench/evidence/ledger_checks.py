@@ -78,6 +78,17 @@ def check_strays(run: RunRecords) -> tuple[list[Finding], str]:
     ], ""
 
 
+def check_attempts(run: RunRecords) -> tuple[list[Finding], str]:
+    """Whether the ledger's lines can have been written one after the other by a run."""
+    from ghostbench.run.ledger import read_lines
+    from ghostbench.run.ledger_rules import LedgerRules
+
+    ladders = {name: len(entry.ladder) for name, entry in run.manifest.models.items()}
+    rules = LedgerRules(ladders, run.manifest.repeats)
+    lines = read_lines(run.folder / "attempts.jsonl")
+    return [Finding("attempts.jsonl", f"line {breach.number} {breach.what}") for breach in rules.breaches(lines)], ""
+
+
 def check_frames(run: RunRecords) -> tuple[list[Finding], str]:
     """Every attempt at level 0 saw the frames that clips.jsonl names; probes see others on purpose."""
     probes = [name for name, entry in run.manifest.models.items() if entry.probe is not None]

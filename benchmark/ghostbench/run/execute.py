@@ -23,7 +23,7 @@ from ghostbench.run.predictions import Last
 from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
 from ghostbench.run.redact import Redactor
-from ghostbench.run.resume import check_same, check_unchanged, still_put_off, what_was_done
+from ghostbench.run.resume import check_format, check_same, check_unchanged, still_put_off, what_was_done
 from ghostbench.run.runner import Desk, Runner
 from ghostbench.run.stopping import StopSignals
 from ghostbench.writing import write_json
@@ -77,11 +77,12 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
     done: Mapping[UnitKey, Last] = {}
     if options.resume:
         before = folder.reopen()
-        check_same(before, manifest)
+        check_format(folder.manifest, before)
+        check_same(before, manifest, plan)
         check_unchanged(folder.path, before)
         done = what_was_done(folder.attempts, plan)
         _say_what_is_early(still_put_off(done, before), voice)
-        manifest = {**before, "status": "running", "digests": {}, "seal": None, "max_cost": options.max_cost}
+        manifest = manifests.gone_on_with(before, manifest)
     else:
         folder.create()
     for plugin in registry().warnings:

@@ -18,6 +18,7 @@ from ghostbench.run.redact import Redactor
 from ghostbench.run.units import HostState, ladder_of
 
 SCHEMA_VERSION = 1
+_MAY_CHANGE = ("max_attempts", "max_cost")
 
 
 def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor) -> dict[str, Any]:
@@ -61,10 +62,30 @@ def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor)
         "max_cost": options.max_cost,
         "probes": list(plan.probes),
         "models": {row.name: _model(row, redactor) for row in plan.rows},
+        "resumed": [],
         "digests": {},
         "start_up_s": start_up_s,
         "seal": None,
     }
+
+
+def gone_on_with(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of a run that is gone on with: as it was begun, with what may change as it is asked for now.
+
+    before : as the run left it. now : of the same run as it would begin now. `resumed` says what changed, and when.
+    """
+    changed = {key: [before.get(key), now[key]] for key in _MAY_CHANGE if before.get(key) != now[key]}
+    models = {}
+    for name, row in before["models"].items():
+        was, settings = row["settings"], now["models"][name]["settings"]
+        named = {f"models.{name}.settings.{key}": key for key in settings if was.get(key) != settings[key]}
+        changed |= {long: [was.get(key), settings[key]] for long, key in named.items()}
+        models[name] = {**row, "settings": settings}
+    resumed = [*before.get("resumed", []), *([{"at": utc_now(), "changed": changed}] if changed else [])]
+    manifest = {**before, **{key: now[key] for key in _MAY_CHANGE}, "status": "running", "models": models}
+    for name in ("resumed", "digests", "seal"):
+        manifest.pop(name, None)
+    return {**manifest, "resumed": resumed, "digests": {}, "seal": None}
 
 
 def describe_state(entry: dict[str, Any], state: HostState, redactor: Redactor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.models import Level
-from ghostbench.outcomes import NEVER_SENT
+from ghostbench.outcomes import NEVER_SENT, TRANSIENT
 from ghostbench.plugins.registry import printable
 from ghostbench.run.ledger import read_lines, recover
-from ghostbench.run.manifest import file_sha256
+from ghostbench.run.ledger_rules import LedgerRules
+from ghostbench.run.manifest import SCHEMA_VERSION, file_sha256
 from ghostbench.run.plan import Plan
 from ghostbench.run.policy import failure_from_ledger, next_step, put_off_until
 from ghostbench.run.predictions import Last, last_lines
@@ -20,29 +22,53 @@ from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.seal import check_seal
 from ghostbench.run.units import Unit, ladder_of
 
-_MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "max_attempts", "probes", "models")
+_MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "probes", "models")
 _FREE_DATASET_KEYS = ("data_root", "labels")
+_WAY_OUT = "put the ledger back as it was, or start a new run"
 _MODEL_KEYS = ("spec", "argument", "settings", "probe", "of", "substitute")
 
 
-def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], plan: Plan) -> None:
     """Raise `BadInput` naming the first setting in which a run's manifest differs from what is asked for now.
 
-    Where files lie may change, their contents may not; `--max-cost` may change.
+    Where files lie may change, their contents may not. `--max-cost` and settings of throughput may change, and
+    `--max-attempts` may be raised.
     """
+    free = {row.name: throughput_settings(row.host.settings) for row in plan.rows}
     for key in _MUST_MATCH:
-        was, wanted = _comparable(key, before.get(key)), _comparable(key, now.get(key))
+        was, wanted = _comparable(key, before.get(key), free), _comparable(key, now.get(key), free)
         if was == wanted:
             continue
-        part = ""
-        if isinstance(was, dict) and isinstance(wanted, dict):
-            names = [k for k in (*was, *wanted) if was.get(k) != wanted.get(k)]
-            part = f".{names[0]}"
-            was, wanted = was.get(names[0]), wanted.get(names[0])
+        names = [key]
+        while isinstance(was, dict) and isinstance(wanted, dict):
+            differing = next(k for k in (*was, *wanted) if k not in was or k not in wanted or was[k] != wanted[k])
+            names.append(str(differing))
+            was, wanted = was.get(differing), wanted.get(differing)
+        raise BadInput(_was_started_with(before, ".".join(names), was, wanted))
+    was, wanted = before.get("max_attempts"), now.get("max_attempts")
+    if isinstance(was, int) and isinstance(wanted, int) and wanted < was:
+        raise BadInput(_was_started_with(before, "max_attempts", was, wanted) + " (it may be raised)")
+
+
+def throughput_settings(settings: Any) -> frozenset[str]:
+    """The names of a model's settings that decide how fast answers come, and not what they are."""
+    return frozenset(field.name for field in dataclasses.fields(settings) if field.metadata.get("throughput"))
+
+
+def check_format(manifest: Path, before: Mapping[str, Any]) -> None:
+    """Raise `BadInput` for a run of another format than this version writes, or a manifest that no reader takes.
+
+    What could not be scored in the end is not to be asked and paid for.
+    """
+    from ghostbench.scoring.manifest import read_manifest
+
+    written = before.get("schema_version")
+    if written != SCHEMA_VERSION or isinstance(written, bool):
         raise BadInput(
-            f"run '{before.get('run_id')}' was started with {key}{part} = {_short(was)}, not {_short(wanted)}; "
-            "resume it with its own settings, or choose another --run-id"
+            f"{manifest} is of schema version {_short(written)}, and this version goes on with {SCHEMA_VERSION}; "
+            "resume the run with the version of ghostbench that began it, or start a new run"
         )
+    read_manifest(manifest.parent)
 
 
 def check_unchanged(folder: Path, before: Mapping[str, Any]) -> None:
@@ -73,19 +99,11 @@ def changed_file(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | Non
 def what_was_done(attempts: Path, plan: Plan) -> dict[UnitKey, Last]:
     """The state of every unit that the ledger speaks of; a torn last line is cut off first.
 
-    Raises `BadInput` for a line that is none of the ledger's, or of a unit that the run does not have.
+    Raises `BadInput` for a line that is none of the ledger's, cannot have been written after those before it, or is of
+    a unit that the run does not have.
     """
     recover(attempts)
-    done = last_lines(read_lines(attempts))
-    rows, clips = {row.name for row in plan.rows}, {clip.id for clip in plan.split.clips}
-    for row, clip, repeat in done:
-        if row not in rows or clip not in clips or repeat not in range(plan.options.repeats):
-            what = printable(f"model {row}, clip {clip}, repeat {repeat}")
-            raise BadInput(
-                f"{attempts} has a line of {what}, which run '{plan.run_id}' does not have; "
-                "put the ledger back as it was, or start a new run"
-            )
-    return done
+    return last_lines(_sound(attempts, plan))
 
 
 def still_put_off(done: Mapping[UnitKey, Last], before: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
@@ -110,6 +128,9 @@ def restore(unit: Unit, last: Last | None, max_attempts: int) -> bool:
         return False
     ladder: tuple[Level, ...] = ladder_of(unit.row.host)
     unit.attempts, unit.level, unit.last = last.attempts, last.fallback_level, last.outcome
+    if last.outcome in TRANSIENT:
+        unit.uncounted = last.attempts
+        return False
     if last.outcome in NEVER_SENT:
         return last.attempts >= max_attempts
     failure = failure_from_ledger(last.outcome, last.error_type)
@@ -118,14 +139,56 @@ def restore(unit: Unit, last: Last | None, max_attempts: int) -> bool:
     return not step.again
 
 
-def _comparable(key: str, value: Any) -> Any:
+def _sound(attempts: Path, plan: Plan) -> Iterator[Mapping[str, Any]]:
+    """The ledger's lines, each held against what a reader takes and against the lines before it."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from ghostbench.scoring.lines import AttemptLine
+    from ghostbench.scoring.manifest import first_misfit
+
+    adapter = TypeAdapter(AttemptLine)
+    ladders = {row.name: len(ladder_of(row.host)) for row in plan.rows}
+    clips, repeats = {clip.id for clip in plan.split.clips}, range(plan.options.repeats)
+    rules = LedgerRules(ladders, len(repeats))
+    for number, line in enumerate(read_lines(attempts), start=1):
+        try:
+            adapter.validate_python(line)
+        except ValidationError as error:
+            misfit = f"is no attempt as this version writes it ({first_misfit(error)})"
+            raise BadInput(f"{attempts} line {number} {misfit}; {_WAY_OUT}") from None
+        row, clip, repeat = line["model"], line["clip"], line["repeat"]
+        if row not in ladders or clip not in clips or repeat not in repeats:
+            what = printable(f"model {row}, clip {clip}, repeat {repeat}")
+            raise BadInput(f"{attempts} has a line of {what}, which run '{plan.run_id}' does not have; {_WAY_OUT}")
+        for objection in rules.objections(line):
+            raise BadInput(f"{attempts} line {number} {printable(objection)}; {_WAY_OUT}")
+        yield line
+
+
+def _was_started_with(before: Mapping[str, Any], key: str, was: Any, wanted: Any) -> str:
+    return (
+        f"run '{before.get('run_id')}' was started with {printable(key)} = {_short(was)}, not {_short(wanted)}; "
+        "resume it with its own settings, or choose another --run-id"
+    )
+
+
+def _comparable(key: str, value: Any, free: Mapping[str, frozenset[str]]) -> Any:
     if key == "dataset" and isinstance(value, dict):
         return {k: v for k, v in value.items() if k not in _FREE_DATASET_KEYS}
     if key == "models" and isinstance(value, dict):
-        return {name: {k: row.get(k) for k in _MODEL_KEYS} for name, row in value.items()}
+        return {name: _model(row, free.get(name, frozenset())) for name, row in value.items()}
     return value
 
 
+def _model(row: Any, free: frozenset[str]) -> Any:
+    if not isinstance(row, dict):
+        return row
+    kept = {k: row.get(k) for k in _MODEL_KEYS}
+    if isinstance(kept["settings"], dict):
+        kept["settings"] = {k: v for k, v in kept["settings"].items() if k not in free}
+    return kept
+
+
 def _short(value: Any) -> str:
-    text = str(value)
+    text = printable(str(value))
     return text if len(text) <= 80 else text[:79] + "…"

@@ -34,7 +34,8 @@ class Unit:
     """A row, a clip and a repeat on the way to their outcome.
 
     frames : the clip's frames, the media's failure, or None for rows that need none.
-    attempts, level : how far it is, 0 and 0 at first. announced : whether the dispatcher was told to expect it.
+    attempts, level : how far it is, 0 and 0 at first. uncounted : how many of the attempts do not count against the
+        limit, since it was not the clip that failed. announced : whether the dispatcher was told to expect it.
     last : the outcome of the last attempt, None before the first.
     """
 
@@ -45,6 +46,7 @@ class Unit:
     decode_s: float | None = None
     attempts: int = 0
     level: int = 0
+    uncounted: int = 0
     announced: bool = False
     last: Outcome | None = None
     ended: float | None = None

@@ -46,7 +46,7 @@ class SpySettings:
     after: int = setting(0, "answer this many clips before that", minimum=0)
     times: int = setting(10**9, "raise it at most this often", minimum=0)
     sleep_s: float = setting(0.0, "time that an answer takes", minimum=0)
-    batch: int = setting(1, "batch size", minimum=1)
+    batch: int = setting(1, "batch size", minimum=1, throughput=True)
     ladder: bool = setting(False, "whether to declare fallback levels")
     cost_usd: float = setting(0.0, "price of an answer", minimum=0)
     price_known: bool = setting(True, "whether an estimate has a price")
