@@ -288,7 +288,7 @@ def test_attempts_of_a_model_that_the_run_does_not_have_are_found(tmp_path: Path
     folder = written(tmp_path)
     first = (folder / "attempts.jsonl").read_text().splitlines()[0]
     with (folder / "attempts.jsonl").open("a") as file:
-        file.write(first.replace('"model": "m"', '"model": "other"') + "\n")
+        file.write(first.replace('"model": "m"', '"model": "other"').replace('"r-m-', '"r-other-') + "\n")
     reseal(folder)
     assert said(folder) == ["attempts.jsonl: line 7 is of other, a: the run has no such model or clip"]
 
