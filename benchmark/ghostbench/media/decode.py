@@ -13,15 +13,16 @@ from ghostbench.media.video import decode_video
 from ghostbench.records import Frames
 
 
-def decode(media: str, sampling: Sampling, *, threads: int = 1) -> Frames:
+def decode(media: str, sampling: Sampling) -> Frames:
     """The frames of one clip that a sampler takes.
 
     Parameters
     ----------
     media : `Clip.media`: a local path or URL as `ghostbench.datasets.select` states it. A remote video file is
         fetched once, whole, into memory; of a remote folder the frames taken are fetched.
-    threads : decoder threads for a video file, >= 1. The pixels do not depend on it. Several clips at once with one
-        thread each make better use of the cores than one clip with several.
+
+    A video file is decoded in the calling thread alone: several clips at once make better use of the cores than one
+    clip with several threads, and what the decoder complains of stays with its clip.
 
     The whole clip is read and its frames are counted, so that its length is known and not believed; memory holds the
     sampled frames and little more. Safe to call from several threads at once.
@@ -40,7 +41,7 @@ def decode(media: str, sampling: Sampling, *, threads: int = 1) -> Frames:
         if source.kind == "zip":
             with storage_errors():
                 return decode_archive(file, sampling, source.fps or 30.0)
-        return decode_video(source.location if is_local(source.location) else file, sampling, threads=threads)
+        return decode_video(source.location if is_local(source.location) else file, sampling)
 
 
 def _check_digest(file: IO[bytes], expected: str) -> None:

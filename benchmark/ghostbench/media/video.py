@@ -17,8 +17,11 @@ import av.error
 from ghostbench.errors import DecodeFailed, MissingMedia
 from ghostbench.media.groups import decode_groups
 from ghostbench.media.limits import MAX_FRAMES
+from ghostbench.media.playback import Playback
 from ghostbench.media.sampling import Sampling
-from ghostbench.media.stream import Taker, Timeline, check_complete, open_video, stated_duration_s
+from ghostbench.media.stream import check_complete, open_video, stated_duration_s
+from ghostbench.media.taker import Taker
+from ghostbench.media.timeline import Timeline
 from ghostbench.records import Frames
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
-def decode_video(file: str | IO[bytes], sampling: Sampling, *, threads: int = 1, every_frame: bool = False) -> Frames:
+def decode_video(file: str | IO[bytes], sampling: Sampling, *, every_frame: bool = False) -> Frames:
     """The sampled frames of a video file, given as a path or as an open binary file.
 
     Pixels are as stored (no correction of non-square pixels), turned as the file's rotation says. `every_frame` decodes
@@ -38,7 +41,7 @@ def decode_video(file: str | IO[bytes], sampling: Sampling, *, threads: int = 1,
     try:
         found = None if every_frame else decode_groups(file, sampling)
         if found is None:
-            found = _decode_all(file, sampling, threads)
+            found = _decode_all(file, sampling)
     except FileNotFoundError:
         raise MissingMedia("the media is no longer where it was when the clips were listed") from None
     except (av.error.FFmpegError, OSError, ValueError, RuntimeError) as error:
@@ -55,16 +58,14 @@ def decode_video(file: str | IO[bytes], sampling: Sampling, *, threads: int = 1,
     )
 
 
-def _decode_all(
-    file: str | IO[bytes], sampling: Sampling, threads: int
-) -> tuple[str, Timeline, Taker, tuple[int, ...]]:
+def _decode_all(file: str | IO[bytes], sampling: Sampling) -> tuple[str, Timeline, Taker, tuple[int, ...]]:
     """Codec, every frame's time, the sampled frames' pixels and their numbers."""
-    first = _one_pass(file, threads, sampling, plan=None)
+    first = _one_pass(file, sampling, plan=None)
     wanted = first.timeline.wanted(sampling)
     if first.taken == wanted:
         return first.codec, first.timeline, first.taker, wanted
     del first
-    second = _one_pass(file, threads, sampling, plan=wanted)
+    second = _one_pass(file, sampling, plan=wanted)
     if second.taken != wanted or second.timeline.wanted(sampling) != wanted:
         raise DecodeFailed("two passes over the file gave different frames")
     return second.codec, second.timeline, second.taker, wanted
@@ -80,34 +81,33 @@ class _Pass:
     taken: tuple[int, ...]
 
 
-def _one_pass(file: str | IO[bytes], threads: int, sampling: Sampling, *, plan: tuple[int, ...] | None) -> _Pass:
+def _one_pass(file: str | IO[bytes], sampling: Sampling, *, plan: tuple[int, ...] | None) -> _Pass:
     """Decode every frame and keep those in the plan; without a plan, those that the container's word suggests."""
-    with open_video(file, threads) as (container, stream):
-        timeline = Timeline.of(stream)
+    with open_video(file) as (container, stream):
+        timeline = Timeline.of(container, stream)
         if plan is None:
             plan = _expected(stream, container, sampling)
         taker = Taker(len(plan))
-        frame = None
-        for index, frame in enumerate(container.decode(stream)):
+        playback = Playback(container, stream)
+        for index, frame in enumerate(playback.frames()):
             if index >= MAX_FRAMES:
                 raise DecodeFailed(f"the clip has more than the {MAX_FRAMES} frames that are decoded")
-            taker.check(frame, index)
-            timeline.pts.append(frame.pts)
+            taker.check(frame)
+            timeline.add(frame.pts, frame.dts, frame.duration)
             if taker.taken < len(plan) and index == plan[taker.taken]:
                 taker.take(frame)
-        if frame is None:
+        if not timeline.stamps:
             raise DecodeFailed("the file holds no frame that can be decoded")
-        timeline.last_duration = frame.duration or 0
-        check_complete(container, stream, timeline)
+        timeline.opening, timeline.late = playback.opening, playback.late
+        check_complete(container, stream, timeline, playback.decoded_to)
         return _Pass(stream.codec_context.name, timeline, taker, plan if taker.taken == len(plan) else ())
 
 
 def _expected(stream: VideoStream, container: InputContainer, sampling: Sampling) -> tuple[int, ...]:
     """The frames that the sampler would take if the container told the truth; () where it says nothing useful."""
     rate = stream.average_rate or stream.guessed_rate
-    count = stream.frames
-    if count <= 0 and rate:
-        count = round(stated_duration_s(container, stream) * rate)
+    counts = [stream.frames, round(stated_duration_s(container, stream) * rate) if rate else 0]
+    count = min((count for count in counts if count > 0), default=0)
     if not rate or not 0 < count <= MAX_FRAMES:
         return ()
     if sampling.kind == "uniform":

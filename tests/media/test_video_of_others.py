@@ -1,0 +1,249 @@
+"""Video as cameras, phones and cutting tools leave it: the frames and times that ffmpeg gives, and none made up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from ghostbench.errors import DecodeFailed
+from ghostbench.media.groups import decode_groups
+from ghostbench.media.sampling import parse_sampling
+from ghostbench.media.video import decode_video
+from ghostbench.records import Frames
+
+ALL = parse_sampling("uniform:256")
+TEN = parse_sampling("uniform:10")
+FAULTS = Path(__file__).parent / "faults"
+MakeVideo = Callable[..., Path]
+ShownNumbers = Callable[[np.ndarray], list[int]]
+
+
+def bars(frames: Frames) -> list[int]:
+    """The numbers that the frames of the clips in `faults` show."""
+    return [sum(int(p[24, 32 + 32 * bit].mean() > 127) << bit for bit in range(8)) for p in frames.pixels]
+
+
+def both_ways(path: Path) -> Frames:
+    """Every frame of a clip, having seen that both ways of decoding agree."""
+    short, long = decode_video(str(path), ALL), decode_video(str(path), ALL, every_frame=True)
+    assert (short.sha256, short.indices, short.times_s) == (long.sha256, long.indices, long.times_s)
+    assert short.duration_s == long.duration_s
+    return long
+
+
+def test_frames_that_an_edit_list_hides_are_not_shown() -> None:
+    frames = both_ways(FAULTS / "editlist_trim.mp4")
+    assert bars(frames) == list(range(45, 120))
+    assert frames.times_s == pytest.approx([i / 30 for i in range(75)])
+    assert frames.duration_s == pytest.approx(2.5)
+
+
+def test_frames_dropped_while_recording_leave_gaps_and_no_torn_file() -> None:
+    frames = both_ways(FAULTS / "drop_libxvid.avi")
+    assert len(frames) == 108
+    assert frames.times_s == pytest.approx([number / 30 for number in bars(frames)])
+    assert frames.duration_s == pytest.approx(4.0)
+
+
+def test_an_avi_with_b_frames_and_dropped_frames_is_whole() -> None:
+    frames = both_ways(FAULTS / "xvid_bf.avi")
+    assert len(frames) == 118
+    assert frames.times_s[0] == 0.0
+    # The container says when frames are decoded: their places are right to one frame.
+    assert np.abs(np.array(frames.times_s) * 30 - bars(frames)).max() < 1.5
+
+
+def test_a_clip_that_begins_within_a_group_keeps_its_clock() -> None:
+    """The clip begins 1.4 s before its first key frame, which is frame 60."""
+    frames = both_ways(FAULTS / "nonkey_start.mkv")
+    assert bars(frames) == list(range(60, 120))
+    assert frames.times_s == pytest.approx([1.4 + i / 30 for i in range(60)], abs=0.001)
+    assert frames.duration_s == pytest.approx(3.4, abs=0.001)
+    assert decode_video(str(FAULTS / "nonkey_start.mkv"), parse_sampling("fps:2")).times_s[0] == pytest.approx(1.4)
+
+
+def test_a_mirrored_clip_is_shown_as_the_file_says() -> None:
+    frames = both_ways(FAULTS / "hflip.mp4")
+    mirrored = Frames(
+        np.ascontiguousarray(frames.pixels[:, :, ::-1]),
+        indices=frames.indices,
+        times_s=frames.times_s,
+        duration_s=frames.duration_s,
+        decoder=frames.decoder,
+    )
+    assert bars(mirrored) == list(range(120))
+
+
+def test_frames_hidden_at_the_beginning_of_mpeg_4_are_not_counted(shared_data: Path) -> None:
+    path = shared_data / "faults" / "mpeg4-trim" / "cv2style_trim.mp4"
+    assert decode_groups(str(path), TEN) is None
+    for every_frame in (False, True):
+        frames = decode_video(str(path), TEN, every_frame=every_frame)
+        assert frames.indices == TEN.indices(367)
+        assert frames.times_s == pytest.approx([i / 30 for i in frames.indices])
+        assert frames.duration_s == pytest.approx(367 / 30)
+
+
+def test_a_damaged_motion_jpeg_fails_with_the_decoder_s_words(shared_data: Path) -> None:
+    with pytest.raises(DecodeFailed, match="frame 53: mjpeg: "):
+        decode_video(str(shared_data / "faults" / "damaged" / "mjpeg_flip.avi"), TEN)
+
+
+ONE = 0x10000
+ORIENTATIONS = {
+    "as stored": (ONE, 0, 0, ONE),
+    "mirrored": (-ONE, 0, 0, ONE),
+    "upside down": (ONE, 0, 0, -ONE),
+    "half a turn": (-ONE, 0, 0, -ONE),
+    "a quarter to the right": (0, ONE, -ONE, 0),
+    "a quarter to the left": (0, -ONE, ONE, 0),
+    "transposed": (0, ONE, ONE, 0),
+    "transposed the other way": (0, -ONE, -ONE, 0),
+}
+CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
+
+
+def corner_clip(path: Path) -> Path:
+    """Red, green, blue and white in the corners: top left, top right, bottom left, bottom right."""
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:16, :16], picture[:16, 48:], picture[32:, :16], picture[32:, 48:] = CORNERS.values()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"qp": "2"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(3):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def corners_of(picture: np.ndarray) -> list[str]:
+    spots = picture[8, 8], picture[8, -8], picture[-8, 8], picture[-8, -8]
+    return [min(CORNERS, key=lambda name: int(np.abs(spot.astype(int) - CORNERS[name]).sum())) for spot in spots]
+
+
+@pytest.mark.parametrize("name", ORIENTATIONS)
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_each_of_the_eight_ways_up_is_shown_so(tmp_path: Path, name: str, suffix: str) -> None:
+    path = corner_clip(tmp_path / "clip.mp4")
+    a, b, c, d = ORIENTATIONS[name]
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">9i", data, data.index(b"tkhd") + 44, a, b, 0, c, d, 0, 0, 0, 0x40000000)
+    path.write_bytes(data)
+    if suffix == "mkv":
+        path = remuxed(path, tmp_path / "clip.mkv")
+        if not any("DISPLAYMATRIX" in str(data.type) for data in first_frame(path).side_data) and name != "as stored":
+            pytest.skip("this FFmpeg cannot say so in Matroska")
+    picture = decode_video(str(path), parse_sampling("uniform:1")).pixels[0]
+    # A stored pixel at (x, y), from the middle, is shown at (a x + c y, b x + d y).
+    places = [(-1, -1), (1, -1), (-1, 1), (1, 1)]
+    shown = {((a * x + c * y) // ONE, (b * x + d * y) // ONE): k for (x, y), k in zip(places, CORNERS, strict=True)}
+    assert corners_of(picture) == [shown[place] for place in places]
+
+
+def remuxed(source: Path, target: Path) -> Path:
+    with av.open(str(source)) as given, av.open(str(target), "w") as made:
+        stream = given.streams.video[0]
+        copy = made.add_stream_from_template(stream)
+        for packet in given.demux(stream):
+            if packet.dts is not None:
+                packet.stream = copy
+                made.mux(packet)
+    return target
+
+
+def first_frame(path: Path) -> av.VideoFrame:
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0))
+
+
+def ffmpeg(*arguments: object) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("there is no ffmpeg")
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True, capture_output=True)
+
+
+def ffprobe_times(path: Path) -> list[float]:
+    """When ffprobe says that each frame is shown, seconds from the file's start."""
+    command = "ffprobe -v error -select_streams v:0 -show_entries frame=best_effort_timestamp_time:format=start_time"
+    told = json.loads(
+        subprocess.run([*command.split(), "-of", "json", path], check=True, capture_output=True, text=True).stdout
+    )
+    start = float(told["format"]["start_time"])
+    return [float(frame["best_effort_timestamp_time"]) - start for frame in told["frames"]]
+
+
+SOURCES = {
+    "H.264": ("clip.mp4", {"codec": "libx264", "options": {"bf": "3", "qp": "1", "g": "20"}}),
+    "H.264 in Matroska": ("clip.mkv", {"codec": "libx264", "options": {"bf": "3", "qp": "1", "g": "20"}}),
+    "H.264 in MPEG-TS": ("clip.ts", {"codec": "libx264", "options": {"bf": "3", "qp": "1", "g": "20"}}),
+    "HEVC": ("clip.mp4", {"codec": "libx265", "options": {"x265-params": "log-level=none:qp=4:keyint=20"}}),
+    "MPEG-4": ("clip.mp4", {"options": {"g": "12"}}),
+    "MPEG-4 with B-frames": ("clip.mp4", {"options": {"g": "12", "bf": "2"}}),
+    "MPEG-4 in AVI": ("clip.avi", {"options": {"g": "12"}}),
+    "MPEG-2 in MPEG-TS": ("clip.ts", {"codec": "mpeg2video", "options": {"bf": "2", "g": "12"}}),
+    "motion JPEG": ("clip.mov", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
+}
+CUTS = {
+    "a beginning cut off": ["-ss", "0.83"],
+    "both ends cut off": ["-ss", "0.83", "-t", "0.6"],
+    "a delay": ["-itsoffset", "0.5"],
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_cut_without_encoding_again_the_frames_and_times_are_ffmpeg_s(
+    make_video: MakeVideo, shown_numbers: ShownNumbers, tmp_path: Path, source: str, cut: str
+) -> None:
+    name, recipe = SOURCES[source]
+    path = make_video(name, **recipe)
+    made = tmp_path / f"cut{path.suffix}"
+    ffmpeg(*CUTS[cut], "-i", path, "-map", "0", "-c", "copy", made)
+    frames = both_ways(made)
+    numbers = shown_numbers(frames.pixels)
+    if source != "motion JPEG":  # of which ffmpeg before version 6 shows the hidden frames
+        assert frames.times_s == pytest.approx(ffprobe_times(made), abs=0.002)
+    if source != "MPEG-4 in AVI" or cut != "a delay":  # which AVI writes after the first frame
+        assert [round((t - frames.times_s[0]) * 30) for t in frames.times_s] == [n - numbers[0] for n in numbers]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_what_cannot_be_decoded_at_the_beginning_is_left_out(
+    make_video: MakeVideo, shown_numbers: ShownNumbers, tmp_path: Path, source: str
+) -> None:
+    """Seven packets are gone, and with them the key frame."""
+    name, recipe = SOURCES[source]
+    path = make_video(name, **recipe)
+    made = tmp_path / f"cut{path.suffix}"
+    ffmpeg("-i", path, "-c", "copy", "-copyinkf", "-bsf:v", "noise=drop=lt(n\\,7)", made)
+    frames = both_ways(made)
+    numbers = shown_numbers(frames.pixels)
+    assert numbers == list(range(numbers[0], 60))
+    first = {"motion JPEG": 7, "HEVC": 20}
+    # Frame 19 of H.264 is a B-frame that needs nothing but the key frame after it.
+    assert numbers[0] == first.get(source, 19 if "H.264" in source else 12)
+    whole = decode_video(str(path), ALL)
+    assert np.array_equal(frames.pixels, whole.pixels[numbers[0] :])
+    assert [round((t - frames.times_s[0]) * 30) for t in frames.times_s] == [n - numbers[0] for n in numbers]
+    # Some containers count on from where the file was cut, some begin with what is left of the seven frames' group.
+    assert round(frames.times_s[0] * 30) in range(numbers[0] - 10, numbers[0] + 1)
+
+
+def test_sound_that_comes_first_does_not_shift_the_picture(make_video: MakeVideo, tmp_path: Path) -> None:
+    path = make_video("clip.mp4", codec="libx264")
+    made = tmp_path / "delayed.mp4"
+    sound = ["-f", "lavfi", "-t", "2", "-i", "sine"]
+    ffmpeg("-itsoffset", "0.5", "-i", path, *sound, "-map", "0:v", "-map", "1:a", "-c:v", "copy", made)
+    frames = both_ways(made)
+    assert frames.times_s == pytest.approx([0.5 + i / 30 for i in range(60)], abs=0.002)
+    assert frames.times_s == pytest.approx(ffprobe_times(made), abs=0.002)
