@@ -24,6 +24,7 @@ BY_NAME = {  # objects whose keys are names or values of the run, not fields
     "detection_rates",
     "digests",
     "operating_points",
+    "baselines",
     "actors",
     "category",
     "duration",

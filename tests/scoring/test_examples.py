@@ -9,7 +9,7 @@ import inspect
 import pytest
 
 MODULES = (
-    "clusters", "draws", "intervals", "paired", "probabilities", "ranking", "rates", "significance", "views",
+    "clusters", "draws", "intervals", "paired", "probabilities", "ranking", "rates", "significance", "trivial", "views",
 )  # fmt: skip
 
 

@@ -114,17 +114,52 @@ def test_a_model_is_held_against_the_best_baseline_on_the_clips_it_answered(tmp_
     better, worse = metrics["models"]["better"]["beats_trivial"], metrics["models"]["worse"]["beats_trivial"]
     assert better["strict"]["f1"] == pytest.approx(0.7123, abs=1e-4)
     assert better["strict"]["best_f1"] == pytest.approx(0.7059, abs=1e-4)
-    assert better["strict"]["beats"] is True
-    assert worse["strict"]["beats"] is False
+    assert better["strict"]["verdict"] == "undecided"
+    assert better["verdict"] == "undecided"
+    assert worse["strict"]["verdict"] == "does_not_beat"
+    assert worse["verdict"] == "does_not_beat"
     assert metrics["reference"]["always"]["views"]["strict"]["answered"]["tp"] == 54
 
 
-def test_answering_like_the_best_baseline_does_not_beat_it(tmp_path: Path) -> None:
-    run = RunBuilder(dash_clips(6, 0, 4))
-    run.rows("same", [G] * 10)
+def test_answering_like_the_best_baseline_leaves_it_undecided(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(60, 0, 40))
+    run.rows("same", [G] * 100)
     bar = score_run(run.write(tmp_path / "run"))["models"]["same"]["beats_trivial"]["strict"]
     assert bar["f1"] == bar["best_f1"]
-    assert bar["beats"] is False
+    assert bar["baselines"]["always"]["difference"]["value"] == 0.0
+    assert bar["verdict"] == "undecided"
+
+
+def test_a_model_that_is_right_on_a_hundred_clips_beats_every_baseline(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(60, 0, 40))
+    run.rows("right", [G] * 55 + [N] * 45)
+    bar = score_run(run.write(tmp_path / "run"))["models"]["right"]["beats_trivial"]
+    assert bar["verdict"] == "beats"
+    assert set(bar["strict"]["baselines"]) == {"always", "never", "random", "category-prior"}
+    assert all(each["difference"]["low"] > 0 for each in bar["strict"]["baselines"].values())
+
+
+@pytest.mark.parametrize("answered", [2, 19])
+def test_few_answers_of_many_beat_nothing_however_right_they_are(tmp_path: Path, answered: int) -> None:
+    run = RunBuilder(dash_clips(100, 0, 100))
+    yes = (answered + 1) // 2
+    run.rows("lucky", [G] * yes + [None] * (100 - yes) + [N] * (answered - yes) + [None] * (100 - answered + yes))
+    bar = score_run(run.write(tmp_path / "run"))["models"]["lucky"]["beats_trivial"]
+    assert bar["clips"] == answered
+    assert bar["verdict"] == "undecided"
+    assert bar["strict"]["f1"] == 1.0
+    assert bar["strict"]["baselines"]["always"]["f1"] == pytest.approx(2 * yes / (yes + answered))
+
+
+def test_baselines_are_held_to_the_rows_that_the_model_answered_in_every_repeat(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(12, 0, 12), repeats=2)
+    for line in run.clips:
+        grade = G if line["truth"] == G else N
+        run.row("m", line["clip"], grade, repeat=0)
+        run.row("m", line["clip"], None if grade == N else grade, repeat=1)
+    bar = score_run(run.write(tmp_path / "run"))["models"]["m"]["beats_trivial"]
+    assert bar["clips"] == 24
+    assert bar["strict"]["baselines"]["always"]["f1"] == pytest.approx(2 * 24 / (2 * 24 + 12))
 
 
 def test_baselines_that_the_run_named_are_rows_of_the_run_and_not_computed_again(tmp_path: Path) -> None:
@@ -144,7 +179,8 @@ def test_recorded_responses_are_held_against_the_baselines_like_any_model(tmp_pa
     run.rows("recorded", [G, G, G, N, N, N])
     row = score_run(run.write(tmp_path / "run"))["models"]["recorded"]
     assert row["baseline"] is False
-    assert row["beats_trivial"]["strict"]["beats"] is True
+    assert row["beats_trivial"]["strict"]["f1"] == 1.0
+    assert row["beats_trivial"]["strict"]["verdict"] == "undecided"
 
 
 def test_a_substitutes_answers_count_in_its_own_row_and_nowhere_else(tmp_path: Path) -> None:

@@ -7,6 +7,37 @@ from ghostbench.report.data import RunData
 from ghostbench.report.table import IN_RETROSPECT, Column, Table
 from ghostbench.report.titles import TRUTH_TITLES
 from ghostbench.scoring.slices import SMALL
+from ghostbench.scoring.trivial import LEAST
+from ghostbench.scoring.views import VIEWS
+
+
+def trivial(rows: Rows) -> Table:
+    """Every model beside every trivial baseline, on the clips that the model answered."""
+    columns = (
+        MODEL,
+        Column("view", "View"),
+        Column("clips", "Clips", "count"),
+        Column("f1", "F1", "rate"),
+        Column("baseline", "Baseline"),
+        Column("baseline_f1", "Its F1 there", "rate"),
+        Column("difference", "Model − baseline", "rate"),
+        Column("verdict", "Verdict"),
+    )
+    lines = []
+    for name, row in rows.items():
+        bars = row["beats_trivial"]
+        for view in VIEWS if bars is not None else ():
+            for baseline, found in bars[view]["baselines"].items():
+                verdict = bars[view]["verdict"].replace("_", " ")
+                lines.append(
+                    (name, view, bars["clips"], bars[view]["f1"], baseline, found["f1"], found["difference"], verdict)
+                )
+    note = (
+        "On the very clips that the model answered. Beats: better than every baseline, by the interval of the paired "
+        f"difference in F1, on {LEAST} clips or more. Does not beat: worse than the best baseline by that interval. "
+        "Else undecided: so many clips do not tell."
+    )
+    return Table("trivial", "Against trivial baselines", columns, tuple(lines), note)
 
 
 def repeats(rows: Rows) -> Table:

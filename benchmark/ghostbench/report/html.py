@@ -126,7 +126,9 @@ def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
     """
     found = []
     for name, row in run.metrics["models"].items():
-        warned = ("asked for", "stopped") if row["probe"] else ("does not", "asked for", "no answer", "stopped")
+        warned = (
+            ("asked for", "stopped") if row["probe"] else ("does not", "not shown", "asked for", "no answer", "stopped")
+        )
         serious = [plain(mark) for mark in marks(row) if mark.startswith(warned) and not row["baseline"]]
         views = _no_worse(row, run.metrics["models"].get(row["of"])) if row["probe"] else []
         if views:

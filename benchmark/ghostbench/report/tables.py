@@ -12,7 +12,7 @@ from ghostbench.report import time_tables as times
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
 from ghostbench.report.reasons import no_answer
-from ghostbench.report.table import IN_RETROSPECT, Column, Table, Value
+from ghostbench.report.table import IN_RETROSPECT, Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.lines import COLUMNS
 from ghostbench.scoring.views import BASES, VIEWS
@@ -25,7 +25,7 @@ def run_tables(run: RunData) -> list[Table]:
     rows = run.rows
     tables = [headline(rows)]
     tables += [_rates(rows, view, basis) for view in VIEWS for basis in BASES]
-    tables += [_confusion(rows), _detection(rows)]
+    tables += [evidence.trivial(rows), _confusion(rows), _detection(rows)]
     tables += [account.outcomes(rows), account.attempt_outcomes(rows), account.ledger(run)]
     tables += [table for table in (no_answer(run),) if table.rows]
     tables += [times.attempt_time(rows), times.start_up(rows), times.cost(rows), times.latency(rows)]
@@ -105,7 +105,7 @@ def marks(row: Mapping[str, Any]) -> list[str]:
         found.append(f"stopped: {row['stopped']['outcome']}")
     if not row["baseline"] and row["answered"] == 0:
         found.append("no answer at all")
-    found += [f"does not beat {best} ({', '.join(views)})" for best, views in _not_beaten(row).items()]
+    found += [f"{words} {best} ({', '.join(views)})" for (words, best), views in _not_beaten(row).items()]
     asked, served = row["asked_model"], row["served_models"]
     if asked and any(not same_model(asked, name) for name in served):
         found.append(f"asked for {asked}, served {', '.join(served)}")
@@ -120,17 +120,21 @@ def same_model(asked: str, served: str) -> bool:
     return dated != served and len(dated) >= 8 and dated.replace("-", "").isdigit()
 
 
-def _not_beaten(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The views in which the row does not beat the best trivial baseline, by that baseline's name.
+_NOT_BEATEN = {"does_not_beat": "does not beat", "undecided": "not shown to beat"}
+
+
+def _not_beaten(row: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
+    """The views in which the row does not beat the best trivial baseline or is not shown to, by words and its name.
 
     None for a row without answers: that is said instead.
     """
-    found: dict[str, list[str]] = {}
-    if row["answered"] == 0:
+    found: dict[tuple[str, str], list[str]] = {}
+    if row["answered"] == 0 or row["beats_trivial"] is None:
         return found
-    for view, bar in (row["beats_trivial"] or {}).items():
-        if bar["beats"] is False:
-            found.setdefault(bar["best"], []).append(view)
+    for view in VIEWS:
+        bar = row["beats_trivial"][view]
+        if bar["verdict"] in _NOT_BEATEN and bar["best"] is not None:
+            found.setdefault((_NOT_BEATEN[bar["verdict"]], bar["best"]), []).append(view)
     return found
 
 
@@ -149,7 +153,7 @@ def _rates(rows: Rows, view: str, basis: str) -> Table:
     note = (
         f"{VIEW_NOTES[view]} {BASIS_NOTES[basis]} 95% intervals: Wilson’s for shares; made of Wilson’s for F1 "
         "and balanced accuracy; drawn for MCC. “Beats best trivial”: F1 against the best of always, never, random and "
-        "category-prior on the clips that the model answered."
+        "category-prior on the clips that the model answered; see the table of trivial baselines."
     )
     return Table(f"rates_{view}_{basis}", f"Rates, {view} view, {BASIS_TITLES[basis]}", columns, tuple(lines), note)
 
@@ -158,9 +162,9 @@ def _beats(row: Mapping[str, Any], view: str) -> str:
     if row["beats_trivial"] is None:
         return "baseline"
     bar = row["beats_trivial"][view]
-    if bar["beats"] is None:
+    if bar["best"] is None:
         return "n/a"
-    return f"{'yes' if bar['beats'] else 'NO'}: {bar['best']} {bar['best_f1']:.3f}"
+    return f"{bar['verdict'].replace('_', ' ')}: {bar['best']} {shown(bar['best_f1'], 'rate')}"
 
 
 def _confusion(rows: Rows) -> Table:

@@ -110,7 +110,7 @@ def _cell(value: object, column: Column) -> Text:
         bounds = interval(value)
         return Text.assemble(whole.removesuffix(bounds).rstrip(), ("\n" + bounds if bounds else "", "dim"))
     text = plain(shown(value, column.kind))  # type: ignore[arg-type]
-    if column.key == "beats" and text.startswith("NO"):
+    if column.key == "beats" and text.startswith("does not beat"):
         return Text(text, style="bold red")
     if column.key == "marks":
         return Text(text, style="yellow")

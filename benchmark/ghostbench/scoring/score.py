@@ -16,11 +16,11 @@ from ghostbench.scoring.event_time import event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
 from ghostbench.scoring.manifest import ModelEntry
 from ghostbench.scoring.probabilities import score_probabilities
-from ghostbench.scoring.rates import rates
 from ghostbench.scoring.references import TRIVIAL, reference_rows
 from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.slices import parts, score_slices
-from ghostbench.scoring.views import VIEWS, Bools, alarms, cells, score_views
+from ghostbench.scoring.trivial import against_trivial
+from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.writing import write_json
 
@@ -113,7 +113,7 @@ class _Scorer:
             ),
             "prevalence": float(self.positive.mean()),
             "views": score_views(rows, answered, self.positive),
-            "beats_trivial": None if entry.baseline else self._against_trivial(rows, answered),
+            "beats_trivial": None if entry.baseline else against_trivial(rows, answered, self.trivial, self.positive),
             "agreement": agreement(rows, answered, self.repeats),
             "scores": score_probabilities(rows, answered),
             "event_time": event_time(rows, answered, self.sampled),
@@ -131,35 +131,9 @@ class _Scorer:
             found["actors"] = alarms_by_actor(rows, answered, attempts, self.task)
         return found
 
-    def _against_trivial(self, rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
-        """Per view, the model's F1 against the best trivial baseline's on the very rows that the model answered."""
-        key = pd.MultiIndex.from_arrays([rows["at"].to_numpy(), rows["repeat"].to_numpy()])
-        used = answered if answered.any() else np.ones(len(rows), dtype=np.bool_)
-        positive = self.positive[rows["at"].to_numpy()]
-        found: dict[str, Any] = {}
-        for view in VIEWS:
-            best, best_f1 = None, -1.0
-            for name, trivial in self.trivial.items():
-                aligned = trivial.set_index(["at", "repeat"]).loc[key]
-                f1 = _f1(positive, alarms(aligned["grade"], view), used)
-                if not np.isnan(f1) and f1 > best_f1:
-                    best, best_f1 = name, f1
-            own = _f1(positive, alarms(rows["grade"], view), answered)
-            found[view] = {
-                "f1": None if np.isnan(own) else own,
-                "best": best,
-                "best_f1": None if best is None else best_f1,
-                "beats": None if best is None else bool(not np.isnan(own) and own > best_f1),
-            }
-        return found
-
 
 def _by_model(lines: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {str(name): part for name, part in lines.groupby("model", sort=False)}
-
-
-def _f1(positive: Bools, alarm: Bools, used: Bools) -> float:
-    return float(rates(*cells(positive, alarm, used, "answered").sum(axis=0))["f1"])
 
 
 def _ledger_counts(attempts: pd.DataFrame | None) -> dict[str, Any]:
