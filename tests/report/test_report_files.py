@@ -34,6 +34,8 @@ HOSTILE = Table(
     (Column("model", "Mod|el"), Column("f1", "F1", "rate")),
     (
         ("=cmd|' /C calc'!A0", None),
+        ("[1em] 甲", None),
+        ("* 乙 é", None),
         ("\\input{/etc/passwd} \\write18 ^_~ # -- <b> `x` \x1b[2J", {"value": 0.5, "low": 0.1, "high": 0.9}),
     ),
     "<script>alert(1)</script> [a](javascript:b)",
@@ -86,6 +88,14 @@ def test_latex_tables_compile_hostile_names_included(rich_run: Path, tmp_path: P
     assert done.returncode == 0, done.stdout[-2000:]
 
 
+def test_names_of_any_script_stay_apart_in_latex_and_open_no_argument() -> None:
+    text = latex_table(HOSTILE)
+    assert r"{}[1em] \unicodechar{7532} & " in text
+    assert r"{}* \unicodechar{4E59} é & " in text
+    assert text.count(r"\providecommand{\unicodechar}") == 1
+    assert "?" not in latex("甲乙")
+
+
 def test_latex_tables_have_one_cell_a_column_and_balanced_braces(rich_run: Path) -> None:
     for table in [*run_tables(read_run(rich_run)), HOSTILE]:
         text = latex_table(table)
@@ -120,7 +130,7 @@ def test_hostile_words_are_text_in_markdown() -> None:
     text = markdown_table(HOSTILE)
     page = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text)
     assert not re.search(r"<(?!/?(h2|p|table|thead|tbody|tr|th|td)[ >])", page)
-    assert page.count("<td") == 4
+    assert page.count("<td") == 2 * len(HOSTILE.rows)
     for row in HOSTILE.rows:
         assert plain(str(row[0])) in html.unescape(page)
 

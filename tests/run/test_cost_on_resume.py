@@ -11,7 +11,7 @@ import pytest
 
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
-from ghostbench.run.redact import Redactor
+from ghostbench.redact import Redactor
 from ghostbench.run.sent import SentJournal, spent_before
 
 

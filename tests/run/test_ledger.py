@@ -13,8 +13,8 @@ import pytest
 from ghostbench.errors import BadInput
 from ghostbench.outcomes import Outcome
 from ghostbench.records import AttemptLine
+from ghostbench.redact import Redactor
 from ghostbench.run.ledger import DiskFailed, Ledger, encode, read_lines, recover
-from ghostbench.run.redact import Redactor
 
 
 def line(number: int, raw: str = "") -> AttemptLine:
@@ -82,7 +82,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_ledger import line
 from ghostbench.run.ledger import DiskFailed, Ledger
-from ghostbench.run.redact import Redactor
+from ghostbench.redact import Redactor
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 async def main():
     ledger = Ledger(Path(sys.argv[1]), Redactor({}))
@@ -148,7 +148,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_ledger import line
 from ghostbench.run.ledger import DiskFailed, Ledger
-from ghostbench.run.redact import Redactor
+from ghostbench.redact import Redactor
 async def main():
     ledger = Ledger(Path(sys.argv[1]), Redactor({}))
     for room in (50, 50_000):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ghostbench.run.redact import Redactor
+from ghostbench.redact import Redactor
 
 CLIP_FIELDS = """clip truth truth_time_s category remark duration_s frame_indices frame_times_s decoder
     frames_sha256"""

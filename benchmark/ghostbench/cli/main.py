@@ -100,7 +100,9 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def _complain(message: str) -> int:
-    line = " ".join(message.split())
+    from ghostbench.redact import Redactor
+
+    line = " ".join(Redactor().message(message).split())
     click.echo(f"error: {''.join(c if c.isprintable() else '?' for c in line)}", err=True)
     return USAGE_ERROR
 

@@ -19,11 +19,11 @@ from ghostbench.media.decode import decode
 from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, Frames, Request, Usage
+from ghostbench.redact import Redactor
 from ghostbench.run.budget import Budget
 from ghostbench.run.dispatch import as_unavailable
 from ghostbench.run.plan import Plan
 from ghostbench.run.reach import dispatcher_for, load
-from ghostbench.run.redact import Redactor
 from ghostbench.run.units import HostState
 
 
@@ -158,7 +158,7 @@ class Examiner:
             except Exception as error:  # noqa: BLE001 - whatever loading raises is what the doctor reports
                 reason = self._row.host.broken or str(as_unavailable(error))
                 state.stopped = (Outcome.UNAVAILABLE, reason)
-                self._found.unavailable = Redactor().text(reason)
+                self._found.unavailable = Redactor().message(reason)
             self._found.load_s = time.perf_counter() - started
             loaded = process.memory_info().rss
             try:

@@ -13,11 +13,11 @@ from rich.console import Console
 
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, Frames
+from ghostbench.redact import Redactor
 from ghostbench.run.budget import Budget
 from ghostbench.run.ledger import Ledger, read_lines
 from ghostbench.run.plan import Plan
 from ghostbench.run.progress import Progress
-from ghostbench.run.redact import Redactor
 from ghostbench.run.settle import Settler
 from ghostbench.run.units import HostState, Unit
 

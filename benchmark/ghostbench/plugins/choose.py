@@ -14,6 +14,7 @@ from typing import Any
 from ghostbench.errors import BadInput
 from ghostbench.models import LocalModel, Model, ModelSpec, ReferenceModel, RemoteModel
 from ghostbench.plugins.registry import find, load_target, printable, registry
+from ghostbench.redact import CROSSED_OUT, Redactor, is_secret_name, without_value
 
 _ROW = re.compile(r"[^\W_][\w.:@/-]{0,99}")
 _BASES: dict[str, type[Model]] = {"local": LocalModel, "remote": RemoteModel, "reference": ReferenceModel}
@@ -86,9 +87,10 @@ def parse_set(pairs: Sequence[str], choices: Sequence[Choice]) -> dict[str, dict
         target, equals, value = pair.partition("=")
         row, dot, key = target.rpartition(".")
         if not equals or not dot or not row or not key:
-            raise BadInput(f"--set '{printable(pair)}' is not of the form MODEL.key=value")
+            raise BadInput(f"--set '{printable(without_value(pair))}' is not of the form MODEL.key=value")
         if row not in rows:
-            raise BadInput(f"--set '{printable(pair)}': this run has no model '{printable(row)}'; it has {_list(rows)}")
+            where = f"--set '{printable(without_value(pair))}'"
+            raise BadInput(f"{where}: this run has no model '{printable(row)}'; it has {_list(rows)}")
         given.setdefault(row, {})[key] = value
     return given
 
@@ -106,7 +108,9 @@ def build_settings(choice: Choice, given: Mapping[str, str]) -> Any:
     try:
         return choice.spec.settings(**values)
     except Exception as error:  # noqa: BLE001 - the class may check more than its fields say
-        reason = printable(str(error) or type(error).__name__)
+        redactor = Redactor()
+        redactor.learn_settings(given)
+        reason = printable(redactor.message(str(error) or type(error).__name__))
         raise BadInput(f"model '{choice.row}' does not take these settings: {reason}; see bench models") from None
 
 
@@ -144,6 +148,7 @@ def _read(where: str, text: str, hint: Any, metadata: Mapping[str, Any]) -> Any:
     if type(None) in options and text.lower() in {"none", "null", ""}:
         return None
     allowed = metadata.get("choices")
+    told = CROSSED_OUT if is_secret_name(where) else printable(text)
     try:
         if typing.get_origin(hint) is tuple:
             value: Any = TypeAdapter(hint).validate_python([part.strip() for part in text.split(",")])
@@ -151,14 +156,14 @@ def _read(where: str, text: str, hint: Any, metadata: Mapping[str, Any]) -> Any:
             value = TypeAdapter(hint).validate_strings(text)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise BadInput(f"{where}='{printable(text)}' does not fit: {reason}") from None
+        raise BadInput(f"{where}='{told}' does not fit: {reason}") from None
     if allowed is not None and value not in allowed:
-        raise BadInput(f"{where}='{printable(text)}' is not one of {_list(map(str, allowed))}")
+        raise BadInput(f"{where}='{told}' is not one of {_list(map(str, allowed))}")
     low, high = metadata.get("minimum"), metadata.get("maximum")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         below, above = low is not None and value < low, high is not None and value > high
         if not math.isfinite(value) or below or above:
-            raise BadInput(f"{where}='{printable(text)}' is out of range; {_bounds(low, high)}")
+            raise BadInput(f"{where}='{told}' is out of range; {_bounds(low, high)}")
     return value
 
 

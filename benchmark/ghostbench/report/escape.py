@@ -48,17 +48,34 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(lambda match: "\\" + match[1] if match[1] not in "<>&" else _entity(match[1]), plain(text))
 
 
+LATEX_UNICODE = (
+    r"\providecommand{\unicodechar}[1]{\ifdefined\XeTeXrevision"
+    r'\char"#1\else\ifdefined\directlua\char"#1\else U+#1\fi\fi}'
+)
+"""What text with characters that no macro here names needs before it: XeLaTeX and LuaLaTeX set the character itself in
+the document's font, pdfLaTeX its number, so that two names never look alike. A document may define it otherwise."""
+
+
 def latex(text: str) -> str:
-    """Text for LaTeX with the `textcomp` symbols; characters outside ASCII that have no macro here become `?`."""
+    """Text for LaTeX with the `textcomp` symbols and T1 fonts, safe at the start of a table's cell.
+
+    Characters that no macro here names, nor ISO 8859-1 as a letter, become `\\unicodechar{HEX}`: see `LATEX_UNICODE`.
+    """
     shown = unicodedata.normalize("NFC", plain(text))
-    text = "".join(_LATEX.get(c, c if c.isascii() else "?") for c in shown)
-    return text.replace("--", "-{}-")
+    text = "".join(_LATEX.get(c, c if c.isascii() or _is_latin(c) else rf"\unicodechar{{{ord(c):04X}}}") for c in shown)
+    text = text.replace("--", "-{}-")
+    # After the end of a row LaTeX reads [ as the beginning of a length, and * as a command's star.
+    return "{}" + text if text.startswith(("[", "*")) else text
 
 
 def csv_cell(text: str) -> str:
     """Text for a CSV cell that no spreadsheet reads as a formula."""
     shown = plain(text)
     return "'" + shown if shown.lstrip().startswith(("=", "+", "-", "@")) else shown
+
+
+def _is_latin(character: str) -> bool:
+    return "\u00c0" <= character <= "\u00ff" and character not in "\u00d7\u00f7"
 
 
 def _entity(character: str) -> str:

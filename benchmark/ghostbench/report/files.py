@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from ghostbench.report.escape import csv_cell, latex, markdown
+from ghostbench.report.escape import LATEX_UNICODE, csv_cell, latex, markdown
 from ghostbench.report.table import Table, Value, shown
 
 
@@ -51,10 +51,12 @@ def latex_table(table: Table) -> str:
         " & ".join(latex(shown(value, column.kind)) for value, column in zip(row, table.columns, strict=True)) + r" \\"
         for row in table.rows
     ]
+    needs_unicode = any(r"\unicodechar{" in line for line in (head, *body))
     return "\n".join(
         [
             f"% {latex(table.title)}. {latex(table.note)}".rstrip(),
             r"% Needs \usepackage{booktabs}, \usepackage{textcomp} and \usepackage[T1]{fontenc}.",
+            *([LATEX_UNICODE] if needs_unicode else []),
             rf"\begin{{tabular}}{{{spec}}}",
             r"\toprule",
             rf"{head} \\",

@@ -8,9 +8,9 @@ from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.records import Clip, ClipLine, Frames
+from ghostbench.redact import Redactor
 from ghostbench.run.folder import write_lines
 from ghostbench.run.ledger import Ledger, encode, read_lines, recover
-from ghostbench.run.redact import Redactor
 
 
 class ClipLines:

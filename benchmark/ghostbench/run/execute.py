@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import json
 import shlex
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput, OutputFailed
 from ghostbench.plugins.registry import registry
+from ghostbench.redact import Redactor
 from ghostbench.run import manifest as manifests
 from ghostbench.run.folder import RunFolder
 from ghostbench.run.ledger import DiskFailed
@@ -22,7 +24,6 @@ from ghostbench.run.plan import Options, Plan, make_plan
 from ghostbench.run.predictions import Last
 from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
-from ghostbench.run.redact import Redactor
 from ghostbench.run.resume import check_format, check_same, check_unchanged, still_put_off, what_was_done
 from ghostbench.run.runner import Desk, Runner
 from ghostbench.run.stopping import StopSignals
@@ -72,6 +73,8 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
     """Run, score and report; return the exit status. Raises `BadInput`."""
     plan = make_plan(options, told=voice.looking_for_media)
     redactor = Redactor()
+    for host in plan.hosts:
+        redactor.learn_settings({f.name: getattr(host.settings, f.name) for f in dataclasses.fields(host.settings)})
     manifest = manifests.start(plan, command, _since_process_start(), redactor)
     folder = RunFolder.at(options.out, plan.run_id)
     done: Mapping[UnitKey, Last] = {}

@@ -19,7 +19,7 @@ from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.records import AttemptLine, ClipLine, PredictionLine, SentLine
-from ghostbench.run.redact import Redactor
+from ghostbench.redact import Redactor
 
 Line = AttemptLine | ClipLine | PredictionLine | SentLine
 _WORDS = ("raw", "served_model", "system_fingerprint", "server_request_id", "finish_reason")
@@ -54,8 +54,8 @@ class Ledger:
             return line
         words = {name: getattr(line, name) for name in _WORDS}
         clean: dict[str, Any] = {n: self.redactor.text(text) for n, text in words.items() if text is not None}
-        error = line.error and replace(line.error, message=self.redactor.text(line.error.message))
-        return replace(line, error=error, notes=tuple(map(self.redactor.text, line.notes)), **clean)
+        error = line.error and replace(line.error, message=self.redactor.message(line.error.message))
+        return replace(line, error=error, notes=tuple(map(self.redactor.message, line.notes)), **clean)
 
     def close(self) -> None:
         """Write what is queued and close the file."""

@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import Any
 
+from ghostbench.redact import Redactor
 from ghostbench.run.plan import Host, Plan, Row
-from ghostbench.run.redact import Redactor
 from ghostbench.run.units import HostState, ladder_of
 
 SCHEMA_VERSION = 1
@@ -97,7 +97,7 @@ def describe_state(entry: dict[str, Any], state: HostState, redactor: Redactor) 
         entry["stopped"] = None
     else:
         outcome, message = state.stopped
-        entry["stopped"] = {"outcome": str(outcome), "message": redactor.text(message)}
+        entry["stopped"] = {"outcome": str(outcome), "message": redactor.message(message)}
 
 
 def as_recorded(facts: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _plain(value: Any, redactor: Redactor) -> Any:
         return str(value)
     if value is None or isinstance(value, bool | int | float):
         return value
-    return redactor.text(str(value))
+    return redactor.message(str(value))
 
 
 def _versions(plan: Plan) -> dict[str, str]:

@@ -22,6 +22,7 @@ from ghostbench.models import RemoteModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Clip, Frames
+from ghostbench.redact import Redactor
 from ghostbench.run import manifest as manifests
 from ghostbench.run.ahead import Decoding
 from ghostbench.run.budget import Budget
@@ -34,7 +35,6 @@ from ghostbench.run.predictions import Last, RowFacts, last_lines, predict
 from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
 from ghostbench.run.reach import dispatcher_for, load
-from ghostbench.run.redact import Redactor
 from ghostbench.run.resume import changed_file, restore
 from ghostbench.run.seal import write_sealed
 from ghostbench.run.sent import SentJournal, spent_before

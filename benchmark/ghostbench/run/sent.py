@@ -12,8 +12,8 @@ from pathlib import Path
 from ghostbench.errors import BadInput
 from ghostbench.outcomes import TURNED_AWAY
 from ghostbench.records import SentLine
+from ghostbench.redact import Redactor
 from ghostbench.run.ledger import Ledger, read_lines, recover
-from ghostbench.run.redact import Redactor
 
 SENT = "sent.jsonl"
 """The file's name in a run folder."""
