@@ -9,7 +9,7 @@ ever read as a chain.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,6 +44,10 @@ STORES: Final[dict[str, Store]] = {
 }
 """What is opened, by scheme. `memory` reaches nothing but what this process itself put there."""
 
+CONNECT_S: Final = 15
+SILENCE_S: Final = 60
+"""A store that takes longer to let itself be connected to, or says nothing for longer, is away; seconds."""
+
 
 def check_scheme(location: str) -> None:
     """Raise `ValueError`, with the way out, for a URL that is a chain or of a scheme that is not opened."""
@@ -75,31 +79,36 @@ def filesystem(location: str) -> tuple[Any, str]:
         extra = STORES[scheme].extra
         package = f" ({error})" if extra is None else f": pip install 'ghostbench[{extra}]' ({error})"
         raise ImportError(f"{scheme}:// needs a package that is not installed{package}") from None
-    options = {**kind._get_kwargs_from_urls(url)}
-    prepare = _PREPARE.get(scheme)
-    if prepare is not None:
-        options |= prepare(fsspec.config.conf.get(scheme, {}))
-    return kind(**options), str(kind._strip_protocol(url))
+    options = {**kind._get_kwargs_from_urls(url), **_options(scheme, fsspec.config.conf.get(scheme, {}))}
+    fs = kind(**options)
+    _ask_once(scheme, fs)
+    return fs, str(kind._strip_protocol(url))
 
 
-def _http(configured: Mapping[str, Any]) -> dict[str, Any]:
-    """A server that says nothing for a minute is away; how long a whole clip takes is its size's affair."""
-    import aiohttp
+def _options(scheme: str, configured: Mapping[str, Any]) -> dict[str, Any]:
+    """How long a store may be silent; how long a whole clip takes is its size's affair.
 
-    given = configured.get("client_kwargs", {})
-    return {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=60), **given}}
+    configured : what the user told fsspec of the scheme; it stays. Azure's package has the same limits of its own.
+    """
+    match STORES[scheme].extra:
+        case "http":
+            import aiohttp
+
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
+            return {"client_kwargs": {"timeout": timeout, **configured.get("client_kwargs", {})}}
+        case "s3":
+            limits = {"connect_timeout": CONNECT_S, "read_timeout": SILENCE_S, "retries": {"total_max_attempts": 1}}
+            return {"config_kwargs": {**limits, **configured.get("config_kwargs", {})}}
+        case _:
+            return {}
 
 
-def _s3(configured: Mapping[str, Any]) -> dict[str, Any]:
-    """One request a reading: whether to try again is the run's policy to decide."""
-    given = configured.get("config_kwargs", {})
-    waits = {"connect_timeout": 15, "read_timeout": 60, "retries": {"total_max_attempts": 1}}
-    return {"config_kwargs": {**waits, **given}}
-
-
-_PREPARE: Final[dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
-    "http": _http,
-    "https": _http,
-    "s3": _s3,
-    "s3a": _s3,
-}
+def _ask_once(scheme: str, fs: Any) -> None:
+    """One request a reading: whether to try again is the run's policy to decide, where it is counted and told."""
+    match STORES[scheme].extra:
+        case "s3":
+            fs.retries = 1
+        case "azure":
+            policy = getattr(getattr(fs.service_client, "_config", None), "retry_policy", None)
+            if policy is not None:
+                policy.total_retries = 0

@@ -11,13 +11,16 @@ import os
 import re
 import unicodedata
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Final, Literal
 
 from ghostbench.datasets.credentials import secrets, without_credentials
-from ghostbench.datasets.faults import reason_of, storage_errors
+from ghostbench.datasets.faults import failure_of, reason_of, storage_errors
 from ghostbench.datasets.inside import lies_inside
 from ghostbench.datasets.schemes import LOCAL, URL, check_scheme, filesystem
 from ghostbench.errors import BadInput, DecodeFailed, MediaUnreachable, MissingMedia
@@ -32,6 +35,7 @@ __all__ = [
     "join",
     "list_folder",
     "open_media",
+    "read_each",
     "read_whole",
     "reason_of",
     "storage_errors",
@@ -41,6 +45,8 @@ __all__ = [
 MAX_FETCH_BYTES: Final = 2 << 30
 """The largest file that is fetched whole from remote storage into memory."""
 
+_FETCHES: Final = 8
+"""Frames of one clip that are fetched at the same time."""
 _TAIL = re.compile(r"#((?:kind|fps|sha256|within)=[^#&]*(?:&(?:kind|fps|sha256|within)=[^#&]*)*)$")
 
 _UNSHOWABLE = {"Cc", "Cs", "Zl", "Zp"}
@@ -160,8 +166,10 @@ def list_folder(location: str, *, within: str | None = None) -> Mapping[str, Ent
     fs.invalidate_cache(path)
     try:
         found = fs.ls(path, detail=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except Exception as error:
+        if isinstance(failure_of(error), MissingMedia):
+            return None
+        raise
     here = path.rstrip("/")
     names = {entry["name"].rstrip("/"): entry["type"] for entry in found}
     if set(names) == {here} and names[here] == "file":
@@ -217,6 +225,32 @@ def open_media(location: str, *, within: str | None = None) -> Iterator[IO[bytes
             raise MissingMedia(f"the media is a link that leads out of {within}")
     with file:
         yield file
+
+
+def read_each(locations: Sequence[str], *, limit_bytes: int, within: str | None = None) -> Iterator[bytes]:
+    """The bytes of each of these files, in their order; a longer one's first `limit_bytes` + 1.
+
+    Remote files are fetched eight at a time, and no more than eight are held. Raises as `open_media` does, when it is
+    the failed file's turn.
+    """
+
+    def read(location: str) -> bytes:
+        with open_media(location, within=within) as file:
+            return file.read(limit_bytes + 1)
+
+    if all(is_local(location) for location in locations):
+        yield from map(read, locations)
+        return
+    pool = ThreadPoolExecutor(_FETCHES)
+    waiting: deque[Future[bytes]] = deque()
+    rest = iter(locations)
+    try:
+        waiting.extend(pool.submit(read, location) for location in islice(rest, _FETCHES))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(read, location) for location in islice(rest, 1))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fetch(location: str) -> bytes:

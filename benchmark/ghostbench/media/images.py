@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 import numpy as np
@@ -38,9 +38,9 @@ def decode_folder(location: str, sampling: Sampling, fps: float, *, within: str 
         raise MissingMedia("the folder of frames is no longer where it was when the clips were listed")
     names = _ordered(name for name, kind in listing.items() if kind != "directory")
 
-    def read(name: str) -> bytes:
-        with storage.open_media(storage.join(location, name), within=within) as file:
-            return file.read(_MAX_IMAGE_BYTES + 1)
+    def read(chosen: Sequence[str]) -> Iterator[bytes]:
+        places = [storage.join(location, name) for name in chosen]
+        return storage.read_each(places, limit_bytes=_MAX_IMAGE_BYTES, within=within)
 
     return _sample(names, read, sampling, fps)
 
@@ -56,9 +56,10 @@ def decode_archive(file: IO[bytes], sampling: Sampling, fps: float) -> Frames:
                     raise DecodeFailed(f"the archive holds {storage.without_credentials(ascii(name))} twice")
             names = _ordered(name for name in members if name)
 
-            def read(name: str) -> bytes:
-                with archive.open(members[name]) as image:
-                    return image.read(_MAX_IMAGE_BYTES + 1)
+            def read(chosen: Sequence[str]) -> Iterator[bytes]:
+                for name in chosen:
+                    with archive.open(members[name]) as image:
+                        yield image.read(_MAX_IMAGE_BYTES + 1)
 
             return _sample(names, read, sampling, fps)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
@@ -84,7 +85,9 @@ def _ordered(names: Iterable[str]) -> list[str]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _sample(names: list[str], read: Callable[[str], bytes], sampling: Sampling, fps: float) -> Frames:
+def _sample(
+    names: list[str], read: Callable[[Sequence[str]], Iterator[bytes]], sampling: Sampling, fps: float
+) -> Frames:
     import PIL
 
     duration_s = len(names) / fps
@@ -94,8 +97,9 @@ def _sample(names: list[str], read: Callable[[str], bytes], sampling: Sampling, 
         indices = sampling.nearest([i / fps for i in range(len(names))], duration_s)
     pixels: npt.NDArray[np.uint8] | None = None
     formats = []
-    for position, index in enumerate(indices):
-        image, kind = _decode_image(read(names[index]), index)
+    contents = read([names[index] for index in indices])
+    for position, (index, content) in enumerate(zip(indices, contents, strict=True)):
+        image, kind = _decode_image(content, index)
         if pixels is None:
             check_sample_size(len(indices), image.shape[1], image.shape[0])
             pixels = np.empty((len(indices), *image.shape), np.uint8)
