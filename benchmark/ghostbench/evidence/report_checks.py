@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from ghostbench.report.data import METRICS, RunData
 from ghostbench.report.sums import SUMS, digest, listed_files, read_sums
 from ghostbench.report.write import report_files
 from ghostbench.scoring.run_records import RunRecords
+from ghostbench.scoring.score import SCHEMA_VERSION
 
 SENSITIVITY = "sensitivity"
 
@@ -30,6 +32,24 @@ def check_metrics(run: RunRecords, computed: Mapping[str, Any]) -> list[Finding]
         return [Finding(METRICS, "is not JSON that can be read")]
     again = json.loads(json.dumps(computed))
     return [Finding(METRICS, words) for words in differences(stated, again)]
+
+
+def scored_before(folder: Path) -> Finding | None:
+    """What to say of scores that another version's rules gave, which cannot be compared; None for this version's.
+
+    A metrics.json that is missing, or no JSON, is for `check_metrics` to name.
+    """
+    try:
+        stated = json.loads((folder / METRICS).read_bytes())["schema_version"]
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        return None
+    if not isinstance(stated, int) or stated == SCHEMA_VERSION:
+        return None
+    return Finding(
+        METRICS,
+        f"was scored by the rules of schema {stated}, and these are {SCHEMA_VERSION}: its numbers and the report are "
+        f"not compared; score it anew with: bench report {shlex.quote(str(folder))}",
+    )
 
 
 def check_reports(

@@ -10,7 +10,7 @@ from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence import ledger_checks as ledger
 from ghostbench.evidence.differences import Finding
-from ghostbench.evidence.report_checks import check_metrics, check_reports, check_sums, unchecked
+from ghostbench.evidence.report_checks import check_metrics, check_reports, check_sums, scored_before, unchecked
 from ghostbench.evidence.sent_checks import check_sent
 from ghostbench.run.seal import check_seal
 from ghostbench.run.sent import SENT
@@ -67,6 +67,10 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
         findings += found
         notes += unsure
         checked.append(f"{SENT} with the attempts")
+    older = scored_before(folder)
+    if older is not None:
+        findings += [older, *check_sums(folder, {finding.file for finding in findings})]
+        return Verdict(tuple(findings), (*checked, "every file's SHA-256"), (*notes, *unchecked(folder)))
     again = compute_metrics(records)
     findings += check_metrics(records, again)
     found, said = check_reports(records, again, granted)

@@ -24,7 +24,8 @@ from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.writing import write_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
 METRICS = "metrics.json"
 
 
