@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import csv
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from evidence_data import RunBuilder, dash_clips
 
 from ghostbench.cli.compare import command
 from ghostbench.errors import BadInput
-from ghostbench.evidence.compare import compare
+from ghostbench.evidence.compare import compare, differing_clips
 from ghostbench.evidence.contenders import read_field
 from ghostbench.scoring.significance import mcnemar_exact
 
@@ -30,22 +32,25 @@ def pair(folder: Path) -> Path:
 
 def test_a_pair_is_compared_on_the_clips_that_both_answered(tmp_path: Path) -> None:
     found = compare(read_field([pair(tmp_path)]))
-    pairs = {(p.first, p.second, p.view, p.basis): p for p in found.pairs}
+    pairs = {(p.first, p.second, p.view, p.side): p for p in found.pairs}
     one = pairs["good", "bad", "strict", "answered"]
     assert (one.n, one.first_only, one.second_only) == (20, 9, 0)
     assert one.p == pytest.approx(mcnemar_exact(9, 0))
-    assert one.differences["accuracy"] is not None
-    assert one.differences["accuracy"]["value"] == pytest.approx(0.45)
+    assert one.accuracy is not None
+    assert one.accuracy["value"] == pytest.approx(0.45)
     other = pairs["good", "partly", "strict", "answered"]
     assert (other.n, other.first_only, other.second_only) == (10, 0, 0)
     assert other.p == 1.0
     worst = pairs["good", "partly", "strict", "worst_case"]
     assert (worst.n, worst.first_only) == (20, 10)
+    least, most = pairs["good", "partly", "strict", "against_first"], pairs["good", "partly", "strict", "for_first"]
+    assert (least.first_only, least.second_only) == (0, 0)
+    assert (most.first_only, most.second_only) == (10, 0)
 
 
 def test_holm_is_over_all_pairs_of_a_view(tmp_path: Path) -> None:
     found = compare(read_field([pair(tmp_path)]))
-    strict = [p for p in found.pairs if p.view == "strict" and p.basis == "answered"]
+    strict = [p for p in found.pairs if p.view == "strict" and p.side == "answered"]
     assert len(strict) == 3
     smallest = min(strict, key=lambda p: p.p)
     assert smallest.p_holm == pytest.approx(min(1.0, 3 * smallest.p))
@@ -58,9 +63,78 @@ def test_models_that_do_not_differ_share_their_place(tmp_path: Path) -> None:
     run.rows("c", [N] * 10 + [G] * 10)
     ranking = compare(read_field([run.write(tmp_path / "run")])).rankings[0]
     assert ranking.n == 20
-    assert [(line.name, line.place, line.group) for line in ranking.lines] == [
+    assert [(line.name, line.place, line.group) for line in ranking.lines if not line.baseline] == [
         ("a", "1–2", "a"), ("b", "1–2", "a"), ("c", "3", "b"),
     ]  # fmt: skip
+
+
+def test_models_are_ranked_by_balanced_accuracy_so_that_saying_no_always_is_worth_half(tmp_path: Path) -> None:
+    """Five positives of fifty: `never` has accuracy .9, the model .8 and balanced accuracy .8."""
+    run = RunBuilder(dash_clips(5, 0, 45))
+    run.rows("model", [G] * 4 + [N] + [G] * 9 + [N] * 36)
+    run.rows("silent", [N] * 50)
+    ranking = compare(read_field([run.write(tmp_path / "run")])).rankings[0]
+    order = [line.name for line in ranking.lines]
+    assert order[0] == "model"
+    assert {"always", "never"} <= set(order)
+    never = next(line for line in ranking.lines if line.name == "never")
+    assert never.baseline
+    assert never.rates["balanced_accuracy"]["value"] == 0.5  # type: ignore[index]
+    assert never.rates["accuracy"]["value"] == 0.9  # type: ignore[index]
+
+
+def test_models_that_trade_positives_for_negatives_differ_and_neither_stands_before_the_other(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(20, 0, 20))
+    run.rows("bold", [G] * 40)
+    run.rows("shy", [N] * 40)
+    ranking = compare(read_field([run.write(tmp_path / "run")])).rankings[0]
+    lines = {line.name: line for line in ranking.lines}
+    assert (lines["bold"].place, lines["shy"].place) == ("1–2", "1–2")
+    assert set(lines["bold"].group).isdisjoint(lines["shy"].group)
+
+
+def test_a_model_with_two_answers_does_not_take_the_others_clips_away(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(10, 0, 10))
+    run.rows("a", [G] * 10 + [N] * 10)
+    run.rows("b", [G] * 9 + [None] + [N] * 10)
+    run.rows("two", [G, *[None] * 18, N])
+    folder = run.write(tmp_path / "run")
+    ranking = compare(read_field([folder])).rankings[0]
+    assert ranking.n == 19
+    assert ranking.left_out == {"two": 2}
+    assert "two" not in {line.name for line in ranking.lines}
+    named = compare(read_field([folder], models=["a", "two"])).rankings[0]
+    assert (named.n, named.left_out) == (2, {})
+    done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
+    assert "Not ranked, too few answers: two (2 clips answered). --models" in " ".join(done.output.split())
+
+
+def test_a_model_that_no_run_has_is_named_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="the runs have no model 'goood'; did you mean good"):
+        read_field([pair(tmp_path)], models=["goood"])
+
+
+def test_every_model_stands_beside_the_baselines_as_in_its_own_report(tmp_path: Path) -> None:
+    from ghostbench.scoring.score import score_run
+
+    folder = pair(tmp_path)
+    metrics = score_run(folder)["models"]
+    comparison = compare(read_field([folder]))
+    assert {name: row["beats_trivial"] for name, row in metrics.items()} == comparison.against
+    assert comparison.against["good"]["verdict"] == "beats"
+    assert comparison.against["partly"]["verdict"] == "undecided"
+
+
+def test_report_and_comparison_give_the_same_interval_for_the_same_clips(tmp_path: Path) -> None:
+    from ghostbench.scoring.score import score_run
+
+    folder = pair(tmp_path)
+    metrics = score_run(folder)["models"]
+    comparison = compare(read_field([folder], models=["good", "bad"]))
+    one = next(p for p in comparison.pairs if p.view == "lenient" and p.side == "answered")
+    found = comparison.rates(one)
+    for name, rates in (("good", found.first), ("bad", found.second)):
+        assert rates == {rate: metrics[name]["views"]["lenient"]["answered"][rate] for rate in rates}
 
 
 def test_clips_that_a_recording_does_not_hold_are_no_wrong_answers(tmp_path: Path) -> None:
@@ -125,20 +199,35 @@ def test_other_labels_are_refused_and_when_allowed_the_first_runs_count(tmp_path
     assert field.positive.sum() == 3
 
 
-def test_baselines_take_part_only_where_there_are_not_two_other_models(tmp_path: Path) -> None:
+def test_baselines_that_a_run_named_are_taken_from_it_and_once(tmp_path: Path) -> None:
+    folders = []
+    for name in ("one", "two"):
+        run = RunBuilder(dash_clips(3, 0, 3))
+        run.rows(name, [G] * 3 + [N] * 3)
+        run.model("always", kind="reference", reference=True)
+        run.rows("always", [G] * 6)
+        folders.append(run.write(tmp_path / name))
+    field = read_field(folders)
+    assert [c.name for c in field.contenders] == ["one", "two"]
+    assert [c.name for c in field.baselines] == ["always", "never", "random", "category-prior"]
+
+
+def test_one_model_alone_is_compared_with_the_baselines(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(12, 0, 12))
+    run.rows("m", [G] * 12 + [N] * 12)
+    comparison = compare(read_field([run.write(tmp_path / "run")]))
+    assert comparison.pairs == ()
+    assert comparison.against["m"]["verdict"] == "beats"
+
+
+def test_a_run_of_baselines_alone_compares_those(tmp_path: Path) -> None:
     run = RunBuilder(dash_clips(3, 0, 3))
-    run.rows("m", [G] * 3 + [N] * 3)
-    run.model("always", kind="reference", reference=True)
-    run.rows("always", [G] * 6)
-    folder = run.write(tmp_path / "run")
-    assert [c.name for c in read_field([folder]).contenders] == ["m", "always"]
-
-
-def test_one_model_alone_cannot_be_compared(tmp_path: Path) -> None:
-    run = RunBuilder(dash_clips(2, 0, 2))
-    run.rows("m", [G, G, N, N])
-    with pytest.raises(BadInput, match="there is one model to compare"):
-        read_field([run.write(tmp_path / "run")])
+    for name, grades in (("always", [G] * 6), ("never", [N] * 6)):
+        run.model(name, kind="reference", reference=True)
+        run.rows(name, grades)
+    field = read_field([run.write(tmp_path / "run")])
+    assert [c.name for c in field.contenders] == ["always", "never"]
+    assert compare(field).rankings[0].n == 6
 
 
 def test_with_repeats_a_clip_counts_once_for_the_model_that_was_right_more_often(tmp_path: Path) -> None:
@@ -152,17 +241,90 @@ def test_with_repeats_a_clip_counts_once_for_the_model_that_was_right_more_often
     assert one.p == 0.5
 
 
-def test_the_command_prints_every_table_and_the_power_of_the_test(tmp_path: Path) -> None:
-    done = CliRunner().invoke(command, [str(pair(tmp_path))], standalone_mode=False)
+def test_the_clips_on_which_models_differ_are_named(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(2, 0, 2))
+    run.rows("a", [G, P, N, None])
+    run.rows("b", [G, G, N, N])
+    field = read_field([run.write(tmp_path / "run")])
+    ids = [line["clip"] for line in run.clips]
+    assert differing_clips(field) == {
+        ids[1]: {"a": "potential", "b": "ghost probing"},
+        ids[3]: {"a": "no answer", "b": "normal"},
+    }
+
+
+def test_with_repeats_it_is_said_how_often_a_model_says_what(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(1, 0, 0), repeats=3)
+    for repeat, grade in enumerate((G, N, G)):
+        run.row("a", run.clips[0]["clip"], grade, repeat=repeat)
+        run.row("b", run.clips[0]["clip"], G, repeat=repeat)
+    field = read_field([run.write(tmp_path / "run")])
+    (words,) = differing_clips(field).values()
+    assert words == {"a": "ghost probing ×2, normal ×1", "b": "ghost probing"}
+
+
+def test_the_comparison_is_written_in_four_forms(tmp_path: Path) -> None:
+    folder, out = pair(tmp_path), tmp_path / "new" / "out"
+    done = CliRunner().invoke(command, [str(folder), "--out", str(out), "--quiet"], standalone_mode=False)
     assert done.exception is None
-    for words in ("Ranking, strict view", "All pairs, lenient view, worst case", "good − bad", "80%", "retrospect"):
-        assert words in done.output
+    assert done.output == ""
+    whole = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
+    assert whole["models"] == ["good", "bad", "partly"]
+    assert whole["baselines"] == ["always", "never", "random", "category-prior"]
+    differ = {(each["first"], each["second"]): each["clips"] for each in whole["differing_pairs"]}
+    assert len(differ["good", "bad"]) == 9
+    assert set(differ["good", "bad"]) <= set(whole["differing_clips"])
+    rows = list(csv.DictReader((out / "tables" / "pairs_strict_answered.csv").open(encoding="utf-8")))
+    assert [(row["first"], row["second"]) for row in rows] == [("good", "bad"), ("good", "partly"), ("bad", "partly")]
+    assert "always" in (out / "tables" / "ranking_strict.csv").read_text(encoding="utf-8")
+    assert r"\begin{tabular}" in (out / "tables" / "ranking_strict.tex").read_text(encoding="utf-8")
+    page = (out / "comparison.html").read_text(encoding="utf-8")
+    assert "Ranking, strict view" in page
+    assert "<script" not in page
+    again = CliRunner().invoke(command, [str(folder), "--json"], standalone_mode=False)
+    assert json.loads(again.output) == whole
+
+
+def test_nothing_is_written_into_a_run(tmp_path: Path) -> None:
+    folder = pair(tmp_path)
+    before = sorted(folder.rglob("*"))
+    done = CliRunner().invoke(command, [str(folder), "--out", str(folder)], standalone_mode=False)
+    assert isinstance(done.exception, BadInput)
+    assert "is a run folder" in str(done.exception)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_names_of_models_are_text_on_the_page(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(3, 0, 3))
+    run.rows("<b>bold</b>", [G] * 3 + [N] * 3)
+    run.rows("m", [G] * 6)
+    out = tmp_path / "out"
+    CliRunner().invoke(command, [str(run.write(tmp_path / "run")), "--out", str(out)], standalone_mode=False)
+    page = (out / "comparison.html").read_text(encoding="utf-8")
+    assert "<b>bold" not in page
+    assert "&lt;b&gt;bold" in page
+
+
+@pytest.mark.parametrize("models", [1, 3, 30])
+def test_what_is_printed_fits_thirty_lines_of_eighty_columns(
+    tmp_path: Path, models: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run = RunBuilder(dash_clips(10, 0, 10))
+    for number in range(models):
+        grades: list[str | None] = [G] * 10 + [N] * 10
+        grades[number % 20] = None
+        run.rows(f"a model with a long name, number {number}", grades)
+    done = CliRunner().invoke(command, [str(run.write(tmp_path / "run"))], standalone_mode=False)
+    assert done.exception is None
+    lines = done.output.rstrip("\n").split("\n")
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("always ") for line in lines) or models == 30
 
 
 @pytest.mark.slow
-def test_recorded_studies_compare_in_ten_seconds_and_none_differs_significantly(
-    shared_data: Path, tmp_path: Path
-) -> None:
+def test_recorded_studies_compare_and_none_differs_significantly(shared_data: Path, tmp_path: Path) -> None:
     import subprocess
     import sys
 
@@ -177,13 +339,21 @@ def test_recorded_studies_compare_in_ten_seconds_and_none_differs_significantly(
         ],
         check=True,
     )  # fmt: skip
-    begun = time.perf_counter()
+    out = tmp_path / "comparison"
     done = subprocess.run(
-        [*bench, "compare", str(tmp_path / "recorded")], capture_output=True, text=True, check=True, env=None
+        [*bench, "compare", str(tmp_path / "recorded"), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "80"},
     )
-    assert time.perf_counter() - begun < 10
-    assert done.stdout.count("All pairs") == 4
-    found = compare(read_field([tmp_path / "recorded"]))
-    assert len(found.pairs) == 4 * len(files) * (len(files) - 1) / 2
-    assert all(one.n <= 120 for one in found.pairs)
-    assert min(one.p_holm for one in found.pairs if one.basis == "answered") > 0.05
+    assert len(done.stdout.splitlines()) <= 30
+    assert "Answers differ on 102 clips" in done.stdout
+    whole = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
+    assert "always" in {line["name"] for line in whole["rankings"]["strict"]["lines"]}
+    assert len(whole["pairs"]) == 2 * 4 * len(files) * (len(files) - 1) / 2
+    assert all(one["n"] <= 120 for one in whole["pairs"])
+    assert min(one["p_holm"] for one in whole["pairs"] if one["side"] == "answered") > 0.05
+    assert all(found["verdict"] != "beats" for found in whole["beats_trivial"].values())
+    assert (out / "comparison.html").is_file()
+    assert len(list((out / "tables").glob("*.tex"))) == len(list((out / "tables").glob("*.csv"))) > 10

@@ -25,6 +25,7 @@ BY_NAME = {  # objects whose keys are names or values of the run, not fields
     "digests",
     "operating_points",
     "baselines",
+    "prevalences",
     "actors",
     "category",
     "duration",

@@ -9,7 +9,8 @@ import inspect
 import pytest
 
 MODULES = (
-    "clusters", "draws", "intervals", "paired", "probabilities", "ranking", "rates", "significance", "trivial", "views",
+    "clusters", "draws", "intervals", "paired", "prevalence", "probabilities", "ranking", "rates",
+    "significance", "trivial", "views",
 )  # fmt: skip
 
 

@@ -268,6 +268,38 @@ def test_event_times_are_judged_on_true_positives_with_both_times_stated(tmp_pat
     assert row["strict"]["median_abs_error_s"] == 1.0
 
 
+def test_a_time_that_is_said_of_every_clip_stands_beside_the_models(tmp_path: Path) -> None:
+    """Labels at 1, 2, 4, 4 and 9 s; the median of the other four is 4, 4, 3, 3 and 3."""
+    run = RunBuilder(
+        [clip(name, G, time_s=time) for name, time in zip("abcde", (1.0, 2.0, 4.0, 4.0, 9.0), strict=True)]
+    )
+    for name, time in zip("abcde", (1.0, 2.5, None, 4.0, 4.0), strict=True):
+        run.row("m", name, G, event_time_s=time)
+    found = score_run(run.write(tmp_path / "run"))["models"]["m"]["event_time"]["strict"]
+    assert found["stated"] == 4
+    assert found["within_2s"]["value"] == 0.75
+    constant = found["constant"]
+    assert constant["time_s"] == 3.5
+    assert constant["within_1s"]["value"] == 0.25
+    assert constant["within_2s"]["value"] == 0.5
+    assert constant["median_abs_error_s"] == 2.5
+    assert constant["gain_2s"]["value"] == 0.25
+    assert constant["gain_2s"]["low"] < 0 < constant["gain_2s"]["high"]
+
+
+def test_precision_is_stated_for_rarer_positives(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(50, 0, 50))
+    run.rows("m", [G] * 40 + [N] * 10 + [G] * 5 + [N] * 45)
+    run.rows("silent", [N] * 100)
+    models = score_run(run.write(tmp_path / "run"))["models"]
+    found = models["m"]["precision_at"]["strict"]["prevalences"]
+    assert list(found) == ["0.5", "0.1", "0.01", "0.001"]
+    assert found["0.5"]["value"] == pytest.approx(8 / 9)
+    assert found["0.001"]["value"] == pytest.approx(0.8 * 0.001 / (0.8 * 0.001 + 0.1 * 0.999))
+    assert all(each["low"] < each["value"] < each["high"] for each in found.values())
+    assert set(models["silent"]["precision_at"]["strict"]["prevalences"].values()) == {None}
+
+
 def test_misses_are_split_by_whether_a_frame_could_have_shown_the_event(tmp_path: Path) -> None:
     run = RunBuilder(
         [

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import click
 
+from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
+
 _KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")
 
 
 @click.command(
-    epilog="Examples:\n\n\b\n  bench compare results/RUN\n  bench compare results/A results/B\n"
-    "  bench compare results/A results/B --allow sampling"
+    epilog="Examples:\n\n\b\n  bench compare results/RUN\n  bench compare results/A results/B --out comparison\n"
+    "  bench compare results/RUN --models gpt-4.1,gpt-4o\n  bench compare results/A results/B --allow sampling"
 )
 @click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]...", type=click.Path(path_type=Path))
+@click.option("--models", metavar="A,B", help="Compare these models alone, however few clips they answered.")
 @click.option(
     "--allow",
     multiple=True,
@@ -21,42 +24,48 @@ _KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")
     type=click.Choice(_KEYS),
     help=f"Compare although the runs differ in this: {', '.join(_KEYS)}. May be given several times.",
 )
-def command(runs: tuple[Path, ...], allow: tuple[str, ...]) -> int:
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write everything there: comparison.json, comparison.html, tables/*.csv, tables/*.tex.",
+)
+@quiet_option("Write the files and print nothing.")
+@as_json_option("Print everything as JSON.")
+def command(
+    *,
+    runs: tuple[Path, ...],
+    models: str | None,
+    allow: tuple[str, ...],
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
     """Compare the models of one or more runs on the clips they have in common.
 
-    Baselines take part only where there are not two other models.
+    Trivial baselines stand beside them. A model that answered less than half of the clips that another did is not
+    ranked, unless --models names it: it would take the others' clips away.
     """
     from rich.console import Console
-    from rich.text import Text
 
     from ghostbench.errors import BadInput
     from ghostbench.evidence.compare import compare
-    from ghostbench.evidence.compare_tables import comparison_tables
+    from ghostbench.evidence.compare_brief import print_comparison
+    from ghostbench.evidence.compare_files import comparison_json, write_comparison
     from ghostbench.evidence.contenders import read_field
-    from ghostbench.report.escape import plain
-    from ghostbench.report.table import IN_RETROSPECT
-    from ghostbench.report.terminal import print_table
+    from ghostbench.writing import json_text
 
+    refuse_both(quiet, as_json)
     if len({run.resolve() for run in runs}) < len(runs):
         raise BadInput("a run is named twice: name each run once")
-    field = read_field(runs, allow)
-    console = Console()
-
-    def say(text: str, style: str = "") -> None:
-        console.print(Text(plain(text), style=style), soft_wrap=True)
-
-    count = len(field.clips)
-    say(f"{count} common clips, {int(field.positive.sum())} of them ghost probings; {len(field.contenders)} models.")
-    say(IN_RETROSPECT)
-    for words in field.differences:
-        say(f"The runs differ in {words}.", "yellow")
-    if field.relabelled:
-        say(
-            f"{len(field.relabelled)} clips have other labels in another run; those of {field.runs[0].manifest.run_id} "
-            f"count: {', '.join(field.relabelled)}",
-            "yellow",
-        )
-    console.print()
-    for table in comparison_tables(compare(field)):
-        print_table(table, console)
+    names = [name.strip() for name in models.split(",")] if models is not None else []
+    if "" in names or len(set(names)) < len(names):
+        raise BadInput("--models has an empty or repeated name: name each model once, with commas between")
+    comparison = compare(read_field(runs, allow, names))
+    if out is not None:
+        write_comparison(out, comparison)
+    if as_json:
+        click.echo(json_text(comparison_json(comparison)), nl=False)
+    elif not quiet:
+        print_comparison(comparison, Console(), out)
     return 0

@@ -1,22 +1,49 @@
-"""A comparison as tables: one for all pairs, a ranking in each view, one for each pair."""
+"""A comparison as tables: rankings, trivial baselines, pairs, differences of every rate, and the clips that differ."""
 
 from __future__ import annotations
 
-from ghostbench.evidence.compare import Comparison, Pair, Ranking
+from collections.abc import Iterator, Mapping
+
+from ghostbench.evidence.compare import SIDES, Comparison, Ranking, Side, differing_clips, pairs_apart
 from ghostbench.report.columns import MODEL, line, rate_columns
+from ghostbench.report.evidence_tables import trivial
 from ghostbench.report.table import Column, Table, Value
-from ghostbench.report.titles import BASIS_TITLES, RATE_TITLES, VIEW_NOTES
+from ghostbench.report.titles import RATE_TITLES, TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.significance import ALPHA
-from ghostbench.scoring.views import BASES, VIEWS
+from ghostbench.scoring.views import VIEWS, View
+
+SIDE_TITLES: Mapping[Side, str] = {
+    "answered": "answered clips",
+    "worst_case": "worst case",
+    "against_first": "all that is missing against the first",
+    "for_first": "all that is missing for the first",
+}
+_SIDE_NOTES: Mapping[Side, str] = {
+    "answered": "Each pair on the clips that both answered.",
+    "worst_case": "Each pair on the clips that both were asked; a clip without an answer is wrong.",
+    "against_first": (
+        "Each pair on the clips that both were asked; a missing answer of the first is wrong, of the second right: no "
+        "answers could make the difference smaller."
+    ),
+    "for_first": (
+        "Each pair on the clips that both were asked; a missing answer of the first is right, of the second wrong: no "
+        "answers could make the difference larger."
+    ),
+}
+_FIRST, _SECOND = Column("first", "First"), Column("second", "Second")
 
 
-def comparison_tables(comparison: Comparison) -> list[Table]:
+def comparison_tables(comparison: Comparison) -> Iterator[Table]:
     """Every table of a comparison, in reading order."""
-    tables = [_ranking(ranking) for ranking in comparison.rankings]
-    tables += [_all_pairs(comparison, view, basis) for view in VIEWS for basis in BASES]
-    first = [pair for pair in comparison.pairs if pair.view == VIEWS[0] and pair.basis == BASES[0]]
-    return [*tables, *(_pair(comparison, pair) for pair in first)]
+    yield from (_ranking(ranking) for ranking in comparison.rankings)
+    yield trivial({name: {"beats_trivial": found, "baseline": False} for name, found in comparison.against.items()})
+    for view in VIEWS:
+        yield from (_pairs(comparison, view, side) for side in SIDES)
+    for view in VIEWS:
+        yield from (_differences(comparison, view, side) for side in ("answered", "worst_case"))
+    yield _clips(comparison)
+    yield _pairs_apart(comparison)
 
 
 def _ranking(ranking: Ranking) -> Table:
@@ -24,24 +51,36 @@ def _ranking(ranking: Ranking) -> Table:
         MODEL,
         Column("place", "Place"),
         Column("group", "Group"),
-        *rate_columns("accuracy", "balanced_accuracy", "f1", "mcc"),
+        *rate_columns("balanced_accuracy", "recall", "specificity", "accuracy", "f1", "mcc"),
     )
     lines = tuple(
-        line(columns, {"model": it.name, "place": it.place, "group": it.group, **it.rates}) for it in ranking.lines
+        line(columns, {"model": it.name, "place": it.place or "baseline", "group": it.group, **it.rates})
+        for it in ranking.lines
     )
-    note = (
-        f"{VIEW_NOTES[ranking.view]} By accuracy on the {ranking.n} clips that every model answered. Models that share "
-        "a letter do not differ significantly (exact McNemar, Holm over all pairs) and share their places."
-        if ranking.n
-        else "No clip was answered by every model: there is no common ranking; see the pairs."
-    )
-    return Table(f"ranking_{ranking.view}", f"Ranking, {ranking.view} view", columns, lines, note)
+    return Table(f"ranking_{ranking.view}", f"Ranking, {ranking.view} view", columns, lines, _ranking_note(ranking))
 
 
-def _all_pairs(comparison: Comparison, view: str, basis: str) -> Table:
+def _ranking_note(ranking: Ranking) -> str:
+    left = ", ".join(f"{name} ({count} clips)" for name, count in ranking.left_out.items())
+    out = (
+        f" Left out, because too few clips were answered: {left}; name models with --models to have them in."
+        if left
+        else ""
+    )
+    if not ranking.n:
+        return f"No clip was answered by every model: there is no common ranking; see the pairs.{out}"
+    return (
+        f"{VIEW_NOTES[ranking.view]} By balanced accuracy on the {ranking.n} clips that every model of the ranking "
+        "answered. Models that share a letter do not differ significantly: exact McNemar on positives and on negatives "
+        "apart, Holm over all these tests. One stands before another where it is significantly better on one and not "
+        f"significantly worse on the other; else they share their places. Baselines have none.{out}"
+    )
+
+
+def _pairs(comparison: Comparison, view: View, side: Side) -> Table:
     columns = (
-        Column("first", "First"),
-        Column("second", "Second"),
+        _FIRST,
+        _SECOND,
         Column("n", "n", "count"),
         Column("first_only", "Only first right", "count"),
         Column("second_only", "Only second right", "count"),
@@ -52,7 +91,7 @@ def _all_pairs(comparison: Comparison, view: str, basis: str) -> Table:
         Column("smallest_significant", "Smallest significant", "rate"),
         Column("detectable", "80% power at", "rate"),
     )
-    pairs = [pair for pair in comparison.pairs if pair.view == view and pair.basis == basis]
+    pairs = [pair for pair in comparison.pairs if pair.view == view and pair.side == side]
     lines: tuple[tuple[Value, ...], ...] = tuple(
         (
             pair.first,
@@ -60,7 +99,7 @@ def _all_pairs(comparison: Comparison, view: str, basis: str) -> Table:
             pair.n,
             pair.first_only,
             pair.second_only,
-            pair.differences["accuracy"],
+            pair.accuracy,
             pair.p,
             pair.p_holm,
             "yes" if pair.p_holm <= ALPHA else "no",
@@ -69,52 +108,74 @@ def _all_pairs(comparison: Comparison, view: str, basis: str) -> Table:
         )
         for pair in pairs
     )
-    over = (
-        "Each pair on the clips that both answered."
-        if basis == "answered"
-        else "Each pair on the clips that both were asked; a clip without an answer is wrong."
-    )
     note = (
-        f"{VIEW_NOTES[view]} {over} Exact McNemar; Holm over the {len(pairs)} pairs of this table. Smallest "
-        "significant: the smallest accuracy difference that so few discordant clips can show; below six of them "
-        "there is none. 80% power at: the true difference that so many clips would find four times in five; n/a where "
-        "none would be."
+        f"{VIEW_NOTES[view]} {_SIDE_NOTES[side]} Exact McNemar; Holm over the {len(pairs)} pairs of this table. The "
+        f"last two columns are at the level that Holm asks of the smallest p-value of so many tests, "
+        f"{ALPHA / max(len(pairs), 1):.2g}. Smallest significant: the smallest accuracy difference that so few "
+        "discordant clips can show. 80% power at: the true difference that so many clips would find four times in "
+        "five. n/a where there is none."
     )
-    title = f"All pairs, {view} view, {BASIS_TITLES[basis]}"
-    return Table(f"pairs_{view}_{basis}", title, columns, lines, note)
+    return Table(f"pairs_{view}_{side}", f"All pairs, {view} view, {SIDE_TITLES[side]}", columns, lines, note)
 
 
-def _pair(comparison: Comparison, shown: Pair) -> Table:
+def _differences(comparison: Comparison, view: View, side: Side) -> Table:
     columns = (
-        Column("view", "View"),
+        _FIRST,
+        _SECOND,
+        Column("n", "n", "count"),
         Column("rate", "Rate"),
-        Column("first", "First", "rate"),
-        Column("second", "Second", "rate"),
+        Column("first_rate", "First’s", "rate"),
+        Column("second_rate", "Second’s", "rate"),
         Column("difference", "First − second", "rate"),
-        Column("worst_case", "First − second, worst case", "rate"),
     )
-    same = {
-        (pair.view, pair.basis): pair
-        for pair in comparison.pairs
-        if (pair.first, pair.second) == (shown.first, shown.second)
-    }
     lines: list[tuple[Value, ...]] = []
-    for view in VIEWS:
-        answered, worst = same[view, "answered"], same[view, "worst_case"]
-        lines += [
-            (
-                view,
-                RATE_TITLES[rate],
-                answered.first_rates[rate],
-                answered.second_rates[rate],
-                answered.differences[rate],
-                worst.differences[rate],
-            )
-            for rate in RATES
-        ]
+    for pair in comparison.pairs:
+        if pair.view == view and pair.side == side:
+            found = comparison.rates(pair)
+            lines += [
+                (pair.first, pair.second, pair.n, RATE_TITLES[rate], found.first[rate], found.second[rate],
+                 found.differences[rate])
+                for rate in RATES
+            ]  # fmt: skip
     note = (
-        f"On the {shown.n} clips that both answered; worst case on the {same['strict', 'worst_case'].n} clips that "
-        "both were asked. Differences: paired bootstrap, whole clips within each truth; not corrected for the other "
-        "rates."
+        f"{VIEW_NOTES[view]} {_SIDE_NOTES[side]} Paired intervals: Newcombe’s method 10 for accuracy, recall, "
+        "specificity and FPR, drawn from the joint table for the others; not corrected for the number of rates "
+        "and pairs."
     )
-    return Table(f"pair_{shown.first}_{shown.second}", f"{shown.first} − {shown.second}", columns, tuple(lines), note)
+    title = f"Differences of all rates, {view} view, {SIDE_TITLES[side]}"
+    return Table(f"differences_{view}_{side}", title, columns, tuple(lines), note)
+
+
+def _clips(comparison: Comparison) -> Table:
+    field = comparison.field
+    columns = (
+        Column("clip", "Clip"),
+        Column("truth", "Truth"),
+        *(Column(f"model_{place}", one.name) for place, one in enumerate(field.contenders, 1)),
+    )
+    found = differing_clips(field)
+    truths = truths_of(comparison)
+    lines = tuple((clip, truths[clip], *words.values()) for clip, words in found.items())
+    note = (
+        f"The {len(lines)} of {len(field.clips)} common clips on which not all models say the same, a missing answer "
+        "included. In CSV, the columns are named model_1, model_2 … in the order of the table."
+    )
+    return Table("clips", "Clips that differ", columns, lines, note)
+
+
+def _pairs_apart(comparison: Comparison) -> Table:
+    columns = (_FIRST, _SECOND, Column("count", "Clips", "count"), Column("clips", "Clips that differ"))
+    names = [one.name for one in comparison.field.contenders]
+    lines = tuple(
+        (one, other, len(clips), " ".join(clips))
+        for one, other, clips in pairs_apart(differing_clips(comparison.field), names)
+    )
+    return Table(
+        "pairs_clips", "Clips on which two models differ", columns, lines, "By what each says, right or wrong."
+    )
+
+
+def truths_of(comparison: Comparison) -> dict[str, str]:
+    """The truth of each common clip in words, by the first run's labels."""
+    clips = comparison.field.runs[0].clips
+    return {clip: TRUTH_TITLES[truth] for clip, truth in zip(clips["clip"], clips["truth"], strict=True)}

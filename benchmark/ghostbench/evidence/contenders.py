@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ghostbench.errors import BadInput
+from ghostbench.plugins.text import printable
+from ghostbench.report.titles import GRADE_TITLES
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.intervals import Ints
+from ghostbench.scoring.lines import NO_ANSWER
 from ghostbench.scoring.manifest import ModelEntry
+from ghostbench.scoring.references import TRIVIAL, trivial_rows
 from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.views import Basis, Bools, View, alarms, by_clip, cells
 
 KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")
 """What runs must have alike to be compared, by the word that `--allow` takes."""
+NOT_ASKED = "not_asked"
+_WORDS = {**GRADE_TITLES, NOT_ASKED: "not recorded"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +35,14 @@ class Contender:
     rows : its predictions for the common clips; `at` is the clip's place among them.
     answered : whether each row has an answer of the model's own.
     asked : per common clip, whether the model was asked at all (a recording may hold no answer for it).
+    trivial : the predictions of its own run's trivial baselines for the common clips; empty for a baseline.
     """
 
     name: str
     rows: pd.DataFrame
     answered: Bools
     asked: Bools
+    trivial: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def table(self, positive: Bools, view: View, basis: Basis) -> Ints:
         """tp, fp, fn, tn per common clip, int [clips, 4]; all zero where the basis leaves the clip out."""
@@ -43,11 +52,25 @@ class Contender:
             found[~self.asked] = 0
         return found
 
+    def said(self, clips: int) -> list[str]:
+        """Per common clip what the model says of it, in words; with repeats, how often it says what."""
+        words: list[dict[str, int]] = [{} for _ in range(clips)]
+        grades = self.rows["grade"].astype(object).to_numpy()
+        for at, grade, answered in zip(self.rows["at"], grades, self.answered, strict=True):
+            word = _WORDS[grade if answered else NO_ANSWER if self.asked[at] else NOT_ASKED]
+            words[at][word] = words[at].get(word, 0) + 1
+        return [
+            next(iter(each)) if len(each) == 1 else ", ".join(f"{word} ×{each[word]}" for word in sorted(each))
+            for each in words
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """Several runs made comparable.
 
+    contenders : the models. baselines : the first run's trivial baselines, and whatever else is a yardstick.
+    chosen : whether the models were named one by one.
     clips : ids of the clips that all runs have. positive : whether each is a ghost probing, by the first run's labels.
     differences : what the runs do not have alike, in words; each was allowed.
     relabelled : common clips whose truth is not the same in all runs.
@@ -57,17 +80,24 @@ class Field:
     clips: tuple[str, ...]
     positive: Bools
     contenders: tuple[Contender, ...]
+    baselines: tuple[Contender, ...]
+    chosen: bool
     differences: tuple[str, ...]
     relabelled: tuple[str, ...]
 
+    def named(self, name: str) -> Contender:
+        """The model or baseline of that name; there is one."""
+        return next(one for one in (*self.contenders, *self.baselines) if one.name == name)
 
-def read_field(folders: Sequence[Path], allow: Collection[str] = ()) -> Field:
+
+def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Sequence[str] = ()) -> Field:
     """Read runs and put their models side by side.
 
-    allow : keys of `KEYS` in which the runs may differ.
+    allow : keys of `KEYS` in which the runs may differ. models : take these alone, by the names that they have in the
+    runs (then all of that name) or in the comparison; all where none is named.
 
     Raises `BadInput` for a folder that is no finished run, runs that differ in a key that is not allowed, no common
-    clips, or fewer than two models.
+    clips, or a model that no run has.
     """
     runs = tuple(read_run_records(folder) for folder in folders)
     differences = _differences(runs)
@@ -84,16 +114,16 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = ()) -> Field:
     relabelled = tuple(
         clip for place, clip in enumerate(common) if any(t.iloc[place] != truths[0].iloc[place] for t in truths)
     )
-    contenders = _contenders(runs, common)
-    if len(contenders) < 2:
-        raise BadInput("there is one model to compare: give runs with two models or more")
+    contenders, baselines = _contenders(runs, common, models)
     return Field(
-        runs,
-        tuple(common),
-        np.asarray(truths[0] == "ghost_probing", dtype=np.bool_),
-        contenders,
-        tuple(differences.values()),
-        relabelled,
+        runs=runs,
+        clips=tuple(common),
+        positive=np.asarray(truths[0] == "ghost_probing", dtype=np.bool_),
+        contenders=contenders,
+        baselines=baselines,
+        chosen=bool(models),
+        differences=tuple(differences.values()),
+        relabelled=relabelled,
     )
 
 
@@ -120,20 +150,80 @@ def _value(run: RunRecords, key: str) -> str:
     }[key]
 
 
-def _contenders(runs: Sequence[RunRecords], common: Sequence[str]) -> tuple[Contender, ...]:
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    run: RunRecords
+    name: str
+    entry: ModelEntry
+
+    @property
+    def trivial(self) -> bool:
+        return self.name in TRIVIAL and self.entry.spec == self.name
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        return self.run.predictions[self.run.predictions["model"] == self.name]
+
+
+def _contenders(
+    runs: Sequence[RunRecords], common: Sequence[str], models: Sequence[str]
+) -> tuple[tuple[Contender, ...], tuple[Contender, ...]]:
+    """The models and the baselines. A run of baselines alone compares those."""
     place = {clip: index for index, clip in enumerate(common)}
-    entries = [(run, name, run.manifest.models.get(name, ModelEntry())) for run in runs for name in run.names]
-    chosen = [(run, name, entry) for run, name, entry in entries if not entry.baseline]
-    if len(chosen) < 2:
-        chosen = entries
-    names = [name for _, name, _ in chosen]
-    found = []
-    for run, name, entry in chosen:
-        rows = run.predictions[run.predictions["model"] == name]
-        rows = rows[rows["clip"].isin(place)].copy()
-        rows["at"] = rows["clip"].map(place).astype("int64")
-        recorded = np.zeros(len(common), dtype=np.bool_)
-        recorded[rows["at"][(rows["outcome"] != "not_recorded").to_numpy()]] = True
-        label = name if names.count(name) == 1 else f"{name} ({run.manifest.run_id})"
-        found.append(Contender(label, rows, own_answers(rows, substitute=entry.substitute), recorded))
-    return tuple(found)
+    entries = [_Entry(run, name, run.manifest.models.get(name, ModelEntry())) for run in runs for name in run.names]
+    yardsticks = [each for each in entries if each.entry.baseline and not each.trivial]
+    entrants = [each for each in entries if not each.entry.baseline] or yardsticks
+    trivial = [trivial_rows(run) for run in runs]
+    if not entrants:
+        entrants, trivial = [each for each in entries if each.run is runs[0]], [{} for _ in runs]
+    beside = [each for each in yardsticks if each not in entrants]
+    names = [each.name for each in (*entrants, *beside)] + list(trivial[0])
+
+    def label(each: _Entry) -> str:
+        return each.name if names.count(each.name) == 1 else f"{each.name} ({each.run.manifest.run_id})"
+
+    chosen = _chosen({label(each): each for each in entrants}, models)
+    own = [{name: _on(rows, place) for name, rows in found.items()} for found in trivial]
+    place_of = {id(run): index for index, run in enumerate(runs)}
+    contenders = [
+        _contender(title, each.rows, place, each.entry.substitute, own[place_of[id(each.run)]])
+        for title, each in chosen.items()
+    ]
+    baselines = [_contender(name, rows, place) for name, rows in trivial[0].items()]
+    baselines += [_contender(label(each), each.rows, place) for each in beside]
+    return tuple(contenders), tuple(baselines)
+
+
+def _chosen(entrants: Mapping[str, _Entry], models: Sequence[str]) -> dict[str, _Entry]:
+    """The entrants that `models` name, in their order there; all of them where none is named."""
+    if not models:
+        return dict(entrants)
+    found: dict[str, _Entry] = {}
+    for name in models:
+        meant = {title: each for title, each in entrants.items() if name in (title, each.name)}
+        if not meant:
+            near = get_close_matches(name, list(entrants), n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"they have {', '.join(entrants)}"
+            raise BadInput(f"the runs have no model '{printable(name)}'; {printable(hint)}")
+        found.update(meant)
+    return found
+
+
+def _on(rows: pd.DataFrame, place: Mapping[str, int]) -> pd.DataFrame:
+    """The rows of the common clips, `at` their place among them."""
+    rows = rows[rows["clip"].isin(place)].copy()
+    rows["at"] = rows["clip"].map(place).astype("int64")
+    return rows
+
+
+def _contender(
+    name: str,
+    rows: pd.DataFrame,
+    place: Mapping[str, int],
+    substitute: bool = False,
+    trivial: Mapping[str, pd.DataFrame] | None = None,
+) -> Contender:
+    rows = _on(rows, place)
+    asked = np.zeros(len(place), dtype=np.bool_)
+    asked[rows["at"][(rows["outcome"] != "not_recorded").to_numpy()]] = True
+    return Contender(name, rows, own_answers(rows, substitute=substitute), asked, trivial or {})

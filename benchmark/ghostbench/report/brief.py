@@ -38,11 +38,11 @@ def print_brief(run: RunData, console: Console, errors: Console | None = None, *
     Where no model of the run gave any answer there is no table: baselines alone would fill it.
     """
     wrong = unanswered(run)
-    head = _wrapped([_plain(title or _title(run))], console)
+    head = wrapped([_plain(title or _title(run))], console)
     speaks = _speaks(run)
-    note = _wrapped([_plain(_NOTE, "dim")], console) if speaks else []
+    note = wrapped([_plain(_NOTE, "dim")], console) if speaks else []
     parts = [_rows(run) if speaks else [], _marks(run, console) if speaks else []]
-    parts.append(_wrapped([_plain(in_words(rows), "red") for rows in wrong], console))
+    parts.append(wrapped([_plain(in_words(rows), "red") for rows in wrong], console))
     foot = _foot(run)
     table, remarks, failures = _cut(parts, LINES - sum(map(len, (head, note, foot))) - 4, run, console)
     for part in (head, table + note, remarks):
@@ -97,20 +97,17 @@ def _rows(run: RunData) -> list[Text]:
 
     lines = [Text(_columns("Model", "Answered", [title for *_, title in _RATES]), style="bold")]
     for name, row in run.rows.items():
-        rates = [_estimate(row["views"][view]["answered"][rate]) for view, rate, _ in _RATES]
+        rates = [brief_estimate(row["views"][view]["answered"][rate]) for view, rate, _ in _RATES]
         style = "dim" if row["baseline"] else ""
-        lines.append(Text(_columns(_name(name), f"{row['answered']}/{row['rows']}", rates), style=style))
+        lines.append(Text(_columns(name, f"{row['answered']}/{row['rows']}", rates), style=style))
     return lines
 
 
 def _columns(name: str, answered: str, rates: Sequence[str]) -> str:
-    from rich.cells import cell_len
-
-    padded = name + " " * max(0, _NAME - cell_len(name))
-    return f"{padded} {answered:>9}" + "".join(f" {rate:>16}" for rate in rates)
+    return f"{brief_name(name)} {answered:>9}" + "".join(f" {rate:>16}" for rate in rates)
 
 
-def _estimate(value: Mapping[str, Any] | None) -> str:
+def brief_estimate(value: Mapping[str, Any] | None) -> str:
     """An estimate as `.712 [.61,.80]`; its third decimals are in the tables."""
     if value is None:
         return "n/a"
@@ -125,13 +122,13 @@ def _hundredths(value: float) -> str:
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
-def _name(name: str) -> str:
-    """The name in the column's width, its middle left out where it is too long."""
+def brief_name(name: str) -> str:
+    """The name in exactly the column's width, its middle left out where it is too long."""
     from rich.cells import cell_len, set_cell_size
 
     name = plain(name)
     if cell_len(name) <= _NAME:
-        return name
+        return name + " " * (_NAME - cell_len(name))
     tail = name[-1]
     for character in reversed(name[:-1]):
         if cell_len(character + tail) > _NAME // 2:
@@ -150,7 +147,7 @@ def _marks(run: RunData, console: Console) -> list[Text]:
     alike: dict[str, list[str]] = {}
     for mark, names in named.items():
         alike.setdefault(_together(names), []).append(mark)
-    return _wrapped([_plain(f"{names}: {'; '.join(found)}", "yellow") for names, found in alike.items()], console)
+    return wrapped([_plain(f"{names}: {'; '.join(found)}", "yellow") for names, found in alike.items()], console)
 
 
 def _foot(run: RunData) -> list[Text]:
@@ -181,7 +178,7 @@ def _cut(parts: Sequence[list[Text]], room: int, run: RunData, console: Console)
         keep = max(min(_FEWEST, len(part)), len(part) - over - 1)
         if keep < len(part):
             where = f"… and more: bench report {run.folder} --table {names[place]}"
-            kept[place] = [*part[:keep], *_wrapped([_plain(where, "dim")], console)]
+            kept[place] = [*part[:keep], *wrapped([_plain(where, "dim")], console)]
     return kept
 
 
@@ -191,7 +188,8 @@ def _plain(text: str, style: str = "") -> Text:
     return Text(plain(text), style=style)
 
 
-def _wrapped(texts: Iterable[Text], console: Console) -> list[Text]:
+def wrapped(texts: Iterable[Text], console: Console) -> list[Text]:
+    """The texts in lines no wider than the console."""
     lines = [line for text in texts for line in text.wrap(console, console.width)]
     for line in lines:
         line.rstrip()

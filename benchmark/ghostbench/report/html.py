@@ -75,7 +75,7 @@ def report_html(run: RunData, strips: Mapping[str, list[str]] | None = None) -> 
             (section.title, Markup(section.html()))  # noqa: S704 - rendered without raw HTML
             for section in plugin_sections(run)
         ],
-        cell=_cell,
+        cell=table_cell,
         is_reference={plain(name): row["baseline"] for name, row in run.rows.items()},
     )
 
@@ -91,7 +91,7 @@ def _json(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _cell(value: Value, table: Table, place: int) -> dict[str, Any]:
+def table_cell(value: Value, table: Table, place: int) -> dict[str, Any]:
     """A table cell: its text, its interval apart, and where the interval lies in [0, 1] for the little bar."""
     column = table.columns[place]
     if isinstance(value, Mapping):

@@ -32,6 +32,7 @@ def run_tables(run: RunData) -> list[Table]:
     tables += [
         table
         for table in (
+            evidence.precision_at(rows),
             evidence.repeats(rows),
             evidence.scores(rows),
             evidence.operating_points(rows),

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ghostbench.scoring.intervals import share
+from ghostbench.scoring.intervals import Ints, share
+from ghostbench.scoring.paired import share_difference
 from ghostbench.scoring.rates import Floats
 from ghostbench.scoring.views import VIEWS, Bools, alarms
 
@@ -56,18 +57,38 @@ def event_coverage(clips: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def event_time(rows: pd.DataFrame, answered: Bools, flags: npt.NDArray[np.object_]) -> dict[str, Any]:
+def constant_times(clips: pd.DataFrame) -> Floats:
+    """Per clip, what somebody would say who knows the labels of the other clips and has not looked at this one: the
+    median of the times that the labels of all *other* positives state; NaN where no other states one."""
+    times = clips["truth_time_s"].astype("float64").where(clips["truth"] == "ghost_probing").to_numpy()
+    known = np.flatnonzero(~np.isnan(times))
+    everywhere = np.full(len(times), np.median(times[known]) if len(known) else np.nan)
+    for place in known:
+        others = np.delete(times[known], np.searchsorted(known, place))
+        everywhere[place] = np.median(others) if len(others) else np.nan
+    return everywhere
+
+
+def event_time(rows: pd.DataFrame, answered: Bools, flags: npt.NDArray[np.object_], constant: Floats) -> dict[str, Any]:
     """`event_time` of metrics.json for one model: per view, errors over true positives and the account of misses.
+
+    Parameters
+    ----------
+    rows, answered : the model's predictions, and which of them hold an answer of its own.
+    flags, constant : per clip, from `sampled` and `constant_times`.
 
     Returns
     -------
     Per view: `true_positives`, `stated` (both the label and the answer state a time), `median_abs_error_s`,
-    `within_1s` and `within_2s` (of `stated`, with intervals), and `misses`: positives answered with no, split into
-    `event_not_sampled`, `sampled_but_missed` and `unknown` (no stated time, or no frames).
+    `within_1s` and `within_2s` (of `stated`, with intervals); `constant`: the same figures of the constant time on the
+    same rows, its median `time_s`, and `gain_1s` and `gain_2s`, the model's share minus the constant's, paired; and
+    `misses`: positives answered with no, split into `event_not_sampled`, `sampled_but_missed` and `unknown` (no stated
+    time, or no frames).
     """
     at = rows["at"].to_numpy()
     positive = np.asarray(rows["truth"] == "ghost_probing") & answered
-    error: Floats = np.abs(rows["event_time_s"].to_numpy() - rows["truth_time_s"].to_numpy())
+    truth: Floats = rows["truth_time_s"].to_numpy()
+    error: Floats = np.abs(rows["event_time_s"].to_numpy() - truth)
     found: dict[str, Any] = {}
     for view in VIEWS:
         alarm = alarms(rows["grade"], view)
@@ -76,8 +97,8 @@ def event_time(rows: pd.DataFrame, answered: Bools, flags: npt.NDArray[np.object
         found[view] = {
             "true_positives": int((positive & alarm).sum()),
             "stated": int(stated.sum()),
-            "median_abs_error_s": float(np.median(error[stated])) if stated.any() else None,
-            **{f"within_{limit:.0f}s": _within(error[stated], at[stated], limit, len(flags)) for limit in HITS_S},
+            **_errors(error[stated], at[stated], len(flags)),
+            "constant": _beside(error[stated], constant[at[stated]], truth[stated], at[stated], len(flags)),
             "misses": {
                 "event_not_sampled": sum(flag is False for flag in missed),
                 "sampled_but_missed": sum(flag is True for flag in missed),
@@ -85,6 +106,27 @@ def event_time(rows: pd.DataFrame, answered: Bools, flags: npt.NDArray[np.object
             },
         }
     return found
+
+
+def _errors(error: Floats, at: Ints, clips: int) -> dict[str, Any]:
+    return {
+        "median_abs_error_s": float(np.median(error)) if len(error) else None,
+        **{f"within_{limit:.0f}s": _within(error, at, limit, clips) for limit in HITS_S},
+    }
+
+
+def _beside(own: Floats, said: Floats, truth: Floats, at: Ints, clips: int) -> dict[str, Any] | None:
+    """The constant time on the rows where the model states one; None where there is none to say."""
+    if not len(own) or np.isnan(said).any():
+        return None
+    error = np.abs(said - truth)
+    gains = {}
+    for limit in HITS_S:
+        right = [each <= limit + _SLACK_S for each in (own, error)]
+        cells = [right[0] & right[1], right[0] & ~right[1], ~right[0] & right[1], ~right[0] & ~right[1]]
+        table = np.stack([np.bincount(at, weights=cell, minlength=clips) for cell in cells], axis=1)
+        gains[f"gain_{limit:.0f}s"] = share_difference(table[table.sum(axis=1) > 0])
+    return {"time_s": float(np.median(said)), **_errors(error, at, clips), **gains}
 
 
 def _within(error: Floats, at: npt.NDArray[np.int64], limit: float, clips: int) -> Any:

@@ -8,6 +8,7 @@ balanced accuracy and MCC are drawn from the joint table.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 
@@ -24,13 +25,13 @@ _POSITIVES, _NEGATIVES = [0, 1, 2, 3], [7, 6, 5, 4]
 _RIGHT = {"accuracy": (_POSITIVES, _NEGATIVES), "recall": (_POSITIVES,), "specificity": (_NEGATIVES,)}
 
 
-def paired_differences(first: Ints, second: Ints) -> dict[str, Estimate | None]:
+def paired_differences(first: Ints, second: Ints, only: Collection[str] = RATES) -> dict[str, Estimate | None]:
     """Every rate of the first model minus the second's; None where one of them is undefined.
 
     Parameters
     ----------
     first, second : tp, fp, fn, tn per clip with its repeats, int [clips, 4], of the same clips in the same order;
-        every clip has rows of both.
+        every clip has rows of both. only : the rates that are wanted, some of `RATES`.
 
     Returns
     -------
@@ -55,12 +56,16 @@ def paired_differences(first: Ints, second: Ints) -> dict[str, Estimate | None]:
     value = {name: float(each) for name, each in _difference_of_sums(first, second).items()}
     found: dict[str, Estimate | None] = {}
     for name, truths in _RIGHT.items():
+        if name not in only and not (name == "specificity" and "fpr" in only):
+            continue
         table = np.sum([joint[:, cells] for cells in truths], axis=0)
-        found[name] = None if math.isnan(value[name]) else _of_shares(table, value[name])
-    found["fpr"] = _negated(found["specificity"])
+        found[name] = None if math.isnan(value[name]) else share_difference(table, value[name])
+    if "fpr" in only:
+        found["fpr"] = _negated(found["specificity"])
     for name in DRAWN:
-        found[name] = None if math.isnan(value[name]) else _drawn(joint, name, value[name])
-    return {name: found[name] for name in RATES}
+        if name in only:
+            found[name] = None if math.isnan(value[name]) else _drawn(joint, name, value[name])
+    return {name: found[name] for name in RATES if name in only}
 
 
 def joint_cells(first: Ints, second: Ints) -> Floats:
@@ -138,12 +143,27 @@ def _difference_of_sums(first: Ints, second: Ints) -> dict[str, Floats]:
     return {name: one[name] - other[name] for name in RATES}
 
 
-def _of_shares(table: Floats, value: float) -> Estimate:
+def share_difference(table: Floats, value: float | None = None) -> Estimate:
+    """The difference of two shares of the same rows, which may come in clusters, by `newcombe_paired`.
+
+    Parameters
+    ----------
+    table : both, first only, second only, neither, per cluster, float [clusters, 4], with a row at least.
+    value : the difference, where the table gives it only nearly (unequal repeats of the two).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = share_difference(np.repeat(np.eye(4), [59, 6, 16, 80], axis=0))
+    >>> print(f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]")
+    -0.0621 [-0.1186, -0.0046]
+    """
     total = table.sum(axis=0)
+    given = float(_share_difference(total))
+    value = given if value is None else value
     rows = effective_rows(table, _share_difference)
-    scaled = total * (rows / total.sum())
-    shift = value - float(_share_difference(total))
-    low, high = newcombe_paired(*(float(cell) for cell in scaled))
+    low, high = newcombe_paired(*(float(cell) for cell in total * (rows / total.sum())))
+    shift = value - given
     low, high = around(value, (max(low + shift, -1.0), min(high + shift, 1.0)))
     return {"value": value, "low": low, "high": high}
 

@@ -20,6 +20,16 @@ TRIVIAL = ("always", "never", "random", "category-prior")
 """What a model has to beat, by name."""
 
 
+def trivial_rows(run: RunRecords) -> dict[str, pd.DataFrame]:
+    """The predictions of every trivial baseline for every clip and repeat: the run's own where it named one."""
+    entries = run.manifest.models
+    named = {name for name in run.names if name in TRIVIAL and name in entries and entries[name].spec == name}
+    return {
+        name: run.predictions[run.predictions["model"] == name] if name in named else reference_rows(run, name)
+        for name in TRIVIAL
+    }
+
+
 def reference_rows(run: RunRecords, name: str) -> pd.DataFrame:
     """The predictions of the reference model `name` for every clip and repeat of the run, like `run.predictions`.
 

@@ -12,11 +12,12 @@ from ghostbench.scoring import account, counts
 from ghostbench.scoring.actors import alarms_by_actor
 from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED
-from ghostbench.scoring.event_time import event_coverage, event_time, sampled
+from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
 from ghostbench.scoring.manifest import ModelEntry
+from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
-from ghostbench.scoring.references import TRIVIAL, reference_rows
+from ghostbench.scoring.references import trivial_rows
 from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.slices import parts, score_slices
 from ghostbench.scoring.trivial import against_trivial
@@ -44,9 +45,12 @@ def compute_metrics(run: RunRecords) -> dict[str, Any]:
     scorer = _Scorer(run)
     entries = run.manifest.models
     own = _by_model(run.predictions)
-    trivial = {name: own[name] for name in TRIVIAL if name in own and name in entries and entries[name].spec == name}
-    extra = {name: reference_rows(run, name) for name in TRIVIAL if name not in trivial}
-    scorer.trivial = {name: {**trivial, **extra}[name] for name in TRIVIAL}
+    scorer.trivial = trivial_rows(run)
+    extra = {
+        name: rows
+        for name, rows in scorer.trivial.items()
+        if name not in own or name not in entries or entries[name].spec != name
+    }
     attempts = _by_model(run.attempts)
     nothing = run.attempts.iloc[:0]
     models = {
@@ -78,6 +82,7 @@ class _Scorer:
         self.positive: Bools = np.asarray(run.clips["truth"] == "ghost_probing")
         self.duration = run.clips["duration_s"].astype("float64")
         self.sampled = sampled(run.clips)
+        self.constant = constant_times(run.clips)
         self.parts = parts(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
         self.task = run.manifest.task.name
@@ -115,9 +120,10 @@ class _Scorer:
             "prevalence": float(self.positive.mean()),
             "views": score_views(rows, answered, self.positive),
             "beats_trivial": None if entry.baseline else against_trivial(rows, answered, self.trivial, self.positive),
+            "precision_at": precision_at(rows, answered, self.positive),
             "agreement": agreement(rows, answered, self.repeats),
             "scores": score_probabilities(rows, answered),
-            "event_time": event_time(rows, answered, self.sampled),
+            "event_time": event_time(rows, answered, self.sampled, self.constant),
             "slices": score_slices(rows, answered, self.positive, self.parts),
         }
         if attempts is not None:

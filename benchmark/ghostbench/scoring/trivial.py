@@ -97,7 +97,7 @@ def _beside(own: Ints, trivial: Ints) -> dict[str, Any]:
     if not len(own):
         return {"f1": None, "difference": None}
     f1 = estimate_rates(trivial)["f1"]
-    return {"f1": None if f1 is None else f1["value"], "difference": paired_differences(own, trivial)["f1"]}
+    return {"f1": None if f1 is None else f1["value"], "difference": paired_differences(own, trivial, ("f1",))["f1"]}
 
 
 def _verdict(clips: int, best: str | None, differences: Mapping[str, Estimate | None]) -> Verdict:

@@ -1,0 +1,115 @@
+"""A comparison as files: comparison.json, comparison.html, tables/*.csv and tables/*.tex."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ghostbench.errors import BadInput
+from ghostbench.evidence.compare import Comparison, Pair, differing_clips, pairs_apart
+from ghostbench.evidence.compare_tables import comparison_tables, truths_of
+from ghostbench.report.escape import plain
+from ghostbench.report.files import csv_table, latex_table
+from ghostbench.report.html import TEMPLATES, table_cell
+from ghostbench.report.table import IN_RETROSPECT, Table
+from ghostbench.scoring.significance import ALPHA
+from ghostbench.writing import write_json, write_text
+
+SCHEMA_VERSION = 1
+_MOST_ROWS = 1000
+"""A longer table would make the page slow: it is in the files beside it."""
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Everything of a comparison, unrounded; null where a rate has no denominator."""
+    field = comparison.field
+    clips = differing_clips(field)
+    names = [one.name for one in field.contenders]
+    truths = truths_of(comparison)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "runs": [run.manifest.run_id for run in field.runs],
+        "clips": len(field.clips),
+        "positives": int(field.positive.sum()),
+        "models": names,
+        "baselines": [one.name for one in field.baselines],
+        "allowed_differences": list(field.differences),
+        "relabelled": list(field.relabelled),
+        "rankings": {ranking.view: asdict(ranking) for ranking in comparison.rankings},
+        "beats_trivial": comparison.against,
+        "pairs": [_pair(comparison, pair) for pair in comparison.pairs],
+        "differing_clips": {clip: {"truth": truths[clip], "said": dict(words)} for clip, words in clips.items()},
+        "differing_pairs": [
+            {"first": one, "second": other, "clips": apart} for one, other, apart in pairs_apart(clips, names)
+        ],
+    }
+
+
+def _pair(comparison: Comparison, pair: Pair) -> dict[str, Any]:
+    found = asdict(pair)
+    found["significant"] = pair.p_holm <= ALPHA
+    if pair.side in ("answered", "worst_case"):
+        found.update(asdict(comparison.rates(pair)))
+    return found
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> None:
+    """Write every form of a comparison into a folder, made if need be; what it held under these names is replaced.
+
+    Raises `BadInput` for a run folder, and for one that cannot be written.
+    """
+    if (folder / "manifest.json").exists():
+        raise BadInput(f"{folder} is a run folder: give --out another one")
+    tables = list(comparison_tables(comparison))
+    try:
+        (folder / "tables").mkdir(parents=True, exist_ok=True)
+        for table in tables:
+            write_text(folder / "tables" / f"{table.name}.csv", csv_table(table))
+            write_text(folder / "tables" / f"{table.name}.tex", latex_table(table))
+        write_json(folder / "comparison.json", comparison_json(comparison))
+        write_text(folder / "comparison.html", comparison_html(comparison, tables))
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be written: {error.strerror}") from None
+
+
+def comparison_html(comparison: Comparison, tables: Sequence[Table]) -> str:
+    """One page without scripts and without network; tables too long for a page are named with their file."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    field = comparison.field
+    baselines = {plain(one.name) for one in field.baselines}
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template("comparison.html.j2").render(
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        retrospect=IN_RETROSPECT,
+        runs=[plain(run.manifest.run_id) for run in field.runs],
+        clips=len(field.clips),
+        positives=int(field.positive.sum()),
+        warnings=[plain(words) for words in warnings_of(comparison)],
+        tables=[table for table in tables if len(table.rows) <= _MOST_ROWS],
+        long={table.name: table for table in tables if len(table.rows) > _MOST_ROWS},
+        is_reference=dict.fromkeys(baselines, True),
+        cell=table_cell,
+    )
+
+
+def warnings_of(comparison: Comparison) -> list[str]:
+    """What must be known before the numbers are read: in what the runs differ."""
+    field = comparison.field
+    found = [f"The runs differ in {words}." for words in field.differences]
+    if field.relabelled:
+        count, first = len(field.relabelled), field.runs[0].manifest.run_id
+        found.append(
+            f"{count} clips have other labels in another run; those of {first} count: {_some(field.relabelled, 5)}"
+        )
+    return found
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
