@@ -90,7 +90,9 @@ def watch(pid: int, ledger: Path, samples: list[tuple[int, int]]) -> None:
     before = -1
     while True:
         try:
-            rss = psutil.Process(pid).memory_info().rss
+            process = psutil.Process(pid)
+            # The run goes on in a child, which the process that was started watches over.
+            rss = max(p.memory_info().rss for p in (process, *process.children()))
         except psutil.Error:
             return
         size = ledger.stat().st_size if ledger.exists() else 0

@@ -9,6 +9,7 @@ import click
 
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.datasets.select import SplitQuery
+from ghostbench.run.guard import guarded
 from ghostbench.run.plan import DEADLINE_S, DEFAULT_MODELS, Options
 
 _EPILOG = """Examples:
@@ -47,6 +48,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--out", type=click.Path(path_type=Path), default="results", show_default=True, help="Where runs go.")
 @click.option("--run-id", help="Name of the run's folder; default: time and models.")
 @click.option("--resume", is_flag=True, help="Go on with the run named by --run-id.")
+@click.option("--give-up", multiple=True, metavar="MODEL", help="On --resume: ask this model nothing more.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for everything that draws.")
 @quiet_option()
 @as_json_option("Print the metrics as JSON instead of a table.")
@@ -62,18 +64,22 @@ def command(
 
     Without options: the baselines on the embedded clips, in seconds.
     """
-    from rich.console import Console
-
-    from ghostbench.run.dry_run import print_dry_run
-    from ghostbench.run.execute import Voice, execute
-
     refuse_both(quiet, as_json)
     query = SplitQuery(**{name: given.pop(name) for name in _QUERY})  # type: ignore[arg-type]
     options = Options(query=query, settings=settings, **given)  # type: ignore[arg-type]
-    voice = Voice(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
-    if dry_run:
-        return print_dry_run(options, voice)
-    return execute(options, ["bench", *sys.argv[1:]], voice)
+
+    def work() -> int:
+        from rich.console import Console
+
+        from ghostbench.run.dry_run import print_dry_run
+        from ghostbench.run.execute import Voice, execute
+
+        voice = Voice(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
+        if dry_run:
+            return print_dry_run(options, voice)
+        return execute(options, ["bench", *sys.argv[1:]], voice)
+
+    return guarded(work)
 
 
 _QUERY = ("dataset", "data_root", "labels", "split", "clips", "limit", "only_available", "skip_bad_labels")

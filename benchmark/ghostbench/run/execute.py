@@ -17,14 +17,23 @@ from typing import TYPE_CHECKING, Any
 from ghostbench.errors import BadInput, OutputFailed
 from ghostbench.plugins.registry import registry
 from ghostbench.redact import Redactor
+from ghostbench.run import guard
 from ghostbench.run import manifest as manifests
+from ghostbench.run.begun import Lost
 from ghostbench.run.folder import RunFolder
 from ghostbench.run.ledger import DiskFailed
 from ghostbench.run.plan import Options, Plan, make_plan
 from ghostbench.run.predictions import Last
 from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
-from ghostbench.run.resume import check_format, check_same, check_unchanged, still_put_off, what_was_done
+from ghostbench.run.resume import (
+    check_format,
+    check_same,
+    check_unchanged,
+    still_put_off,
+    what_was_done,
+    write_down_losses,
+)
 from ghostbench.run.runner import Desk, Runner
 from ghostbench.run.stopping import StopSignals
 from ghostbench.writing import write_json
@@ -61,12 +70,13 @@ class Voice:
 @dataclass(frozen=True, slots=True)
 class Conduct:
     """How a run keeps its secrets, notices that it is to stop, is gone on with (a command line), and what it has done
-    before."""
+    and lost before."""
 
     redactor: Redactor
     signals: StopSignals
     going_on: str
     done: Mapping[UnitKey, Last]
+    lost: Lost
 
 
 def execute(options: Options, command: list[str], voice: Voice) -> int:
@@ -78,12 +88,16 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
     manifest = manifests.start(plan, command, _since_process_start(), redactor)
     folder = RunFolder.at(options.out, plan.run_id)
     done: Mapping[UnitKey, Last] = {}
+    lost = Lost()
     if options.resume:
         before = folder.reopen()
         check_format(folder.manifest, before)
         check_same(before, manifest, plan)
         check_unchanged(folder.path, before)
         done = what_was_done(folder.attempts, plan)
+        lost = write_down_losses(folder)
+        if lost.requests:
+            done = what_was_done(folder.attempts, plan)
         _say_what_is_early(still_put_off(done, before), voice)
         manifest = manifests.gone_on_with(before, manifest)
     else:
@@ -91,9 +105,10 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
     for plugin in registry().warnings:
         voice.warn(f"warning: {plugin}")
     going_on = resume_command(redactor.command(command), plan)
+    guard.tell(folder=str(folder.path.absolute()), going_on=going_on)
     try:
         with StopSignals() as signals:
-            conduct = Conduct(redactor, signals, going_on, done)
+            conduct = Conduct(redactor, signals, going_on, done, lost)
             return _run(plan, folder, manifest, voice, conduct)
     except KeyboardInterrupt:
         how = f"; go on with: {going_on}" if folder.manifest.is_file() else ""
@@ -135,7 +150,7 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, 
     units = len(plan.split.clips) * plan.options.repeats
     with Progress(voice.err, rows, units, quiet=voice.quiet or voice.as_json) as progress:
         desk = Desk(folder=folder, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn)
-        finished = _run_until_done_or_stopped(Runner(plan, desk, conduct.done), conduct.signals)
+        finished = _run_until_done_or_stopped(Runner(plan, desk, conduct.done, conduct.lost), conduct.signals)
     if not finished:
         write_json(folder.manifest, {**manifest, "status": "interrupted"})
     if not finished or conduct.signals.came:
@@ -154,7 +169,8 @@ def _run_until_done_or_stopped(runner: Runner, signals: StopSignals) -> bool:
         task = asyncio.ensure_future(runner.run())
         with signals.cancelling(task):
             try:
-                await task
+                async with guard.reacting(runner.longest_s):
+                    await task
             except asyncio.CancelledError:
                 return False
         return True
@@ -200,5 +216,5 @@ def _conclude(folder: RunFolder, voice: Voice) -> int:
 def _since_process_start() -> float:
     import psutil
 
-    started: float = psutil.Process().create_time()
+    started: float = psutil.Process(guard.first_process()).create_time()
     return max(0.0, time.time() - started)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
 from ghostbench.errors import BadInput
 from ghostbench.plugins.registry import printable
+from ghostbench.run.begun import BEGUN
 from ghostbench.writing import write_text
 
+PATIENCE_S = 3.0
+"""How long a run that is gone on with waits for the process before it to be gone, seconds: a kill takes a moment."""
+_HALF_WRITTEN = re.compile(r"\.[\w.-]+\.[a-z0-9_]{8}")
+"""What `write_text` calls a file until it is whole."""
 _RUN_ID = re.compile(r"[^\W_][\w.+-]{0,127}")
 
 
@@ -26,6 +33,7 @@ class RunFolder:
         self.attempts = path / "attempts.jsonl"
         self.predictions = path / "predictions.jsonl"
         self.sent = path / "sent.jsonl"
+        self.begun = path / BEGUN
         self._lock: IO[str] | None = None
 
     @classmethod
@@ -58,7 +66,8 @@ class RunFolder:
         """Open an existing run to go on with it; return its manifest. Raises `BadInput`."""
         if not self.manifest.is_file():
             raise BadInput(f"there is no run '{self.path.name}' in {self.path.parent} to resume; leave out --resume")
-        self._take_lock()
+        self._take_lock(patience_s=PATIENCE_S)
+        self._clear_away()
         return read_manifest(self.manifest)
 
     def close(self) -> None:
@@ -71,16 +80,37 @@ class RunFolder:
         """A folder for one row's own files, named so that no row's name can leave the run."""
         return self.path / "journals" / re.sub(r"[^A-Za-z0-9._-]", "_", row).strip(".")
 
-    def _take_lock(self) -> None:
+    def _clear_away(self) -> None:
+        """Remove what a kill left of files that were being written."""
+        for folder in (self.path, self.path / "tables"):
+            for entry in folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ():
+                if _HALF_WRITTEN.fullmatch(entry.name) and entry.is_file() and not entry.is_symlink():
+                    entry.unlink(missing_ok=True)
+
+    def _take_lock(self, patience_s: float = 0.0) -> None:
+        """Take the lock, waiting that long for a process that is about to end.
+
+        It belongs to this process alone: one that a model's code forks off does not hold it.
+        """
         try:
-            self._lock = (self.path / ".lock").open("w", encoding="ascii")
+            number = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             raise BadInput(f"cannot write to {self.path}: {error.strerror}; make the folder writable") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self.close()
-            raise BadInput(f"run '{self.path.name}' is being written by another process; wait for it to end") from None
+        self._lock = os.fdopen(number, "w", encoding="ascii")
+        until = time.monotonic() + patience_s
+        while True:
+            try:
+                # Not `flock`, which a process forked off by somebody's code would hold on to.
+                fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if time.monotonic() < until:
+                    time.sleep(0.05)
+                    continue
+                self.close()
+                raise BadInput(
+                    f"run '{self.path.name}' is being written by another process; wait for it to end"
+                ) from None
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

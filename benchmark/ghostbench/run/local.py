@@ -41,6 +41,7 @@ class _Waiting:
     since: float
     prepare_s: float
     notes: tuple[str, ...]
+    sending: Sending | None
 
 
 class LocalDispatcher(Dispatcher):
@@ -105,6 +106,9 @@ class LocalDispatcher(Dispatcher):
             raise Withdrawn
         loop = asyncio.get_running_loop()
         if self._prepares:
+            if sending is not None:
+                await sending()
+                sending = None
             try:
                 prepared, failed, prepare_s, notes = await self._prepare_by_the_deadline(request)
             except TimedOut as error:
@@ -120,7 +124,7 @@ class LocalDispatcher(Dispatcher):
             frames = request.frames.renewed() if request.frames is not None else None
             request = replace(request, prepared=prepared, frames=frames)
         # To wait for a thread that prepares is to queue, as to wait for a batch is.
-        item = _Waiting(request, loop.create_future(), asked + prepare_s, prepare_s, notes)
+        item = _Waiting(request, loop.create_future(), asked + prepare_s, prepare_s, notes, sending)
         self._ready.setdefault(group, deque()).append(item)
         self.expect(-int(expected), group)
         return await item.answered
@@ -146,6 +150,9 @@ class LocalDispatcher(Dispatcher):
                     if not item.answered.done():
                         item.answered.set_exception(Withdrawn())
                 continue
+            for item in batch:
+                if item.sending is not None:
+                    await item.sending()
             started = time.perf_counter()
             self._running += 1
             call = loop.run_in_executor(self._threads, self._answer, [item.request for item in batch])

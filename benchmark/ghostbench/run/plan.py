@@ -48,6 +48,7 @@ class Options:
     resume: bool = False
     seed: int = 0
     deadline: float = DEADLINE_S
+    give_up: tuple[str, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -127,6 +128,9 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     if options.max_cost is not None:
         for host in hosts.values():
             _check_price(host, task)
+    for name in options.give_up:
+        if not any(name == host.choice.row for host in hosts.values()):
+            raise BadInput(f"--give-up '{printable(name)}' is no model of this run; choose from {', '.join(hosts)}")
     run_id = options.run_id or _run_id(list(hosts))
     return Plan(options=options, run_id=run_id, split=split, task=task, sampling=sampling, rows=rows, probes=probes)
 
@@ -136,6 +140,8 @@ def _check_numbers(options: Options) -> None:
         raise BadInput(f"--repeats {options.repeats} is not at least 1")
     if options.max_attempts < 1:
         raise BadInput(f"--max-attempts {options.max_attempts} is not at least 1")
+    if options.give_up and not options.resume:
+        raise BadInput("--give-up leaves a model out of the rest of a run; add --resume, or leave it out of --models")
     if not 0 < options.deadline < math.inf:
         raise BadInput(f"--deadline {options.deadline:g} is no number of seconds above 0")
     if options.max_cost is not None and not 0 < options.max_cost < math.inf:

@@ -30,7 +30,7 @@ class RowFacts:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The last ledger line of a unit, and how many there are."""
+    """The last ledger line of a unit, and how many there are; `lost` of them were lost with their process."""
 
     outcome: Outcome
     error_type: str | None
@@ -39,6 +39,7 @@ class Last:
     raw: str | None
     score: float | None
     attempts: int
+    lost: int = 0
 
 
 def last_lines(lines: Iterable[Mapping[str, Any]]) -> dict[Unit, Last]:
@@ -60,6 +61,7 @@ def last_lines(lines: Iterable[Mapping[str, Any]]) -> dict[Unit, Last]:
                 raw=line["raw"] if line["outcome"] == Outcome.ANSWERED else None,
                 score=(line["grade_probabilities"] or {}).get("ghost_probing"),
                 attempts=before.attempts + 1 if before else 1,
+                lost=(before.lost if before else 0) + (line["outcome"] == Outcome.WORKER_LOST),
             )
         except (KeyError, ValueError, TypeError, AttributeError):
             raise BadInput(

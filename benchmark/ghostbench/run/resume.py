@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ghostbench.errors import BadInput
+from ghostbench.errors import BadInput, WorkerLost
 from ghostbench.models import Level
-from ghostbench.outcomes import NEVER_SENT, TRANSIENT
+from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
 from ghostbench.plugins.registry import printable
-from ghostbench.run.ledger import read_lines, recover
+from ghostbench.records import AttemptFault, AttemptLine
+from ghostbench.run.begun import Lost, read_lost
+from ghostbench.run.folder import RunFolder
+from ghostbench.run.ledger import encode, read_lines, recover
 from ghostbench.run.ledger_rules import LedgerRules
 from ghostbench.run.manifest import SCHEMA_VERSION, file_sha256
 from ghostbench.run.plan import Plan
@@ -22,6 +27,8 @@ from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.seal import check_seal
 from ghostbench.run.units import Unit, ladder_of
 
+MOST_LOST = 2
+"""How often a clip, or a load, may take its process down before it is not tried again."""
 _MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "probes", "models")
 _FREE_DATASET_KEYS = ("data_root", "labels")
 _WAY_OUT = "put the ledger back as it was, or start a new run"
@@ -122,12 +129,53 @@ def still_put_off(done: Mapping[UnitKey, Last], before: Mapping[str, Any]) -> It
             yield row, until
 
 
+def write_down_losses(folder: RunFolder) -> Lost:
+    """Write into the ledger what was under way when the process of the run ended by itself; return what that was.
+
+    Each such request is an attempt that ended as `worker_lost`, for its own unit and for those computed with it.
+    """
+    recover(folder.attempts)
+    lost = read_lost(folder.begun, folder.attempts)
+    attempts: Counter[UnitKey] = Counter()
+    for line in read_lines(folder.attempts):
+        attempts[(line.get("model", ""), line.get("clip", ""), line.get("repeat", 0))] += 1
+    lines = []
+    for begun in lost.requests:
+        try:
+            unit = (begun["model"], begun["clip"], begun["repeat"])
+            attempts[unit] += 1
+            attempt = AttemptLine(
+                model=begun["model"],
+                clip=begun["clip"],
+                repeat=begun["repeat"],
+                attempt=attempts[unit],
+                fallback_level=begun["fallback_level"],
+                outcome=Outcome.WORKER_LOST,
+                error=AttemptFault(type=WorkerLost.__name__, message=f"the process {lost.how} while this was computed"),
+                started_at=begun["started_at"],
+                request_id=begun["request_id"],
+                frames_sha256=begun["frames_sha256"],
+                prompt_sha256=begun["prompt_sha256"],
+            )
+        except KeyError:
+            raise BadInput(f"{folder.begun} was not written by a run; put it back as it was, or remove it") from None
+        lines.append(encode(attempt))
+    if lines:
+        with folder.attempts.open("ab") as file:
+            file.write("".join(line + "\n" for line in lines).encode("utf-8", "replace"))
+            file.flush()
+            os.fsync(file.fileno())
+    return lost
+
+
 def restore(unit: Unit, last: Last | None, max_attempts: int) -> bool:
     """Put a unit where the ledger left it; True when nothing is left to do for it."""
     if last is None:
         return False
     ladder: tuple[Level, ...] = ladder_of(unit.row.host)
     unit.attempts, unit.level, unit.last = last.attempts, last.fallback_level, last.outcome
+    if last.outcome is Outcome.WORKER_LOST and last.lost >= MOST_LOST:
+        return True
     if last.outcome in TRANSIENT:
         unit.uncounted = last.attempts
         return False

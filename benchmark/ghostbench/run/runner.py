@@ -11,20 +11,21 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from ghostbench.errors import MediaError, Unavailable
-from ghostbench.models import RemoteModel, Truths
+from ghostbench.models import LocalModel, RemoteModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Clip, Frames
 from ghostbench.redact import Redactor
 from ghostbench.run import manifest as manifests
 from ghostbench.run.ahead import Decoding
+from ghostbench.run.begun import Begun, Lost
 from ghostbench.run.budget import Budget
 from ghostbench.run.clip_lines import ClipLines, put_in_order
 from ghostbench.run.dispatch import Dispatcher, as_unavailable, within
@@ -35,17 +36,20 @@ from ghostbench.run.predictions import Last, RowFacts, last_lines, predict
 from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
 from ghostbench.run.reach import dispatcher_for, load
-from ghostbench.run.resume import changed_file, restore
+from ghostbench.run.resume import MOST_LOST, changed_file, restore
 from ghostbench.run.seal import write_sealed
 from ghostbench.run.sent import SentJournal, spent_before
 from ghostbench.run.settle import Settler
 from ghostbench.run.silence import tell_of_silence
+from ghostbench.run.suspects import struck, suspects_of
 from ghostbench.run.units import HostState, Unit
 from ghostbench.writing import write_json
 
 DECODE_WORKERS = max(2, min(16, os.cpu_count() or 2))
 CLOSING_S = 60.0
 """The longest that a run waits for a model to close, seconds."""
+_BLOCKED_S = 60.0
+"""How much longer than a deadline the event loop may stand still before the process is ended from outside, seconds."""
 _SMALLEST_WINDOW = 2 * DECODE_WORKERS
 
 
@@ -63,10 +67,11 @@ class Desk:
 class Runner:
     """One run from its first unsettled unit to its predictions.
 
-    done : the state of the units that a run which is gone on with has in its ledger.
+    done : the state of the units that a run which is gone on with has in its ledger. lost : what the end of its process
+    took with it.
     """
 
-    def __init__(self, plan: Plan, desk: Desk, done: Mapping[UnitKey, Last]) -> None:
+    def __init__(self, plan: Plan, desk: Desk, done: Mapping[UnitKey, Last], lost: Lost) -> None:
         self._plan = plan
         self._desk = desk
         self._states = {host: HostState(host) for host in plan.hosts}
@@ -75,6 +80,10 @@ class Runner:
         self._preparing: list[ThreadPoolExecutor] = []
         self._decoding = Decoding(self._pool, plan.sampling, plan.split.data_root)
         self._done = done
+        self._lost = lost
+        self._suspects = suspects_of(plan, done, lost)
+        self._begun = Begun(desk.folder.begun, lost.loading)
+        self.longest_s = plan.options.deadline + _BLOCKED_S
 
     async def run(self) -> None:
         """Ask what is left to ask, then write clips, predictions and the complete manifest.
@@ -93,26 +102,32 @@ class Runner:
             seed=options.seed,
             max_attempts=options.max_attempts,
             sent=sent,
+            begun=self._begun,
         )
         for (row, _, _), last in self._done.items():
             self._desk.progress.settled(row, last.outcome)
         silence = asyncio.create_task(tell_of_silence(self._desk.progress, self._waiting_for, self._desk.say))
         try:
             self._decoding.begin(self._first_clips())
-            await self._load()
-            await self._ask_everyone(settler, clips)
+            trusted = [host for host in self._plan.hosts if host not in self._suspects]
+            await self._load(trusted)
+            await self._ask_everyone(self._rows_without_suspects(), settler, clips)
+            await self._ask_suspects(settler, clips)
         finally:
             silence.cancel()
             for file in (ledger, clips, sent):
                 file.close()
             await self._close()
             self._write_manifest()
+            self._begun.close(remove=False)
         self._finish()
+        self._begun.close(remove=True)
 
-    async def _load(self) -> None:
+    async def _load(self, hosts: Iterable[Host]) -> None:
         """Load the models that have something left to answer, one after the other: they share the machine."""
         truths = Truths(clips=self._plan.split.clips, seed=self._plan.options.seed)
-        for host, state in self._states.items():
+        for host in hosts:
+            state = self._states[host]
             if not self._left(host):
                 continue
             started = time.perf_counter()
@@ -120,6 +135,12 @@ class Runner:
             try:
                 if host.broken is not None:
                     raise Unavailable(host.broken)
+                if host.choice.row in self._plan.options.give_up:
+                    raise Unavailable("given up by the user with --give-up")
+                if self._lost.loading.count(host.choice.row) >= MOST_LOST:
+                    raise Unavailable(f"loading it took the run's process down {MOST_LOST} times")
+                if isinstance(host.model, LocalModel):
+                    self._begun.loading(host.choice.row)
                 # A pool for each: a model that never comes back from preparing keeps threads, and nobody else's.
                 self._preparing.append(pool := ThreadPoolExecutor(DECODE_WORKERS, "prepare"))
                 state.dispatcher = dispatcher_for(host.model, truths, pool, self._plan.options.deadline)
@@ -129,6 +150,7 @@ class Runner:
             except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
                 state.stopped = (Outcome.UNAVAILABLE, str(as_unavailable(error)))
                 await self._give_up(state)
+            self._begun.loaded(host.choice.row)
             self._busy.clear()
             state.load_s = time.perf_counter() - started
         self._write_manifest()
@@ -153,7 +175,8 @@ class Runner:
 
         Batched models are left out, since a round that is gone on with needs no frames any more.
         """
-        mains = (row for row in self._plan.rows if row.needs_frames and not row.substitute and not row.host.broken)
+        rows = self._rows_without_suspects()
+        mains = (row for row in rows if row.needs_frames and not row.substitute and not row.host.broken)
         looking = [row for row in mains if not self._is_batched(row)]
         clips = (clip for clip in self._plan.split.clips if self._units(clip, looking))
         return list(islice(clips, _SMALLEST_WINDOW))
@@ -163,11 +186,16 @@ class Runner:
         rows = [row for row in self._plan.rows if row.host is host]
         return any(self._units(clip, rows) for clip in self._plan.split.clips)
 
-    def _units(self, clip: Clip, rows: list[Row] | tuple[Row, ...]) -> list[Unit]:
-        """What is left to ask about a clip; a substitute only where its row is settled without an answer."""
+    def _units(self, clip: Clip, rows: list[Row] | tuple[Row, ...], were_struck: bool | None = None) -> list[Unit]:
+        """What is left to ask about a clip; a substitute only where its row is settled without an answer.
+
+        were_struck : only units that were under way when the process ended, or only the others; None takes all.
+        """
         left = []
         for row in rows:
             for repeat in range(self._plan.options.repeats):
+                if were_struck not in (None, struck(self._done.get((row.name, clip.id, repeat)))):
+                    continue
                 main = self._done.get((row.of or "", clip.id, repeat)) if row.substitute else None
                 if main is not None and main.outcome is Outcome.ANSWERED:
                     continue
@@ -176,12 +204,33 @@ class Runner:
                     left.append(unit)
         return left
 
-    async def _ask_everyone(self, settler: Settler, clips: ClipLines) -> None:
+    def _rows_without_suspects(self) -> list[Row]:
+        """The rows that neither a suspect nor what it answers has a part in."""
+        suspect = {row.name for row in self._plan.rows if row.host in self._suspects}
+        return [
+            row for row in self._plan.rows if row.name not in suspect and not (row.substitute and row.of in suspect)
+        ]
+
+    async def _ask_suspects(self, settler: Settler, clips: ClipLines) -> None:
+        """One after the other, what was under way when the process ended last and by itself; then their substitutes."""
+        for host in self._suspects:
+            await self._load([host])
+            rows = [row for row in self._plan.rows if row.host is host]
+            for were_struck in (False, True):
+                self._done = last_lines(read_lines(self._desk.folder.attempts))
+                await self._ask_all(rows, settler, clips, were_struck)
+        names = {row.name for host in self._suspects for row in self._plan.rows if row.host is host}
+        late = [row for row in self._plan.rows if row.substitute and row.of in names and row.host not in self._suspects]
+        if late:
+            self._done = last_lines(read_lines(self._desk.folder.attempts))
+            await self._ask_all(late, settler, clips)
+
+    async def _ask_everyone(self, rows: list[Row], settler: Settler, clips: ClipLines) -> None:
         """Batched models by rounds, the others clip by clip, both at once; then what stands in for batched rows."""
-        batched = [row for row in self._plan.rows if self._is_batched(row)]
+        batched = [row for row in rows if self._is_batched(row)]
         names = {row.name for row in batched}
-        late = [row for row in self._plan.rows if row.substitute and row.of in names and row not in batched]
-        others = [row for row in self._plan.rows if row not in batched and row not in late]
+        late = [row for row in rows if row.substitute and row.of in names and row not in batched]
+        others = [row for row in rows if row not in batched and row not in late]
         try:
             async with asyncio.TaskGroup() as group:
                 if others:
@@ -212,13 +261,16 @@ class Runner:
         folder = self._desk.folder.journal_folder(host.choice.row)
         await BatchRunner(self._states[host], settler, folder, frames_of).run(units)
 
-    async def _ask_all(self, rows: list[Row], settler: Settler, clips: ClipLines) -> None:
-        window = asyncio.Semaphore(self._window())
+    async def _ask_all(
+        self, rows: list[Row], settler: Settler, clips: ClipLines, were_struck: bool | None = None
+    ) -> None:
+        """Ask these rows; units that were struck one by one."""
+        window = asyncio.Semaphore(1 if were_struck else self._window())
         try:
             async with asyncio.TaskGroup() as group:
                 for clip in self._plan.split.clips:
                     await window.acquire()
-                    task = group.create_task(self._ask_about(clip, rows, settler, clips))
+                    task = group.create_task(self._ask_about(clip, rows, settler, clips, were_struck))
                     task.add_done_callback(lambda _: window.release())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
@@ -228,9 +280,11 @@ class Runner:
         wanted = [s.dispatcher.in_flight for s in self._states.values() if s.dispatcher is not None]
         return max([_SMALLEST_WINDOW, *(n + DECODE_WORKERS for n in wanted)])
 
-    async def _ask_about(self, clip: Clip, rows: list[Row], settler: Settler, clips: ClipLines) -> None:
+    async def _ask_about(
+        self, clip: Clip, rows: list[Row], settler: Settler, clips: ClipLines, were_struck: bool | None
+    ) -> None:
         """Everything that these rows have to do with one clip."""
-        units = self._units(clip, rows)
+        units = self._units(clip, rows, were_struck)
         looking = [u for u in units if u.row.needs_frames and self._states[u.row.host].stopped is None]
         for unit in units:
             self._announce(unit)
@@ -245,7 +299,11 @@ class Runner:
                 unit.frames, unit.decode_s = frames, decode_s
         substitutes = [unit for unit in units if unit.row.substitute]
         mains = [unit for unit in units if not unit.row.substitute]
-        await asyncio.gather(*(self._settle(unit, substitutes, settler) for unit in mains))
+        if were_struck:
+            for unit in mains:
+                await self._settle(unit, substitutes, settler)
+        else:
+            await asyncio.gather(*(self._settle(unit, substitutes, settler) for unit in mains))
         stood_in = {(unit.row.name, unit.repeat) for unit in mains}
         for unit in substitutes:
             if (unit.row.of, unit.repeat) not in stood_in:

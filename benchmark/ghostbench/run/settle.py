@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from tenacity import AsyncRetrying, retry_if_result, stop_never
 
 from ghostbench.errors import AttemptError, Crashed, MediaError, Unparseable
-from ghostbench.models import RemoteModel
+from ghostbench.models import LocalModel, RemoteModel
 from ghostbench.outcomes import STOPS_MODEL, TURNED_AWAY, Outcome
 from ghostbench.records import AttemptFault, AttemptLine, Frames, Prompt, Reply, Request, Usage
+from ghostbench.run.begun import Begun
 from ghostbench.run.budget import Budget
 from ghostbench.run.dispatch import Delivery, Dispatcher, PutOff, Sending, Withdrawn, as_attempt_error
 from ghostbench.run.ledger import Ledger
@@ -32,7 +33,8 @@ from ghostbench.tasks.base import Task
 class Settler:
     """Asks units until they are settled, and writes every attempt to the ledger.
 
-    sent : where requests with a price are noted before they are sent; None notes nothing.
+    sent : where requests with a price are noted before they are sent; None notes nothing. begun : where requests are
+    noted before a local model gets them; None likewise.
     """
 
     task: Task
@@ -42,6 +44,7 @@ class Settler:
     seed: int
     max_attempts: int
     sent: SentJournal | None = None
+    begun: Begun | None = None
 
     @functools.cached_property
     def blind_prompt(self) -> Prompt:
@@ -93,7 +96,11 @@ class Settler:
         billed: float | None = None
         try:
             delivery = await dispatcher.ask(
-                unit.clip, request, group=unit.row.name, expected=announced, sending=self._sending(request, reserved)
+                unit.clip,
+                request,
+                group=unit.row.name,
+                expected=announced,
+                sending=self._sending(unit, asked, state.host, reserved),
             )
             billed = billed_for(delivery)
         except Withdrawn as unsent:
@@ -103,6 +110,8 @@ class Settler:
                 self.progress.put_off(unit.row.name, unsent.pause_s)
             if self.sent is not None:
                 await self.sent.take_back(request.id)
+            if self.begun is not None:
+                self.begun.taken_back(request.id)
             return settled
         finally:
             self.budget.settle(reserved, billed)
@@ -180,9 +189,27 @@ class Settler:
                 return 0.0
             raise as_attempt_error(error) from None
 
-    def _sending(self, request: Request, most_usd: float) -> Sending | None:
-        """What is to be done when the request's turn to be sent has come: to write down what it can cost."""
-        return functools.partial(self.sent.note, request.id, most_usd) if self.sent is not None and most_usd else None
+    def _sending(self, unit: Unit, asked: Asked, host: Host, most_usd: float) -> Sending | None:
+        """What is to be done when the request's turn has come: to write down what it can cost, or that it began."""
+        begun = self.begun
+        if begun is not None and isinstance(host.model, LocalModel):
+
+            async def note() -> None:
+                begun.request(
+                    model=unit.row.name,
+                    clip=unit.clip.id,
+                    repeat=unit.repeat,
+                    fallback_level=unit.level,
+                    request_id=asked.request_id,
+                    started_at=_utc(asked.started_at),
+                    frames_sha256=asked.frames_sha256,
+                    prompt_sha256=asked.prompt_sha256,
+                )
+
+            return note
+        if self.sent is None or not most_usd:
+            return None
+        return functools.partial(self.sent.note, asked.request_id, most_usd)
 
     def _withdraw(self, unit: Unit, dispatcher: Dispatcher | None) -> None:
         if unit.announced and dispatcher is not None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
+
+from ghostbench.run.guard import SAME_PRESS_S
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -15,14 +18,16 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 class StopSignals:
     """Either signal cancels the task named by `cancelling`, while there is one, and raises KeyboardInterrupt otherwise.
 
-    For the main thread, as a context manager; what the signals did before is put back at its end. came : whether one
-    has come while there was a task; one that comes as the task ends may be too late to cancel it.
+    For the main thread, as a context manager; what the signals did before is put back at its end. Signals that come
+    within `SAME_PRESS_S` of one another are one. came : whether one has come while there was a task; one that comes as
+    the task ends may be too late to cancel it.
     """
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._task: asyncio.Task[Any] | None = None
         self.came = False
+        self._last = -SAME_PRESS_S
 
     def __enter__(self) -> StopSignals:
         self._before = {number: signal.signal(number, self._stop) for number in _NUMBERS}
@@ -42,6 +47,10 @@ class StopSignals:
             self._task = None
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._last < SAME_PRESS_S:
+            return
+        self._last = now
         if self._task is None:
             raise KeyboardInterrupt
         self.came = True

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -192,6 +193,34 @@ class Hanging(LocalModel):
 
     def close(self) -> None:
         self._hang("close")
+
+
+class Deadly(LocalModel):
+    """Ends the process in the way that its argument names, at every clip, or ("…-once") at a dark one only."""
+
+    @property
+    def batch_size(self) -> int:
+        return 1 if self.argument == "exit" else 3
+
+    def _end(self) -> None:
+        how = (self.argument or "").partition("-")[0]
+        if how in {"exit", "load"}:
+            os._exit(0)
+        if how == "block":
+            ctypes.PyDLL(None).sleep(3600)
+        os.kill(os.getpid(), signal.Signals[how])
+
+    def load(self) -> Any:
+        if self.argument == "load":
+            self._end()
+        return {}
+
+    def answer(self, requests: Any) -> Any:
+        once = (self.argument or "").endswith("-once")
+        if not once or any(request.frames.pixels.mean() < 75 for request in requests):
+            time.sleep(0.3)
+            self._end()
+        return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
 
 
 class HangingEarly(Hanging):
@@ -489,6 +518,7 @@ def register_models(register: Any) -> None:
     spec("scribbler", "Scribbler", "local", family="HOW")
     spec("remote-scribbler", "RemoteScribbler", "remote")
     spec("hanging", "Hanging", "local", family="WHERE", needs_frames=False)
+    spec("deadly", "Deadly", "local", family="HOW")
     spec("hanging-early", "HangingEarly", "local", needs_frames=False)
     spec("hanging-remote", "HangingRemote", "remote", family="WHERE", needs_frames=False)
     spec("dumper", "Dumper", "local")

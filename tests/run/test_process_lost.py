@@ -1,0 +1,134 @@
+"""A local model that ends the process of the run: nothing looks finished, nothing is paid twice, it can be gone on."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="runs go on by themselves here")
+
+
+def outcomes(bench: Any) -> Counter[tuple[str, str]]:
+    return Counter((p["model"], p["outcome"]) for p in bench.lines("r", "predictions.jsonl"))
+
+
+def paid(log: Path) -> int:
+    return len(log.read_text().splitlines())
+
+
+def test_a_model_that_ends_the_process_at_every_clip_is_given_up_and_the_rest_is_scored(
+    bench: Any, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    given = ["--models", "deadly:exit,blind-remote,local-spy", "--set", f"blind-remote.log={log}", "--run-id", "r"]
+    first = bench.run(*given)
+    assert first.returncode == 70, "an exit status of 0 from inside is none of the run's"
+    assert first.stdout == ""
+    assert first.stderr.count("\n") == 1
+    assert "left with exit status 0 before the run was done, while it computed deadly:exit" in first.stderr
+    assert "(without a model: --give-up " in first.stderr
+    command = shlex.split(first.stderr.partition("go on with: ")[2].partition(" (")[0])
+    assert command[:2] == ["bench", "run"]
+    second = bench.run(*command[2:], dataset=False)
+    assert second.returncode == 70
+    assert paid(log) <= 6 + 6
+    before = paid(log)
+    answered = {line["clip"] for line in bench.lines("r", "attempts.jsonl") if line["model"] == "blind-remote"}
+    assert len(answered) == 6, "what costs money is settled before a suspect is asked again"
+    for _ in range(2):
+        assert bench.run(*given, "--resume").returncode == 70
+    assert paid(log) == before
+    done = bench.run(*given, "--resume", "--give-up", "deadly:exit")
+    assert done.returncode == 1, done.stderr
+    assert paid(log) == before
+    counts = outcomes(bench)
+    assert counts["blind-remote", "answered"] == counts["local-spy", "answered"] == 6
+    dead = {outcome: count for (row, outcome), count in counts.items() if row == "deadly:exit"}
+    assert sum(dead.values()) == 6
+    assert set(dead) <= {"worker_lost", "unavailable"}
+    lines = [line for line in bench.lines("r", "attempts.jsonl") if line["model"] == "deadly:exit"]
+    assert {line["outcome"] for line in lines} == {"worker_lost"}
+    assert max(Counter(line["clip"] for line in lines).values()) <= 2
+    assert lines[0]["error"] == {
+        "type": "WorkerLost",
+        "message": "the process left with exit status 0 while this was computed",
+    }
+    assert "given up by the user" in bench.manifest("r")["models"]["deadly:exit"]["stopped"]["message"]
+    assert not (bench.folder / "results" / "r" / "begun.jsonl").exists()
+
+
+def test_the_clip_that_ends_the_process_is_found_and_costs_itself_alone(bench: Any) -> None:
+    given = ["--models", "deadly:SIGSEGV-once,local-spy", "--run-id", "r"]
+    first = bench.run(*given)
+    assert first.returncode == 128 + signal.SIGSEGV
+    assert "was ended by signal 11 (SIGSEGV)" in first.stderr
+    starts = 1
+    while (done := bench.run(*given, "--resume")).returncode == 128 + signal.SIGSEGV:
+        starts += 1
+        assert starts < 4
+    assert done.returncode == 0, done.stderr
+    assert outcomes(bench) == {
+        ("deadly:SIGSEGV-once", "answered"): 5,
+        ("deadly:SIGSEGV-once", "worker_lost"): 1,
+        ("local-spy", "answered"): 6,
+    }
+
+
+def test_a_load_that_ends_the_process_twice_is_not_tried_again(bench: Any) -> None:
+    given = ["--models", "deadly:load,local-spy", "--run-id", "r"]
+    assert [bench.run(*given).returncode, bench.run(*given, "--resume").returncode] == [70, 70]
+    answered = [line["model"] for line in bench.lines("r", "attempts.jsonl")]
+    assert answered == ["local-spy"] * 6
+    done = bench.run(*given, "--resume")
+    assert done.returncode == 1
+    assert outcomes(bench) == {("deadly:load", "unavailable"): 6, ("local-spy", "answered"): 6}
+
+
+@pytest.mark.parametrize("rest", [["--give-up", "always"], ["--resume", "--run-id", "r", "--give-up", "alwys"]])
+def test_giving_up_names_a_model_of_a_run_that_is_gone_on_with(bench: Any, rest: list[str]) -> None:
+    done = bench.run("--models", "always", *rest)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --give-up")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_second_ctrl_c_ends_a_run_that_cannot_react(bench: Any) -> None:
+    running = bench.start("--models", "deadly:block,local-spy", "--run-id", "r")
+    begun = bench.folder / "results" / "r" / "begun.jsonl"
+    until = time.monotonic() + 40
+    while not (begun.exists() and "request_id" in begun.read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(0.8)
+    running.send_signal(signal.SIGINT)
+    time.sleep(1.0)
+    assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert said.startswith("interrupted; go on with: bench run")
+    assert said.count("\n") == 1
+
+
+def test_a_run_killed_from_outside_blames_nobody_and_leaves_nobody_behind(bench: Any) -> None:
+    given = ["--models", "local-spy", "--set", "local-spy.sleep_s=0.5", "--run-id", "r"]
+    folder = bench.folder / "results" / "r"
+    running = bench.start(*given)
+    for _ in range(3):
+        until = time.monotonic() + 40
+        while not ((folder / "begun.jsonl").exists() and "request_id" in (folder / "begun.jsonl").read_text()):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        running.kill()
+        running.communicate()
+        running = bench.start(*given, "--resume")
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 0, said
+    assert {line["outcome"] for line in bench.lines("r", "attempts.jsonl")} == {"answered"}
