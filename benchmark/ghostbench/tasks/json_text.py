@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NoReturn, TypeVar
 
 from jsonschema import Draft202012Validator
@@ -14,6 +15,8 @@ from ghostbench.errors import Unparseable
 T = TypeVar("T")
 
 _OPENING: Final = re.compile(r"[{\[]")
+_OF_FLAT_OBJECTS: Final = {"type", "properties", "required", "additionalProperties", "title", "description"}
+_COMPILED: Final[dict[int, tuple[Draft202012Validator, Callable[[object], bool]]]] = {}
 _OBJECT_BEGUN: Final = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:')
 _MOST_OPENINGS: Final = 1000
 """More than any answer needs. A failed attempt counts the lines before it, so that attempts must be bounded."""
@@ -81,8 +84,64 @@ def _mentions(value: Any, key: str) -> bool:
     return isinstance(value, list) and any(_mentions(inner, key) for inner in value)
 
 
+def fits(validator: Draft202012Validator) -> Callable[[object], bool]:
+    """A quick check that says yes to values which fit the validator's schema, made once for each validator.
+
+    It may say no to one that fits, where the schema is no flat object of the usual kind: the validator has the last
+    word. The validator itself makes a new one of its kind for every property of every value.
+    """
+    known = _COMPILED.get(id(validator))
+    if known is None or known[0] is not validator:
+        # The validator is kept, so that no other can come to have its id.
+        known = _COMPILED[id(validator)] = (validator, _compiled(validator.schema))
+    return known[1]
+
+
+def _compiled(schema: Any) -> Callable[[object], bool]:
+    if (
+        not isinstance(schema, dict)
+        or schema.get("type") != "object"
+        or schema.get("additionalProperties") is not False
+        or set(schema) - _OF_FLAT_OBJECTS
+        or '$ref"' in json.dumps(schema)
+        or not all(isinstance(part, dict) for part in schema.get("properties", {}).values())
+    ):
+        return lambda value: False
+    required = set(schema.get("required", ()))
+    checks = {name: _checks(part) for name, part in schema.get("properties", {}).items()}
+
+    def check(value: object) -> bool:
+        return (
+            type(value) is dict
+            and required <= value.keys() <= checks.keys()
+            and not any(error for name, part in value.items() for check in checks[name] for error in check(part))
+        )
+
+    return check
+
+
+def _checks(schema: dict[str, Any]) -> list[Callable[[Any], Iterable[object]]]:
+    """Each keyword of a property's schema as a function from a value to its errors."""
+    validator = Draft202012Validator(schema)
+    return [
+        functools.partial(_errors, keyword, validator, wanted, schema)
+        for name, wanted in schema.items()
+        if (keyword := Draft202012Validator.VALIDATORS.get(name)) is not None
+    ]
+
+
+def _errors(
+    keyword: Callable[..., Iterable[object] | None],
+    validator: Draft202012Validator,
+    wanted: Any,
+    schema: dict[str, Any],
+    value: Any,
+) -> Iterable[object]:
+    return keyword(validator, wanted, value, schema) or ()
+
+
 def _checked(value: Any, validator: Draft202012Validator) -> dict[str, Any]:
-    error = next(iter(validator.iter_errors(value)), None)
+    error = None if fits(validator)(value) else next(iter(validator.iter_errors(value)), None)
     if error is not None:
         # The schema's own words only: the error's message quotes the value, which is untrusted and may be huge.
         path = list(error.absolute_schema_path)
