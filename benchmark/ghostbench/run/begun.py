@@ -21,6 +21,8 @@ from typing import IO, Any
 
 BEGUN = "begun.jsonl"
 """The file's name in a run folder. It is there while a run has not ended."""
+PRINTED = "printed.txt"
+"""The name of the file for what models printed. It is there where something was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ghostbench.plugins.registry import registry
 from ghostbench.redact import Redactor
 from ghostbench.run import guard
 from ghostbench.run import manifest as manifests
+from ghostbench.run.aside import bounded, printing_aside
 from ghostbench.run.begun import Lost
 from ghostbench.run.folder import RunFolder
 from ghostbench.run.ledger import DiskFailed
@@ -148,9 +149,12 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, 
     write_json(folder.manifest, manifest)
     rows = [row.name for row in plan.rows]
     units = len(plan.split.clips) * plan.options.repeats
-    with Progress(voice.err, rows, units, quiet=voice.quiet or voice.as_json) as progress:
+    with (
+        printing_aside(folder.path, voice.err, conduct.redactor),
+        Progress(voice.err, rows, units, quiet=voice.quiet or voice.as_json) as progress,
+    ):
         desk = Desk(folder=folder, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn)
-        finished = _run_until_done_or_stopped(Runner(plan, desk, conduct.done, conduct.lost), conduct.signals)
+        finished = _run_until_done_or_stopped(Runner(plan, desk, conduct.done, conduct.lost), conduct.signals, folder)
     if not finished:
         write_json(folder.manifest, {**manifest, "status": "interrupted"})
     if not finished or conduct.signals.came:
@@ -162,14 +166,14 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, 
     return status
 
 
-def _run_until_done_or_stopped(runner: Runner, signals: StopSignals) -> bool:
+def _run_until_done_or_stopped(runner: Runner, signals: StopSignals, folder: RunFolder) -> bool:
     """Run to the end: True. Stopped by Ctrl-C or SIGTERM after a clean end of what was being written: False."""
 
     async def guarded() -> bool:
         task = asyncio.ensure_future(runner.run())
         with signals.cancelling(task):
             try:
-                async with guard.reacting(runner.longest_s):
+                async with guard.reacting(runner.longest_s), bounded(folder.path):
                     await task
             except asyncio.CancelledError:
                 return False

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ghostbench.run.begun import BEGUN, note_end, read_lost
+from ghostbench.run.begun import BEGUN, PRINTED, note_end, read_lost
 
 INTERRUPTED, LOST = 130, 70
 """Exit statuses: ended on request; ended by the code of a model, which no other status tells (EX_SOFTWARE)."""
@@ -161,6 +161,9 @@ class _Watch:
             line += f"; go on with: {going_on}"
             if rows:
                 line += f" (without a model: --give-up {rows[0] if len(rows) == 1 else 'MODEL'})"
+            printed = path.with_name(PRINTED)
+            if printed.is_file() and printed.stat().st_size:
+                line += f"; what it printed is in {printed}"
         self._say(line)
         return 128 - status if status < 0 else LOST
 

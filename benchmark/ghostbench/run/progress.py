@@ -39,6 +39,8 @@ class Progress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[counts]}", markup=False),
             console=console,
+            redirect_stdout=False,
+            redirect_stderr=False,
             transient=True,
             disable=quiet or not console.is_terminal,
         )

@@ -223,6 +223,21 @@ class Deadly(LocalModel):
         return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
 
 
+class Chatty(LocalModel):
+    """Prints by every way there is, and far too much."""
+
+    def load(self) -> Any:
+        print("loading chatty")
+        return {}
+
+    def answer(self, requests: Any) -> Any:
+        print("{}" * 100_000)
+        print(f"the key is {os.environ.get('SPY_API_KEY')}", file=sys.stderr)
+        os.write(1, b"straight to one\n")
+        os.system("echo from a process of mine")
+        return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
+
+
 class HangingEarly(Hanging):
     """Never comes back from preparing."""
 
@@ -519,6 +534,7 @@ def register_models(register: Any) -> None:
     spec("remote-scribbler", "RemoteScribbler", "remote")
     spec("hanging", "Hanging", "local", family="WHERE", needs_frames=False)
     spec("deadly", "Deadly", "local", family="HOW")
+    spec("chatty", "Chatty", "local", needs_frames=False)
     spec("hanging-early", "HangingEarly", "local", needs_frames=False)
     spec("hanging-remote", "HangingRemote", "remote", family="WHERE", needs_frames=False)
     spec("dumper", "Dumper", "local")
