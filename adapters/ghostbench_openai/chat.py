@@ -122,6 +122,10 @@ class ChatModel(RemoteModel):
         check_key(self.endpoint)
         _ = self.prices
 
+    def identity(self) -> Mapping[str, Any]:
+        """The server, and Azure's API version, wherever they were named."""
+        return {"base_url": self.endpoint.base_url, "api_version": self.endpoint.api_version}
+
     async def load(self) -> Mapping[str, Any]:
         """Open the client; return server, versions and prices for the manifest."""
         from importlib.metadata import version

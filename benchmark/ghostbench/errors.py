@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, ClassVar
 from ghostbench.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ghostbench.records import Reply
 
 
@@ -130,9 +132,24 @@ class ServerError(ModelError):
 
 
 class RequestRejected(ModelError):
-    """The server or library says that the request itself is wrong (400, 404, 422)."""
+    """The server or library says that the request itself is wrong (400, 422).
+
+    refuses : the parts of the request that it refuses by name, in the words of the ladder's `Level.without` and
+        `Level.instead_of`; () where it names none.
+    """
 
     outcome = Outcome.REQUEST_REJECTED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        refuses: Sequence[str] = (),
+        reply: Reply | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, reply=reply, retry_after_s=retry_after_s)
+        self.refuses = tuple(refuses)
 
 
 class RequestTooLarge(RequestRejected):
@@ -140,7 +157,7 @@ class RequestTooLarge(RequestRejected):
 
 
 class AuthFailed(ModelError):
-    """The key is missing, wrong or not allowed (401, 403)."""
+    """The key is missing, wrong or not allowed (401, 403), or there is no such model for it."""
 
     outcome = Outcome.AUTH_FAILED
 

@@ -56,16 +56,24 @@ _DEFAULT_REASONS: tuple[type[errors.ModelError] | type[errors.Unparseable], ...]
 class Level:
     """One rung of a model's fallback ladder: the same model with other settings.
 
+    What the rungs that a clip has taken change adds up; of two that change the same, the higher one has the last word.
+
     name : shown in tables, e.g. "float32".
-    settings : handed to the model as `Request.level_settings`.
+    settings : handed to the model in `Request.level_settings`.
     max_frames : send at most this many of the clip's frames, evenly chosen; None leaves all.
     after : the failures that lead here; a rung that does not list a failure is passed over for it.
+    without : parts of a request that the model can leave out one by one. A refusal that names some of them
+        (`RequestRejected.refuses`) leads here before any other rung, as often as it names more, and the model is handed
+        all that were named so far as `level_settings["without"]`.
+    instead_of : parts of a request that this rung changes: a refusal that names one leads here first.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     max_frames: int | None = None
     after: tuple[type[errors.ModelError] | type[errors.Unparseable], ...] = _DEFAULT_REASONS
+    without: tuple[str, ...] = ()
+    instead_of: tuple[str, ...] = ()
 
 
 class Model(ABC):
@@ -87,6 +95,14 @@ class Model(ABC):
 
         Raises `BadInput` with one line that names what is missing and the way out. Must be quick.
         """
+
+    def identity(self) -> Mapping[str, Any]:
+        """What decides which model answers, beside the settings: the server and API version that the environment names.
+
+        Asked once after `check`, before anything runs; must be quick. It is written into the manifest beside the
+        settings, and a run is gone on with only where it is equal. JSON values, never secrets.
+        """
+        return {}
 
     def close(self) -> None:
         """Give back what `load` took. Called once, also after a failure."""

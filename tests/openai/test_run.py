@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -281,3 +284,29 @@ def test_a_run_that_meets_only_401_says_why_in_fifteen_lines(bench: Any, server:
     assert done.returncode == 1
     assert len((done.stdout + done.stderr).splitlines()) <= 15
     assert re.search(r"gpt-4.1 gave no answer at all: \d auth_failed \(.*key.*\)", " ".join(done.stderr.split()))
+
+
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OPENAI_API_VERSION"])
+def test_a_run_is_not_gone_on_with_at_another_server(bench: Any, server: Server, name: str) -> None:
+    key = {"AZURE_OPENAI_API_KEY": server.key, "OPENAI_API_VERSION": "2024-10-21"}
+    azure = {**key, "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{server.port}"}
+    model, env = ("gpt-4.1", {name: server.url}) if name == "OPENAI_BASE_URL" else ("azure:d", azure)
+    words = ["--models", model, "--limit", "1", "--dataset", str(bench.dataset), "--sampling", "uniform:2"]
+    command = [sys.executable, "-m", "ghostbench", "run", *words, "--run-id", "r"]
+
+    def run(*more: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        given = {**os.environ, **env, **changed}
+        return subprocess.run(
+            [*command, *more], check=False, cwd=bench.folder, env=given, capture_output=True, text=True
+        )
+
+    assert run().returncode == 0
+    before = len(server.log.entries)
+    other = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_API_VERSION": "2025-01-01-preview"}[name]
+    refused = run("--resume", **{name: other})
+    assert refused.returncode == 2, refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert other in refused.stderr
+    assert "identity" in refused.stderr
+    assert len(server.log.entries) == before
+    assert run("--resume").returncode == 0

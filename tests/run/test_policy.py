@@ -12,6 +12,7 @@ from ghostbench import errors
 from ghostbench.models import Level
 from ghostbench.outcomes import FALLS_BACK, RETRIED, STOPS_MODEL, Outcome
 from ghostbench.run.policy import failure_from_ledger, next_step, outcome_of, put_off, put_off_until
+from ghostbench.run.standing import Standing
 
 
 def kinds(base: type[errors.AttemptError] = errors.AttemptError) -> list[type[errors.AttemptError]]:
@@ -35,7 +36,7 @@ def test_every_outcome_has_an_error_and_one_fate() -> None:
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda f: type(f).__name__)
 def test_each_failure_meets_the_fate_that_the_design_states(failure: errors.AttemptError | errors.Unparseable) -> None:
-    step = next_step(failure, level=0, attempts=1, max_attempts=6, ladder=LADDER)
+    step = next_step(failure, standing=Standing(), attempts=1, max_attempts=6, ladder=LADDER)
     outcome = outcome_of(failure)
     if outcome in {
         "rate_limited",
@@ -53,35 +54,46 @@ def test_each_failure_meets_the_fate_that_the_design_states(failure: errors.Atte
 
 
 def test_an_answer_settles() -> None:
-    assert next_step(None, level=0, attempts=1, max_attempts=6, ladder=LADDER).action == "settle"
+    assert next_step(None, standing=Standing(), attempts=1, max_attempts=6, ladder=LADDER).action == "settle"
 
 
 def test_a_rung_that_does_not_list_the_failure_is_passed_over() -> None:
-    plain = next_step(errors.RequestRejected("x"), level=1, attempts=2, max_attempts=6, ladder=LADDER)
-    large = next_step(errors.RequestTooLarge("x"), level=1, attempts=2, max_attempts=6, ladder=LADDER)
+    plain = next_step(errors.RequestRejected("x"), standing=Standing.at(1), attempts=2, max_attempts=6, ladder=LADDER)
+    large = next_step(errors.RequestTooLarge("x"), standing=Standing.at(1), attempts=2, max_attempts=6, ladder=LADDER)
     assert (plain.level, large.level) == (3, 2)
 
 
 def test_a_rung_that_names_the_failure_comes_before_one_that_names_its_kind() -> None:
-    assert next_step(errors.RequestTooLarge("x"), level=0, attempts=1, max_attempts=6, ladder=LADDER).level == 2
-    assert next_step(errors.RequestTooLarge("x"), level=2, attempts=3, max_attempts=6, ladder=LADDER).level == 3
+    assert (
+        next_step(errors.RequestTooLarge("x"), standing=Standing(), attempts=1, max_attempts=6, ladder=LADDER).level
+        == 2
+    )
+    assert (
+        next_step(errors.RequestTooLarge("x"), standing=Standing.at(2), attempts=3, max_attempts=6, ladder=LADDER).level
+        == 3
+    )
 
 
 def test_the_last_rung_settles() -> None:
-    assert next_step(errors.Truncated("x"), level=3, attempts=4, max_attempts=9, ladder=LADDER).action == "settle"
+    assert (
+        next_step(errors.Truncated("x"), standing=Standing.at(3), attempts=4, max_attempts=9, ladder=LADDER).action
+        == "settle"
+    )
 
 
 def test_the_servers_wish_is_the_pause() -> None:
-    wish = next_step(errors.RateLimited("x", retry_after_s=7.0), level=0, attempts=1, max_attempts=6, ladder=())
+    wish = next_step(
+        errors.RateLimited("x", retry_after_s=7.0), standing=Standing(), attempts=1, max_attempts=6, ladder=()
+    )
     assert wish.wait_s == 7.0
-    assert next_step(errors.RateLimited("x"), level=0, attempts=1, max_attempts=6, ladder=()).wait_s is None
+    assert next_step(errors.RateLimited("x"), standing=Standing(), attempts=1, max_attempts=6, ladder=()).wait_s is None
 
 
 @given(st.sampled_from(FAILURES), st.integers(0, 3), st.integers(1, 20), st.integers(1, 20))
 def test_attempts_never_pass_the_limit_and_levels_never_fall(
     failure: errors.AttemptError | errors.Unparseable, level: int, attempts: int, limit: int
 ) -> None:
-    step = next_step(failure, level=level, attempts=attempts, max_attempts=limit, ladder=LADDER)
+    step = next_step(failure, standing=Standing.at(level), attempts=attempts, max_attempts=limit, ladder=LADDER)
     assert not (step.again and attempts >= limit)
     assert step.level >= level
     assert step.action == "fall_back" or step.level == level
@@ -92,14 +104,14 @@ def test_a_failure_read_back_from_the_ledger_meets_the_same_fate(
     failure: errors.AttemptError | errors.Unparseable,
 ) -> None:
     back = failure_from_ledger(outcome_of(failure), type(failure).__name__)
-    fates = [next_step(f, level=0, attempts=1, max_attempts=6, ladder=LADDER) for f in (failure, back)]
+    fates = [next_step(f, standing=Standing(), attempts=1, max_attempts=6, ladder=LADDER) for f in (failure, back)]
     assert fates[0] == fates[1]
 
 
 @given(st.floats(0, 1e300), st.integers(1, 20), st.integers(1, 20))
 def test_a_pause_is_obeyed_in_full_or_the_outcome_is_final(wish: float, attempts: int, limit: int) -> None:
     failure = errors.ServerError("x", retry_after_s=wish)
-    step = next_step(failure, level=0, attempts=attempts, max_attempts=limit, ladder=LADDER)
+    step = next_step(failure, standing=Standing(), attempts=attempts, max_attempts=limit, ladder=LADDER)
     if attempts >= limit:
         assert (step.action, step.put_off_s) == ("settle", None)
     elif wish <= 600:

@@ -62,7 +62,8 @@ def ledger(run: RunData) -> Table:
         for name, row in named.items()
     )
     note = (
-        "Every attempt is a clip's first, a retry (same settings) or a step to a fallback level of the same model. "
+        "Every attempt is a clip's first, a retry (same settings) or a step to a fallback level of the same model. A "
+        "clip that begins at a level, since a server refused all before it for several clips, counts as a step to it. "
         "Ladder: the fallback levels that the model declares. Served by: the names that the server returned. Baselines "
         "that the run did not name have no attempts."
     )

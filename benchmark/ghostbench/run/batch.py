@@ -32,6 +32,7 @@ from ghostbench.run.ledger import DiskFailed
 from ghostbench.run.policy import Step, pause_before_round
 from ghostbench.run.replies import checked
 from ghostbench.run.settle import Settler, billed_for, no_request
+from ghostbench.run.standing import Standing
 from ghostbench.run.units import Asked, HostState, Unit
 from ghostbench.writing import write_json
 
@@ -42,7 +43,10 @@ _AHEAD = max(2, min(8, os.cpu_count() or 2))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One request of a sealed round: the unit (model, clip, repeat), its attempt and level, and what may be billed."""
+    """One request of a sealed round: the unit (model, clip, repeat), its attempt and level, and what may be billed.
+
+    standing : what the level does not say of where the unit stands, as `Standing.notes` has it.
+    """
 
     request_id: str
     model: str
@@ -54,6 +58,7 @@ class Entry:
     prompt_sha256: str
     most_usd: float
     decode_s: float | None
+    standing: Sequence[str] = ()
 
 
 class FileJournal(Journal):
@@ -223,11 +228,12 @@ class BatchRunner:
                 clip=unit.clip.id,
                 repeat=unit.repeat,
                 attempt=unit.attempts + 1,
-                level=unit.level,
+                level=unit.standing.level,
                 frames_sha256=asked.frames_sha256,
                 prompt_sha256=asked.prompt_sha256,
                 most_usd=most_usd,
                 decode_s=unit.decode_s,
+                standing=tuple(unit.standing.notes()),
             )
             unit.frames = None
             made.append((unit, entry, line))
@@ -277,7 +283,7 @@ class BatchRunner:
             return []
         if billed is None and entry.most_usd and self._settler.sent is not None:
             await self._settler.sent.note(entry.request_id, entry.most_usd)
-        unit.level, unit.decode_s = entry.level, entry.decode_s
+        unit.standing, unit.decode_s = Standing.noted(entry.level, entry.standing), entry.decode_s
         asked = Asked(
             request_id=entry.request_id,
             frames_sha256=entry.frames_sha256,

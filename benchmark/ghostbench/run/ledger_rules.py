@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghostbench.outcomes import FALLS_BACK, NEVER_SENT, RETRIED, Outcome
+from ghostbench.run.standing import AS_CONFIGURED, Standing
 
 GOES_ON: frozenset[Outcome] = RETRIED | FALLS_BACK | NEVER_SENT
 """Outcomes of attempts after which another attempt at the same clip can follow, in the same run or on `--resume`."""
@@ -33,7 +34,7 @@ class LedgerRules:
     def __init__(self, ladders: Mapping[str, int | None], repeats: int) -> None:
         self._ladders = ladders
         self._repeats = repeats
-        self._last: dict[tuple[str, str, int], tuple[int, int, Outcome]] = {}
+        self._last: dict[tuple[str, str, int], tuple[int, Standing, Outcome]] = {}
         self._ids: set[str] = set()
 
     def breaches(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[Breach]:
@@ -47,15 +48,16 @@ class LedgerRules:
         row, clip, repeat = unit = (line["model"], line["clip"], line["repeat"])
         attempt, level, outcome = line["attempt"], line["fallback_level"], Outcome(line["outcome"])
         said = f"is attempt {attempt} of {row} at {clip}, repeat {repeat}"
-        before, was_level, was = self._last.get(unit, (0, 0, None))
-        self._last[unit] = (attempt, level, outcome)
+        before, stood, was = self._last.get(unit, (0, AS_CONFIGURED, None))
+        stands = Standing.noted(level, line.get("notes") or ())
+        self._last[unit] = (attempt, stands, outcome)
         if attempt != before + 1:
             yield f"{said}, where attempt {before + 1} is due"
         if was is not None and was not in GOES_ON:
             yield f"{said}, after one that ended as {was}: nothing follows that"
-        if level < was_level:
-            yield f"{said} at fallback level {level}, after level {was_level}"
-        elif was in FALLS_BACK and level == was_level:
+        if level < stood.level:
+            yield f"{said} at fallback level {level}, after level {stood.level}"
+        elif was in FALLS_BACK and stands == stood:
             yield f"{said} at fallback level {level} again, where {was} leads to another"
         rungs = self._ladders.get(row)
         if rungs is not None and level > rungs:

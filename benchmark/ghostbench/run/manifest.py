@@ -93,6 +93,7 @@ def describe_state(entry: dict[str, Any], state: HostState, redactor: Redactor) 
     it said of itself before."""
     entry["facts"] = as_recorded(state.facts, redactor) or entry["facts"]
     entry["load_s"] = state.load_s
+    entry["identity"] = entry.get("identity") or _identity(state.host, redactor)
     if state.stopped is None:
         entry["stopped"] = None
     else:
@@ -129,6 +130,7 @@ def _model(row: Row, redactor: Redactor) -> dict[str, Any]:
         "argument": redactor.text(argument) if argument is not None else None,
         "asked_model": argument if spec.kind == "remote" else None,
         "settings": _plain(redactor.settings(dataclasses.asdict(host.settings)), redactor),
+        "identity": _identity(host, redactor),
         "needs_frames": row.needs_frames,
         "ladder": [level.name for level in ladder_of(host)],
         "probe": row.probe,
@@ -138,6 +140,11 @@ def _model(row: Row, redactor: Redactor) -> dict[str, Any]:
         "load_s": None,
         "stopped": None,
     }
+
+
+def _identity(host: Host, redactor: Redactor) -> dict[str, Any] | None:
+    """What decides which model answers, beside its settings; None for one that cannot be asked."""
+    return None if host.broken is not None else as_recorded(redactor.settings(host.identity), redactor)
 
 
 def _plain(value: Any, redactor: Redactor) -> Any:

@@ -21,6 +21,7 @@ from ghostbench.plugins.registry import printable
 from ghostbench.records import Request, Split
 from ghostbench.run.probes import parse_probes
 from ghostbench.run.replies import in_words
+from ghostbench.run.standing import PART
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.load import load_task
 
@@ -56,12 +57,14 @@ class Host:
     """One model of the run under its settings, shared by its row and its probes' rows.
 
     model : None when its code could not be imported; `broken` then says why.
+    identity : what it says that decides, beside its settings, which model answers.
     """
 
     choice: Choice
     settings: Any
     model: Model | None
     broken: str | None = None
+    identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -183,11 +186,13 @@ def _host(choice: Choice, given: Mapping[str, str]) -> Host:
 
 
 def _check_host(host: Host) -> None:
-    """Let the model look for what the user must bring, and look at its ladder; one that fails there is unavailable."""
+    """Let the model look for what the user must bring and say what it is, and look at its ladder; one that fails there
+    is unavailable."""
     if host.model is None:
         return
     try:
         host.model.check()
+        host.identity = dict(host.model.identity())
         for level in host.model.ladder:
             if not _is_level(level):
                 raise TypeError(f"{printable(repr(level))} is no fallback level")
@@ -205,6 +210,10 @@ def _is_level(level: object) -> bool:
         and (level.max_frames is None or level.max_frames >= 1)
         and isinstance(level.after, tuple)
         and all(isinstance(kind, type) and issubclass(kind, (AttemptError, Unparseable)) for kind in level.after)
+        and all(
+            isinstance(parts, tuple) and all(isinstance(part, str) and PART.fullmatch(part) for part in parts)
+            for parts in (level.without, level.instead_of)
+        )
     )
 
 

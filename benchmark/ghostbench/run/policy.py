@@ -2,7 +2,7 @@
 
 An outcome in `RETRIED` is tried again with the same settings, never sooner than the server asks; where that would be
 after more than `LONGEST_PAUSE_S`, the clip is put off: the outcome is final in this run, and `--resume` asks again. One
-in `FALLS_BACK` moves to the next rung of the model's ladder that names its error, or else its error's kind; one in
+in `FALLS_BACK` moves to the rung of the model's ladder that is there for it (`standing.Standing.after`); one in
 `STOPS_MODEL` ends the model's run; the rest are final.
 """
 
@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 from ghostbench import errors
 from ghostbench.models import LONGEST_PAUSE_S, Level
 from ghostbench.outcomes import RETRIED, STOPS_MODEL, Outcome
+from ghostbench.run.standing import AS_CONFIGURED, Standing
 
 Failure = errors.AttemptError | errors.Unparseable
 _BACKOFF = wait_random_exponential(multiplier=1, max=60)
@@ -31,15 +32,20 @@ _UNTIL = re.compile(r" \(until ([\d: -]{19}) UTC\), and a run waits for \S+ s at
 class Step:
     """What to do after an attempt.
 
-    action : "settle" (this outcome is the clip's), "retry" (same level) or "fall_back" (to `level`).
+    action : "settle" (this outcome is the clip's), "retry" (same standing) or "fall_back" (to `standing`).
     wait_s : the pause that the server asked for, seconds; None leaves it to the backoff. 0 for a fallback.
     put_off_s : settled only because the server asked for this pause, seconds, longer than a run waits; else None.
     """
 
     action: Literal["settle", "retry", "fall_back"]
-    level: int
+    standing: Standing = AS_CONFIGURED
     wait_s: float | None = 0.0
     put_off_s: float | None = None
+
+    @property
+    def level(self) -> int:
+        """The fallback level of the standing."""
+        return self.standing.level
 
     @property
     def again(self) -> bool:
@@ -55,23 +61,21 @@ def outcome_of(failure: Failure | None) -> Outcome:
 
 
 def next_step(
-    failure: Failure | None, *, level: int, attempts: int, max_attempts: int, ladder: Sequence[Level]
+    failure: Failure | None, *, standing: Standing, attempts: int, max_attempts: int, ladder: Sequence[Level]
 ) -> Step:
     """Decide what follows an attempt.
 
-    level : where the attempt stood. attempts : made so far for this clip, this one included, over all levels.
+    standing : where the attempt stood. attempts : made so far for this clip, this one included, over all levels.
     """
     outcome = outcome_of(failure)
     if failure is None or outcome in STOPS_MODEL or attempts >= max_attempts:
-        return Step("settle", level)
+        return Step("settle", standing)
     if outcome in RETRIED:
         asked = failure.retry_after_s if isinstance(failure, errors.AttemptError) else None
         too_long = put_off_for(failure)
-        return Step("retry", level, asked) if too_long is None else Step("settle", level, put_off_s=too_long)
-    further = list(enumerate(ladder[level:], start=level + 1))
-    named = [number for number, rung in further if type(failure) in rung.after]
-    leading = named or [number for number, rung in further if isinstance(failure, rung.after)]
-    return Step("fall_back", leading[0]) if leading else Step("settle", level)
+        return Step("retry", standing, asked) if too_long is None else Step("settle", standing, put_off_s=too_long)
+    onward = standing.after(failure, ladder)
+    return Step("fall_back", onward) if onward is not None else Step("settle", standing)
 
 
 def put_off_for(failure: Failure) -> float | None:
@@ -103,7 +107,7 @@ def put_off_until(message: str | None) -> datetime | None:
 
 def pause(state: RetryCallState) -> float:
     """Seconds to wait before the next attempt (a tenacity wait): what the server asked for, else jittered backoff."""
-    step: Step = state.outcome.result() if state.outcome is not None else Step("settle", 0)
+    step: Step = state.outcome.result() if state.outcome is not None else Step("settle", AS_CONFIGURED)
     return step.wait_s if step.wait_s is not None else _BACKOFF(state)
 
 
@@ -119,11 +123,16 @@ def pause_before_round(steps: Sequence[tuple[Step, int]]) -> float:
     return max(waits)
 
 
-def failure_from_ledger(outcome: Outcome, error_type: str | None) -> Failure | None:
-    """The failure that a ledger line tells of, for going on after a kill. The server's wish for a pause is not kept."""
+def failure_from_ledger(outcome: Outcome, error_type: str | None, refuses: Sequence[str] = ()) -> Failure | None:
+    """The failure that a ledger line tells of, for going on after a kill. The server's wish for a pause is not kept.
+
+    refuses : the parts of the request that it refused by name.
+    """
     if outcome is Outcome.ANSWERED:
         return None
     named = getattr(errors, error_type or "", None)
+    if isinstance(named, type) and issubclass(named, errors.RequestRejected):
+        return named("", refuses=refuses)
     if isinstance(named, type) and issubclass(named, (errors.AttemptError, errors.Unparseable)):
         return named("")
     for kind in errors.ModelError.__subclasses__():

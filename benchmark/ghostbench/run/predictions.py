@@ -40,6 +40,7 @@ class Last:
     score: float | None
     attempts: int
     lost: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def last_lines(lines: Iterable[Mapping[str, Any]]) -> dict[Unit, Last]:
@@ -62,6 +63,7 @@ def last_lines(lines: Iterable[Mapping[str, Any]]) -> dict[Unit, Last]:
                 score=(line["grade_probabilities"] or {}).get("ghost_probing"),
                 attempts=before.attempts + 1 if before else 1,
                 lost=(before.lost if before else 0) + (line["outcome"] == Outcome.WORKER_LOST),
+                notes=tuple(line.get("notes") or ()),
             )
         except (KeyError, ValueError, TypeError, AttributeError):
             raise BadInput(

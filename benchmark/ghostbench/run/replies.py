@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
-from ghostbench.errors import AttemptError, Crashed, ModelError
+from ghostbench.errors import AttemptError, Crashed, ModelError, RequestRejected
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, Memory, Reply, Stages, Usage
+from ghostbench.run.standing import PART
 
 _MOST = 1e9
 """Seconds or dollars of one attempt: readers of a run folder take no more for a measurement."""
@@ -56,6 +57,9 @@ def _error(error: AttemptError) -> AttemptError:
     pause = error.retry_after_s
     if pause is not None and not (_is_number(pause) and pause >= 0):
         return Crashed(f"the adapter asks for a pause of {pause!r} seconds ({said})")
+    refuses = error.refuses if isinstance(error, RequestRejected) else ()
+    if not isinstance(refuses, tuple) or not all(isinstance(part, str) and PART.fullmatch(part) for part in refuses):
+        return Crashed(f"the adapter names {refuses!r} as refused parts of the request ({said})")
     if error.reply is not None:
         reply = checked(error.reply)
         if isinstance(reply, AttemptError):

@@ -25,6 +25,7 @@ from ghostbench.run.policy import failure_from_ledger, next_step, put_off_until
 from ghostbench.run.predictions import Last, last_lines
 from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.seal import check_seal
+from ghostbench.run.standing import Standing, refused_by_name
 from ghostbench.run.units import Unit, ladder_of
 
 MOST_LOST = 2
@@ -32,7 +33,7 @@ MOST_LOST = 2
 _MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "probes", "models")
 _FREE_DATASET_KEYS = ("data_root", "labels")
 _WAY_OUT = "put the ledger back as it was, or start a new run"
-_MODEL_KEYS = ("spec", "argument", "settings", "probe", "of", "substitute")
+_MODEL_KEYS = ("spec", "argument", "settings", "identity", "probe", "of", "substitute")
 
 
 def check_same(before: Mapping[str, Any], now: Mapping[str, Any], plan: Plan) -> None:
@@ -42,6 +43,7 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], plan: Plan) ->
     `--max-attempts` may be raised.
     """
     free = {row.name: throughput_settings(row.host.settings) for row in plan.rows}
+    now = {**now, "models": _as_far_as_stated(before, now)}
     for key in _MUST_MATCH:
         was, wanted = _comparable(key, before.get(key), free), _comparable(key, now.get(key), free)
         if was == wanted:
@@ -173,7 +175,8 @@ def restore(unit: Unit, last: Last | None, max_attempts: int) -> bool:
     if last is None:
         return False
     ladder: tuple[Level, ...] = ladder_of(unit.row.host)
-    unit.attempts, unit.level, unit.last = last.attempts, last.fallback_level, last.outcome
+    unit.attempts, unit.last = last.attempts, last.outcome
+    unit.standing = Standing.noted(last.fallback_level, last.notes)
     if last.outcome is Outcome.WORKER_LOST and last.lost >= MOST_LOST:
         return True
     if last.outcome in TRANSIENT:
@@ -181,9 +184,9 @@ def restore(unit: Unit, last: Last | None, max_attempts: int) -> bool:
         return False
     if last.outcome in NEVER_SENT:
         return last.attempts >= max_attempts
-    failure = failure_from_ledger(last.outcome, last.error_type)
-    step = next_step(failure, level=unit.level, attempts=unit.attempts, max_attempts=max_attempts, ladder=ladder)
-    unit.level = step.level
+    failure = failure_from_ledger(last.outcome, last.error_type, refused_by_name(last.notes))
+    step = next_step(failure, standing=unit.standing, attempts=unit.attempts, max_attempts=max_attempts, ladder=ladder)
+    unit.standing = step.standing
     return not step.again
 
 
@@ -218,6 +221,19 @@ def _was_started_with(before: Mapping[str, Any], key: str, was: Any, wanted: Any
         f"run '{before.get('run_id')}' was started with {printable(key)} = {_short(was)}, not {_short(wanted)}; "
         "resume it with its own settings, or choose another --run-id"
     )
+
+
+def _as_far_as_stated(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked for now of each model, with the identity of before where one of the two states none: a run begun by
+    an earlier version, or a model that could not be asked."""
+    begun = before.get("models") or {}
+    identities = {name: (begun.get(name) or {}).get("identity") for name in now["models"]}
+    return {
+        name: row
+        if row["identity"] is not None and identities[name] is not None
+        else {**row, "identity": identities[name]}
+        for name, row in now["models"].items()
+    }
 
 
 def _comparable(key: str, value: Any, free: Mapping[str, frozenset[str]]) -> Any:

@@ -30,6 +30,7 @@ from ghostbench.run.budget import Budget
 from ghostbench.run.clip_lines import ClipLines, put_in_order
 from ghostbench.run.dispatch import Dispatcher, as_unavailable, within
 from ghostbench.run.folder import RunFolder, write_lines
+from ghostbench.run.habits import learn_from_ledger
 from ghostbench.run.ledger import Ledger, encode, read_lines
 from ghostbench.run.plan import Host, Plan, Row
 from ghostbench.run.predictions import Last, RowFacts, last_lines, predict
@@ -42,7 +43,7 @@ from ghostbench.run.sent import SentJournal, spent_before
 from ghostbench.run.settle import Settler
 from ghostbench.run.silence import tell_of_silence
 from ghostbench.run.suspects import struck, suspects_of
-from ghostbench.run.units import HostState, Unit
+from ghostbench.run.units import HostState, Unit, ladder_of
 from ghostbench.writing import write_json
 
 DECODE_WORKERS = max(2, min(16, os.cpu_count() or 2))
@@ -104,6 +105,7 @@ class Runner:
             sent=sent,
             begun=self._begun,
         )
+        self._recall_habits()
         for (row, _, _), last in self._done.items():
             self._desk.progress.settled(row, last.outcome)
         silence = asyncio.create_task(tell_of_silence(self._desk.progress, self._waiting_for, self._desk.say))
@@ -122,6 +124,14 @@ class Runner:
             self._begun.close(remove=False)
         self._finish()
         self._begun.close(remove=True)
+
+    def _recall_habits(self) -> None:
+        """Learn from the ledger again what each server took and refused, so that new clips begin there."""
+        if not self._done:
+            return
+        rows = {row.name: row for row in self._plan.rows}
+        for line in read_lines(self._desk.folder.attempts):
+            learn_from_ledger(self._states[rows[line["model"]].host].habits, line, ladder_of(rows[line["model"]].host))
 
     async def _load(self, hosts: Iterable[Host]) -> None:
         """Load the models that have something left to answer, one after the other: they share the machine."""

@@ -25,7 +25,8 @@ from ghostbench.run.probes import probed, thinned
 from ghostbench.run.progress import Progress
 from ghostbench.run.replies import checked, encodable, in_words
 from ghostbench.run.sent import SentJournal
-from ghostbench.run.units import Asked, HostState, Unit, ladder_of, level_of
+from ghostbench.run.standing import refusal_notes
+from ghostbench.run.units import Asked, HostState, Unit, ladder_of
 from ghostbench.tasks.base import Task
 
 
@@ -72,7 +73,9 @@ class Settler:
 
     async def _attempt(self, unit: Unit, state: HostState) -> Step:
         """One attempt, written down, and what the policy says of it. Nothing is sent once the model has stopped."""
-        settled = Step("settle", unit.level)
+        if unit.attempts == 0:
+            unit.standing = state.habits.start
+        settled = Step("settle", unit.standing)
         dispatcher = state.dispatcher
         if state.stopped is not None or dispatcher is None:
             self._withdraw(unit, dispatcher)
@@ -137,13 +140,15 @@ class Settler:
             state.stopped = state.stopped or (unit.last, str(failure))
         step = next_step(
             failure,
-            level=unit.level,
+            standing=unit.standing,
             attempts=unit.attempts,
             max_attempts=self.max_attempts,
             ladder=ladder_of(state.host),
         )
+        if asked is not None:
+            state.habits.learn(unit.clip.id, unit.standing, failure, ladder_of(state.host))
         if delivery.stops:
-            step = Step("settle", unit.level)
+            step = Step("settle", unit.standing)
         if step.put_off_s is not None and line.error is not None:
             message = f"{line.error.message}; {put_off(step.put_off_s)}"
             line = replace(line, error=replace(line.error, message=message))
@@ -151,14 +156,14 @@ class Settler:
         await self.ledger.append(line)
         if step.again:
             self.progress.again(unit.row.name, step.action)
-        unit.level, unit.ended = step.level, time.perf_counter()
+        unit.standing, unit.ended = step.standing, time.perf_counter()
         return step
 
     def request(self, unit: Unit) -> Request:
         """The question of the unit's next attempt, under a new random id."""
-        level = level_of(unit)
+        ladder = ladder_of(unit.row.host)
         frames = None if isinstance(unit.frames, MediaError) else unit.frames
-        frames = thinned(probed(frames, unit.row.probe), level.max_frames)
+        frames = thinned(probed(frames, unit.row.probe), unit.standing.max_frames(ladder))
         prompt = self.prompt(frames)
         return Request(
             id=str(uuid.uuid4()),
@@ -166,8 +171,8 @@ class Settler:
             prompt=replace(prompt, schema=copy.deepcopy(prompt.schema)),
             frames=frames.private() if frames is not None else None,
             seed=self.seed + unit.repeat,
-            level=unit.level,
-            level_settings=level.settings,
+            level=unit.standing.level,
+            level_settings=unit.standing.settings(ladder),
             write_answer=self.task.write,
         )
 
@@ -242,10 +247,11 @@ class Settler:
             clip=unit.clip.id,
             repeat=unit.repeat,
             attempt=unit.attempts,
-            fallback_level=unit.level,
+            fallback_level=unit.standing.level,
             outcome=outcome_of(failure),
             error=fault,
             started_at=_utc(asked.started_at if asked is not None else datetime.now(UTC)),
+            notes=(*unit.standing.notes(), *refusal_notes(failure)),
         )
         if asked is not None:
             line = replace(
@@ -267,7 +273,7 @@ class Settler:
                 finish_reason=reply.finish_reason,
                 grade_probabilities=reply.grade_probabilities,
                 raw=reply.text,
-                notes=reply.notes,
+                notes=(*reply.notes, *line.notes),
             )
         return line
 

@@ -12,7 +12,9 @@ from ghostbench.models import Level
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, Frames, Request
 from ghostbench.run.dispatch import Dispatcher
+from ghostbench.run.habits import Habits
 from ghostbench.run.plan import Host, Row
+from ghostbench.run.standing import AS_CONFIGURED, Standing
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +22,7 @@ class HostState:
     """A model while the run goes on: the way to it, and whether it has stopped.
 
     stopped : why nothing more is sent, as (outcome, message); None while it is asked.
+    habits : what its server refuses again and again.
     """
 
     host: Host
@@ -27,6 +30,7 @@ class HostState:
     facts: Mapping[str, Any] = field(default_factory=dict)
     load_s: float | None = None
     stopped: tuple[Outcome, str] | None = None
+    habits: Habits = field(default_factory=Habits)
 
 
 @dataclass(slots=True)
@@ -34,8 +38,9 @@ class Unit:
     """A row, a clip and a repeat on the way to their outcome.
 
     frames : the clip's frames, the media's failure, or None for rows that need none.
-    attempts, level : how far it is, 0 and 0 at first. uncounted : how many of the attempts do not count against the
-        limit, since it was not the clip that failed. announced : whether the dispatcher was told to expect it.
+    attempts : how many were made. standing : where on the ladder it is.
+    uncounted : how many of the attempts do not count against the limit, since it was not the clip that failed.
+    announced : whether the dispatcher was told to expect it.
     last : the outcome of the last attempt, None before the first.
     """
 
@@ -45,8 +50,8 @@ class Unit:
     frames: Frames | MediaError | None = None
     decode_s: float | None = None
     attempts: int = 0
-    level: int = 0
     uncounted: int = 0
+    standing: Standing = AS_CONFIGURED
     announced: bool = False
     last: Outcome | None = None
     ended: float | None = None
@@ -77,9 +82,3 @@ class Asked:
 def ladder_of(host: Host) -> tuple[Level, ...]:
     """The model's declared fallback levels, from 1."""
     return tuple(host.model.ladder) if host.model is not None else ()
-
-
-def level_of(unit: Unit) -> Level:
-    """The rung that the unit stands on; level 0 is the model as configured."""
-    ladder = ladder_of(unit.row.host)
-    return ladder[unit.level - 1] if unit.level else Level(name="as configured")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ghostbench.outcomes import Outcome
+from ghostbench.outcomes import FALLS_BACK, Outcome
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.scoring.lines import COLUMNS, NO_ANSWER
 from ghostbench.scoring.views import Bools
@@ -53,17 +53,18 @@ def outcomes(rows: pd.DataFrame) -> dict[str, int]:
 def attempt_counts(attempts: pd.DataFrame) -> dict[str, Any]:
     """`attempts`, `retries` and `fallbacks` of one model.
 
-    Every line of the ledger is a clip's first attempt, a retry (no higher level than the line before it), or a
-    fallback (a higher level): `fallbacks` counts the steps to each level. `attempt_outcomes` counts the lines by
-    their own outcome.
+    Every line of the ledger is a clip's first attempt, a retry with the same settings, or a step on the ladder, which
+    follows a failure that leads to another rung. `fallbacks` counts by level the steps to it and the clips that began
+    there. `attempt_outcomes` counts the lines by their own outcome.
     """
     ordered = attempts.sort_values(["clip", "repeat", "attempt"], kind="stable")
-    before = ordered.groupby(["clip", "repeat"], sort=False)["fallback_level"].shift()
-    level = ordered["fallback_level"]
-    steps = level[before.notna() & (level > before)].value_counts().sort_index()
+    before = ordered.groupby(["clip", "repeat"], sort=False)[["fallback_level", "outcome"]].shift()
+    level, first = ordered["fallback_level"], before["fallback_level"].isna()
+    step = ~first & ((level > before["fallback_level"]) | before["outcome"].isin(FALLS_BACK))
+    steps = level[step | (first & (level > 0))].value_counts().sort_index()
     return {
         "attempts": len(attempts),
-        "retries": int((before.notna() & (level <= before)).sum()),
+        "retries": int((~first & ~step).sum()),
         "fallbacks": {f"{key:.0f}": int(count) for key, count in steps.items()},
         "attempt_outcomes": outcomes(attempts),
     }
