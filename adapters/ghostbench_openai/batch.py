@@ -260,8 +260,8 @@ class BatchRun:
             completion = parse_completion(response["body"], secrets)
         except ModelError as failure:
             return failure
-        if not completion.choices or completion.choices[0].message is None:
-            return ServerError("the completion has no choices with a message in it")
+        if not completion.choices:
+            return ServerError("the completion has no choices")
         answer = Answer()
         answer.add(completion)
         server_id = response.get("request_id")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghostbench import FramePart, Prompt, Request, TextPart
+from ghostbench_openai.complaints import FORMAT, OPTIONAL
 from ghostbench_openai.images import jpegs
 
 TOP_LOGPROBS = 10
@@ -22,19 +23,21 @@ _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLen
 class BodyOptions:
     """What the body says beside the prompt.
 
-    limit_field : the name under which the server takes the output limit. temperature None is not sent.
+    limit_field : the name under which the server takes the output limit. temperature, seed : None is not sent, nor is
+    an empty detail. usage : whether a stream is asked to end with the usage.
     """
 
     model: str
     limit_field: str
     temperature: float | None
-    seed: int
+    seed: int | None
     detail: str
     max_side: int
     max_output_tokens: int
     stream: bool
     logprobs: bool
     response_format: str
+    usage: bool = True
 
 
 def build_body(request: Request, options: BodyOptions) -> bytes:
@@ -48,6 +51,13 @@ def build_body(request: Request, options: BodyOptions) -> bytes:
     return b"".join((fields[:-1], b',"messages":[', system, b',{"role":"user","content":[', user, b"]}]}"))
 
 
+def parts_sent(request: Request, options: BodyOptions) -> frozenset[str]:
+    """The parts of the body that a refusal may name: see `complaints`."""
+    fields = _fields(request.prompt, options)
+    sent = {"detail"} if request.frames is not None and options.detail else set()
+    return frozenset(sent.union(fields).intersection({*OPTIONAL, FORMAT}))
+
+
 def wants_logprobs(prompt: Prompt, asked: bool) -> bool:
     """Whether token probabilities are of use: where the verdict is one of fixed values."""
     return asked and prompt.verdict_field is not None and bool(prompt.verdict_values)
@@ -57,7 +67,8 @@ def _fields(prompt: Prompt, options: BodyOptions) -> dict[str, Any]:
     fields: dict[str, Any] = {"model": options.model, options.limit_field: options.max_output_tokens}
     if options.temperature is not None:
         fields["temperature"] = options.temperature
-    fields["seed"] = options.seed
+    if options.seed is not None:
+        fields["seed"] = options.seed
     if wants_logprobs(prompt, options.logprobs):
         fields |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
     if options.response_format == "json_object":
@@ -65,7 +76,9 @@ def _fields(prompt: Prompt, options: BodyOptions) -> dict[str, Any]:
     elif options.response_format == "json_schema":
         fields["response_format"] = {"type": "json_schema", "json_schema": _named_schema(prompt)}
     if options.stream:
-        fields |= {"stream": True, "stream_options": {"include_usage": True}}
+        fields["stream"] = True
+        if options.usage:
+            fields["stream_options"] = {"include_usage": True}
     return fields
 
 
@@ -76,15 +89,9 @@ def _parts(request: Request, options: BodyOptions) -> Iterator[bytes]:
         if isinstance(part, TextPart):
             yield json.dumps({"type": "text", "text": part.text}, ensure_ascii=False).encode()
         elif isinstance(part, FramePart) and images:
-            yield b"".join(
-                (
-                    b'{"type":"image_url","image_url":{"detail":"',
-                    options.detail.encode(),
-                    b'","url":"data:image/jpeg;base64,',
-                    images[part.position],
-                    b'"}}',
-                )
-            )
+            detail = f'"detail":"{options.detail}",'.encode() if options.detail else b""
+            head = b'{"type":"image_url","image_url":{' + detail + b'"url":"data:image/jpeg;base64,'
+            yield b"".join((head, images[part.position], b'"}}'))
 
 
 def _named_schema(prompt: Prompt) -> dict[str, Any]:

@@ -32,9 +32,17 @@ from ghostbench import (
     Unparseable,
     Usage,
 )
-from ghostbench_openai.body import BodyOptions, build_body
+from ghostbench_openai.body import BodyOptions, build_body, parts_sent, strict_schema
+from ghostbench_openai.complaints import FORMAT, OPTIONAL
 from ghostbench_openai.completion import Answer, Reading, parse_completion, reply_or_error
-from ghostbench_openai.endpoint import Endpoint, azure_endpoint, check_key, open_client, openai_endpoint
+from ghostbench_openai.endpoint import (
+    Endpoint,
+    azure_endpoint,
+    check_key,
+    check_network,
+    open_client,
+    openai_endpoint,
+)
 from ghostbench_openai.failures import from_exception
 from ghostbench_openai.images import JPEG_QUALITY, fitted
 from ghostbench_openai.pacing import Pacer, Ticket, pacer_for
@@ -55,18 +63,27 @@ _STALLED = 4
 class ChatModel(RemoteModel):
     """A model of the OpenAI API or of a server that speaks its Chat Completions.
 
-    The fallback ladder: JSON without a schema, then plain text (and no token probabilities: the least that any server
-    takes); fewer frames only for a request that is too large; a longer answer only for one that was cut off.
+    The fallback ladder: what a refusal names is left out, and nothing else; where it names nothing, the schema without
+    token probabilities and seed, then JSON without a schema, then plain text, the least that any server takes. Fewer
+    frames only for a request that is too large; a longer answer only for one that was cut off.
     """
 
     settings: OpenAISettings
     argument: str
     ladder = (
-        Level(name="json_object", settings={"response_format": "json_object"}, after=(RequestRejected, Unparseable)),
+        Level(name="without what was refused", without=OPTIONAL, after=()),
+        Level(name="schema alone", settings={"logprobs": False, "seed": False}, after=(RequestRejected,)),
+        Level(
+            name="json_object",
+            settings={"response_format": "json_object"},
+            after=(RequestRejected, Unparseable),
+            instead_of=(FORMAT,),
+        ),
         Level(
             name="plain text",
             settings={"response_format": "text", "logprobs": False},
             after=(RequestRejected, Unparseable),
+            instead_of=(FORMAT,),
         ),
         Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
         Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
@@ -118,8 +135,9 @@ class ChatModel(RemoteModel):
         return self.settings.batch
 
     def check(self) -> None:
-        """Look for key, endpoint and price file. Raises `BadInput`."""
+        """Look for key, endpoint, the way to it, and price file. Raises `BadInput`."""
         check_key(self.endpoint)
+        check_network(os.environ)
         _ = self.prices
 
     def identity(self) -> Mapping[str, Any]:
@@ -140,6 +158,7 @@ class ChatModel(RemoteModel):
             "base_url": self.endpoint.base_url,
             "api_version": self.endpoint.api_version,
             "sdk": f"openai {version('openai')}",
+            "answer_format": "a JSON schema is asked for; answers that show it was not enforced have a note",
             "jpeg": f"Pillow {version('pillow')}, quality {JPEG_QUALITY}",
             "prices": {"date": self.prices.date, "source": self.prices.source},
             "price": price.model_dump() if price is not None else None,
@@ -214,7 +233,7 @@ class ChatModel(RemoteModel):
         except TimeoutError:
             return exchange.timed_out()
         except Exception as error:  # noqa: BLE001 - every failure becomes the typed error that stands for it
-            failure = from_exception(error, self.secrets)
+            failure = from_exception(error, self.secrets, parts_sent(request, self._options(request)))
             exchange.learn(failure, getattr(getattr(error, "response", None), "headers", {}))
             return failure
         finally:
@@ -229,18 +248,21 @@ class ChatModel(RemoteModel):
 
     def _options(self, request: Request) -> BodyOptions:
         level = request.level_settings
+        without = frozenset(level.get("without", ()))
         limit = self.settings.max_output_tokens or request.prompt.max_output_tokens
+        seed = self.settings.seed if self.settings.seed is not None else request.seed
         return BodyOptions(
             model=self.argument,
-            limit_field=self.endpoint.limit_field,
-            temperature=self.settings.temperature,
-            seed=self.settings.seed if self.settings.seed is not None else request.seed,
-            detail=self.settings.detail,
+            limit_field=_limit_field(self.settings.limit_field, self.endpoint.limit_field, without),
+            temperature=self.settings.temperature if "temperature" not in without else None,
+            seed=seed if self.settings.send_seed and level.get("seed", True) and "seed" not in without else None,
+            detail=self.settings.detail if "detail" not in without else "",
             max_side=self.settings.max_side,
             max_output_tokens=limit * level.get("output_factor", 1),
             stream=self.settings.stream and not self.settings.batch,
-            logprobs=self.settings.logprobs and level.get("logprobs", True),
+            logprobs=self.settings.logprobs and level.get("logprobs", True) and "logprobs" not in without,
             response_format=level.get("response_format", "json_schema"),
+            usage="stream_options" not in without,
         )
 
     def _image_tokens(self, request: Request) -> int | None:
@@ -277,6 +299,7 @@ class _Exchange:
         self._sent = time.perf_counter()
         self._first: float | None = None
         self._answer = Answer()
+        asks_for_schema = request.level_settings.get("response_format", "json_schema") == "json_schema"
         self._reading = Reading(
             verdict_field=request.prompt.verdict_field,
             verdict_values=request.prompt.verdict_values,
@@ -284,6 +307,7 @@ class _Exchange:
             prices=model.prices,
             batch=False,
             secrets=model.secrets,
+            schema=strict_schema(request.prompt.schema) if asks_for_schema else None,
         )
 
     async def whole(self, body: bytes) -> Reply | ModelError:
@@ -295,8 +319,8 @@ class _Exchange:
         )
         self._model.pacer.answered(self._ticket, response.headers)
         completion = parse_completion(response.content, self._model.secrets)
-        if not completion.choices or completion.choices[0].message is None:
-            return ServerError("the completion has no choices with a message in it")
+        if not completion.choices:
+            return ServerError("the completion has no choices")
         self._answer.add(completion)
         return self._finished(response.headers.get("x-request-id"))
 
@@ -322,7 +346,7 @@ class _Exchange:
             if self._first is not None:
                 stalled = asyncio.get_running_loop().time() + self._model.settings.timeout_s / _STALLED
                 deadline.reschedule(min(last, stalled))
-        if self._answer.finish_reason is None:
+        if self._answer.finish_reason is None and not self._answer.error:
             return ServerError("the stream ended before the answer did", reply=self._partial())
         return self._finished(headers.get("x-request-id"))
 
@@ -358,6 +382,13 @@ class _Exchange:
             first_token_s=first - self._sent if first is not None else None,
             generate_s=ended - first if first is not None and ended is not None else None,
         )
+
+
+def _limit_field(chosen: str, usual: str, without: frozenset[str]) -> str:
+    """The name of the output limit that the user chose or the server takes; the other one where that was refused."""
+    name = usual if chosen == "auto" else chosen
+    other = "max_tokens" if name == "max_completion_tokens" else "max_completion_tokens"
+    return other if name in without and other not in without else name
 
 
 def _texts(request: Request) -> list[str]:

@@ -1,25 +1,75 @@
 """Chat completions as servers send them, whole or in pieces, and what becomes of them: a reply, or the error they are.
 
 Field names: the Chat Completions API reference (https://developers.openai.com/api/docs/api-reference/chat). What a
-compatible server leaves out is None; what it adds is ignored; a field of the wrong type makes the body no completion.
+compatible server leaves out is None; what it adds is ignored. A body is no completion where the answer itself cannot be
+read: its choices, message or content are of a wrong type. Anything else that is odd is as if it were not there.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-from ghostbench import ContentFiltered, ModelError, Refused, Reply, Stages, Truncated, Usage
+from ghostbench import ContentFiltered, ModelError, Refused, Reply, ServerError, Stages, Truncated, Usage
 from ghostbench_openai.failures import from_error_object, not_protocol
 from ghostbench_openai.prices import PriceTable
 from ghostbench_openai.redaction import Secrets
+from ghostbench_openai.thoughts import without_thoughts
 from ghostbench_openai.verdict import Token, grade_probabilities
 
-Count = Annotated[int, Field(ge=0)]
+NOT_ENFORCED = "schema asked, not enforced: the answer is no JSON of that schema"
+"""The note of an answer that a server which holds answers to the schema could not have given."""
+_FILTERED = (
+    *("content_filter", "safety", "image_safety", "prohibited_content", "blocklist", "spii", "recitation"),
+    *("content_policy", "guardrail", "moderation", "sensitive", "blocked"),
+)
+"""How finish reasons begin that tell of a filter: OpenAI's and Azure's, Gemini's own, Bedrock's, Zhipu's."""
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"})
+_BROKEN = frozenset({"error", "network_error", "abort", "aborted", "cancelled", "malformed_function_call"})
+
+
+def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+def _whole(value: Any) -> Any:
+    """A count that came as a string or with a fraction of zero, as the integer that it is."""
+    if isinstance(value, bool):
+        raise ValueError("no count")
+    if isinstance(value, str) or (isinstance(value, float) and math.isfinite(value)):
+        number = float(value)
+        return int(number) if number.is_integer() else value
+    return value
+
+
+def _or_unknown(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+T = TypeVar("T")
+Soft = Annotated[T | None, WrapValidator(_or_none)]
+"""A field that is None where it is not what it should be."""
+Count = Soft[Annotated[int, Field(ge=0), BeforeValidator(_whole)]]
+LogProbability = Annotated[float, BeforeValidator(_or_unknown)]
+"""NaN where the server has none."""
 
 
 class _Lenient(BaseModel):
@@ -27,26 +77,26 @@ class _Lenient(BaseModel):
 
 
 class _CachedDetails(_Lenient):
-    cached_tokens: Count | None = None
+    cached_tokens: Count = None
 
 
 class _Usage(_Lenient):
-    prompt_tokens: Count | None = None
-    completion_tokens: Count | None = None
-    prompt_tokens_details: _CachedDetails | None = None
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    prompt_tokens_details: Soft[_CachedDetails] = None
 
 
 class _Alternative(_Lenient):
     token: str
-    logprob: float
+    logprob: LogProbability = math.nan
 
 
 class _TokenLogprob(_Alternative):
-    top_logprobs: list[_Alternative] | None = None
+    top_logprobs: Soft[list[Soft[_Alternative]]] = None
 
 
 class _Logprobs(_Lenient):
-    content: list[_TokenLogprob] | None = None
+    content: Soft[list[_TokenLogprob]] = None
 
 
 class _Text(_Lenient):
@@ -55,7 +105,7 @@ class _Text(_Lenient):
 
 class _Message(_Lenient):
     content: str | list[_Text] | None = None
-    refusal: str | None = None
+    refusal: Soft[str] = None
 
     def words(self) -> str:
         """The content as one text, whether it came as one or in parts."""
@@ -65,21 +115,34 @@ class _Message(_Lenient):
 
 
 class _Choice(_Lenient):
-    index: int = 0
     message: _Message | None = None
     delta: _Message | None = None
-    finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
+    finish_reason: Soft[str] = None
+    logprobs: Soft[_Logprobs] = None
+    error: Any = None
 
 
 class Completion(_Lenient):
     """A chat completion, or one piece of a streamed one."""
 
-    model: str | None = None
-    system_fingerprint: str | None = None
-    choices: list[_Choice] = Field(default_factory=list)
-    usage: _Usage | None = None
+    model: Soft[str] = None
+    system_fingerprint: Soft[str] = None
+    choices: Annotated[list[_Choice], BeforeValidator(lambda given: [] if given is None else given)] = Field(
+        default_factory=list
+    )
+    usage: Soft[_Usage] = None
     error: Any = None
+    prompt_feedback: Any = Field(default=None, validation_alias=AliasChoices("prompt_feedback", "promptFeedback"))
+    prompt_filter_results: Any = None
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a filter kept the prompt from being answered at all, as Gemini and Azure say it."""
+        feedback = self.prompt_feedback if isinstance(self.prompt_feedback, dict) else {}
+        said = json.dumps(self.prompt_filter_results, default=str)
+        return not self.choices and bool(
+            feedback.get("block_reason") or feedback.get("blockReason") or '"filtered": true' in said
+        )
 
 
 @dataclasses.dataclass(slots=True)
@@ -93,6 +156,8 @@ class Answer:
     system_fingerprint: str | None = None
     usage: _Usage | None = None
     logprobs: list[_TokenLogprob] = dataclasses.field(default_factory=list)
+    message: bool = False
+    error: Any = None
 
     def add(self, piece: Completion) -> bool:
         """Take in a completion or one piece of it; True if it brought words of the answer."""
@@ -102,7 +167,9 @@ class Answer:
         before = len(self.text) + len(self.refusal)
         for choice in piece.choices[:1]:
             message = choice.message or choice.delta
+            self.error = choice.error or self.error
             if message is not None:
+                self.message = True
                 self.text += message.words()
                 self.refusal += message.refusal or ""
             self.finish_reason = choice.finish_reason or self.finish_reason
@@ -116,7 +183,8 @@ class Reading:
     """What is needed to make a reply of an answer.
 
     verdict_field, verdict_values : as in `Prompt`. names : what the model may be called in the price table, beside the
-        name that the server gives. batch : whether the Batch API's price counts.
+        name that the server gives. batch : whether the Batch API's price counts. schema : what the answer was asked to
+        be held to; None for nothing.
     """
 
     verdict_field: str | None
@@ -125,11 +193,14 @@ class Reading:
     prices: PriceTable
     batch: bool
     secrets: Secrets
+    schema: Mapping[str, Any] | None = None
 
 
 def parse_completion(body: bytes | str | dict[str, Any], secrets: Secrets) -> Completion:
     """A body as a completion. Raises `ServerError` for one that is none, and what an error object in it stands for."""
     complaint = None
+    if isinstance(body, bytes):
+        body = body.removeprefix(b"\xef\xbb\xbf")
     try:
         completion = Completion.model_validate(body) if isinstance(body, dict) else Completion.model_validate_json(body)
     except ValidationError as error:
@@ -141,6 +212,8 @@ def parse_completion(body: bytes | str | dict[str, Any], secrets: Secrets) -> Co
         raise not_protocol(complaint, text, secrets)
     if completion.error:
         raise from_error_object(completion.error, secrets)
+    if completion.filtered:
+        raise ContentFiltered("the server's content filter stopped the request")
     return completion
 
 
@@ -159,30 +232,67 @@ def reply_or_error(
     price = reading.prices.find(answer.model, *reading.names)
     if price is not None:
         usage = dataclasses.replace(usage, cost_usd=price.cost(usage, batch=reading.batch))
+    thoughts, text = without_thoughts(answer.text)
+    reason = (answer.finish_reason or "").lower()
     reply = reading.secrets.out_of_reply(
         Reply(
-            text=answer.text or answer.refusal,
+            text=text or answer.refusal,
             finish_reason=answer.finish_reason,
             served_model=answer.model,
             system_fingerprint=answer.system_fingerprint,
             server_request_id=server_request_id,
             usage=usage,
             stages=stages or Stages(),
-            grade_probabilities=_probabilities(answer, reading),
+            grade_probabilities=_probabilities(answer, thoughts, reading),
+            notes=(f"{len(thoughts)} characters of thoughts before the answer were taken off",) if thoughts else (),
         )
     )
-    if answer.refusal:
+    if answer.refusal or reason == "refusal":
         return Refused("the model declined to answer", reply=reply)
-    if answer.finish_reason == "content_filter":
+    if reason.startswith(_FILTERED):
         return ContentFiltered("the server's content filter stopped the answer", reply=reply)
-    if answer.finish_reason == "length":
+    if reason in _CUT:
         return Truncated("the output limit cut the answer off", reply=reply)
+    if answer.error or reason in _BROKEN:
+        failure = from_error_object(answer.error or {"message": f"the answer ended as '{reason}'"}, reading.secrets)
+        failure.reply = reply
+        return failure
+    if not answer.message:
+        return ServerError("the completion has no message in it", reply=reply)
+    if reading.schema is not None and text.strip() and not _keeps_to(text, reading.schema):
+        reply = dataclasses.replace(reply, notes=(*reply.notes, NOT_ENFORCED))
     return reply
 
 
-def _probabilities(answer: Answer, reading: Reading) -> dict[str, float] | None:
+def _keeps_to(text: str, schema: Mapping[str, Any]) -> bool:
+    """Whether the text is what a server that enforces the schema writes: JSON of it and nothing else."""
+    try:
+        return bool(_validator(json.dumps(schema)).is_valid(json.loads(text)))
+    except (ValueError, RecursionError):
+        return False
+
+
+@functools.lru_cache(maxsize=16)
+def _validator(schema: str) -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(schema))
+
+
+def _probabilities(answer: Answer, thoughts: str, reading: Reading) -> dict[str, float] | None:
+    """From the tokens of the answer itself; none where thoughts came before it and the tokens do not tell where."""
     tokens = [
-        Token(item.token, item.logprob, [(other.token, other.logprob) for other in item.top_logprobs or ()])
+        Token(item.token, item.logprob, [(o.token, o.logprob) for o in item.top_logprobs or () if o is not None])
         for item in answer.logprobs
     ]
+    if thoughts:
+        if "".join(token.text for token in tokens) != answer.text:
+            return None
+        end = 0
+        for number, token in enumerate(tokens, start=1):
+            end += len(token.text)
+            if end >= len(thoughts):
+                rest = token.text[len(token.text) - (end - len(thoughts)) :]
+                tokens = [*([dataclasses.replace(token, text=rest)] if rest else ()), *tokens[number:]]
+                break
     return grade_probabilities(tokens, reading.verdict_field, reading.verdict_values) if tokens else None

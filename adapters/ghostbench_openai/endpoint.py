@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import os
+import ssl
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +19,14 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
+_OPENAI_HOST = "api.openai.com"
+"""Of the OpenAI API; that of one region is under it, such as eu.api.openai.com."""
+_RENAMED_IN = "2024-09-01"
+"""The first of Azure's dated versions that takes the output limit as max_completion_tokens."""
+_CALLS = ("/chat/completions", "/completions", "/responses")
+"""What a base URL does not end in: the calls that are put behind it."""
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_PROXY_KINDS = frozenset({"http", "https", "socks5", "socks5h"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +56,10 @@ def openai_endpoint(settings: OpenAISettings, environ: Mapping[str, str]) -> End
     if settings.api_version is not None:
         raise BadInput("api_version is a setting of azure:DEPLOYMENT alone; leave it out")
     given = settings.base_url or environ.get("OPENAI_BASE_URL")
-    base_url = _checked(given, "base_url") if given else OPENAI_URL
+    base_url = _checked(given, "base_url" if settings.base_url else "OPENAI_BASE_URL") if given else OPENAI_URL
     key = environ.get("OPENAI_API_KEY") or None
-    own = urllib.parse.urlsplit(base_url).hostname == urllib.parse.urlsplit(OPENAI_URL).hostname
+    host = urllib.parse.urlsplit(base_url).hostname or ""
+    own = host == _OPENAI_HOST or host.endswith(f".{_OPENAI_HOST}")
     if own and key is None:
         raise BadInput("OPENAI_API_KEY is not set; export it, or name a server that needs no key with base_url")
     return Endpoint(
@@ -75,7 +87,7 @@ def azure_endpoint(settings: OpenAISettings, deployment: str, environ: Mapping[s
         base_url=f"{resource}/openai" if version else f"{resource}/openai/v1",
         path=f"/deployments/{quoted}/chat/completions" if version else "/chat/completions",
         batch_url="/chat/completions",
-        limit_field="max_completion_tokens",
+        limit_field="max_tokens" if version and version < _RENAMED_IN else "max_completion_tokens",
         api_version=version,
         key=key,
     )
@@ -89,12 +101,50 @@ def check_key(endpoint: Endpoint) -> None:
         raise BadInput("the API key in the environment holds spaces, line ends or other characters that no key has")
 
 
+def check_network(environ: Mapping[str, str]) -> None:
+    """Raise `BadInput` for a proxy or a file of certificates in the environment that cannot be used."""
+    for name in (form for proxy in _PROXIES for form in (proxy, proxy.lower())):
+        value = environ.get(name, "").strip()
+        kind, _, rest = value.partition("://")
+        if not rest:
+            continue
+        if kind.lower() not in _PROXY_KINDS:
+            raise BadInput(
+                f"{name} names a proxy of the kind {kind}://; write http://, https:// or socks5://, or unset it"
+            )
+        if kind.lower().startswith("socks") and importlib.util.find_spec("socksio") is None:
+            raise BadInput(f"{name} names a SOCKS proxy, which needs a package: pip install socksio, or unset it")
+        try:
+            parts = urllib.parse.urlsplit(value)
+            sound = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            sound = False
+        if not sound:
+            raise BadInput(
+                f"{name} is not the address of a proxy; write one such as http://127.0.0.1:3128, or unset it"
+            )
+    for name, there in (("SSL_CERT_FILE", os.path.isfile), ("SSL_CERT_DIR", os.path.isdir)):
+        path = environ.get(name)
+        if path and not all(there(part) for part in (path.split(os.pathsep) if name == "SSL_CERT_DIR" else [path])):
+            raise BadInput(f"{name} names {path}, which is not there; correct it, or unset it")
+    authorities = environ.get("SSL_CERT_FILE")
+    if authorities:
+        try:
+            ssl.create_default_context(cafile=authorities)
+        except (OSError, ssl.SSLError):
+            raise BadInput(
+                f"SSL_CERT_FILE names {authorities}, which holds no certificates; correct it, or unset it"
+            ) from None
+
+
 def open_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
     """A client of the SDK that neither retries nor follows redirects, and has no time limits of its own."""
     import httpx2
     import openai
 
-    http = openai.DefaultAsyncHttpxClient(
+    from ghostbench_openai.bounded import BoundedClient
+
+    http = BoundedClient(
         follow_redirects=False,
         timeout=httpx2.Timeout(None),
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -135,4 +185,8 @@ def _checked(url: str, name: str) -> str:
         raise BadInput(f"{name} has a query or fragment; leave out what follows the path")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise BadInput(f"{name} '{url}' is not a web address; write one such as http://127.0.0.1:8000/v1")
-    return url.strip().rstrip("/")
+    base = url.strip().rstrip("/")
+    call = next((call for call in _CALLS if parts.path.rstrip("/").lower().endswith(call)), None)
+    if call is not None:
+        raise BadInput(f"{name} ends in {call}, which is put behind it by itself; write {base[: -len(call)]}")
+    return base

@@ -1,16 +1,20 @@
 """From what a server or the transport did to the typed error that says it: the one table of this package.
 
-| what happened                                             | error            |
-|-----------------------------------------------------------|------------------|
-| 401, 403                                                  | AuthFailed       |
-| 402, or a code that says the quota or the credit is spent | QuotaExhausted   |
-| 408, no answer before the deadline, a stalled stream      | TimedOut         |
-| 413, or a code or message that the context is too long    | RequestTooLarge  |
-| 429 of any other kind                                     | RateLimited      |
-| a code that names the content filter                      | ContentFiltered  |
-| any other 3xx or 4xx                                      | RequestRejected  |
-| 5xx, a body that is not the protocol's                    | ServerError      |
-| no connection, or one that broke                          | ConnectionFailed |
+The first line that fits counts. `complaints` knows the words and codes.
+
+| what happened                                                             | error                   |
+|---------------------------------------------------------------------------|-------------------------|
+| 402, or the quota or credit is spent (none that a pause brings back)      | QuotaExhausted          |
+| a content filter refused                                                  | ContentFiltered         |
+| 413; too many tokens, images or bytes (400, 403, 422, 500; 429 for good)  | RequestTooLarge         |
+| 401                                                                       | AuthFailed              |
+| 429 of any other kind                                                     | RateLimited             |
+| 408, no answer before the deadline, a stalled stream                      | TimedOut                |
+| 4xx, 500, 501 that name a part of the request that was sent               | RequestRejected         |
+| 403, 404, 405, 410; 4xx: no such key, no such model                       | AuthFailed              |
+| 5xx, a body that is not the protocol's, or too large a one                | ServerError             |
+| any other 3xx or 4xx                                                      | RequestRejected         |
+| no connection, or one that broke                                          | ConnectionFailed        |
 """
 
 from __future__ import annotations
@@ -33,54 +37,69 @@ from ghostbench import (
     ServerError,
     TimedOut,
 )
-from ghostbench_openai.pacing import retry_after_s
+from ghostbench_openai.complaints import Complaint
+from ghostbench_openai.pauses import asked_pause_s
 from ghostbench_openai.redaction import Secrets
 
 _LONGEST = 500
 """Characters of a server's words that are kept."""
-
-_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "quota_exceeded"})
-_FILTERED = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
-_TOO_LARGE = frozenset({"context_length_exceeded", "string_above_max_length", "request_too_large", "payload_too_large"})
-_TOO_LARGE_WORDS = re.compile(
-    r"context (?:length|window)|maximum (?:number of|allowed) (?:tokens|images)|too many (?:images|tokens)"
-    r"|(?:prompt|request|payload|body|input)(?: entity)?(?: is)? too (?:long|large)|at most \d+ image",
-    re.IGNORECASE,
-)
+_SAYS_SIZE = frozenset({400, 403, 422, 500})
+_SAYS_PARTS = frozenset({400, 403, 404, 405, 422, 500, 501})
+_STATUS_OF = (("rate_limit", 429), ("authentication", 401), ("invalid_request", 400), ("context_length", 400))
+_NOT_THERE = frozenset({403, 404, 405, 410})
 
 
 def from_status(  # noqa: PLR0911 - one line for each row of the table
-    status: int, headers: Mapping[str, str], body: str, secrets: Secrets
+    status: int, headers: Mapping[str, str], body: str, secrets: Secrets, sent: frozenset[str] | None = None
 ) -> ModelError:
-    """The error for a response that is no answer. `headers`: names in lower case, or a mapping that ignores case."""
-    words, codes = _read(body)
-    message = _shown(f"HTTP {status}: {words}" if words else f"HTTP {status}", secrets)
-    pause = retry_after_s(headers)
-    if codes & _QUOTA or status == 402:
+    """The error for a response that is no answer.
+
+    headers : names in lower case, or a mapping that ignores case.
+    sent : the parts of the request that a refusal may name; None where that is not known.
+    """
+    said = Complaint.read(body)
+    message = _shown(f"HTTP {status}: {said.words}" if said.words else f"HTTP {status}", secrets)
+    pause = asked_pause_s(headers, body, limited=status == 429)
+    client = 400 <= status < 500
+    passes = status == 429 and pause is not None
+    if status == 402 or said.of_money_by_code or (client and said.of_money and not passes):
         return QuotaExhausted(message)
-    if codes & _FILTERED:
+    if (client or status in {200, 500}) and status not in {401, 429} and said.of_content:
         return ContentFiltered(message)
-    if status in {401, 403}:
+    if status == 413 or (status in _SAYS_SIZE and said.of_size) or (status == 429 and said.past_a_budget):
+        return RequestTooLarge(message)
+    if status == 401:
         return AuthFailed(message)
     if status == 429:
         return RateLimited(message, retry_after_s=pause)
     if status == 408:
         return TimedOut(message, retry_after_s=pause)
+    if client and said.of_the_key:
+        return AuthFailed(message)
+    if status in _SAYS_PARTS and (refuses := said.refuses(sent)):
+        return RequestRejected(message, refuses=refuses)
+    if (status in _NOT_THERE and not said.of_the_request) or (client and said.of_the_model):
+        return AuthFailed(message)
     if status >= 500 or status < 300:
         return ServerError(message, retry_after_s=pause)
-    if status == 413 or (status in {400, 422} and (codes & _TOO_LARGE or _TOO_LARGE_WORDS.search(words))):
-        return RequestTooLarge(message)
     return RequestRejected(message)
 
 
-def from_exception(error: Exception, secrets: Secrets) -> ModelError:  # noqa: PLR0911 - one for each kind
-    """The error for an exception of the SDK or its transport; for one that is neither, `Crashed`."""
+def from_exception(  # noqa: PLR0911 - one for each kind
+    error: Exception, secrets: Secrets, sent: frozenset[str] | None = None
+) -> ModelError:
+    """The error for an exception of the SDK or its transport; for one that is neither, `Crashed`. sent : as above."""
     import openai
+
+    from ghostbench_openai.bounded import ResponseTooLarge
 
     if isinstance(error, ModelError):
         return error
+    too_large = next((e for e in (error, error.__cause__, error.__context__) if isinstance(e, ResponseTooLarge)), None)
+    if too_large is not None:
+        return ServerError(str(too_large))
     if isinstance(error, openai.APIStatusError):
-        return from_status(error.status_code, error.response.headers, _text(error), secrets)
+        return from_status(error.status_code, error.response.headers, _text(error), secrets, sent)
     if isinstance(error, openai.APITimeoutError):
         return TimedOut(_shown("the transport's own time limit was reached", secrets))
     if isinstance(error, openai.APIConnectionError):
@@ -88,41 +107,24 @@ def from_exception(error: Exception, secrets: Secrets) -> ModelError:  # noqa: P
         said = f"{type(cause).__name__}: {cause}" if cause is not None else str(error)
         return ConnectionFailed(_shown(said, secrets))
     if isinstance(error, openai.APIError):
-        return from_error_object(error.body, secrets)
+        return from_error_object(error.body, secrets, sent)
     if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
         return ServerError(_shown(f"the body is not JSON: {error}", secrets))
     return Crashed(_shown(f"{type(error).__name__}: {error}", secrets))
 
 
-def from_error_object(body: object, secrets: Secrets) -> ModelError:
+def from_error_object(body: object, secrets: Secrets, sent: frozenset[str] | None = None) -> ModelError:
     """The error for an `error` object inside a 200 or a stream; a numeric code in it counts as the status."""
     code = body.get("code") if isinstance(body, Mapping) else None
     status = int(code) if isinstance(code, (int, str)) and re.fullmatch(r"[45]\d\d", str(code)) else 200
-    if status == 200 and isinstance(body, Mapping) and "rate_limit" in f"{code} {body.get('type')}":
-        status = 429
-    return from_status(status, {}, json.dumps({"error": body}, default=str), secrets)
+    if status == 200 and isinstance(body, Mapping):
+        status = next((s for words, s in _STATUS_OF if words in f"{code} {body.get('type')}"), 200)
+    return from_status(status, {}, json.dumps({"error": body}, default=str), secrets, sent)
 
 
 def not_protocol(what: str, body: str, secrets: Secrets) -> ServerError:
     """The error for a body that is no chat completion."""
     return ServerError(_shown(f"{what}: {' '.join(secrets.out_of_message(body).split())}", secrets))
-
-
-def _read(body: str) -> tuple[str, frozenset[str]]:
-    """The server's words and its codes, from the error objects that OpenAI, Azure, FastAPI and proxies send."""
-    try:
-        parsed = json.loads(body)
-    except ValueError:
-        return " ".join(body.split()), frozenset()
-    found = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
-    if not isinstance(found, dict):
-        return (found if isinstance(found, str) else json.dumps(found)), frozenset()
-    words = found.get("message") or found.get("detail") or found
-    inner = found.get("innererror") or found.get("inner_error")
-    codes = {found.get("code"), found.get("type"), inner.get("code") if isinstance(inner, dict) else None}
-    return (words if isinstance(words, str) else json.dumps(words)), frozenset(
-        code.lower() for code in codes if isinstance(code, str)
-    )
 
 
 def _text(error: Any) -> str:

@@ -11,15 +11,14 @@ Header names and units: "Rate limits in headers" in OpenAI's rate limits guide
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from weakref import WeakValueDictionary
 
 from ghostbench import LONGEST_PAUSE_S, RateLimited
+from ghostbench_openai.pauses import number, until
 
 _MINUTE = 60.0
 _LOOK_AGAIN_S = 0.25
@@ -27,8 +26,6 @@ _LOOK_AGAIN_S = 0.25
 _STREAK = 8
 """So many 429s in a row, without an answer between them or a word about budgets, mean that all should wait."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _LIMIT_MESSAGE = re.compile(
     r"on (?P<what>tokens|requests) per (?P<per>min|day)\b"
     r".{0,40}?limit:?\s*(?P<limit>\d+)[,.]?\s*used:?\s*(?P<used>\d+)",
@@ -151,11 +148,11 @@ class Pacer:
             ("requests", self.requests, ticket.requests),
             ("tokens", self.tokens, ticket.tokens),
         ):
-            left = _number(headers.get(f"x-ratelimit-remaining-{name}"))
-            size = _number(headers.get(f"x-ratelimit-limit-{name}"))
+            left = number(headers.get(f"x-ratelimit-remaining-{name}"))
+            size = number(headers.get(f"x-ratelimit-limit-{name}"))
             if left is None or size is None or size <= 0 or not 0 <= left <= size:
                 continue
-            reset = seconds(headers.get(f"x-ratelimit-reset-{name}"))
+            reset = until(headers.get(f"x-ratelimit-reset-{name}"))
             rate = (size - left) / reset if reset and left < size else size / _MINUTE
             bucket.observe(size, left, rate, (ticket.at, sent), now)
             exhausted = exhausted or left < 1
@@ -186,39 +183,3 @@ def pacer_for(*account: object) -> Pacer:
     if pacer is None:
         pacer = _PACERS[key] = Pacer()
     return pacer
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The pause that a response asks for, seconds >= 0: `retry-after-ms`, or `Retry-After` as seconds or a date."""
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return max(0.0, milliseconds / 1000)
-    text = headers.get("retry-after")
-    number = _number(text)
-    if number is not None or text is None:
-        return None if number is None else max(0.0, number)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def seconds(text: str | None) -> float | None:
-    """A reset header as seconds: "1m2.5s", "20ms", or a bare number of seconds. None for anything else."""
-    if text is None:
-        return None
-    bare = _number(text)
-    if bare is not None:
-        return bare if bare >= 0 else None
-    pieces = _DURATION.findall(text)
-    if "".join(number + unit for number, unit in pieces) != text.strip():
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in pieces)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

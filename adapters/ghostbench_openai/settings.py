@@ -25,6 +25,7 @@ class OpenAISettings:
         0.0, "sampling temperature; none: not sent, for models that refuse it", minimum=0, maximum=2
     )
     seed: int | None = setting(None, "sampling seed; none: the run's seed", minimum=0, maximum=2**63 - 1)
+    send_seed: bool = setting(True, "send a sampling seed; false: none, for servers that refuse it")
     detail: str = setting(
         "high", "how finely the server looks at a frame, and what it charges", choices=("low", "high", "auto")
     )
@@ -33,6 +34,11 @@ class OpenAISettings:
     )
     max_output_tokens: int | None = setting(
         None, "limit of an answer's length; none: the task's", minimum=1, maximum=1_000_000
+    )
+    limit_field: str = setting(
+        "auto",
+        "the server's name for that limit; auto: by the server",
+        choices=("auto", "max_tokens", "max_completion_tokens"),
     )
     stream: bool = setting(False, "receive the answer piece by piece: gives the time to the first token")
     logprobs: bool = setting(True, "ask for token probabilities, which give the score")

@@ -31,7 +31,8 @@ FASTAPI = {"detail": [{"loc": ["body", "seed"], "msg": "extra fields not permitt
 
 FAULTS: list[tuple[str, Fault, type[ModelError]]] = [
     ("400", refusal(400), errors.RequestRejected),
-    ("404 model", refusal(404, "model_not_found"), errors.RequestRejected),
+    ("404 model", refusal(404, "model_not_found"), errors.AuthFailed),
+    ("400 model", refusal(400, "invalid_model"), errors.AuthFailed),
     ("422 of FastAPI", Fault("status", 422, {}, json.dumps(FASTAPI)), errors.RequestRejected),
     ("redirect", Fault("status", 307, {"location": "http://127.0.0.1:9/"}), errors.RequestRejected),
     ("400 context", refusal(400, "context_length_exceeded"), errors.RequestTooLarge),
@@ -140,7 +141,10 @@ def test_no_listener_is_a_failed_connection(ask: Ask, make_request: Build) -> No
         '{"choices": []}',
         '{"choices": [{}]}',
         '{"choices": [{"message": 3}]}',
-        '{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": -5}}',
+        '{"choices": [{"message": {"content": 7}}]}',
+        '{"choices": [{"finish_reason": "stop"}]}',
+        '{"choices": [{"finish_reason": "error", "message": {"content": "half"}}]}',
+        '{"choices": [{"error": {"code": 502, "message": "upstream"}, "message": {"content": "half"}}]}',
         '{"error": {"message": "upstream died", "code": 502}}',
     ],
 )

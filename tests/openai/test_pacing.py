@@ -15,7 +15,8 @@ from loopback_openai import Server
 
 from ghostbench import Reply, Request
 from ghostbench_openai.chat import ChatModel
-from ghostbench_openai.pacing import Bucket, Pacer, pacer_for, seconds
+from ghostbench_openai.pacing import Bucket, Pacer, pacer_for
+from ghostbench_openai.pauses import until
 from ghostbench_openai.settings import OpenAISettings
 
 pytestmark = pytest.mark.alone
@@ -154,7 +155,7 @@ def test_the_level_is_never_above_the_servers(size: int, rate: float, sends: lis
     ],
 )
 def test_reset_headers_are_read(text: str | None, value: float | None) -> None:
-    assert seconds(text) == (None if value is None else pytest.approx(value))
+    assert until(text) == (None if value is None else pytest.approx(value))
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "many"])

@@ -95,12 +95,60 @@ def test_settings_reach_the_body(server: Server, ask: Ask, make_request: Build) 
     assert (body["seed"], body["max_tokens"]) == (3, 11)
 
 
+def test_what_was_refused_is_left_out_and_the_limit_goes_by_its_other_name(
+    server: Server, ask: Ask, make_request: Build
+) -> None:
+    def asked(*without: str) -> dict[str, Any]:
+        return sent(server, ask, make_request(level=1, level_settings={"without": without}), stream=True)
+
+    whole = asked()
+    parts = {"seed", "temperature", "logprobs", "max_tokens", "stream_options"}
+    assert parts <= whole.keys()
+    for part in sorted(parts):
+        assert whole.keys() - asked(part).keys() == ({part, "top_logprobs"} if part == "logprobs" else {part})
+    assert asked("max_tokens")["max_completion_tokens"] == whole["max_tokens"]
+    assert "max_tokens" in asked("max_tokens", "max_completion_tokens"), "a limit is always sent"
+    assert "detail" not in json.dumps(asked("detail")["messages"])
+
+
+def test_seed_and_the_limits_name_are_settings(server: Server, ask: Ask, make_request: Build) -> None:
+    body = sent(server, ask, make_request(), send_seed=False, limit_field="max_completion_tokens")
+    assert "seed" not in body
+    assert "max_tokens" not in body
+    assert body["max_completion_tokens"] == make_request().prompt.max_output_tokens
+
+
+@pytest.mark.parametrize(
+    ("url", "version", "field"),
+    [
+        ("https://api.openai.com/v1", None, "max_completion_tokens"),
+        ("https://eu.api.openai.com/v1", None, "max_completion_tokens"),
+        ("https://us.api.openai.com/v1", None, "max_completion_tokens"),
+        ("https://notapi.openai.com.example.com/v1", None, "max_tokens"),
+        ("http://127.0.0.1:8000/v1", None, "max_tokens"),
+        ("https://x.openai.azure.com", None, "max_completion_tokens"),
+        ("https://x.openai.azure.com", "2024-10-21", "max_completion_tokens"),
+        ("https://x.openai.azure.com", "2024-09-01-preview", "max_completion_tokens"),
+        ("https://x.openai.azure.com", "2024-08-01-preview", "max_tokens"),
+        ("https://x.openai.azure.com", "2024-06-01", "max_tokens"),
+    ],
+)
+def test_the_limit_goes_by_the_name_that_the_server_takes(
+    monkeypatch: pytest.MonkeyPatch, url: str, version: str | None, field: str
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key-0123456789")
+    kind = AzureChatModel if "azure" in url else ChatModel
+    assert kind(OpenAISettings(base_url=url, api_version=version), "m").endpoint.limit_field == field
+
+
 def test_levels_change_format_and_length(server: Server, ask: Ask, make_request: Build) -> None:
     formats = []
     for number, level in enumerate(ChatModel.ladder, start=1):
         body = sent(server, ask, make_request(level=number, level_settings=level.settings))
         formats.append((level.name, (body.get("response_format") or {}).get("type"), "logprobs" in body))
     assert formats == [
+        ("without what was refused", "json_schema", True),
+        ("schema alone", "json_schema", False),
         ("json_object", "json_object", True),
         ("plain text", None, False),
         ("8 frames", "json_schema", True),
@@ -208,8 +256,8 @@ def test_an_unknown_price_is_said_once(server: Server, ask: Ask, make_request: B
 
 
 SETTINGS = [
-    *("base_url", "api_version", "concurrency", "timeout_s", "temperature", "seed", "detail", "max_side"),
-    *("max_output_tokens", "stream", "logprobs", "batch", "price_file"),
+    *("base_url", "api_version", "concurrency", "timeout_s", "temperature", "seed", "send_seed", "detail", "max_side"),
+    *("max_output_tokens", "limit_field", "stream", "logprobs", "batch", "price_file"),
 ]
 
 
@@ -231,6 +279,29 @@ def test_the_settings_are_those_that_are_documented() -> None:
         (ChatModel, {"base_url": "ftp://host"}, {}, "not a web address"),
         (ChatModel, {"base_url": "http://host:port"}, {}, "not a URL"),
         (ChatModel, {"api_version": "2024-10-21"}, {}, "azure"),
+        (
+            ChatModel,
+            {"base_url": "http://h/v1/chat/completions"},
+            {},
+            "base_url ends in /chat/completions, .* http://h/v1$",
+        ),
+        (ChatModel, {}, {"OPENAI_BASE_URL": "http://h/v1/chat/completions/"}, "OPENAI_BASE_URL ends in /chat/compl"),
+        (
+            ChatModel,
+            {},
+            {"ALL_PROXY": "socks://me:secret@127.0.0.1:1080"},
+            "ALL_PROXY names a proxy of the kind socks://",
+        ),
+        (ChatModel, {}, {"https_proxy": "socks4://127.0.0.1:1080"}, "https_proxy .* socks4://; write http://"),
+        (ChatModel, {}, {"HTTPS_PROXY": "http://me:secret@h:port"}, "HTTPS_PROXY is not the address of a proxy"),
+        (
+            ChatModel,
+            {},
+            {"SSL_CERT_FILE": "/nowhere/ca.pem"},
+            "SSL_CERT_FILE names /nowhere/ca.pem, which is not there",
+        ),
+        (ChatModel, {}, {"SSL_CERT_FILE": __file__}, "holds no certificates"),
+        (ChatModel, {}, {"SSL_CERT_DIR": "/nowhere"}, "SSL_CERT_DIR names /nowhere, which is not there"),
         (ChatModel, {"price_file": "/nowhere.json"}, {}, "cannot be read"),
         (AzureChatModel, {}, {}, "AZURE_OPENAI_ENDPOINT is not set"),
         (AzureChatModel, {"base_url": "https://x.openai.azure.com"}, {}, "AZURE_OPENAI_API_KEY is not set"),

@@ -24,7 +24,7 @@ Build = Callable[..., Request]
 def echoes() -> list[Fault]:
     """Everywhere that a server could repeat the key: error bodies, web pages, headers, the answer, its names."""
     said = json.dumps({"error": {"message": f"Incorrect key {KEY}; Authorization: Bearer {KEY}", "code": KEY}})
-    cut = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY[:12]}********mnop."}})
+    cut = json.dumps({"error": {"message": f"Odd value provided: {KEY[:12]}********mnop."}})
     answer = json.dumps({"grade": "normal", "event_time_s": None, "actor": KEY, "occluder": None, "evidence": KEY})
     return [
         Fault("status", 400, {"x-echo": KEY}, said),

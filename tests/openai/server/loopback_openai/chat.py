@@ -33,12 +33,16 @@ class Fault:
     kind: str
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""
+    body: str | bytes = ""
     message: Mapping[str, Any] = field(default_factory=dict)
     finish: str | None = "stop"
     model: str | None = None
     pieces: int = 2
     logprobs: Sequence[Mapping[str, Any]] | None = None
+
+    @property
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else self.body.encode()
 
 
 @dataclass
@@ -212,7 +216,7 @@ class Chat:
         match fault:
             case Fault(kind="status"):
                 return Response(
-                    fault.status, {"content-type": "application/json", **headers, **fault.headers}, fault.body.encode()
+                    fault.status, {"content-type": "application/json", **headers, **fault.headers}, fault.content
                 )
             case Fault(kind="reset"):
                 return Response(reset=True)

@@ -51,9 +51,7 @@ class Server:
         await self._gate(f"{step} before")
         if faults := self.busy.get(step):
             fault = faults.pop(0)
-            response = Response(
-                fault.status, {"content-type": "application/json", **fault.headers}, fault.body.encode()
-            )
+            response = Response(fault.status, {"content-type": "application/json", **fault.headers}, fault.content)
         else:
             response = self.batches.handle(request, path)
         self.log.write(
