@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback_openai import Server, running
 
 from ghostbench import Reply, Request, errors
 from ghostbench.tasks.ghost_probing import GhostProbing
@@ -35,7 +36,18 @@ def mocked(name: str, answer: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def upstream() -> Iterator[Server]:
+    """What the proxy speaks to: the native APIs of Anthropic and Gemini."""
+    with running(Server()) as started:
+        yield started
+
+
+def served(name: str, model: str, api_base: str) -> dict[str, Any]:
+    return {"model_name": name, "litellm_params": {"model": model, "api_key": "none-at-all", "api_base": api_base}}
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: Server) -> Iterator[str]:
     """LiteLLM's proxy on loopback; its base URL."""
     beside = Path(__file__).resolve().parents[2] / ".litellm" / "bin" / "litellm"
     program = Path(os.environ.get("GHOSTBENCH_LITELLM") or beside)
@@ -44,6 +56,11 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("proxy")
     models = [mocked("gpt-4.1", ANSWER), mocked("limited", "litellm.RateLimitError")]
     models.append(mocked("broken", "litellm.InternalServerError"))
+    root = f"http://127.0.0.1:{upstream.port}"
+    models.append(served("claude", "anthropic/claude-sonnet-4-5-20250929", root))
+    models.append(served("claude-3-5", "anthropic/claude-3-5-sonnet-20241022", root))
+    models.append(served("gemini", "gemini/gemini-2.5-flash", f"{root}/v1beta"))
+    models.append(served("reasoning", "openai/o3", f"{root}/v1"))
     (folder / "proxy.json").write_text(json.dumps({"model_list": models, "router_settings": {"num_retries": 0}}))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -90,7 +107,7 @@ def test_it_answers(proxy: str, ask: Any, make_request: Callable[..., Request], 
 
 @pytest.mark.parametrize(
     ("model", "error"),
-    [("limited", errors.RateLimited), ("broken", errors.ServerError), ("unheard-of", errors.RequestRejected)],
+    [("limited", errors.RateLimited), ("broken", errors.ServerError), ("unheard-of", errors.AuthFailed)],
 )
 def test_its_failures_are_told_apart(
     proxy: str, ask: Any, make_request: Callable[..., Request], model: str, error: type[errors.ModelError]
@@ -113,3 +130,34 @@ def test_a_run_goes_through_it(proxy: str, bench: Any) -> None:
     done = bench.run("--limit", "3", env={"OPENAI_API_KEY": MASTER_KEY})
     assert done.returncode == 0, done.stderr
     assert [line["grade"] for line in bench.lines("predictions.jsonl")] == ["normal"] * 3
+
+
+@pytest.mark.parametrize(
+    ("model", "api", "without"),
+    [
+        ("claude", "anthropic", {"seed", "logprobs"}),
+        ("claude-3-5", "anthropic", {"seed", "logprobs"}),
+        ("gemini", "gemini", {"logprobs"}),
+    ],
+)
+def test_claude_and_gemini_answer_with_the_schema_through_the_proxy_as_it_comes(
+    proxy: str, bench: Any, upstream: Server, model: str, api: str, without: set[str]
+) -> None:
+    bench.url = proxy
+    upstream.natives.bodies.clear()
+    done = bench.run("--models", f"openai:{model}=m", env={"OPENAI_API_KEY": MASTER_KEY}, model="m")
+    assert done.returncode == 0, done.stderr
+    lines = bench.lines("predictions.jsonl")
+    assert [(line["outcome"], line["grade"]) for line in lines] == [("answered", "normal")] * 6
+    assert {line["fallback_level"] for line in lines} == {1}
+    attempts = bench.lines("attempts.jsonl")
+    for line in attempts:
+        if line["outcome"] == "answered":
+            assert f"in force: level 1, without {', '.join(sorted(without))}" in line["notes"]
+            assert not any("not enforced" in note for note in line["notes"])
+        else:
+            assert f"refused by name: {', '.join(sorted(without))}" in line["notes"]
+    assert len(attempts) <= 12
+    assert len(upstream.natives.asked(api)) == 6
+    text = json.dumps(upstream.natives.asked(api)[0])
+    assert "potential_ghost_probing" in text, "the schema reached the model's own API"

@@ -47,6 +47,10 @@ class Withdrawn(Exception):
     """The model stopped while this request waited its turn: it was never sent."""
 
 
+class Outdated(Withdrawn):
+    """While this request waited its turn it became clear that it is not to be made this way: it was never sent."""
+
+
 class PutOff(Withdrawn):
     """The service has no room for the request until later than a run waits: it was never sent, and the model stops.
 
@@ -75,11 +79,19 @@ class Dispatcher(ABC):
 
     @abstractmethod
     async def ask(
-        self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
+        self,
+        clip: Clip,
+        request: Request,
+        *,
+        group: str = "",
+        expected: bool = False,
+        due: Callable[[], bool] | None = None,
+        sending: Sending | None = None,
     ) -> Delivery:
         """Have one request answered. `clip` reaches reference models alone.
 
         group : only requests of the same group may be computed together. expected : it was announced for its group.
+        due : asked once its turn has come, where it may have to wait for that; False withdraws it as `Outdated`.
         sending : awaited when its turn has come, before it leaves this machine.
 
         Raises `Withdrawn`, `PutOff`, and what `sending` raises.
@@ -117,7 +129,14 @@ class ReferenceDispatcher(Dispatcher):
 
     @override
     async def ask(
-        self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
+        self,
+        clip: Clip,
+        request: Request,
+        *,
+        group: str = "",
+        expected: bool = False,
+        due: Callable[[], bool] | None = None,
+        sending: Sending | None = None,
     ) -> Delivery:
         try:
             result: object = self._model.answer(clip, request)
@@ -154,10 +173,19 @@ class RemoteDispatcher(Dispatcher):
 
     @override
     async def ask(
-        self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
+        self,
+        clip: Clip,
+        request: Request,
+        *,
+        group: str = "",
+        expected: bool = False,
+        due: Callable[[], bool] | None = None,
+        sending: Sending | None = None,
     ) -> Delivery:
         asked = time.perf_counter()
         async with self._places:
+            if due is not None and not due():
+                raise Outdated
             failed = None if self.stopped else await self._admitted(request)
             pause_s = put_off_for(failed) if failed is not None else None
             if failed is not None and pause_s is not None:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -97,7 +97,14 @@ class LocalDispatcher(Dispatcher):
 
     @override
     async def ask(
-        self, clip: Clip, request: Request, *, group: str = "", expected: bool = False, sending: Sending | None = None
+        self,
+        clip: Clip,
+        request: Request,
+        *,
+        group: str = "",
+        expected: bool = False,
+        due: Callable[[], bool] | None = None,
+        sending: Sending | None = None,
     ) -> Delivery:
         asked, prepare_s = time.perf_counter(), 0.0
         notes: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from ghostbench.outcomes import STOPS_MODEL, TURNED_AWAY, Outcome
 from ghostbench.records import AttemptFault, AttemptLine, Frames, Prompt, Reply, Request, Usage
 from ghostbench.run.begun import Begun
 from ghostbench.run.budget import Budget
-from ghostbench.run.dispatch import Delivery, Dispatcher, PutOff, Sending, Withdrawn, as_attempt_error
+from ghostbench.run.dispatch import Delivery, Dispatcher, Outdated, PutOff, Sending, Withdrawn, as_attempt_error
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.plan import Host
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause, put_off
@@ -103,6 +103,7 @@ class Settler:
                 request,
                 group=unit.row.name,
                 expected=announced,
+                due=lambda: unit.attempts > 0 or unit.standing == state.habits.start,
                 sending=self._sending(unit, asked, state.host, reserved),
             )
             billed = billed_for(delivery)
@@ -115,7 +116,7 @@ class Settler:
                 await self.sent.take_back(request.id)
             if self.begun is not None:
                 self.begun.taken_back(request.id)
-            return settled
+            return Step("retry", unit.standing, 0.0) if isinstance(unsent, Outdated) else settled
         finally:
             self.budget.settle(reserved, billed)
         return await self.record(unit, state, asked, delivery)
@@ -204,7 +205,7 @@ class Settler:
                     model=unit.row.name,
                     clip=unit.clip.id,
                     repeat=unit.repeat,
-                    fallback_level=unit.level,
+                    fallback_level=unit.standing.level,
                     request_id=asked.request_id,
                     started_at=_utc(asked.started_at),
                     frames_sha256=asked.frames_sha256,

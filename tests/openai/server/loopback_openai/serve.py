@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from loopback_openai.batches import Batches
 from loopback_openai.chat import Bucket, Chat, Entry, Fault, Log, Storm
 from loopback_openai.http import Request, Response, as_json, serve_connection
+from loopback_openai.natives import Natives
 
 
 @dataclass
@@ -19,8 +20,8 @@ class Server:
     """Chat completions, files and batches under /v1 (and under Azure's paths).
 
     key : the key that is let in; None lets everyone in. gates : "POST files after" and the like hold the response back
-        (after) or the request's handling (before) until the gate is opened. busy : by "POST batches" and the like,
-        faults with a status, used up in their order.
+        (after) or the request's handling (before) until the gate is opened. natives : other APIs than OpenAI's.
+    busy : by "POST batches" and the like, faults with a status, used up in their order.
     """
 
     chat: Chat = field(default_factory=Chat)
@@ -31,6 +32,7 @@ class Server:
     gates: dict[str, threading.Event] = field(default_factory=dict)
     reached: list[str] = field(default_factory=list)
     busy: dict[str, list[Fault]] = field(default_factory=dict)
+    natives: Natives = field(default_factory=Natives)
     _loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -44,6 +46,9 @@ class Server:
             self.log.write(Entry(len(self.log.entries) + 1, request.path, None, "", 0, "no key", 401, 0.0))
             said = {"message": f"Incorrect API key provided: {sent}.", "code": "invalid_api_key"}
             return as_json({"error": said}, 401)
+        native = self.natives.handle(request)
+        if native is not None:
+            return native
         path = request.path.removeprefix("/openai").removeprefix("/v1").strip("/").split("/")
         if path[-2:] == ["chat", "completions"]:
             return await self.chat.answer(request, self.log)

@@ -1,0 +1,100 @@
+"""The native APIs of Anthropic and Gemini, and Gemini's compatible one, as strict about fields as they are.
+
+Fields and errors as in their documentation: platform.claude.com/docs/en/api/messages,
+ai.google.dev/api/generate-content and ai.google.dev/gemini-api/docs/openai. Answers are made up, and keep to a schema
+where one is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from loopback_openai.http import Request, Response, as_json
+
+ANSWER = {"grade": "normal", "event_time_s": None, "actor": None, "occluder": None, "evidence": "a clear road"}
+_ANTHROPIC = frozenset(
+    {
+        *("model", "messages", "system", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences", "stream"),
+        *("tools", "tool_choice", "metadata", "thinking", "output_format", "output_config", "service_tier"),
+    }
+)
+_GEMINI_COMPATIBLE = frozenset(
+    {
+        *("model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n", "stream"),
+        *("stream_options", "response_format", "tools", "tool_choice", "reasoning_effort", "extra_body"),
+    }
+)
+
+
+@dataclass
+class Natives:
+    """What was asked, by the name of the API: "anthropic", "gemini" or "compatible"."""
+
+    bodies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def handle(self, request: Request) -> Response | None:
+        """The response, or None for a path of none of these."""
+        if request.path.endswith("/messages"):
+            return self._anthropic(request.json())
+        if request.path.endswith(":generateContent"):
+            return self._gemini(request.json(), request.path.rpartition("/")[2].partition(":")[0])
+        if request.path.endswith("/v1beta/openai/chat/completions"):
+            return self._compatible(request.json())
+        return None
+
+    def asked(self, api: str) -> list[dict[str, Any]]:
+        return [body for name, body in self.bodies if name == api]
+
+    def _anthropic(self, body: dict[str, Any]) -> Response:
+        self.bodies.append(("anthropic", body))
+        unknown = [name for name in body if name not in _ANTHROPIC]
+        if unknown:
+            said = f"{unknown[0]}: Extra inputs are not permitted"
+            return as_json({"type": "error", "error": {"type": "invalid_request_error", "message": said}}, 400)
+        content: dict[str, Any] = {"type": "text", "text": json.dumps(ANSWER)}
+        if body.get("tools") and (body.get("tool_choice") or {}).get("type") in {"tool", "any"}:
+            content = {"type": "tool_use", "id": "toolu_1", "name": body["tools"][0]["name"], "input": ANSWER}
+        elif not _asks_anthropic_for_schema(body):
+            content["text"] = f"```json\n{content['text']}\n```"
+        return as_json(
+            {
+                "id": "msg_1",
+                "type": "message",
+                "role": "assistant",
+                "model": body["model"],
+                "content": [content],
+                "stop_reason": "tool_use" if content["type"] == "tool_use" else "end_turn",
+                "stop_sequence": None,
+                "usage": {"input_tokens": 1200, "output_tokens": 40},
+            }
+        )
+
+    def _gemini(self, body: dict[str, Any], model: str) -> Response:
+        self.bodies.append(("gemini", body))
+        config = body.get("generationConfig") or {}
+        text = json.dumps(ANSWER)
+        if not {"responseSchema", "responseJsonSchema", "response_schema", "response_json_schema"} & config.keys():
+            text = f"```json\n{text}\n```"
+        candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "finishReason": "STOP", "index": 0}
+        usage = {"promptTokenCount": 1200, "candidatesTokenCount": 40, "totalTokenCount": 1240}
+        return as_json({"candidates": [candidate], "usageMetadata": usage, "modelVersion": model, "responseId": "r"})
+
+    def _compatible(self, body: dict[str, Any]) -> Response:
+        self.bodies.append(("compatible", body))
+        unknown = [name for name in body if name not in _GEMINI_COMPATIBLE]
+        if unknown:
+            said = f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.'
+            return as_json([{"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}}], 400)
+        text = json.dumps(ANSWER)
+        if (body.get("response_format") or {}).get("type") != "json_schema":
+            text = f"```json\n{text}\n```"
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1200, "completion_tokens": 40, "total_tokens": 1240}
+        return as_json({"object": "chat.completion", "model": body["model"], "choices": [choice], "usage": usage})
+
+
+def _asks_anthropic_for_schema(body: Mapping[str, Any]) -> bool:
+    return bool(body.get("output_format") or (body.get("output_config") or {}).get("format"))
