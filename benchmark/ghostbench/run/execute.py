@@ -8,7 +8,6 @@ import errno
 import json
 import shlex
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +35,7 @@ from ghostbench.run.resume import (
     write_down_losses,
 )
 from ghostbench.run.runner import Desk, Runner
+from ghostbench.run.start_up import start_up_s
 from ghostbench.run.stopping import StopSignals
 from ghostbench.writing import write_json
 
@@ -86,7 +86,7 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
     redactor = Redactor()
     for host in plan.hosts:
         redactor.learn_settings({f.name: getattr(host.settings, f.name) for f in dataclasses.fields(host.settings)})
-    manifest = manifests.start(plan, command, _since_process_start(), redactor)
+    manifest = manifests.start(plan, command, start_up_s(), redactor)
     folder = RunFolder.at(options.out, plan.run_id)
     done: Mapping[UnitKey, Last] = {}
     lost = Lost()
@@ -215,10 +215,3 @@ def _conclude(folder: RunFolder, voice: Voice) -> int:
         print_brief(run, voice.out, voice.err)
     silent = any(row["answered"] == 0 and not row["probe"] for row in metrics["models"].values())
     return NO_ANSWERS if silent else DONE
-
-
-def _since_process_start() -> float:
-    import psutil
-
-    started: float = psutil.Process(guard.first_process()).create_time()
-    return max(0.0, time.time() - started)

@@ -40,7 +40,6 @@ class _Line:
     """What the child tells its parent, as lines of JSON. Nothing is said where there is no parent."""
 
     number: int | None = None
-    parent: int | None = None
 
 
 def tell(**facts: Any) -> None:
@@ -48,11 +47,6 @@ def tell(**facts: Any) -> None:
     if _Line.number is not None:
         with contextlib.suppress(OSError):
             os.write(_Line.number, json.dumps(facts).encode() + b"\n")
-
-
-def first_process() -> int:
-    """The id of the process that the user started."""
-    return _Line.parent or os.getpid()
 
 
 @contextlib.asynccontextmanager
@@ -93,7 +87,7 @@ def guarded(work: Callable[[], int]) -> int:
         return _Watch(child, reading).wait()
     os.close(reading)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
-    _Line.number, _Line.parent = writing, parent
+    _Line.number = writing
     _die_with(parent)
     try:
         status = work()
