@@ -14,6 +14,7 @@ import click
 
 from ghostbench.cli.streams import forgiving_streams
 from ghostbench.errors import BadInput, OutputFailed
+from ghostbench.plugins.installed import forgive_broken_distributions
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 _LAST_S = 5.0
@@ -56,9 +57,9 @@ class Lazy(click.Group):
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from ghostbench.plugins.installed import own_version
 
-        click.echo(f"ghostbench {version('ghostbench')}")
+        click.echo(f"ghostbench {own_version()}")
         ctx.exit()
 
 
@@ -75,6 +76,7 @@ def bench() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """The console script. Exit status: 0 done, 1 no answers or a failed gate, 2 bad input, 130 interrupted."""
+    forgive_broken_distributions()
     with forgiving_streams():
         status = _run(arguments)
         if status == INTERRUPTED or _threads_left():

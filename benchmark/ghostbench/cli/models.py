@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostbench.models import ModelSpec
+from ghostbench.plugins.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +59,7 @@ def _show(console: Console, spec: ModelSpec) -> None:
         return
     table = Table("setting", "default", "what it does", box=None, pad_edge=False, header_style="bold")
     for field in fields:
-        table.add_row(*map(escape, (field.name, str(field.default), _help(field))))
+        table.add_row(*map(escape, (field.name, one_line(str(field.default)), _help(field))))
     console.print(table)
     console.print(f"Set with: --set {spec.name}.NAME=VALUE", markup=False, highlight=False)
 
@@ -70,7 +71,7 @@ def _help(field: dataclasses.Field[object]) -> str:
         text += f" [{', '.join(map(str, choices))}]"
     elif low is not None or high is not None:
         text += f" [{'' if low is None else format(low, 'g')}..{'' if high is None else format(high, 'g')}]"
-    return text
+    return one_line(text)
 
 
 def _usage(spec: ModelSpec) -> str:

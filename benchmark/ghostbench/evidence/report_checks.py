@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Collection, Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.evidence.differences import Finding, differences, different_lines
 from ghostbench.evidence.page_checks import PAGE, check_page
+from ghostbench.plugins.installed import own_version
 from ghostbench.report.data import METRICS, RunData
 from ghostbench.report.sums import SUMS, digest, listed_files, read_sums
 from ghostbench.report.write import report_files
@@ -64,7 +64,7 @@ def check_reports(
     want = report_files(data)
     notes = []
     known = {Path(name).name for name in want}
-    wrote, here = run.manifest.versions.get("ghostbench"), version("ghostbench")
+    wrote, here = run.manifest.versions.get("ghostbench"), own_version()
     other = wrote is not None and wrote != here
     if other:
         want = {name: text for name, text in want.items() if name.endswith(".csv")}

@@ -9,7 +9,7 @@ from typing import Any
 
 from ghostbench.models import ModelSpec
 from ghostbench.plugins.hookspecs import DatasetSpec, ReportSectionSpec, TaskSpec
-from ghostbench.plugins.text import printable
+from ghostbench.plugins.text import one_line, printable
 
 KINDS: dict[str, type[ModelSpec] | type[TaskSpec] | type[DatasetSpec] | type[ReportSectionSpec]] = {
     "model": ModelSpec,
@@ -22,6 +22,7 @@ KINDS: dict[str, type[ModelSpec] | type[TaskSpec] | type[DatasetSpec] | type[Rep
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _TEXTS = ("summary", "title", "family", "argument", "extra", "mark")
+_SHOWN = tuple(name for name in _TEXTS if name != "argument")
 _OPTIONAL = ("family", "argument", "extra", "mark")
 
 
@@ -44,6 +45,13 @@ def objections(kind: str, spec: Any) -> Iterator[str]:
     if isinstance(spec, ModelSpec):
         for reason in _model_objections(spec):
             yield f"{subject} has {reason}"
+
+
+def cleaned(spec: Any) -> Any:
+    """A sound spec with its texts for people made printable: they go to terminals and into reports."""
+    texts = {name: getattr(spec, name, None) for name in _SHOWN}
+    changed = {name: one_line(text) for name, text in texts.items() if text and text != one_line(text)}
+    return dataclasses.replace(spec, **changed) if changed else spec
 
 
 def _model_objections(spec: ModelSpec) -> Iterator[str]:

@@ -10,12 +10,14 @@ import contextlib
 import difflib
 import functools
 import importlib
+import importlib.util
 import io
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -24,16 +26,17 @@ import pluggy
 from ghostbench.errors import BadInput
 from ghostbench.models import ModelSpec
 from ghostbench.plugins import hookspecs
-from ghostbench.plugins.discovery import OWN, Found, find_plugins
+from ghostbench.plugins.discovery import Found, find_plugins
 from ghostbench.plugins.hookspecs import DatasetSpec, ReportSectionSpec, TaskSpec
-from ghostbench.plugins.objections import KINDS, objections
+from ghostbench.plugins.installed import OWN, own_folder
+from ghostbench.plugins.objections import KINDS, cleaned, objections
 from ghostbench.plugins.text import printable
 
 __all__ = ["Quarantined", "Registry", "Remark", "find", "load_target", "printable", "registry"]
 
 BUILTIN = ("ghostbench.tasks.builtin", "ghostbench.datasets.builtin")
 SLOW_S = 0.5
-"""A plugin whose import takes longer is remarked upon: every command waits for it."""
+"""A plugin whose import takes more CPU time is remarked upon: every command waits for it."""
 
 Spec = TypeVar("Spec", ModelSpec, TaskSpec, DatasetSpec, ReportSectionSpec)
 
@@ -108,7 +111,7 @@ def registry() -> Registry:
     manager = pluggy.PluginManager("ghostbench")
     manager.add_hookspecs(hookspecs)
     with _told_apart_from_ctrl_c() as interrupted:
-        for plugin in (*(Found(name, OWN, None) for name in BUILTIN), *find_plugins()):
+        for plugin in (*(Found(name, OWN, None, source=str(own_folder())) for name in BUILTIN), *find_plugins()):
             _take(found, plugin, manager)
             if interrupted():
                 raise KeyboardInterrupt
@@ -119,30 +122,41 @@ def load_plugin(plugin: Found) -> object:
     """The plugin itself: what its entry point names, or one of our own modules. Raises whatever the import raises."""
     if plugin.unreadable:
         raise ImportError(plugin.unreadable)
-    return plugin.point.load() if plugin.point is not None else importlib.import_module(plugin.name)
+    if plugin.point is None:
+        return importlib.import_module(plugin.name)
+    if plugin.own:
+        _check_source(plugin.point.module.partition(".")[0], plugin.source)
+    return plugin.point.load()
+
+
+def _check_source(package: str, source: str) -> None:
+    """Raise `ImportError` if a package of ours would be imported from another place than ghostbench's."""
+    found = importlib.util.find_spec(package)
+    if found is not None and found.origin and not Path(found.origin).resolve().is_relative_to(source):
+        raise ImportError(f"another package hides {package}: {found.origin}")
 
 
 def _take(found: Registry, plugin: Found, manager: pluggy.PluginManager) -> None:
     """Add what a plugin registers, or the reason why not."""
     name = printable(plugin.name)
-    remove = f"pip uninstall {plugin.distribution or name}"
     printed = io.StringIO()
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             offered = ask_plugin(load_plugin(plugin), plugin.name, manager)
     except BaseException as error:  # noqa: BLE001 - even an exit that a stranger's module asks for stays its own affair
         reason = printable(f"{type(error).__name__}: {error}")
-        found.quarantined.append(Quarantined(name, reason, f"repair it, or remove it with: {remove}"))
+        found.quarantined.append(Quarantined(name, reason, f"repair it, or {plugin.removal}"))
         return
-    took = time.perf_counter() - started
-    _add(found, plugin, offered, remove)
+    took = time.process_time() - started
+    _add(found, plugin, offered)
     if printed.getvalue().strip():
         said = printable(printed.getvalue().strip().splitlines()[0])
         found.remarks.append(Remark(name, f"prints when it is imported ('{said}')", "take the print out of it"))
-    if took > SLOW_S:
-        way_out = f"import heavy libraries where they are used, or remove it with: {remove}"
-        found.remarks.append(Remark(name, f"takes {took:.1f} s to import, and every command waits for it", way_out))
+    if took > SLOW_S and not plugin.own:
+        way_out = f"import heavy libraries where they are used, or {plugin.removal}"
+        what = f"takes {took:.1f} s of computing to import, and every command waits for it"
+        found.remarks.append(Remark(name, what, way_out))
 
 
 def ask_plugin(plugin: object, name: str, manager: pluggy.PluginManager) -> list[tuple[str, Any]]:
@@ -161,7 +175,7 @@ def ask_plugin(plugin: object, name: str, manager: pluggy.PluginManager) -> list
     return offered
 
 
-def _add(found: Registry, plugin: Found, offered: list[tuple[str, Any]], remove: str) -> None:
+def _add(found: Registry, plugin: Found, offered: list[tuple[str, Any]]) -> None:
     """Add the sound registrations; report all others of this plugin in one line."""
     reasons: list[str] = []
     taken = False
@@ -175,11 +189,11 @@ def _add(found: Registry, plugin: Found, offered: list[tuple[str, Any]], remove:
         if reason:
             reasons.append(reason)
         else:
-            table[spec.name] = spec
+            table[spec.name] = cleaned(spec)
             found.origin[f"{kind} {spec.name}"] = plugin
     if reasons:
-        way_out = "give it another name, or uninstall one of the two" if taken else "repair it, or remove it with"
-        found.quarantined.append(Quarantined(printable(plugin.name), ", and ".join(reasons), f"{way_out}: {remove}"))
+        way_out = f"{'give it another name' if taken else 'repair it'}, or {plugin.removal}"
+        found.quarantined.append(Quarantined(printable(plugin.name), ", and ".join(reasons), way_out))
 
 
 @contextlib.contextmanager

@@ -10,10 +10,10 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ghostbench.plugins.installed import version_of
 from ghostbench.records import TRUTHS
 from ghostbench.report.clip_rows import clip_rows
 from ghostbench.report.data import RunData
@@ -82,7 +82,7 @@ def report_html(run: RunData, strips: Mapping[str, list[str]] | None = None) -> 
 
 def generator() -> str:
     """What writes the page and decides its charts and pictures, with versions, as the page's own metadata says it."""
-    return ", ".join(f"{name} {version(name)}" for name in ("ghostbench", "matplotlib", "pillow"))
+    return ", ".join(f"{name} {version_of(name)}" for name in ("ghostbench", "matplotlib", "pillow"))
 
 
 def _json(value: Any) -> str:

@@ -9,10 +9,10 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
+from ghostbench.plugins.installed import OWN, homes_of, version_of
 from ghostbench.redact import Redactor
 from ghostbench.run.plan import Host, Plan, Row
 from ghostbench.run.units import HostState, ladder_of
@@ -165,14 +165,12 @@ def _versions(plan: Plan) -> dict[str, str]:
     packages = {"av", "numpy", "pandas", "PIL", "scipy", "sklearn", "statsmodels"}
     for host in plan.hosts:
         packages |= {*host.choice.spec.requires, host.choice.spec.load.partition(".")[0]}
-    homes = packages_distributions()
-    names = {"ghostbench", *(home for p in packages for home in homes.get(p.partition(".")[0], ()))}
+    names = {OWN, *homes_of(package.partition(".")[0] for package in packages)}
     found = {"python": platform.python_version()}
     for name in sorted(names, key=str.lower):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+        version = version_of(name)
+        if version is not None:
+            found[name] = version
     return found
 
 

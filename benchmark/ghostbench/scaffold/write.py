@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import re
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from ghostbench.errors import BadInput
+from ghostbench.plugins.installed import own_version
 from ghostbench.plugins.objections import NAME
 from ghostbench.plugins.registry import registry
 from ghostbench.plugins.text import printable
@@ -71,7 +71,7 @@ def write_adapter(model: str, kind: Kind, out: Path) -> Path:
             package=names.package,
             distribution=names.distribution,
             variable=names.variable,
-            version=version("ghostbench"),
+            version=own_version(),
             needs=_NEEDS[kind],
         )
         for file, template in files.items()
