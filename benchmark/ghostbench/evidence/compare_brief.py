@@ -35,7 +35,7 @@ def print_comparison(comparison: Comparison, console: Console, out: Path | None 
     rows = _rows(comparison)
     room = LINES - len(above) - len(below) - 2
     if len(rows) > room:
-        rows = [*rows[: max(room - 1, 2)], _text(f"… and {len(rows) - max(room - 1, 2)} more rows", "dim")]
+        rows = _cut(rows, max(room - 2, 2))
     for lines in (above, rows, below):
         for line in lines:
             console.print(line, soft_wrap=True)
@@ -48,30 +48,38 @@ def _extent(comparison: Comparison) -> str:
     ranked = " and ".join(f"{ranking.n} ({ranking.view})" for ranking in comparison.rankings)
     if len({ranking.n for ranking in comparison.rankings}) == 1:
         ranked = str(comparison.rankings[0].n)
+    where = f"ranked on the {ranked} clips that every ranked model answered."
+    if not any(ranking.n for ranking in comparison.rankings):
+        where = "no clip was answered by every model, so there is no ranking."
     return (
         f"{len(field.clips)} common clips, {int(field.positive.sum())} of them ghost probings; "
-        f"{len(field.contenders)} models, {len(field.baselines)} baselines; ranked on the {ranked} clips that every "
-        "ranked model answered."
+        f"{len(field.contenders)} models, {len(field.baselines)} baselines; {where}"
     )
 
 
 def _rows(comparison: Comparison) -> list[Text]:
-    """One line a model or baseline, in the order of the first view."""
-    first, *others = comparison.rankings
+    """One line a model or baseline: the ranked in the order of the first view, then those that have no place."""
     titles = "".join(f" {'Place':>5} {'Bal.acc. ' + ranking.view:>16}" for ranking in comparison.rankings)
     lines = [_text(f"{'Model':<17}{titles} {'F1 to trivial':>13}", "bold")]
     by_name = [{it.name: it for it in ranking.lines} for ranking in comparison.rankings]
-    for name in dict.fromkeys(it.name for ranking in (first, *others) for it in ranking.lines):
+    baselines = {one.name for one in comparison.field.baselines}
+    everybody = [one.name for one in (*comparison.field.contenders, *comparison.field.baselines)]
+    for name in dict.fromkeys([*(name for found in by_name for name in found), *everybody]):
         cells = ""
-        baseline = False
         for found in by_name:
             it = found.get(name)
-            baseline = baseline or (it is not None and it.baseline)
             place, rate = ("", "") if it is None else (it.place, brief_estimate(it.rates["balanced_accuracy"]))
             cells += f" {place or '–':>5} {rate:>16}"
-        verdict = "baseline" if baseline else comparison.against[name]["verdict"].replace("_", " ")
-        lines.append(_text(f"{brief_name(name)}{cells} {verdict:>13}", "dim" if baseline else ""))
-    return lines if len(lines) > 1 else [_text("No clip was answered by every model: there is no ranking.")]
+        verdict = "baseline" if name in baselines else comparison.against[name]["verdict"].replace("_", " ")
+        lines.append(_text(f"{brief_name(name)}{cells} {verdict:>13}", "dim" if name in baselines else ""))
+    return lines
+
+
+def _cut(rows: list[Text], keep: int) -> list[Text]:
+    """The first rows, and `always` where it is not among them: what a model has to beat is always shown."""
+    always = [row for row in rows[keep:] if row.plain.startswith("always ") and row.style == "dim"]
+    more = len(rows) - keep - len(always)
+    return [*rows[:keep], _text(f"… and {more} more rows", "dim"), *always]
 
 
 def _notes(comparison: Comparison) -> list[str]:

@@ -51,7 +51,8 @@ def _pair(comparison: Comparison, pair: Pair) -> dict[str, Any]:
     found = asdict(pair)
     found["significant"] = pair.p_holm <= ALPHA
     if pair.side in ("answered", "worst_case"):
-        found.update(asdict(comparison.rates(pair)))
+        rates = comparison.rates(pair)
+        found |= {"differences": rates.differences, "first_rates": rates.first, "second_rates": rates.second}
     return found
 
 
