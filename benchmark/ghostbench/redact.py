@@ -31,6 +31,8 @@ _SECRET_PAIRS = frozenset({("connection", "string"), ("conn", "str"), ("access",
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PUBLIC = frozenset(["bits", "count", "file", "frame", "frames", "limit", "method", "mode", "path", "sock", "type"])
 """Last words of names that hold where or how, not what: SSH_AUTH_SOCK, HF_TOKEN_PATH, auth_mode, key_frames."""
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
+"""Variables in which every shell states where it is and was, and no password."""
 _PAIR = re.compile(r"[\"']?([A-Za-z][\w.-]*)[\"']?\s*[=:]\s*[\"']?([^\"';,\r\n]+)")
 """One name with its value in a connection string, a list of headers or JSON."""
 _URL_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
@@ -77,7 +79,7 @@ class Redactor:
         self._secrets: list[str] = []
         self._known: set[str] = set()
         for name, value in (os.environ if environment is None else environment).items():
-            if is_secret_name(name):
+            if is_secret_name(name) and name not in _FOLDERS:
                 self.learn(value)
         for word in sys.argv if own and arguments is None else arguments or ():
             setting = _SET.fullmatch(word)

@@ -190,3 +190,9 @@ def test_a_mistyped_setting_does_not_show_its_secret(pair: str) -> None:
 def test_a_set_word_is_shown_without_its_secret() -> None:
     assert without_value("--set=m.auth=x") == "--set=m.auth=[redacted]"
     assert without_value("--data-root=/data/x") == "--data-root=/data/x"
+
+
+def test_the_folder_that_a_shell_stands_in_is_no_password() -> None:
+    redactor = Redactor({"PWD": "/home/me/project", "OLDPWD": "/home/me/before", "DB_PWD": "swordfish-and-chips"})
+    text = "/home/me/project/clips and /home/me/before, swordfish-and-chips"
+    assert redactor.text(text) == "/home/me/project/clips and /home/me/before, [redacted]"
