@@ -15,6 +15,7 @@ import pytest
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BY_NAME = {  # objects whose keys are names or values of the run, not fields
     "versions",
+    "options",
     "settings",
     "facts",
     "outcomes",

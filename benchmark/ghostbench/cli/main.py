@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,18 +16,22 @@ from ghostbench.cli.streams import forgiving_streams
 from ghostbench.errors import BadInput, OutputFailed
 from ghostbench.plugins.installed import forgive_broken_distributions
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 USAGE_ERROR, INTERRUPTED = 2, 130
 _LAST_S = 5.0
 """How long what libraries registered for the end may take, where a thread is left, seconds."""
 
 _SUMMARIES = {
     "run": "Put models through a task on a dataset and report what happened.",
-    "report": "Write a finished run's tables and pages again.",
+    "report": "Print a run in short, or its tables; write its pages again.",
     "compare": "Compare runs on the clips they have in common.",
     "verify": "Recompute a run's every number from its ledger.",
     "regress": "Hold a run against a committed reference: a gate for CI.",
     "models": "List the models, or one model's settings.",
     "datasets": "List the datasets and what is known of them.",
+    "tasks": "List the tasks, or print one task's words.",
     "doctor": "Load a model and judge it: frames, determinism, batches, speed.",
     "new-adapter": "Write the start of an adapter package.",
 }
@@ -48,6 +52,27 @@ class Lazy(click.Group):
         command: click.Command = module.command
         command.name = cmd_name
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The subcommand that the first word names; an unknown one is told the nearest."""
+        word = args[0]
+        if word not in _SUMMARIES and not word.startswith("-") and not ctx.resilient_parsing:
+            import difflib
+
+            near = difflib.get_close_matches(word, _SUMMARIES, n=2, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"commands: {', '.join(_SUMMARIES)}"
+            raise click.UsageError(f"there is no command '{word}'; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The subcommands that begin so, from the table above: nothing is imported for a press of Tab."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, text in _SUMMARIES.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of subcommands, from the table above: nothing is imported for `bench --help`."""

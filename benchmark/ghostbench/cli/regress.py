@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
+from ghostbench.cli import complete
+
 
 @click.command(
     epilog="Examples:\n\n\b\n  bench regress results/RUN --against results/reference/ghost5.json\n"
     "  bench regress results/RUN --against reference.json --times --junit regress.xml\n"
     "  bench regress results/RUN --against reference.json --update"
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", shell_complete=complete.runs, type=click.Path(path_type=Path))
 @click.option(
     "--against", required=True, metavar="REFERENCE.json", type=click.Path(path_type=Path), help="The reference file."
 )

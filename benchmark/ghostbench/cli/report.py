@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ghostbench.cli import complete
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     "  bench report results/RUN --table confusion\n  bench report results/RUN --table no_answer --json\n"
     "  bench report results/RUN --embed-frames --data-root DADA\n  bench report results/RUN --labels corrected.csv"
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", shell_complete=complete.runs, type=click.Path(path_type=Path))
 @click.option("--table", "table", metavar="NAME", help="Print this table, and write nothing; --all shows their names.")
 @click.option("--all", "every", is_flag=True, help="Print every table, and write nothing.")
 @click.option(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from ghostbench.cli import complete
+from ghostbench.cli.run_given import OUT_VARIABLE, RunCommand
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.run.guard import guarded
@@ -19,20 +21,43 @@ _EPILOG = """Examples:
   bench run --models motion,category-prior --dataset dada2000 --data-root DADA --labels labels.csv
   bench run --models drivemm,gpt-4.1 --dataset dada2000 --data-root DADA --max-cost 5
   bench run --models replay:gpt.jsonl=GPT,always --task ghost-probing-summary --dataset dada2000 --labels labels.csv
-  bench run --models gpt-4.1 --set gpt-4.1.concurrency=16 --repeats 3 --run-id trial --resume
+  bench run --models gpt-4.1 --set gpt-4.1.concurrency=16 --repeats 3 --run-id trial
+  bench run --resume --run-id trial
+  bench run study.yaml --limit 10
+
+A run file has the options' own names: `models: [motion, always]`, `data-root: DADA`, `set: {gpt-4.1: {detail: low}}`.
 """
 
 
 _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 
 
-@click.command(epilog=_EPILOG)
-@click.option("--models", default=DEFAULT_MODELS, show_default=True, help="Comma-separated names; see `bench models`.")
-@click.option("--task", default="ghost-probing", show_default=True, help="ghost-probing or ghost-probing-summary.")
-@click.option("--dataset", default="ghost5", show_default=True, help="ghost5, dada2000, or a dataset YAML file.")
-@click.option("--data-root", help="Folder or fsspec URL with the clips.")
-@click.option("--labels", help="Label file (CSV or TSV).")
-@click.option("--split", default="all", show_default=True, help="Split of the dataset.")
+@click.command(cls=RunCommand, epilog=_EPILOG)
+@click.argument("study", required=False, metavar="[STUDY.yaml]")
+@click.option(
+    "--models",
+    shell_complete=complete.models,
+    default=DEFAULT_MODELS,
+    show_default=True,
+    help="Comma-separated names; see `bench models`.",
+)
+@click.option(
+    "--task",
+    shell_complete=complete.tasks,
+    default="ghost-probing",
+    show_default=True,
+    help="What is asked; see `bench tasks`.",
+)
+@click.option(
+    "--dataset",
+    shell_complete=complete.datasets,
+    default="ghost5",
+    show_default=True,
+    help="ghost5, dada2000, or a dataset YAML file.",
+)
+@click.option("--data-root", help="Folder or fsspec URL with the clips.  [else: the dataset's, GHOSTBENCH_DATA_ROOT]")
+@click.option("--labels", help="Label file (CSV or TSV).  [else: the dataset's, GHOSTBENCH_LABELS]")
+@click.option("--split", shell_complete=complete.splits, default="all", show_default=True, help="Split of the dataset.")
 @click.option("--clips", help="GLOB over clip ids, or @FILE with one id a line.")
 @click.option("--limit", type=int, help="At most this many clips, from the start of the split.")
 @click.option("--only-available", is_flag=True, help="Leave out clips whose media is not there.")
@@ -45,15 +70,24 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")
 @click.option("--probe", metavar="blank,shuffled,text-only", help="Extra rows with the pixels taken away.")
 @click.option("--skip-bad-labels", is_flag=True, help="Leave out label rows that cannot be read, and list them.")
-@click.option("--out", type=click.Path(path_type=Path), default="results", show_default=True, help="Where runs go.")
-@click.option("--run-id", help="Name of the run's folder; default: time and models.")
-@click.option("--resume", is_flag=True, help="Go on with the run named by --run-id.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="results",
+    show_default=True,
+    envvar=OUT_VARIABLE,
+    show_envvar=True,
+    help="Where runs go.",
+)
+@click.option("--run-id", shell_complete=complete.run_ids, help="Name of the run's folder; default: time and models.")
+@click.option("--resume", is_flag=True, help="Go on with the run named by --run-id, under its own options.")
 @click.option("--give-up", multiple=True, metavar="MODEL", help="On --resume: ask this model nothing more.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for everything that draws.")
 @quiet_option()
 @as_json_option("Print the metrics as JSON instead of a table.")
 def command(
     *,
+    study: str | None,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -62,7 +96,8 @@ def command(
 ) -> int:
     """Put models through a task on a dataset, and report every attempt.
 
-    Without options: the baselines on the embedded clips, in seconds.
+    Without options: the baselines on the embedded clips, in seconds. Options may stand in a YAML file; those of the
+    command line go before it.
     """
     refuse_both(quiet, as_json)
     query = SplitQuery(**{name: given.pop(name) for name in _QUERY})  # type: ignore[arg-type]

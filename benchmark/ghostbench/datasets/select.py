@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from ghostbench.records import Clip, Split
 ALL = "all"
 """The split that every dataset has: every labelled clip, in the order of the label file."""
 
+ROOT_VARIABLE, LABELS_VARIABLE = "GHOSTBENCH_DATA_ROOT", "GHOSTBENCH_LABELS"
 _LABELS_BESIDE = ("labels.csv", "labels.tsv")
 _MEDIA_FOLDERS = ("clips", "videos", "frames")
 
@@ -47,6 +49,21 @@ class SplitQuery:
     limit: int | None = None
     only_available: bool = False
     skip_bad_labels: bool = False
+
+
+def with_environment(query: SplitQuery) -> SplitQuery:
+    """The query with the data root and labels of GHOSTBENCH_DATA_ROOT and GHOSTBENCH_LABELS, each where neither the
+    query nor its dataset names one. Raises `BadInput` as `find_definition` does."""
+    root, labels = os.environ.get(ROOT_VARIABLE), os.environ.get(LABELS_VARIABLE)
+    if not root and not labels:
+        return query
+    definition = find_definition(query.dataset)
+    own_root, own_labels = query.data_root or definition.root, query.labels or definition.labels
+    return dataclasses.replace(
+        query,
+        data_root=query.data_root if own_root else root or None,
+        labels=query.labels if own_labels else labels or None,
+    )
 
 
 def select(query: SplitQuery, *, media: bool = True, told: Told = silently) -> Split:

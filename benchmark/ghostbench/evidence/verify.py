@@ -10,6 +10,7 @@ from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence import ledger_checks as ledger
 from ghostbench.evidence.differences import Finding
+from ghostbench.evidence.prompt_checks import check_words
 from ghostbench.evidence.report_checks import check_metrics, check_reports, check_sums, scored_before, unchecked
 from ghostbench.evidence.sent_checks import check_sent
 from ghostbench.run.seal import check_seal
@@ -67,6 +68,11 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
         findings += found
         notes += unsure
         checked.append(f"{SENT} with the attempts")
+    found, note = check_words(records)
+    findings += found
+    if note:
+        notes.append(note)
+    checked.append("the prompt's words")
     older = scored_before(folder)
     if older is not None:
         findings += [older, *check_sums(folder, {finding.file for finding in findings})]

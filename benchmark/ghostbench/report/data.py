@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput
+from ghostbench.report.prompt import read_words
 from ghostbench.scoring.manifest import Manifest
 from ghostbench.scoring.run_records import RunRecords, read_run_records
 
@@ -49,6 +50,14 @@ class RunData:
     def predictions(self) -> pd.DataFrame:
         """One row a line of predictions.jsonl."""
         return self.records.predictions
+
+    @property
+    def prompt(self) -> Mapping[str, Any] | None:
+        """The words that were put to every model, as `Task.template` gives them; None where the folder lacks them."""
+        try:
+            return read_words(self.folder, self.manifest.task.template_sha256)
+        except ValueError:
+            return None
 
     @property
     def rows(self) -> dict[str, Mapping[str, Any]]:

@@ -18,6 +18,7 @@ from ghostbench.records import TRUTHS
 from ghostbench.report.clip_rows import clip_rows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
+from ghostbench.report.prompt import words_as_text
 from ghostbench.report.table import IN_RETROSPECT, Table, Value, interval, shown
 from ghostbench.report.tables import marks, run_tables
 from ghostbench.report.titles import GRADE_TITLES, TRUTH_TITLES
@@ -59,6 +60,7 @@ def report_html(run: RunData, strips: Mapping[str, list[str]] | None = None) -> 
         generator=generator(),
         run_id=plain(run.manifest.run_id),
         facts=facts(run),
+        prompt=words_as_text(run.prompt) if run.prompt is not None else None,
         retrospect=IN_RETROSPECT,
         dataset=plain(run.manifest.dataset.name),
         n=len(run.clips),

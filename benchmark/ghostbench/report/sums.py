@@ -9,13 +9,16 @@ import hashlib
 import re
 from pathlib import Path
 
+from ghostbench.report.prompt import FOLDER
 from ghostbench.scoring.run_records import FILES
 from ghostbench.scoring.score import METRICS
 from ghostbench.writing import write_text
 
 SUMS = "SHA256SUMS"
 _TOP = (*FILES, "sent.jsonl", METRICS, "report.md", "report.html", "sensitivity.md")
+_WORDS = re.compile(r"[0-9a-f]{64}\.json")
 _TABLE = re.compile(r"[a-z0-9_]+\.(?:csv|tex)")
+_BELOW = {FOLDER: _WORDS, "tables": _TABLE}
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
@@ -27,8 +30,13 @@ def write_sums(folder: Path) -> None:
 
 def listed_files(folder: Path) -> list[str]:
     """The files that SHA256SUMS speaks of, by path within the folder, as far as they are there."""
-    tables = sorted(path.name for path in (folder / "tables").glob("*") if _TABLE.fullmatch(path.name))
-    return [name for name in (*_TOP, *(f"tables/{name}" for name in tables)) if (folder / name).is_file()]
+    below = [
+        f"{place}/{path.name}"
+        for place, form in _BELOW.items()
+        for path in sorted((folder / place).glob("*"))
+        if form.fullmatch(path.name)
+    ]
+    return [name for name in (*_TOP, *below) if (folder / name).is_file()]
 
 
 def read_sums(folder: Path) -> dict[str, str]:
@@ -57,4 +65,4 @@ def digest(path: Path) -> str:
 
 def _is_listed(name: str) -> bool:
     folder, _, file = name.rpartition("/")
-    return name in _TOP or (folder == "tables" and _TABLE.fullmatch(file) is not None)
+    return name in _TOP or (folder in _BELOW and _BELOW[folder].fullmatch(file) is not None)

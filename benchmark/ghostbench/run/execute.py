@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ghostbench.datasets.storage import without_credentials
 from ghostbench.errors import BadInput, OutputFailed
-from ghostbench.plugins.registry import registry
-from ghostbench.redact import Redactor
+from ghostbench.plugins.registry import printable, registry
+from ghostbench.redact import CROSSED_OUT, Redactor
 from ghostbench.run import guard
 from ghostbench.run import manifest as manifests
 from ghostbench.run.aside import bounded, printing_aside
@@ -26,6 +27,7 @@ from ghostbench.run.plan import Options, Plan, make_plan
 from ghostbench.run.predictions import Last
 from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.progress import Progress
+from ghostbench.run.prompts import keep_words
 from ghostbench.run.resume import (
     check_format,
     check_same,
@@ -105,7 +107,8 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
         folder.create()
     for plugin in registry().warnings:
         voice.warn(f"warning: {plugin}")
-    going_on = resume_command(redactor.command(command), plan)
+    _say_what_is_missing(plan, voice)
+    going_on = resume_command(redactor.command(command), plan, manifest["options"])
     guard.tell(folder=str(folder.path.absolute()), going_on=going_on)
     try:
         with StopSignals() as signals:
@@ -136,8 +139,25 @@ def _say_what_is_early(put_off: Iterable[tuple[str, datetime]], voice: Voice) ->
         )
 
 
-def resume_command(command: list[str], plan: Plan) -> str:
-    """The command line that goes on with this run, ready to paste."""
+def _say_what_is_missing(plan: Plan, voice: Voice) -> None:
+    """Name the clips without media before anything is asked: a wrong root costs a whole run otherwise."""
+    clips, root = plan.split.clips, plan.split.data_root
+    missing = sum(clip.media is None for clip in clips)
+    if missing and root is not None and any(row.needs_frames for row in plan.rows):
+        where = printable(without_credentials(root))
+        voice.warn(
+            f"{missing} of {len(clips)} clips have no media under {where}: "
+            "models that look at frames give no answer for them; leave them out with --only-available"
+        )
+
+
+def resume_command(command: list[str], plan: Plan, kept: Mapping[str, Any]) -> str:
+    """The command line that goes on with this run, ready to paste: the whole one where the manifest keeps no secret.
+
+    kept : the options as the manifest has them.
+    """
+    if CROSSED_OUT not in json.dumps(kept, ensure_ascii=False):
+        return shlex.join(["bench", "run", "--resume", "--run-id", plan.run_id, "--out", str(plan.options.out)])
     words = [word for word in command if word != "--resume"]
     if "--run-id" not in words and not any(word.startswith("--run-id=") for word in words):
         words += ["--run-id", plan.run_id]
@@ -147,6 +167,7 @@ def resume_command(command: list[str], plan: Plan) -> str:
 def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, conduct: Conduct) -> int:
     """Ask, score and print. Raises KeyboardInterrupt when it is stopped, everything to keep being on disk."""
     write_json(folder.manifest, manifest)
+    keep_words(folder.path, plan.task)
     rows = [row.name for row in plan.rows]
     units = len(plan.split.clips) * plan.options.repeats
     with (

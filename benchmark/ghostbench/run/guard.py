@@ -32,8 +32,14 @@ SAME_PRESS_S = 0.3
 """Signals nearer than this are one: a terminal sends Ctrl-C to parent and child, and the parent passes it on."""
 BEAT_S = 5.0
 """How often a run that can react says so, seconds."""
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM)
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CAN_FORK = sys.platform.startswith("linux")
+
+
+def heard() -> tuple[signal.Signals, ...]:
+    """The signals that end a run: Ctrl-C, SIGTERM, and the hang-up of its terminal unless `nohup` has it outlive that."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(number for number in _PASSED_ON if number != signal.SIGHUP or not ignored)
 
 
 class _Line:
@@ -193,7 +199,7 @@ class _Watch:
 
     @contextlib.contextmanager
     def _passing_signals_on(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._signalled) for number in _PASSED_ON}
+        before = {number: signal.signal(number, self._signalled) for number in heard()}
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         try:
             yield

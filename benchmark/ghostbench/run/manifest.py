@@ -14,11 +14,12 @@ from typing import Any
 
 from ghostbench.plugins.installed import OWN, homes_of, version_of
 from ghostbench.redact import Redactor
-from ghostbench.run.plan import Host, Plan, Row
+from ghostbench.run.plan import Host, Options, Plan, Row
 from ghostbench.run.units import HostState, ladder_of
 
 SCHEMA_VERSION = 1
-_MAY_CHANGE = ("max_attempts", "max_cost")
+_MAY_CHANGE = ("options", "max_attempts", "max_cost")
+_OF_A_CALL = {"out", "run_id", "resume", "give_up"}
 
 
 def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor)
         "status": "running",
         "run_id": plan.run_id,
         "command": redactor.command(command),
+        "options": _options(options, redactor),
         "started_at": utc_now(),
         "finished_at": None,
         "versions": _versions(plan),
@@ -116,6 +118,16 @@ def file_sha256(path: Path) -> str:
 def utc_now() -> str:
     """This moment in UTC, ISO 8601 to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _options(options: Options, redactor: Redactor) -> dict[str, Any]:
+    """What `--resume` takes from the manifest: every option of the run by its parameter's name, its query's too."""
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    query = given.pop("query")
+    given |= {field.name: getattr(query, field.name) for field in dataclasses.fields(query)}
+    kept = {name: value for name, value in given.items() if name not in _OF_A_CALL}
+    kept["settings"] = redactor.command(kept["settings"])
+    return {name: redactor.location(value) if isinstance(value, str) else value for name, value in kept.items()}
 
 
 def _model(row: Row, redactor: Redactor) -> dict[str, Any]:

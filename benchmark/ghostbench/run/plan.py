@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostbench.datasets.listing import Told, silently
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.select import SplitQuery, select, with_environment
 from ghostbench.errors import AttemptError, BadInput, Unparseable
 from ghostbench.media.sampling import Sampling, parse_sampling
 from ghostbench.models import Level, Model, RemoteModel
@@ -108,9 +108,11 @@ class Plan:
 def make_plan(options: Options, *, told: Told = silently) -> Plan:
     """Check everything that can be checked without running. Raises `BadInput`.
 
+    The plan's options are those given, with what the environment says of the query.
     told : hears of the folders listed and to be listed, where looking for the media takes long.
     """
     _check_numbers(options)
+    options = dataclasses.replace(options, query=with_environment(options.query))
     task = load_task(options.task)
     probes = parse_probes(options.probe)
     sampling = parse_sampling(options.sampling)

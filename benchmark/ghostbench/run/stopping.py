@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, from the first file that a run writes to the last."""
+"""Ctrl-C, SIGTERM and SIGHUP, from the first file that a run writes to the last."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from ghostbench.run.guard import SAME_PRESS_S
-
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+from ghostbench.run.guard import SAME_PRESS_S, heard
 
 
 class StopSignals:
-    """Either signal cancels the task named by `cancelling`, while there is one, and raises KeyboardInterrupt otherwise.
+    """Each signal cancels the task named by `cancelling`, while there is one, and raises KeyboardInterrupt otherwise.
 
     For the main thread, as a context manager; what the signals did before is put back at its end. Signals that come
     within `SAME_PRESS_S` of one another are one. came : whether one has come while there was a task; one that comes as
@@ -30,7 +28,7 @@ class StopSignals:
         self._last = -SAME_PRESS_S
 
     def __enter__(self) -> StopSignals:
-        self._before = {number: signal.signal(number, self._stop) for number in _NUMBERS}
+        self._before = {number: signal.signal(number, self._stop) for number in heard()}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ghostbench.records import Answer, FramePart, Frames, Part, Prompt, TextPart, Verdict
@@ -68,19 +69,31 @@ class Task(ABC):
         Raises `ValueError` for a verdict that the schema has no room for (text too long, time out of range).
         """
 
+    def template(self) -> dict[str, Any]:
+        """All the words that are the same for every clip, by what they are; nothing of any clip."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "system": self.system,
+            "frames": {"clip": _DURATION, "no_frames": _NO_FRAMES, "frame": _FRAME_TIME},
+            "question": self.question,
+            "schema": self.schema,
+            "max_output_tokens": self.max_output_tokens,
+        }
+
     def template_sha256(self) -> str:
         """Hex digest of name, version, wording, schema and output limit: what is the same for every clip."""
-        frames_wording = [_DURATION, _NO_FRAMES, _FRAME_TIME]
-        template = [
-            self.name,
-            self.version,
-            self.system,
-            frames_wording,
-            self.question,
-            self.schema,
-            self.max_output_tokens,
-        ]
-        return _sha256(template)
+        return template_sha256(self.template())
+
+
+def template_sha256(template: Mapping[str, Any]) -> str:
+    """Hex SHA-256 of a task's template: its values in order as a JSON list without spaces, `frames` a list of its own.
+
+    Raises `ValueError` for what cannot stand in JSON.
+    """
+    frames = template.get("frames")
+    listed = {**template, "frames": list(frames.values()) if isinstance(frames, Mapping) else frames}
+    return _sha256(list(listed.values()))
 
 
 def prompt_sha256(system: str, parts: tuple[Part, ...], schema: dict[str, Any]) -> str:

@@ -1,0 +1,83 @@
+"""Where the options of `bench run` come from besides the command line: a run file, and the run that is gone on with."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ghostbench.cli.run_file import read_run_file
+from ghostbench.errors import BadInput
+from ghostbench.plugins.text import printable
+from ghostbench.redact import CROSSED_OUT
+from ghostbench.run.folder import RunFolder, read_manifest
+
+OUT_VARIABLE = "GHOSTBENCH_OUT"
+_NOT_TAKEN = {"study", "resume", "run_id", "out", "give_up", "quiet", "as_json", "dry_run"}
+"""Options of one call, not of a run."""
+
+
+class RunCommand(click.Command):
+    """A command whose options default to those of its run file and, with --resume, of the run that is gone on with.
+
+    What stands on the command line goes before the file, and the file before the run. Settings (--set) are put
+    together, each from the nearest place that names it.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with the defaults of file and run in place."""
+        if ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        given, _, _ = self.make_parser(ctx).parse_args(list(args))
+        helping = self.get_help_option(ctx)
+        if helping is not None and helping.name in given:
+            return super().parse_args(ctx, args)
+        study = given.get("study")
+        file = read_run_file(Path(study), self, ctx) if isinstance(study, str) else {}
+        before = self._before(ctx, given, file)
+        ctx.default_map = {**before, **file}
+        left = super().parse_args(ctx, args)
+        if before or file:
+            places = (before.get("settings", ()), file.get("settings", ()), given.get("settings") or ())
+            ctx.params["settings"] = _together(*places)
+        known = [*(value for name, value in ctx.params.items() if name in before), *ctx.params.get("settings", ())]
+        for value in known:
+            if isinstance(value, str) and CROSSED_OUT in value:
+                raise BadInput(f"a run keeps no secrets: give '{printable(value)}' again, with its value")
+        return left
+
+    def _before(self, ctx: click.Context, given: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the run that is gone on with; {} where none is, or none can be found."""
+        run_id = given.get("run_id", file.get("run_id"))
+        if not (given.get("resume") is True or file.get("resume") is True) or not isinstance(run_id, str):
+            return {}
+        out = given.get("out", os.environ.get(OUT_VARIABLE) or file.get("out") or "results")
+        folder = RunFolder.at(Path(out), run_id)
+        if not folder.manifest.is_file():
+            return {}
+        manifest = read_manifest(folder.manifest)
+        command = [str(word) for word in manifest.get("command") or ()]
+        options = manifest.get("options")
+        if not isinstance(options, Mapping):  # of an earlier version: its command line says it all
+            options, _, _ = self.make_parser(ctx).parse_args(command[2:])
+        if "models" not in given and "models" not in file and not given.get("quiet"):
+            click.echo(printable(f"run '{run_id}' was begun with: {shlex.join(command)}"), err=True)
+        names = {parameter.name for parameter in self.params} - _NOT_TAKEN
+        return {
+            name: list(value) if isinstance(value, list | tuple) else value
+            for name, value in options.items()
+            if name in names and isinstance(value, str | int | float | list | tuple)
+        }
+
+
+def _together(*places: Any) -> tuple[str, ...]:
+    """The settings of all places, MODEL.key=value, of each MODEL.key the last."""
+    settings: dict[str, str] = {}
+    for place in places:
+        for word in place:
+            settings[str(word).partition("=")[0]] = str(word)
+    return tuple(settings.values())

@@ -1,0 +1,73 @@
+"""A run that is stopped in any way, and gone on with by its name alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from ghostbench.run.stopping import StopSignals
+
+
+def test_a_run_is_gone_on_with_by_its_name_alone(bench: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    (bench.folder / "study.yaml").write_text(
+        f"models: [local-spy, always]\ndataset: {bench.dataset}\nlimit: 4\nrepeats: 2\n"
+        f"set: {{local-spy: {{log: {log}}}}}\nrun-id: r\nout: studies\n"
+    )
+    done = bench.run("study.yaml", dataset=False)
+    assert done.returncode == 0, done.stderr
+    folder = bench.folder / "studies" / "r"
+    first = (folder / "predictions.jsonl").read_bytes()
+    (bench.folder / "study.yaml").unlink()
+    attempts = (folder / "attempts.jsonl").read_bytes().splitlines(keepends=True)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "status": "interrupted", "digests": {}}))
+    (folder / "attempts.jsonl").write_bytes(b"".join(attempts[:-5]))
+    again = bench.run("--resume", "--run-id", "r", "--out", "studies", dataset=False)
+    assert again.returncode == 0, again.stderr
+    assert "run 'r' was begun with: bench run study.yaml" in again.stderr
+    assert (folder / "predictions.jsonl").read_bytes() == first
+    assert json.loads((folder / "manifest.json").read_text())["options"]["limit"] == 4
+
+
+def test_a_hang_up_ends_a_run_cleanly_and_nohup_lets_it_live(bench: Any) -> None:
+    given = ["--models", "remote-spy", "--set", "remote-spy.outcome=RateLimited", "--set", "remote-spy.times=2"]
+    process = bench.start(*given, "--set", "remote-spy.retry_after_s=90", "--run-id", "r")
+    ledger = bench.folder / "results" / "r" / "attempts.jsonl"
+    until = time.monotonic() + 60
+    while not (ledger.exists() and ledger.stat().st_size):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "go on with: bench run --resume --run-id r --out results" in err
+    assert bench.manifest("r")["status"] == "interrupted"
+    with StopSignals():
+        assert signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_media_that_is_not_there_is_told_of_before_anything_is_asked(bench: Any) -> None:
+    root = bench.folder / "some"
+    root.mkdir()
+    for clip in sorted((bench.dataset.parent / "clips").iterdir())[:2]:
+        (root / clip.name).symlink_to(clip)
+    done = bench.run("--models", "local-spy", "--run-id", "r", GHOSTBENCH_DATA_ROOT="unused", COLUMNS="400")
+    assert "no media" not in done.stderr
+    text = bench.dataset.read_text().replace("root: clips\n", "")
+    (bench.folder / "own.yaml").write_text(text.replace("labels.csv", str(bench.dataset.parent / "labels.csv")))
+    given = ["--dataset", "own.yaml", "--models", "local-spy", "--limit", "5"]
+    done = bench.run(*given, "--run-id", "e", dataset=False, GHOSTBENCH_DATA_ROOT="some", COLUMNS="400")
+    assert done.stderr.splitlines()[0].startswith(f"3 of 5 clips have no media under {root}: "), done.stderr
+    assert bench.manifest("e")["options"]["data_root"] == "some"
+    done = bench.run("--resume", "--run-id", "e", "--dataset", "own.yaml", dataset=False)
+    assert done.returncode == 0, done.stderr
