@@ -153,7 +153,7 @@ def test_a_bad_row_is_an_error_that_names_file_and_line(text: str, line: int, wo
     [
         *(b"", b"\n\n", b"\xef\xbb\xbf", b"video_id,ground_truth_label\n", b"a,none\nb,none\n", b"video_id\na\n"),
         *(b"video_id,ground_truth_label,video_id\na,none,b\n", b"Video_ID,ground_truth_label\na,none\n"),
-        *("video_id,ground_truth_label\na,none\n".encode("utf-16"), b"video_id,ground_truth_label\n\xff\xfe,none\n"),
+        *("é,none\n".encode("latin-1"), b"video_id,ground_truth_label\n\xff\xfe,none\n"),
         *(b"video_id,ground_truth_label,remark,remark\na,none,,\n", b"\x89PNG\r\n\x1a\n\0\0\0"),
     ],
 )

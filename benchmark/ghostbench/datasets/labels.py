@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ghostbench.datasets.clip_ids import clip_id, dada_parts
+from ghostbench.datasets.spreadsheet import meant, meant_id, table_rows, table_text
 from ghostbench.errors import BadInput
 from ghostbench.records import Clip, Truth
 
 GRAMMAR = "none | [<seconds>s: ]ghost probing | [<seconds>s: ]cut-in"
 """The only labels there are. `seconds` is a decimal number below a million, when the event begins."""
 
+_NAMES = ("video_id", "ground_truth_label")
 _EVENT = re.compile(r"(?:(?P<seconds>[0-9]{1,6}(?:\.[0-9]{1,6})?)s: )?(?P<event>ghost probing|cut-in)")
 _TRUTHS: dict[str, Truth] = {"ghost probing": "ghost_probing", "cut-in": "cut_in"}
 
@@ -56,8 +56,8 @@ def read_labels(data: bytes, source: str, *, skip_bad: bool = False) -> Labels:
 
     Parameters
     ----------
-    data : the file's bytes, UTF-8 with or without a byte-order mark; any line ends; tab-separated if the header line
-        holds a tab, else comma-separated with CSV quoting. Columns beside the three known ones are ignored.
+    data : the file's bytes, CSV or TSV in any encoding, with any delimiter and any line ends that
+        `ghostbench.datasets.spreadsheet` reads for certain. Columns beside the three known ones are ignored.
     source : how messages name the file.
     skip_bad : leave bad rows out and list them, instead of raising. Of rows with the same id the first stays.
 
@@ -104,36 +104,15 @@ class _Columns:
 
 
 def _rows(data: bytes, source: str) -> Iterator[tuple[int, list[str]]]:
-    """(line where the row begins, its cells), header included, empty lines left out."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{source}, line {line}: not UTF-8 text; save the label file as UTF-8") from None
+    text = table_text(data, source, _NAMES)
     if not text.strip():
         raise BadInput(f"{source}: the label file is empty; give a CSV or TSV with video_id and ground_truth_label")
-    tabs = "\t" in re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter="\t" if tabs else ",",
-        quoting=csv.QUOTE_MINIMAL,
-        strict=True,
-    )
-    line = 1
-    try:
-        for row in reader:
-            if any(row):
-                yield line, row
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise BadInput(
-            f"{source}, line {line}: not readable as {'TSV' if tabs else 'CSV'}: {error}; correct it"
-        ) from None
+    return table_rows(text, _NAMES, source)
 
 
 def _columns(header: Sequence[str], source: str) -> _Columns:
-    names = [name.strip(" ") for name in header]
-    for name in ("video_id", "ground_truth_label"):
+    names = [meant(name) for name in header]
+    for name in _NAMES:
         if names.count(name) != 1:
             how = "twice" if name in names else "not there"
             raise BadInput(f"{source}, line 1: the column {name} is {how}; the first line must name the columns")
@@ -152,8 +131,8 @@ def _clip(row: Sequence[str], columns: _Columns) -> Clip:
         raise ValueError(f"{len(row)} cells where the header has {columns.count}")
     if len(row) <= max(columns.video_id, columns.label):
         raise ValueError("the row ends before its label")
-    name = clip_id(row[columns.video_id])
-    truth, seconds = parse_label(row[columns.label])
+    name = clip_id(meant_id(row[columns.video_id]))
+    truth, seconds = parse_label(_meant_label(row[columns.label]))
     parts = dada_parts(name)
     remark = row[columns.remark].strip() if columns.remark is not None and columns.remark < len(row) else ""
     return Clip(
@@ -165,9 +144,14 @@ def _clip(row: Sequence[str], columns: _Columns) -> Clip:
     )
 
 
+def _meant_label(cell: str) -> str:
+    """The label as it was meant; a decimal comma of up to two digits, as many countries write it, is a point."""
+    return re.sub(r"^([0-9]{1,6}),([0-9]{1,2})(?=s: )", r"\1.\2", meant(cell))
+
+
 def _readable_id(row: Sequence[str], columns: _Columns) -> Iterator[str]:
     try:
-        yield clip_id(row[columns.video_id])
+        yield clip_id(meant_id(row[columns.video_id]))
     except (ValueError, IndexError):
         return
 
