@@ -14,6 +14,8 @@ import av
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "evidence_builder"))
+
 SPIES = Path(__file__).parent / "spies"
 BENCH = [sys.executable, "-m", "ghostbench"]
 

@@ -14,6 +14,7 @@ from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
 if TYPE_CHECKING:
     from ghostbench.datasets.granted import Granted
+    from ghostbench.report.data import RunData
 
 
 @click.command(
@@ -50,11 +51,14 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> int:
     """Write a finished run's metrics, tables and pages again, and print the run in short.
 
-    RUN is the folder that `bench run` wrote. With --table or --all, tables are printed and nothing is written.
-    Nothing that RUN names is opened: --data-root says where the media is, unless the dataset comes with a package.
+    RUN is the folder that `bench run` wrote. With --table or --all, tables are printed and nothing is written. Of a run
+    that is not finished, the settled part is printed, marked as such, and nothing is written. Nothing that RUN names is
+    opened: --data-root says where the media is, unless the dataset comes with a package.
     """
     from ghostbench.datasets.granted import Granted
     from ghostbench.errors import BadInput
+    from ghostbench.report.data import read_run
+    from ghostbench.run.partial import is_unfinished
 
     refuse_both(quiet, as_json)
     if skip_bad_labels and labels is None:
@@ -65,10 +69,12 @@ def command(  # noqa: PLR0913 - one parameter an option
         if every or table is not None or as_json:
             raise BadInput("--labels prints the tables that change: leave out --table, --all and --json")
         return _under_other_labels(run, labels, skip_bad=skip_bad_labels, quiet=quiet)
+    if not embed_frames and is_unfinished(run):
+        return _part(run, table=table, every=every, as_json=as_json, quiet=quiet)
     if every or table is not None:
         if embed_frames:
             raise BadInput("--embed-frames writes report.html, and --table and --all write nothing: leave out one")
-        return _tables(run, table, as_json=as_json, quiet=quiet)
+        return _tables(read_run(run), table, as_json=as_json, quiet=quiet)
     granted = Granted.of(data_root=data_root)
     return _report(run, granted if embed_frames else None, as_json=as_json, quiet=quiet)
 
@@ -92,14 +98,37 @@ def _report(run: Path, embed: Granted | None, *, as_json: bool, quiet: bool) -> 
     return 0
 
 
-def _tables(run: Path, name: str | None, *, as_json: bool, quiet: bool) -> int:
+def _part(folder: Path, *, table: str | None, every: bool, as_json: bool, quiet: bool) -> int:
+    """The settled part of an unfinished run, printed alone; every form of it says that it is a part."""
     from rich.console import Console
 
-    from ghostbench.report.data import read_run
+    from ghostbench.report.brief import print_brief
+    from ghostbench.report.escape import plain
+    from ghostbench.run.partial import read_part
+
+    with read_part(folder) as part:
+        if not (every or table is not None):
+            if as_json:
+                stated = {"run": str(folder), "unfinished": str(part), "metrics": part.run.metrics}
+                sys.stdout.write(json.dumps(stated, ensure_ascii=False) + "\n")
+            elif not quiet:
+                print_brief(part.run, Console(), title=str(part))
+            return 0
+        if not as_json and not quiet:
+            Console().print(plain(str(part)), style="bold red", markup=False, highlight=False)
+        return _tables(part.run, table, as_json=as_json, quiet=quiet, remark=f"{part} ")
+
+
+def _tables(run: RunData, name: str | None, *, as_json: bool, quiet: bool, remark: str = "") -> int:
+    """Print tables. remark : what stands before every note."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
     from ghostbench.report.table import as_mapping
     from ghostbench.report.terminal import chosen_tables, print_table
 
-    found = chosen_tables(read_run(run), name)
+    found = [replace(table, note=f"{remark}{table.note}") for table in chosen_tables(run, name)]
     if as_json:
         shown = [as_mapping(table) for table in found]
         sys.stdout.write(json.dumps(shown if name is None else shown[0], ensure_ascii=False) + "\n")

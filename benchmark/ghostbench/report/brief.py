@@ -33,7 +33,7 @@ _NOTE = f"Rates over answered clips, with 95% intervals. {VIEW_NOTES['strict']} 
 def print_brief(run: RunData, console: Console, errors: Console | None = None, *, title: str | None = None) -> None:
     """Print the run: to `console`, and what went wrong to `errors` where that is another one.
 
-    title : what stands in the place of the run's name and extent.
+    title : what stands in the place of the run's name and extent, for a part of a run; the page is then not named.
 
     Where no model of the run gave any answer there is no table: baselines alone would fill it.
     """
@@ -43,7 +43,7 @@ def print_brief(run: RunData, console: Console, errors: Console | None = None, *
     note = wrapped([_plain(_NOTE, "dim")], console) if speaks else []
     parts = [_rows(run) if speaks else [], _marks(run, console) if speaks else []]
     parts.append(wrapped([_plain(in_words(rows), "red") for rows in wrong], console))
-    foot = _foot(run)
+    foot = _foot(run)[: 2 if title else None]
     table, remarks, failures = _cut(parts, LINES - sum(map(len, (head, note, foot))) - 4, run, console)
     for part in (head, table + note, remarks):
         _print(part, console)

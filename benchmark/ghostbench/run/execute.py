@@ -172,7 +172,7 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, 
     units = len(plan.split.clips) * plan.options.repeats
     with (
         printing_aside(folder.path, voice.err, conduct.redactor),
-        Progress(voice.err, rows, units, quiet=voice.quiet or voice.as_json) as progress,
+        Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
     ):
         desk = Desk(folder=folder, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn)
         finished = _run_until_done_or_stopped(Runner(plan, desk, conduct.done, conduct.lost), conduct.signals, folder)

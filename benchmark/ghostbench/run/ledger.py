@@ -133,12 +133,17 @@ def recover(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Each line as a mapping, in order, one at a time. Raises `BadInput` naming a line that is no JSON object."""
+def read_lines(path: Path, *, torn: bool = False) -> Iterator[dict[str, Any]]:
+    """Each line as a mapping, in order, one at a time. Raises `BadInput` naming a line that is no JSON object.
+
+    torn : leave out a last line without its end, as a kill leaves it, and a run that is going on.
+    """
     if not path.exists():
         return
     with path.open("rb") as file:
         for number, data in enumerate(file, start=1):
+            if torn and not data.endswith(b"\n"):
+                return
             try:
                 value = json.loads(data)
             except ValueError:

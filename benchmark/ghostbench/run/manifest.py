@@ -18,7 +18,7 @@ from ghostbench.run.plan import Host, Options, Plan, Row
 from ghostbench.run.units import HostState, ladder_of
 
 SCHEMA_VERSION = 1
-_MAY_CHANGE = ("options", "max_attempts", "max_cost")
+_MAY_CHANGE = ("max_attempts", "max_cost")
 _OF_A_CALL = {"out", "run_id", "resume", "give_up"}
 
 
@@ -84,7 +84,7 @@ def gone_on_with(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
         changed |= {long: [was.get(key), settings[key]] for long, key in named.items()}
         models[name] = {**row, "settings": settings}
     resumed = [*before.get("resumed", []), *([{"at": utc_now(), "changed": changed}] if changed else [])]
-    manifest = {**before, **{key: now[key] for key in _MAY_CHANGE}, "status": "running", "models": models}
+    manifest = {**before, **{key: now[key] for key in (*_MAY_CHANGE, "options")}, "status": "running", "models": models}
     for name in ("resumed", "digests", "seal"):
         manifest.pop(name, None)
     return {**manifest, "resumed": resumed, "digests": {}, "seal": None}

@@ -1,10 +1,13 @@
-"""What a person sees while a run goes on: a bar for each row, with counts by outcome. Nothing without a terminal."""
+"""What a person sees while a run goes on: a bar for each row with counts by outcome; off a terminal, a line now and
+then."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,15 +17,23 @@ from ghostbench.outcomes import Outcome
 _LONG_S = 10.0
 """A pause that is shown while it lasts, seconds: a bar that stands still for longer looks as if nothing worked."""
 
+_LINE_EVERY_S = 30.0
+"""How often the state is told off a terminal, seconds."""
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
 
 class Progress:
-    """Counts of settled units by row and outcome, drawn as bars when the console is a terminal."""
+    """Counts of settled units by row and outcome: bars where the console is a terminal, else a line every so often.
 
-    def __init__(self, console: Console, rows: list[str], units: int, *, quiet: bool = False) -> None:
+    units : of each row. quiet : show nothing.
+    """
+
+    def __init__(
+        self, console: Console, rows: list[str], units: int, *, quiet: bool = False, every_s: float = _LINE_EVERY_S
+    ) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
@@ -46,14 +57,24 @@ class Progress:
         )
         self._ids: dict[str, TaskID] = {row: self._bars.add_task(row, total=units, counts="") for row in rows}
 
+        self._lines = None if quiet or console.is_terminal else _Lines(self, console, units, every_s)
+
     def __enter__(self) -> Self:
         self._bars.start()
+        if self._lines is not None:
+            self._lines.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+        if self._lines is not None:
+            self._lines.stop()
+
+    def counts(self) -> dict[str, tuple[int, str]]:
+        """Of each row how many units are settled, and the same in words."""
+        return {row: (sum(dict(found).values()), self._counts(row)) for row, found in self._outcomes.items()}
 
     def settled(self, row: str, outcome: Outcome, count: int = 1) -> None:
         """A unit of this row has its outcome."""
@@ -96,3 +117,50 @@ class Progress:
         if resting := self._resting[row]:
             parts.insert(0, f"{len(resting)} waiting until {max(resting):%H:%M:%S} to try again")
         return ", ".join(parts)
+
+
+class _Lines:
+    """A line on the console every so often, by a thread: work that keeps the event loop busy does not hold it up."""
+
+    def __init__(self, progress: Progress, console: Console, units: int, every_s: float) -> None:
+        self._progress = progress
+        self._console = console
+        self._units = units
+        self._every_s = every_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        first: tuple[float, dict[str, int]] | None = None
+        while not self._ended.wait(self._every_s):
+            now, counts = time.monotonic(), self._progress.counts()
+            settled = {row: count for row, (count, _) in counts.items()}
+            parts = [
+                f"{row} {count}/{self._units}{f' ({words})' if words else ''}" for row, (count, words) in counts.items()
+            ]
+            left = self._left_s(now, settled, first) if first is not None else None
+            if left is not None:
+                parts.append(f"about {timedelta(seconds=round(left))} to go")
+            line = f"after {timedelta(seconds=round(now - began))}: {'; '.join(parts)}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            first = first or (now, settled)
+
+    def _left_s(self, now: float, settled: Mapping[str, int], first: tuple[float, Mapping[str, int]]) -> float | None:
+        """Seconds until the slowest row is done at its pace since the first line; None where one stands still."""
+        since, before = first
+        times = [0.0]
+        for row, count in settled.items():
+            done = count - before[row]
+            if count < self._units and done == 0:
+                return None
+            if count < self._units:
+                times.append((self._units - count) * (now - since) / done)
+        return max(times)

@@ -1,0 +1,144 @@
+"""A run looked at while it is under way: how far it is, and what its settled part says, without disturbing it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from evidence_data import RunBuilder, attempt, clip
+from rich.console import Console
+
+from ghostbench.cli import main
+from ghostbench.errors import BadInput
+from ghostbench.outcomes import Outcome
+from ghostbench.run.folder import RunFolder
+from ghostbench.run.partial import is_unfinished, read_part
+from ghostbench.run.progress import Progress
+from ghostbench.run.status import read_status
+
+G, N = "ghost_probing", "normal"
+
+
+def under_way(folder: Path, status: str = "running") -> Path:
+    """Six clips: "m" is settled for four and waits for a fifth, "n" is settled for five, "late" has not begun."""
+    run = RunBuilder([clip(f"c{place}", G if place < 3 else N) for place in range(6)])
+    began = datetime.now(UTC) - timedelta(seconds=100)
+    for place in range(5):
+        at = {"started_at": (began + timedelta(seconds=10 * place)).isoformat(), "usage": {"cost_usd": 0.01}}
+        failed = place == 1
+        run.row("m", f"c{place}", None if failed else G, outcome="refused" if failed else None, attempts=[at])
+        run.row("n", f"c{place}", N, attempts=[{**at, "usage": {"cost_usd": None}}])
+    run.model("m", ladder=[])
+    run.model("late")
+    waiting = attempt("m", "c4", attempt=1, outcome="rate_limited", raw=None)
+    run.attempts = [line for line in run.attempts if (line["model"], line["clip"]) != ("m", "c4")] + [waiting]
+    run.write(folder, status=status, digests={}, max_attempts=3)
+    (folder / "predictions.jsonl").unlink()
+    with (folder / "attempts.jsonl").open("a") as ledger:
+        ledger.write('{"model": "m", "clip": "c5", "torn')
+    return folder
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def said(*words: str) -> str:
+    return CliRunner().invoke(main.bench, list(words), catch_exceptions=False).output
+
+
+def test_status_counts_what_is_settled_and_leaves_the_folder_alone(tmp_path: Path) -> None:
+    folder = under_way(tmp_path / "r")
+    before = digests(folder)
+    status = read_status(folder)
+    assert (status.state, status.left_s, status.cost_usd) == ("stopped", None, pytest.approx(0.04))
+    m = status.rows["m"]
+    assert (m.units, m.begun, m.attempts) == (6, 5, 5)
+    assert m.outcomes == {"answered": 3, "refused": 1, "rate_limited": 1}
+    assert (status.rows["late"].begun, status.rows["n"].cost_usd) == (0, None)
+    assert digests(folder) == before
+    printed = said("status", str(folder))
+    assert "r: stopped, $0.0400 as far as stated" in printed
+    assert f"go on with: bench run --resume --run-id r --out {tmp_path}" in printed
+    assert json.loads(said("status", str(folder), "--json"))["rows"]["m"]["outcomes"]["answered"] == 3
+    with pytest.raises(BadInput, match="no run folder"):
+        read_status(tmp_path)
+
+
+def test_status_knows_by_the_lock_that_a_run_goes_on_and_reckons_its_end(tmp_path: Path) -> None:
+    folder = under_way(tmp_path / "r")
+    text = (folder / "manifest.json").read_text()
+    manifest = json.loads(text)
+    del manifest["models"]["late"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    writer = RunFolder.at(tmp_path, "r")
+    writer.reopen()
+    try:
+        status = read_status(folder)
+        assert status.state == "running"
+        # Five clips in the hundred seconds until now: the sixth takes another twenty.
+        assert status.left_s == pytest.approx(20, abs=3)
+        assert "running, about 0:00:" in said("status", str(folder))
+    finally:
+        writer.close()
+    assert read_status(folder).state == "stopped"
+
+
+def test_status_of_a_finished_run_counts_clips_that_were_never_sent(tmp_path: Path) -> None:
+    run = RunBuilder([clip("a"), clip("b")])
+    run.model("m", stopped={"outcome": "auth_failed", "message": "no"})
+    run.row("m", "a", None, outcome="auth_failed")
+    run.row("m", "b", None, outcome="auth_failed", attempts=[])
+    status = read_status(run.write(tmp_path / "r"))
+    assert (status.state, status.rows["m"].outcomes) == ("complete", {"auth_failed": 2})
+    assert status.rows["m"].stopped == "auth_failed"
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted"])
+def test_the_settled_part_of_a_run_is_reported_and_nobody_takes_it_for_a_result(tmp_path: Path, status: str) -> None:
+    folder = under_way(tmp_path / "r", status)
+    before = digests(folder)
+    assert is_unfinished(folder)
+    with read_part(folder) as part:
+        assert list(part.run.clips["clip"]) == ["c0", "c1", "c2", "c3"]
+        assert part.waiting == ("late",)
+        row = part.run.rows["m"]
+        assert (row["n"], row["answered"], row["outcomes"]) == (4, 3, {"answered": 3, "refused": 1})
+        assert row["confusion"]["ghost_probing"]["no_answer"] == 1
+    printed = said("report", str(folder))
+    assert printed.startswith("NOT FINISHED, NO RESULT: r, the 4 of 6 clips")
+    assert "not begun: late" in printed
+    assert "NOT FINISHED" in said("report", str(folder), "--table", "confusion")
+    assert "NOT FINISHED" in json.loads(said("report", str(folder), "--table", "confusion", "--json"))["note"]
+    assert "NOT FINISHED" in json.loads(said("report", str(folder), "--json"))["unfinished"]
+    assert digests(folder) == before
+
+
+def test_a_run_of_which_nothing_is_settled_has_no_part(tmp_path: Path) -> None:
+    folder = under_way(tmp_path / "r")
+    (folder / "attempts.jsonl").write_text("")
+    with pytest.raises(BadInput, match="no clip of it is settled"), read_part(folder):
+        pass
+
+
+def test_off_a_terminal_a_line_says_every_so_often_how_far_the_run_is() -> None:
+    file = io.StringIO()
+    with Progress(Console(file=file, width=80), ["m", "n"], 4, every_s=0.1) as progress:
+        progress.settled("m", Outcome.ANSWERED)
+        time.sleep(0.15)
+        progress.settled("m", Outcome.REFUSED)
+        progress.settled("n", Outcome.ANSWERED, 4)
+        time.sleep(0.2)
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "after 0:00:00: m 1/4 (1 answered); n 0/4"
+    assert lines[1].startswith("after 0:00:00: m 2/4 (1 answered, 1 refused); n 4/4 (4 answered); about 0:00:0")
+    quiet = io.StringIO()
+    with Progress(Console(file=quiet), ["m"], 4, quiet=True, every_s=0.02):
+        time.sleep(0.1)
+    assert quiet.getvalue() == ""
