@@ -64,7 +64,8 @@ def test_media_that_is_not_there_is_told_of_before_anything_is_asked(bench: Any)
     done = bench.run("--models", "local-spy", "--run-id", "r", GHOSTBENCH_DATA_ROOT="unused", COLUMNS="400")
     assert "no media" not in done.stderr
     text = bench.dataset.read_text().replace("root: clips\n", "")
-    (bench.folder / "own.yaml").write_text(text.replace("labels.csv", str(bench.dataset.parent / "labels.csv")))
+    (bench.folder / "own.yaml").write_text(text)
+    (bench.folder / "labels.csv").write_bytes((bench.dataset.parent / "labels.csv").read_bytes())
     given = ["--dataset", "own.yaml", "--models", "local-spy", "--limit", "5"]
     done = bench.run(*given, "--run-id", "e", dataset=False, GHOSTBENCH_DATA_ROOT="some", COLUMNS="400")
     assert done.stderr.splitlines()[0].startswith(f"3 of 5 clips have no media under {root}: "), done.stderr

@@ -72,7 +72,8 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
     findings += found
     if note:
         notes.append(note)
-    checked.append("the prompt's words")
+    else:
+        checked.append("the prompt's words")
     older = scored_before(folder)
     if older is not None:
         findings += [older, *check_sums(folder, {finding.file for finding in findings})]
