@@ -37,7 +37,7 @@ _CAN_FORK = sys.platform.startswith("linux")
 
 
 def heard() -> tuple[signal.Signals, ...]:
-    """The signals that end a run: Ctrl-C, SIGTERM, and the hang-up of its terminal unless `nohup` has it outlive that."""
+    """The signals that end a run: Ctrl-C, SIGTERM, and its terminal's hang-up unless `nohup` has it outlive that."""
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return tuple(number for number in _PASSED_ON if number != signal.SIGHUP or not ignored)
 
