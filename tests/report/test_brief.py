@@ -13,6 +13,7 @@ from rich.console import Console
 from ghostbench.report.brief import print_brief
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import plain
+from ghostbench.report.other_task import read_by_another
 from ghostbench.report.reasons import unanswered
 
 G, N = "ghost_probing", "normal"
@@ -105,3 +106,25 @@ def test_no_run_says_more_than_thirty_lines_or_anything_but_text(tmp_path: Path,
     assert [plain(line) for line in lines] == lines
     assert all(cell_len(line) <= 80 for line in lines if str(folder) not in line)
     assert "gave no answer" in " ".join(lines)
+
+
+def test_answers_of_another_task_are_told_which_task_reads_them(tmp_path: Path) -> None:
+    run = RunBuilder([clip("a", G), clip("b"), clip("c")])
+    for line, raw in zip(
+        run.clips, ['{"key_actions": "ghost probing"}', '{"key_actions": "cut-in"}', "?"], strict=True
+    ):
+        run.row("GPT", line["clip"], None, raw=raw)
+        run.row("other", line["clip"], None, raw="I cannot tell")
+    found = run_of(run, tmp_path)
+    assert read_by_another(found) == []
+    run = RunBuilder([clip(f"c{place}") for place in range(10)])
+    for place, line in enumerate(run.clips):
+        run.row("GPT", line["clip"], None, raw="?" if place == 3 else '{"key_actions": "cut-in"}')
+        run.row("other", line["clip"], None, raw="I cannot tell")
+    found = read_run(run.write(tmp_path / "ten"))
+    [said] = read_by_another(found)
+    assert said == (
+        "GPT: the task ghost-probing-summary reads 9 of 10 of these answers; "
+        "score them with --task ghost-probing-summary"
+    )
+    assert said in " ".join(brief(found, 400))

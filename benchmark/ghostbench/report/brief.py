@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
+from ghostbench.report.other_task import read_by_another
 from ghostbench.report.reasons import Unanswered, unanswered
 from ghostbench.report.table import IN_RETROSPECT, shown
 from ghostbench.report.tables import marks
@@ -42,13 +43,14 @@ def print_brief(run: RunData, console: Console, errors: Console | None = None, *
     speaks = _speaks(run)
     note = wrapped([_plain(_NOTE, "dim")], console) if speaks else []
     parts = [_rows(run) if speaks else [], _marks(run, console) if speaks else []]
-    parts.append(wrapped([_plain(in_words(rows), "red") for rows in wrong], console))
+    failures = [*map(in_words, wrong), *read_by_another(run)]
+    parts.append(wrapped([_plain(words, "red") for words in failures], console))
     foot = _foot(run)[: 2 if title else None]
-    table, remarks, failures = _cut(parts, LINES - sum(map(len, (head, note, foot))) - 4, run, console)
+    table, remarks, told = _cut(parts, LINES - sum(map(len, (head, note, foot))) - 4, run, console)
     for part in (head, table + note, remarks):
         _print(part, console)
-    _print(failures, errors or console, last=True)
-    if failures:
+    _print(told, errors or console, last=True)
+    if told:
         console.print()
     _print(foot, console, last=True)
 
@@ -58,6 +60,8 @@ def print_failures(run: RunData, errors: Console, *, silent_only: bool = False) 
     for rows in unanswered(run):
         if not silent_only or (rows.silent and not rows.probe):
             errors.print(_plain(in_words(rows), "red"), soft_wrap=True)
+    for words in read_by_another(run):
+        errors.print(_plain(words, "red"), soft_wrap=True)
 
 
 def in_words(rows: Unanswered) -> str:
