@@ -1,4 +1,4 @@
-"""Draws the picture of a report: the head of report.html of the first run, by headless Chromium. Run it from the root."""
+"""Draws the picture of a report: the head of a first run's report.html, by headless Chromium. Run it from the root."""
 
 from __future__ import annotations
 

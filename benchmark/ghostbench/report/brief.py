@@ -173,16 +173,18 @@ def _foot(run: RunData) -> list[Text]:
 def _cut(parts: Sequence[list[Text]], room: int, run: RunData, console: Console) -> list[list[Text]]:
     """The parts, cut where all of them together have more lines than there is room for; each keeps a few."""
     kept = [list(part) for part in parts]
-    names = ("summary", "summary", "no_answer")
-    for place in (1, 2, 0):
-        over = sum(map(len, kept)) - room
-        if over <= 0:
-            break
-        part = kept[place]
-        keep = max(min(_FEWEST, len(part)), len(part) - over - 1)
-        if keep < len(part):
-            where = f"… and more: bench report {run.folder} --table {names[place]}"
-            kept[place] = [*part[:keep], *wrapped([_plain(where, "dim")], console)]
+    tables = ("summary", "summary", "no_answer")
+    for fewest in (_FEWEST, 2, 1):
+        for place in (1, 2, 0):
+            over = sum(map(len, kept)) - room
+            if over <= 0:
+                return kept
+            part = parts[place]
+            where = f"… and more: bench report {run.folder} --table {tables[place]}"
+            more = wrapped([_plain(where, "dim")], console)
+            keep = max(fewest, len(kept[place]) - over - len(more))
+            if keep + len(more) < len(kept[place]):
+                kept[place] = [*part[:keep], *more]
     return kept
 
 

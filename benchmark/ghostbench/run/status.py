@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -148,12 +149,15 @@ def _moment(text: object) -> float | None:
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether a process writes the run. The file is opened for reading alone, and the lock let go at once."""
+    """Whether another process writes the run. The file is opened for reading alone, and the lock let go at once."""
     try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return False
+    try:
+        fcntl.lockf(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(number)
     return False
