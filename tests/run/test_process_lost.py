@@ -117,6 +117,21 @@ def test_a_second_ctrl_c_ends_a_run_that_cannot_react(bench: Any) -> None:
     assert said.count("\n") == 1
 
 
+def test_a_run_that_no_longer_reacts_is_ended_and_can_be_gone_on_with(bench: Any) -> None:
+    (bench.folder / "site" / "sitecustomize.py").write_text(
+        "import ghostbench.run.guard as guard, ghostbench.run.runner as runner\n"
+        "guard.BEAT_S = 0.5\nrunner._BLOCKED_S = 5.0\n",
+        encoding="utf-8",
+    )
+    done = bench.run("--models", "deadly:block,local-spy", "--run-id", "r", "--deadline", "3")
+    assert done.returncode == 128 + signal.SIGKILL
+    assert done.stderr.startswith("error: the process of the run did not react for ")
+    assert done.stderr.count("\n") == 1
+    rest = bench.run("--models", "deadly:block,local-spy", "--run-id", "r", "--resume", "--give-up", "deadly:block")
+    assert rest.returncode == 1, rest.stderr
+    assert outcomes(bench)["local-spy", "answered"] == 6
+
+
 def test_a_run_killed_from_outside_blames_nobody_and_leaves_nobody_behind(bench: Any) -> None:
     given = ["--models", "local-spy", "--set", "local-spy.sleep_s=0.5", "--run-id", "r"]
     folder = bench.folder / "results" / "r"

@@ -32,6 +32,8 @@ SAME_PRESS_S = 0.3
 """Signals nearer than this are one: a terminal sends Ctrl-C to parent and child, and the parent passes it on."""
 BEAT_S = 5.0
 """How often a run that can react says so, seconds."""
+LOOK_S = 0.5
+"""How often the watching process looks whether anything was said, seconds."""
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CAN_FORK = sys.platform.startswith("linux")
 
@@ -177,7 +179,7 @@ class _Watch:
         rest = b""
         silent = 0
         while True:
-            ready, _, _ = select.select([self._reading], [], [], 0.0 if self._ended.is_set() else BEAT_S)
+            ready, _, _ = select.select([self._reading], [], [], 0.0 if self._ended.is_set() else LOOK_S)
             if ready:
                 silent = 0
                 data = os.read(self._reading, 65536)
@@ -193,8 +195,8 @@ class _Watch:
                 # Counted by looks, not by the clock: a machine that slept is no run that hangs.
                 silent += 1
                 limit_s = self._told.get("beat")
-                if limit_s is not None and silent * BEAT_S > limit_s:
-                    self._blocked_s = silent * BEAT_S
+                if limit_s is not None and silent * LOOK_S > limit_s:
+                    self._blocked_s = silent * LOOK_S
                     os.kill(self._child, signal.SIGKILL)
 
     @contextlib.contextmanager
