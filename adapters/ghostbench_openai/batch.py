@@ -197,7 +197,8 @@ class BatchRun:
             return self._lines.open("rb")
         piece = self._journal.folder / _file_name(part)
         if not piece.exists() or piece.stat().st_size != part["end"] - part["start"]:
-            with self._lines.open("rb") as source, piece.open("wb") as target:
+            piece.unlink(missing_ok=True)
+            with self._lines.open("rb") as source, piece.open("xb") as target:
                 source.seek(part["start"])
                 left = part["end"] - part["start"]
                 while left and (block := source.read(min(left, 1 << 20))):
@@ -335,7 +336,7 @@ def _ids(index: list[tuple[str, int]], part: Mapping[str, Any]) -> Iterator[str]
 
 
 def _file_name(part: Mapping[str, Any]) -> str:
-    return f"ghostbench-{part['token']}.jsonl"
+    return f"ghostbench-{uuid.UUID(part['token']).hex}.jsonl"
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -1,27 +1,43 @@
-"""Write a file whole or not at all."""
+"""How files of a run folder are opened for writing: whole or not at all, and never through a link.
+
+A run folder may be a stranger's. A link in it that bears one of the run's names (`.lock`, `tables`, `attempts.jsonl`)
+would have the user's own files truncated, replaced or added to. Files get the mode that the user's umask says.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import json
 import os
-import tempfile
+import re
+import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
+
+from ghostbench.errors import BadInput
+
+_BEGUN: Final = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
+"""Names of files that are being written, or that a kill left behind."""
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file by this text (UTF-8): on disk before the old one goes, so that a crash leaves one or the other."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Replace a file by this text (UTF-8): on disk before the old one goes, so that a crash leaves one or the other.
+
+    A link of that name is itself replaced.
+    """
+    begun, file = _begin(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             file.write(text.encode("utf-8", "replace"))
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+            os.replace(begun, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        begun.unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -38,3 +54,91 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def json_text(value: Mapping[str, Any]) -> str:
     """The text that `write_json` writes. Raises ValueError for NaN or infinity."""
     return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def open_to_append(path: Path) -> IO[bytes]:
+    """A file, made if need be, to which lines are added, unbuffered. Raises `BadInput` for a link, and `OSError`."""
+    return os.fdopen(_open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab", buffering=0)
+
+
+def open_to_change(path: Path) -> IO[bytes]:
+    """A file that is there, to be changed in its place. Raises `BadInput` for a link, and `OSError`."""
+    return os.fdopen(_open(path, os.O_RDWR), "r+b")
+
+
+def open_anew(path: Path) -> IO[bytes]:
+    """A file that begins empty, unbuffered, whatever it held. Raises `BadInput` for a link, and `OSError`."""
+    return os.fdopen(_open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb", buffering=0)
+
+
+def open_new(path: Path) -> IO[bytes]:
+    """A file that must not be there yet. Raises `OSError`."""
+    return os.fdopen(_open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """A file to hold a lock on, made if need be; its content stays. Raises `BadInput` for a link, and `OSError`."""
+    return os.fdopen(_open(path, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder inside a run folder, unless it is there. Raises `BadInput` for a link or a file, and `OSError`."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise BadInput(f"{path} is no folder of its own; {_WAY_OUT}") from None
+
+
+def check_plain(folder: Path) -> None:
+    """Raise `BadInput` if a run folder holds anything but plain files and folders: links, pipes, devices.
+
+    Whoever reads or writes the folder calls this first; what it names elsewhere is then never reached.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode):
+                    check_plain(Path(entry.path))
+                elif not stat.S_ISREG(mode):
+                    what = "a link" if stat.S_ISLNK(mode) else "a pipe or a device"
+                    raise BadInput(f"{entry.path} is {what}; {_WAY_OUT}")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be read: {error.strerror}") from None
+
+
+def remove_begun(folder: Path) -> None:
+    """Remove files that a killed process began to write in this folder; those of one that still writes stay."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _BEGUN.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError), open_to_change(Path(entry.path)) as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(entry.path)
+
+
+_WAY_OUT: Final = "a run folder holds plain files and folders alone, and nothing is opened through others: remove it"
+
+
+def _begin(path: Path) -> tuple[Path, IO[bytes]]:
+    """A new file beside `path`, locked: that says to `remove_begun` that somebody is still writing it."""
+    while True:
+        begun = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
+        file = open_new(begun)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return begun, file
+        file.close()  # removed between the two steps: once more
+
+
+def _open(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENXIO}:
+            raise
+        raise BadInput(f"{path} is a link or a pipe; {_WAY_OUT}") from None

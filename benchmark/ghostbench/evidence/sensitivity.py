@@ -21,7 +21,7 @@ from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.manifest import ModelEntry
 from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.views import VIEWS, score_views
-from ghostbench.writing import write_text
+from ghostbench.writing import make_folder, write_text
 
 RATES = ("precision", "recall", "specificity", "f1", "balanced_accuracy", "mcc")
 
@@ -63,7 +63,7 @@ def sensitivity(folder: Path, labels: str, *, skip_bad: bool) -> Sensitivity:
 
 def write_sensitivity(folder: Path, found: Sensitivity) -> None:
     """Write sensitivity.md and tables/sensitivity_*.{csv,tex} into the run folder, and SHA256SUMS anew."""
-    (folder / "tables").mkdir(exist_ok=True)
+    make_folder(folder / "tables")
     skipped = [f"- skipped {line}" for line in found.skipped]
     text = "\n".join(["# Sensitivity to the labels", "", *skipped, *([""] if skipped else [])])
     write_text(folder / "sensitivity.md", text + "\n".join(markdown_table(table) for table in found.tables))

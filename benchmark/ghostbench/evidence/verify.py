@@ -18,6 +18,7 @@ from ghostbench.run.sent import SENT
 from ghostbench.scoring.manifest import Manifest, read_manifest, require_complete
 from ghostbench.scoring.run_records import read_run_records
 from ghostbench.scoring.score import compute_metrics
+from ghostbench.writing import check_plain
 
 MANIFEST = "manifest.json"
 
@@ -39,6 +40,7 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
     Raises `BadInput` for a folder that is no finished run. An edited manifest or ledger that no longer reads is a
     finding.
     """
+    check_plain(folder)
     manifest, findings = _manifest(folder)
     if manifest is None:
         return Verdict(tuple(findings), ("the manifest's seal",), ())

@@ -16,7 +16,7 @@ from ghostbench.report.sections import plugin_sections
 from ghostbench.report.sums import write_sums
 from ghostbench.report.table import IN_RETROSPECT, shown
 from ghostbench.report.tables import run_tables
-from ghostbench.writing import write_text
+from ghostbench.writing import make_folder, remove_begun, write_text
 
 
 def write_report(folder: Path, *, embed_frames: bool = False, granted: Granted = NOTHING) -> None:
@@ -32,7 +32,9 @@ def write_report(folder: Path, *, embed_frames: bool = False, granted: Granted =
 
     run = read_run(folder)
     strips = frame_strips(run, granted) if embed_frames else {}
-    (folder / "tables").mkdir(exist_ok=True)
+    make_folder(folder / "tables")
+    for written in (folder, folder / "tables"):
+        remove_begun(written)
     for name, text in report_files(run).items():
         write_text(folder / name, text)
     write_text(folder / "report.html", report_html(run, strips))

@@ -34,7 +34,7 @@ from ghostbench.run.replies import checked
 from ghostbench.run.settle import Settler, billed_for, no_request
 from ghostbench.run.standing import Standing
 from ghostbench.run.units import Asked, HostState, Unit
-from ghostbench.writing import write_json
+from ghostbench.writing import make_folder, open_new, write_json
 
 FramesOf = Callable[[Clip], Awaitable[Frames | MediaError | None]]
 _AHEAD = max(2, min(8, os.cpu_count() or 2))
@@ -96,8 +96,9 @@ class Round:
     def start(self) -> IO[bytes]:
         """An empty file of requests, open for writing; an unsealed one of before is thrown away."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        return self.lines.open("wb")
+        make_folder(self.folder.parent)
+        make_folder(self.folder)
+        return open_new(self.lines)
 
     def seal(self, entries: Sequence[Entry]) -> None:
         """From here on, this is the round."""

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from ghostbench.writing import open_anew
+
 BEGUN = "begun.jsonl"
 """The file's name in a run folder. It is there while a run has not ended."""
 PRINTED = "printed.txt"
@@ -51,7 +53,7 @@ class Begun:
 
     def __init__(self, path: Path, lost_loading: Iterable[str] = ()) -> None:
         self._path = path
-        self._file: IO[bytes] = path.open("wb", buffering=0)
+        self._file: IO[bytes] = open_anew(path)
         for row in lost_loading:
             self._write({"lost_loading": row})
 

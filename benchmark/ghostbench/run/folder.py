@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Iterable
@@ -14,12 +14,10 @@ from typing import IO, Any
 from ghostbench.errors import BadInput
 from ghostbench.plugins.registry import printable
 from ghostbench.run.begun import BEGUN
-from ghostbench.writing import write_text
+from ghostbench.writing import check_plain, open_lock, remove_begun, write_text
 
 PATIENCE_S = 3.0
 """How long a run that is gone on with waits for the process before it to be gone, seconds: a kill takes a moment."""
-_HALF_WRITTEN = re.compile(r"\.[\w.-]+\.[a-z0-9_]{8}")
-"""What `write_text` calls a file until it is whole."""
 _RUN_ID = re.compile(r"[^\W_][\w.+-]{0,127}")
 
 
@@ -34,7 +32,7 @@ class RunFolder:
         self.predictions = path / "predictions.jsonl"
         self.sent = path / "sent.jsonl"
         self.begun = path / BEGUN
-        self._lock: IO[str] | None = None
+        self._lock: IO[bytes] | None = None
 
     @classmethod
     def at(cls, out: Path, run_id: str) -> RunFolder:
@@ -55,6 +53,7 @@ class RunFolder:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
             raise BadInput(f"cannot write to {self.path}: {error.strerror}; choose another --out") from None
+        check_plain(self.path)
         if any(not entry.name.startswith(".") for entry in self.path.iterdir()):
             raise BadInput(
                 f"run '{self.path.name}' exists in {self.path.parent}; "
@@ -66,6 +65,7 @@ class RunFolder:
         """Open an existing run to go on with it; return its manifest. Raises `BadInput`."""
         if not self.manifest.is_file():
             raise BadInput(f"there is no run '{self.path.name}' in {self.path.parent} to resume; leave out --resume")
+        check_plain(self.path)
         self._take_lock(patience_s=PATIENCE_S)
         self._clear_away()
         return read_manifest(self.manifest)
@@ -77,15 +77,18 @@ class RunFolder:
             self._lock = None
 
     def journal_folder(self, row: str) -> Path:
-        """A folder for one row's own files, named so that no row's name can leave the run."""
-        return self.path / "journals" / re.sub(r"[^A-Za-z0-9._-]", "_", row).strip(".")
+        """A folder for one row's own files: no row's name leads out of the run, and no two rows share one.
+
+        The digest tells names apart that read alike once they are made safe, or that a file system takes for the same
+        (capitals, accents as one character or two).
+        """
+        readable = re.sub(r"[^A-Za-z0-9._-]+", "_", row).strip("._")[:60]
+        return self.path / "journals" / f"{readable}-{hashlib.sha256(row.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
     def _clear_away(self) -> None:
         """Remove what a kill left of files that were being written."""
-        for folder in (self.path, self.path / "tables"):
-            for entry in folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ():
-                if _HALF_WRITTEN.fullmatch(entry.name) and entry.is_file() and not entry.is_symlink():
-                    entry.unlink(missing_ok=True)
+        for folder in (self.path, self.path / "tables", *(self.path / "journals").glob("*")):
+            remove_begun(folder)
 
     def _take_lock(self, patience_s: float = 0.0) -> None:
         """Take the lock, waiting that long for a process that is about to end.
@@ -93,10 +96,9 @@ class RunFolder:
         It belongs to this process alone: one that a model's code forks off does not hold it.
         """
         try:
-            number = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            self._lock = open_lock(self.path / ".lock")
         except OSError as error:
             raise BadInput(f"cannot write to {self.path}: {error.strerror}; make the folder writable") from None
-        self._lock = os.fdopen(number, "w", encoding="ascii")
         until = time.monotonic() + patience_s
         while True:
             try:

@@ -20,6 +20,7 @@ from typing import Any
 from ghostbench.errors import BadInput
 from ghostbench.records import AttemptLine, ClipLine, PredictionLine, SentLine
 from ghostbench.redact import Redactor
+from ghostbench.writing import open_to_append, open_to_change
 
 Line = AttemptLine | ClipLine | PredictionLine | SentLine
 _WORDS = ("raw", "served_model", "system_fingerprint", "server_request_id", "finish_reason")
@@ -36,7 +37,7 @@ class Ledger:
         self._path = path
         self.redactor = redactor
         self._loop = asyncio.get_running_loop()
-        self._file = path.open("ab", buffering=0)
+        self._file = open_to_append(path)
         self._queue: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._failure: DiskFailed | None = None
         self._thread = threading.Thread(target=self._write_all, name=f"ledger {path.name}", daemon=True)
@@ -117,7 +118,7 @@ def recover(path: Path) -> None:
     """Cut off a torn last line. Does nothing to a whole file, or where there is none."""
     if not path.exists():
         return
-    with path.open("r+b") as file:
+    with open_to_change(path) as file:
         size = file.seek(0, os.SEEK_END)
         end = size
         while end > 0:

@@ -27,6 +27,7 @@ from ghostbench.run.predictions import Unit as UnitKey
 from ghostbench.run.seal import check_seal
 from ghostbench.run.standing import Standing, refused_by_name
 from ghostbench.run.units import Unit, ladder_of
+from ghostbench.writing import open_to_append
 
 MOST_LOST = 2
 """How often a clip, or a load, may take its process down before it is not tried again."""
@@ -163,7 +164,7 @@ def write_down_losses(folder: RunFolder) -> Lost:
             raise BadInput(f"{folder.begun} was not written by a run; put it back as it was, or remove it") from None
         lines.append(encode(attempt))
     if lines:
-        with folder.attempts.open("ab") as file:
+        with open_to_append(folder.attempts) as file:
             file.write("".join(line + "\n" for line in lines).encode("utf-8", "replace"))
             file.flush()
             os.fsync(file.fileno())

@@ -12,6 +12,7 @@ from ghostbench.errors import BadInput
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Layout
 from ghostbench.scoring.lines import Seconds
+from ghostbench.writing import check_plain
 
 RECORDED = "replay"
 """The registered name of the model that gives recorded responses."""
@@ -114,7 +115,8 @@ class Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """manifest.json of a run folder, finished or not. Raises `BadInput`."""
+    """manifest.json of a run folder, finished or not. Raises `BadInput`, also for a folder with links in it."""
+    check_plain(folder)
     path = folder / "manifest.json"
     if not path.is_file():
         raise BadInput(f"{folder} is no run folder (it has no manifest.json): give the folder that `bench run` wrote")

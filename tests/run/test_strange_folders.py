@@ -1,0 +1,179 @@
+"""A run folder that holds links, pipes and leftovers: nothing outside it is read, written or waited for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ghostbench.cli.main import bench as command_line
+from ghostbench.errors import BadInput
+from ghostbench.run.batch import Round
+from ghostbench.run.folder import RunFolder
+from ghostbench.run.ledger import recover
+from ghostbench.writing import check_plain, make_folder, open_to_append, remove_begun, write_text
+
+FILES = (
+    ".lock", "manifest.json", "clips.jsonl", "attempts.jsonl", "predictions.jsonl", "metrics.json", "report.md",
+    "report.html", "SHA256SUMS", "sensitivity.md", "tables/summary.csv",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    out = tmp_path_factory.mktemp("runs")
+    words = ["run", "--models", "always,never", "--out", str(out), "--run-id", "r", "--quiet"]
+    done = CliRunner().invoke(command_line, words, standalone_mode=False)
+    assert done.exception is None
+    return out / "r"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, finished: Path) -> Path:
+    """A copy of it, in a folder `out`."""
+    shutil.copytree(finished, tmp_path / "out" / "r")
+    return tmp_path / "out" / "r"
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Path:
+    """A folder of the user's with a file for every name that a run writes."""
+    home = tmp_path / "home"
+    for name in FILES:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("precious")
+    return home
+
+
+def untouched(home: Path) -> bool:
+    files = [path for path in home.rglob("*") if path.is_file()]
+    return len(files) == len(FILES) and all(path.read_text() == "precious" for path in files)
+
+
+@pytest.mark.parametrize("name", [*FILES, "tables", "journals", "log.jsonl"])
+@pytest.mark.parametrize("words", ["verify", "report", "report --labels", "resume"])
+def test_a_link_in_a_run_folder_is_named_and_not_followed(
+    folder: Path, precious: Path, name: str, words: str, tmp_path: Path
+) -> None:
+    place = folder / name
+    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+    place.symlink_to(precious / name)
+    (tmp_path / "labels.csv").write_text("video_id,ground_truth_label\nghost5_01,none\n")
+    line = {
+        "verify": ["verify", str(folder)],
+        "report": ["report", str(folder)],
+        "report --labels": ["report", str(folder), "--labels", str(tmp_path / "labels.csv")],
+        "resume": ["run", "--models", "always,never", "--out", str(folder.parent), "--run-id", "r", "--resume"],
+    }[words]
+    done = CliRunner().invoke(command_line, line, standalone_mode=False)
+    assert isinstance(done.exception, BadInput)
+    assert name.partition("/")[0] in str(done.exception) or "no run" in str(done.exception)
+    assert untouched(precious)
+
+
+@pytest.mark.parametrize("name", ["attempts.jsonl", "report.html", ".lock"])
+def test_a_pipe_in_a_run_folder_is_not_waited_for(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    done = CliRunner().invoke(command_line, ["verify", str(folder)], standalone_mode=False)
+    assert isinstance(done.exception, BadInput)
+    assert f"{name} is a pipe or a device" in str(done.exception)
+
+
+def test_a_lock_prepared_as_a_link_does_not_truncate_what_it_leads_to(tmp_path: Path, precious: Path) -> None:
+    (tmp_path / "results" / "new").mkdir(parents=True)
+    (tmp_path / "results" / "new" / ".lock").symlink_to(precious / ".lock")
+    with pytest.raises(BadInput, match=r"\.lock is a link"):
+        RunFolder.at(tmp_path / "results", "new").create()
+    assert untouched(precious)
+
+
+def test_a_link_that_appears_later_is_not_written_through(tmp_path: Path, precious: Path) -> None:
+    (tmp_path / "attempts.jsonl").symlink_to(precious / "attempts.jsonl")
+    (tmp_path / "tables").symlink_to(precious / "tables")
+    with pytest.raises(BadInput, match="is a link"):
+        open_to_append(tmp_path / "attempts.jsonl")
+    with pytest.raises(BadInput, match="is a link"):
+        recover(tmp_path / "attempts.jsonl")
+    with pytest.raises(BadInput, match="no folder of its own"):
+        make_folder(tmp_path / "tables")
+    write_text(tmp_path / "attempts.jsonl", "new")
+    assert not (tmp_path / "attempts.jsonl").is_symlink()
+    (tmp_path / "journals").symlink_to(precious / "tables")
+    with pytest.raises(BadInput, match="no folder of its own"):
+        Round(tmp_path / "journals" / "row").start()
+    assert untouched(precious)
+
+
+rows = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+
+
+@given(rows, rows)
+def test_two_rows_never_share_a_folder_on_any_file_system(one: str, other: str) -> None:
+    folder = RunFolder(Path("/results/r"))
+    names = [folder.journal_folder(row).name for row in (one, other, one.swapcase(), unicodedata.normalize("NFD", one))]
+    for name in names:
+        assert name.isascii()
+        assert len(name) < 100
+        assert "/" not in name and not name.startswith(".")  # noqa: PT018
+    distinct = {one, other, one.swapcase(), unicodedata.normalize("NFD", one)}
+    assert len({name.casefold() for name in names}) == len(distinct)
+
+
+def test_rows_in_characters_of_their_own_have_folders_of_their_own() -> None:
+    folder = RunFolder(Path("/results/r"))
+    assert folder.journal_folder("甲") != folder.journal_folder("乙")
+    assert folder.journal_folder("GPT").name.casefold() != folder.journal_folder("gpt").name.casefold()
+    assert folder.journal_folder("..").parent == Path("/results/r/journals")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0o027, 0o640)])
+def test_files_get_the_mode_that_the_user_wants(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "a", "x")
+        open_to_append(tmp_path / "b").close()
+        run = RunFolder.at(tmp_path / "out", "r")
+        run.create()
+        run.close()
+    finally:
+        os.umask(before)
+    files = (tmp_path / "a", tmp_path / "b", tmp_path / "out" / "r" / ".lock")
+    assert {path.stat().st_mode & 0o777 for path in files} == {mode}
+
+
+def test_what_a_killed_process_began_to_write_is_removed_and_what_is_being_written_is_not(folder: Path) -> None:
+    script = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom ghostbench import writing\n"
+        "def wait(*_):\n    print('begun', flush=True)\n    time.sleep(60)\n"
+        "os.replace = wait\nwriting.write_text(Path(sys.argv[1]), 'x')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, folder / "report.md"], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"begun\n"
+        remove_begun(folder)
+        assert len(list(folder.glob(".report.md.*.tmp"))) == 1
+        writer.send_signal(signal.SIGKILL)
+    assert len(list(folder.glob(".report.md.*.tmp"))) == 1
+    run = RunFolder.at(folder.parent, "r")
+    run.reopen()
+    run.close()
+    assert list(folder.glob(".*.tmp")) == []
+
+
+def test_a_folder_of_plain_files_is_plain(folder: Path) -> None:
+    started = time.monotonic()
+    check_plain(folder)
+    check_plain(folder / "nothing")
+    assert time.monotonic() - started < 1
