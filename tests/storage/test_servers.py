@@ -143,7 +143,8 @@ def test_frame_folders_are_listed_and_fetched_together_and_only_those_asked_for(
     query = {"dataset": "dada2000", "data_root": f"{store.root}/frames", "labels": str(tmp_path / "labels.csv")}
 
     select(SplitQuery(**query), media=False)
-    assert store.proxy.requests == []
+    assert len(store.proxy.requests) <= 2, "the root itself, to say if it is not there"
+    store.proxy.requests.clear()
     few = select(SplitQuery(**query, limit=2))
     assert all(clip.media is not None for clip in few.clips)
     for_two = len(store.proxy.requests)

@@ -19,7 +19,8 @@ simple-tad (tue-mps/simple-tad, `DATASET.md`, `dada.py`): `DADA2000/frames/{cate
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,10 +81,8 @@ def find_media(
     """
     where = Where(root=root, layout=layout, fps=fps, within=within)
     wanted = list(clip_ids)
-    try:
-        top = storage.list_folder(root, within=where.within)
-        if top is None:
-            raise BadInput(f"data root {root}: no such folder; give --data-root the folder that holds the media")
+    with _root_errors(root):
+        top = _list_root(where)
         for base in BASES:
             location, listing = root, top
             for name in base:
@@ -95,13 +94,35 @@ def find_media(
                 found = _in_base(location, listing, wanted, where, told)
                 if found:
                     return found
-    except (BadInput, ValueError) as error:
-        raise error if isinstance(error, BadInput) else BadInput(f"data root {root}: {error}") from None
+    return {}
+
+
+def check_root(where: Where) -> None:
+    """Raise `BadInput` if the root is not there or cannot be listed. Looks no further than at the root itself."""
+    with _root_errors(where.root):
+        _list_root(where)
+
+
+@contextmanager
+def _root_errors(root: str) -> Iterator[None]:
+    """What a storage raises while it is listed, as `BadInput` naming the root."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except ValueError as error:
+        raise BadInput(f"data root {root}: {error}") from None
     except Exception as error:  # noqa: BLE001 - each storage package has exceptions of its own
         raise BadInput(
             f"data root {root}: {storage.reason_of(error)}; check the path, the network and the credentials"
         ) from None
-    return {}
+
+
+def _list_root(where: Where) -> Listing:
+    listing = storage.list_folder(where.root, within=where.within)
+    if listing is None:
+        raise BadInput(f"data root {where.root}: no such folder; give --data-root the folder that holds the media")
+    return listing
 
 
 def _in_base(location: str, listing: Listing, wanted: list[str], where: Where, told: Told) -> dict[str, Media]:

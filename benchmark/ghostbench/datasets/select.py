@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ghostbench.datasets import storage
 from ghostbench.datasets.definition import Definition, find_definition
 from ghostbench.datasets.labels import Labels, read_labels
-from ghostbench.datasets.layouts import Where, find_media
+from ghostbench.datasets.layouts import Where, check_root, find_media
 from ghostbench.datasets.listing import Told, silently
 from ghostbench.datasets.splits import read_ids
 from ghostbench.errors import BadInput
@@ -70,7 +70,8 @@ def select(query: SplitQuery, *, media: bool = True, told: Told = silently) -> S
     """The clips of a run, after the filters in the order split, clips, only-available, limit.
 
     Media is looked for once, here, for the clips that are left: a clip without it has `media` None, and so has every
-    clip where no data root is known, or with `media` false, where nobody needs frames and no filter asks for them.
+    clip where no data root is known, or with `media` false, where nobody needs frames and no filter asks for them
+    (a data root that the user names must be there all the same).
     told : hears of the folders listed and to be listed, where that takes long.
     A split list that states SHA-256 digests has them checked when a clip is decoded (`decode_failed` where they
     differ), so that models which need no frames need no media either. `Split.data_root` is the root in use, the
@@ -94,6 +95,8 @@ def select(query: SplitQuery, *, media: bool = True, told: Told = silently) -> S
         filters.append(f"limit={query.limit}")
     if media and not query.only_available:
         clips = _with_media(clips, where, digests, told)
+    elif where is not None and query.data_root is not None and not query.only_available:
+        check_root(where)
     return Split(
         dataset=definition.name,
         name=query.split,
