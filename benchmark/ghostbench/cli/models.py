@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ghostbench.cli import complete
+from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.models import ModelSpec
 from ghostbench.plugins.text import one_line
 
@@ -15,22 +17,46 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Examples:\n\n\b\n  bench models\n  bench models motion")
-@click.argument("name", required=False)
-def command(name: str | None) -> int:
+@click.argument("name", required=False, shell_complete=complete.one_model)
+@quiet_option()
+@as_json_option("Print the list, or the settings, as JSON.")
+def command(name: str | None, quiet: bool, as_json: bool) -> int:
     """List the models, or show one model's settings with their defaults."""
+    import json
+    import sys
+
     from rich.console import Console
 
     from ghostbench.plugins.registry import find, registry
 
-    console = Console()
+    refuse_both(quiet, as_json)
+    console = Console(quiet=quiet or as_json)
     if name is not None:
-        _show(console, find("model", registry().models, name.partition(":")[0] if ":" in name else name))
+        spec = find("model", registry().models, name.partition(":")[0] if ":" in name else name)
+        _show(console, spec)
+        stated: object = _as_mapping(spec)
     else:
         _list(console, registry().models)
+        stated = [_as_mapping(spec) for spec in registry().models.values()]
+    if as_json:
+        sys.stdout.write(json.dumps(stated, ensure_ascii=False) + "\n")
     err = Console(stderr=True)
     for plugin in registry().warnings:
         err.print(f"warning: {plugin}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def _as_mapping(spec: ModelSpec) -> dict[str, object]:
+    """The model as JSON: its kind, what it lacks to be ready, its settings with their defaults."""
+    from ghostbench.plugins.choose import is_installed
+
+    settings = [
+        {"name": field.name, "default": str(field.default), "help": _help(field)}
+        for field in dataclasses.fields(spec.settings)
+    ]
+    lacking = [package for package in spec.requires if not is_installed(package)]
+    stated: dict[str, object] = {"name": spec.name, "usage": _usage(spec), "kind": spec.kind, "summary": spec.summary}
+    return {**stated, "mark": spec.mark, "lacking": lacking, "settings": settings}
 
 
 def _list(console: Console, models: dict[str, ModelSpec]) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ghostbench.cli import complete
+from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
+
+if TYPE_CHECKING:
+    from ghostbench.evidence.regress import Check
 
 
 @click.command(
@@ -21,7 +27,11 @@ from ghostbench.cli import complete
 @click.option("--times", is_flag=True, help="Fail on longer times too; without it they are warnings.")
 @click.option("--update", is_flag=True, help="Write the run as the new reference, and print what changes.")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML for CI.")
-def command(run: Path, against: Path, times: bool, update: bool, junit: Path | None) -> int:
+@quiet_option("Print only what fails.")
+@as_json_option("Print every check as JSON.")
+def command(
+    *, run: Path, against: Path, times: bool, update: bool, junit: Path | None, quiet: bool, as_json: bool
+) -> int:
     """Hold a finished run against a reference: outcomes, grades and digests clip by clip, coverage, parse rate, times.
 
     Exit status 0 if nothing changed, 1 with one line for each change. Times depend on the machine and on what else runs
@@ -36,7 +46,8 @@ def command(run: Path, against: Path, times: bool, update: bool, junit: Path | N
     from ghostbench.report.escape import plain
     from ghostbench.scoring.run_records import read_run_records
 
-    console = Console()
+    refuse_both(quiet, as_json)
+    console = Console(quiet=as_json)
 
     def say(text: str, style: str = "") -> None:
         console.print(Text(plain(text), style=style), soft_wrap=True)
@@ -49,7 +60,9 @@ def command(run: Path, against: Path, times: bool, update: bool, junit: Path | N
             raise
         replaced = f": {error}" if against.exists() else ""
         write_reference(against, take_snapshot(records))
-        say(f"wrote {against}{replaced}")
+        if not quiet:
+            say(f"wrote {against}{replaced}")
+        _print_json(as_json, against, (), updated=True)
         return 0
     now = take_snapshot(records, reference.tolerances)
     checks = check_run(now, reference, times=times)
@@ -57,15 +70,32 @@ def command(run: Path, against: Path, times: bool, update: bool, junit: Path | N
     failed = [check for check in checks if check.fails]
     if junit is not None:
         write_junit(junit, checks)
-    for check in changed:
+    _print_json(as_json, against, checks, updated=update)
+    for check in changed if not quiet else failed:
         say(f"{'' if check.fails else 'warning: '}{check}", "red" if check.fails and not update else "yellow")
     if update:
         write_reference(against, now)
-        say(f"wrote {against}: {len(changed)} changes")
+        if not quiet:
+            say(f"wrote {against}: {len(changed)} changes")
         return 0
     if failed:
         say(f"{len(failed)} of {len(checks)} checks against {against} failed")
         return 1
     slower = f", {len(changed)} with a warning" if changed else ""
-    say(f"{len(checks)} checks against {against} hold{slower}")
+    if not quiet:
+        say(f"{len(checks)} checks against {against} hold{slower}")
     return 0
+
+
+def _print_json(wanted: bool, against: Path, checks: Sequence[Check], *, updated: bool) -> None:
+    import json
+    import sys
+
+    if wanted:
+        listed = [
+            {"group": check.group, "name": check.name, "changes": list(check.changes), "fails": check.fails}
+            for check in checks
+        ]
+        holds = not any(check.fails for check in checks)
+        stated = {"against": str(against), "holds": holds, "updated": updated, "checks": listed}
+        sys.stdout.write(json.dumps(stated, ensure_ascii=False) + "\n")

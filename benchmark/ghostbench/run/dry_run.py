@@ -43,6 +43,8 @@ def print_dry_run(options: Options, voice: Voice) -> int:
     if voice.as_json:
         sys.stdout.write(json.dumps({name: asdict(f) for name, f in forecasts.items()}) + "\n")
         return 0
+    if voice.quiet:
+        return 0
     from rich.table import Table
 
     table = Table("model", "requests", "input tokens", "output tokens", "cost at most", "clips without media", box=None)
