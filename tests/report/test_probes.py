@@ -38,7 +38,9 @@ def alerts(folder: Path) -> str:
 
 @pytest.mark.parametrize("blank", [[N] * 6, [None] * 6], ids=["wrong", "silent"])
 def test_a_probe_that_fails_as_it_should_is_no_warning(tmp_path: Path, blank: list[str | None]) -> None:
-    assert alerts(probed(tmp_path, blank)) == ""
+    said = alerts(probed(tmp_path, blank))
+    assert "<b>m</b> not shown to beat always (strict, lenient)" in said
+    assert "m+blank" not in said
 
 
 def test_a_probe_that_does_as_well_as_its_model_is_a_warning(tmp_path: Path) -> None:
