@@ -50,7 +50,7 @@ def print_brief(run: RunData, console: Console, errors: Console | None = None, *
     for part in (head, table + note, remarks):
         _print(part, console)
     _print(told, errors or console, last=True)
-    if told:
+    if told and (errors is None or console.is_terminal):
         console.print()
     _print(foot, console, last=True)
 

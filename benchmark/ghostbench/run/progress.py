@@ -17,6 +17,8 @@ from ghostbench.outcomes import Outcome
 _LONG_S = 10.0
 """A pause that is shown while it lasts, seconds: a bar that stands still for longer looks as if nothing worked."""
 
+_NARROW = 100
+"""The columns up to which the bars make way for the counts."""
 _LINE_EVERY_S = 30.0
 """How often the state is told off a terminal, seconds."""
 
@@ -44,7 +46,7 @@ class Progress:
         self.last_settled = time.monotonic()
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=24 if console.width > _NARROW else 10),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
