@@ -16,6 +16,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 BY_NAME = {  # objects whose keys are names or values of the run, not fields
     "versions",
     "options",
+    "identity",
     "settings",
     "facts",
     "outcomes",
@@ -101,5 +102,5 @@ def test_every_outcome_and_every_file_is_named(run: Path) -> None:
     page = (DOCS / "file-formats.md").read_text(encoding="utf-8")
     assert [outcome for outcome in Outcome if f"`{outcome}`" not in page] == []
     files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
-    shown = {name for name in files if f"`{name}`" in page or name.startswith("tables/")}
+    shown = {name for name in files if f"`{name}`" in page or name.startswith(("tables/", "prompts/"))}
     assert shown == files
