@@ -112,6 +112,27 @@ def test_ways_of_choosing_tokens_that_change_nothing_are_let_through(raw: dict[s
         assert resolve(raw, {"eos_token_id": 297, "top_k": given}, {}, SHAPE).top_k == expected
 
 
+def test_a_null_in_a_generation_configuration_is_not_given(raw: dict[str, Any], shared_data: Path) -> None:
+    saved = json.loads((shared_data / "faults" / "generation-config" / "generation_config.json").read_text())
+    config = resolve(raw, saved, {}, SHAPE)
+    assert (config.temperature, config.top_p, config.top_k, config.do_sample) == (1.0, 1.0, 50, False)
+    assert config.eos_token_ids == (1,)
+    assert config.origins["temperature"] == config.origins["top_p"] == "authors' default"
+    nulls = dict.fromkeys(("temperature", "top_p", "do_sample", "eos_token_id", "min_p", "num_beams"))
+    config = resolve(raw, nulls, {}, SHAPE)
+    assert (config.temperature, config.top_p, config.do_sample) == (1.0, 1.0, False)
+    assert (config.eos_token_ids, config.origins["eos_token_ids"]) == ((289, 296, 297), "config.json")
+
+
+def test_a_null_in_a_configuration_is_not_given(raw: dict[str, Any]) -> None:
+    scaling = {"rope_type": "linear", "factor": 2.0}
+    nulls = dict.fromkeys(("rope_parameters", "rms_norm_eps", "attention_bias", "mlp_bias", "rope_theta"))
+    config = resolve({**raw, **nulls, "rope_scaling": scaling}, {}, {}, SHAPE)
+    assert config.rope == {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}
+    assert (config.rms_norm_eps, config.attention_bias, config.mlp_bias) == (1e-6, False, False)
+    assert config.origins["rms_norm_eps"] == "authors' default"
+
+
 def test_every_value_says_where_it_came_from(raw: dict[str, Any]) -> None:
     without = {key: value for key, value in raw.items() if key not in ("mm_newline_position", "rms_norm_eps")}
     generation = {"eos_token_id": [1, 2, 3], "temperature": 0.6}

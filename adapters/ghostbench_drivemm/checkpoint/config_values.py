@@ -26,9 +26,9 @@ class ConfigValues:
         self.read: set[str] = set()
 
     def has(self, key: str) -> bool:
-        """Whether a file or an override sets the key, to null even."""
+        """Whether a file or an override sets the key, to another value than null."""
         self.read.add(key)
-        return key in self._raw or key in self._overrides
+        return any(source.get(key) is not None for source in (self._raw, self._overrides))
 
     def __call__(self, key: str, default: Any, *, under: str | None = None) -> Any:
         """The value as it stands; `under` is its name in the configuration where that is another than the key."""
@@ -41,23 +41,32 @@ class ConfigValues:
         self.origins[name] = DEFAULT
         return default
 
-    def integer(self, key: str, default: int | None) -> int:
-        """A whole number >= 1."""
+    def _given(self, key: str, default: Any) -> Any:
+        """The value, or the default where it is null: that is how files are saved in which nobody set it."""
         value = self(key, default)
+        if value is not None:
+            return value
+        self.origins[key] = DEFAULT
+        return default
+
+    def integer(self, key: str, default: int | None) -> int:
+        """A whole number >= 1; null is not given."""
+        value = self._given(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise unknown(key, value, ["a whole number of at least 1"])
         return value
 
     def number(self, key: str, default: float) -> float:
-        """A finite number > 0."""
-        value = self(key, default)
+        """A finite number > 0; null is not given."""
+        value = self._given(key, default)
         if not is_positive(value):
             raise unknown(key, value, ["a finite number above 0"])
         return float(value)
 
     def flag(self, key: str, default: bool, known: Sequence[bool] = (False, True)) -> bool:
-        """True or false; `known` where only one of them can be run."""
+        """True or false, null being false as a truth test reads it; `known` where only one of them can be run."""
         value = self(key, default)
+        value = False if value is None else value
         if not isinstance(value, bool) or value not in known:
             raise unknown(key, value, known)
         return value
