@@ -64,7 +64,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--sampling", default="uniform:10", show_default=True, help="uniform:N frames, or fps:R frames a second.")
 @click.option("--set", "settings", multiple=True, metavar="MODEL.key=value", help="A model's setting; may be repeated.")
 @click.option("--repeats", type=int, default=1, show_default=True, help="Ask each model this often about each clip.")
-@click.option("--max-attempts", type=int, default=6, show_default=True, help="Attempts a clip, retries and fallbacks.")
+@click.option("--max-attempts", type=int, help="Attempts a clip; default: 6, outages of up to 15 minutes not counted.")
 @click.option("--deadline", type=float, default=DEADLINE_S, show_default=True, metavar="S", help=_DEADLINE)
 @click.option("--max-cost", type=float, metavar="USD", help="Send nothing that could take the run over this.")
 @click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")

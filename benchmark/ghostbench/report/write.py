@@ -13,7 +13,7 @@ from ghostbench.report.escape import markdown, plain
 from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.prompt import words_as_text
 from ghostbench.report.sections import plugin_sections
-from ghostbench.report.sums import write_sums
+from ghostbench.report.sums import read_sums, write_sums
 from ghostbench.report.table import IN_RETROSPECT, shown
 from ghostbench.report.tables import run_tables
 from ghostbench.writing import make_folder, remove_begun, write_text
@@ -35,10 +35,22 @@ def write_report(folder: Path, *, embed_frames: bool = False, granted: Granted =
     make_folder(folder / "tables")
     for written in (folder, folder / "tables"):
         remove_begun(written)
-    for name, text in report_files(run).items():
+    files = report_files(run)
+    for name in sorted(_tables_of_before(folder) - files.keys()):
+        (folder / name).unlink(missing_ok=True)
+    for name, text in files.items():
         write_text(folder / name, text)
     write_text(folder / "report.html", report_html(run, strips))
     write_sums(folder)
+
+
+def _tables_of_before(folder: Path) -> set[str]:
+    """The tables that a report wrote here before, by path: a run that was gone on with may have them no longer."""
+    try:
+        stated = read_sums(folder)
+    except (OSError, ValueError):
+        return set()
+    return {name for name in stated if name.startswith("tables/") and not name.startswith("tables/sensitivity_")}
 
 
 def report_files(run: RunData) -> dict[str, str]:

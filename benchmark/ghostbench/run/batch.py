@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -25,20 +25,23 @@ from typing_extensions import override
 
 from ghostbench.errors import AttemptError, Crashed, MediaError, ModelError
 from ghostbench.models import Journal, RemoteModel
-from ghostbench.outcomes import NEVER_SENT, Outcome
-from ghostbench.records import Clip, Frames, Reply
+from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
+from ghostbench.records import Reply
 from ghostbench.run.dispatch import Delivery, as_attempt_error, ends_the_run
 from ghostbench.run.ledger import DiskFailed
-from ghostbench.run.policy import Step, pause_before_round
+from ghostbench.run.policy import Step, pause_before_round, put_off_for
 from ghostbench.run.replies import checked
-from ghostbench.run.settle import Settler, billed_for, no_request
+from ghostbench.run.settle import MediaOf, Settler, billed_for, given_up, no_request
 from ghostbench.run.standing import Standing
 from ghostbench.run.units import Asked, HostState, Unit
+from ghostbench.run.way import Passage
+from ghostbench.run.window import StorageGivenUp
 from ghostbench.writing import make_folder, open_new, write_json
 
-FramesOf = Callable[[Clip], Awaitable[Frames | MediaError | None]]
 _AHEAD = max(2, min(8, os.cpu_count() or 2))
 """How many clips are decoded and encoded at the same time."""
+_Made = tuple[Unit, "Entry | None", bytes, Step]
+"""A unit with its request's entry and line; without an entry where there is no request, and what follows that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +123,14 @@ class Round:
 class BatchRunner:
     """Settles all units of one batched model, round after round."""
 
-    def __init__(self, state: HostState, settler: Settler, folder: Path, frames_of: FramesOf) -> None:
+    def __init__(self, state: HostState, settler: Settler, folder: Path, media: MediaOf) -> None:
         if not isinstance(state.host.model, RemoteModel):
             raise TypeError("only a RemoteModel can be batched")
         self._model = state.host.model
         self._state = state
         self._settler = settler
         self._round = Round(folder)
-        self._frames_of = frames_of
+        self._media = media
 
     async def run(self, units: Sequence[Unit]) -> None:
         """Go on with the round that is there, then make rounds until the policy settles every unit."""
@@ -138,21 +141,30 @@ class BatchRunner:
                 self._settler.budget.set_aside(entry.most_usd)
             steps = await self._answer(open_units)
         while open_units and self._state.stopped is None:
-            await self._settler.progress.rest(self._state.host.choice.row, pause_before_round(steps))
-            steps = []
-            if await self._make(open_units):
-                steps = await self._answer(open_units)
+            if not self._state.way.paused:
+                pause_s = pause_before_round(steps, self._settler.patience)
+                await self._settler.progress.rest(self._state.host.choice.row, pause_s)
+            made, steps = await self._make(open_units)
+            if made:
+                steps += await self._answer(open_units)
         for unit in open_units.values():
             stopped = self._state.stopped
             self._settler.progress.settled(unit.row.name, unit.last or (stopped[0] if stopped else Outcome.CRASHED))
 
-    async def _make(self, open_units: dict[tuple[str, str, int], Unit]) -> bool:
-        """Write and seal a round of the open units' next attempts; False if there is nothing to send."""
+    async def _make(self, open_units: dict[tuple[str, str, int], Unit]) -> tuple[bool, list[tuple[Step, int]]]:
+        """Write and seal a round of the open units' next attempts; False if there is nothing to send.
+
+        With it comes what the policy wants again of those that no request could be made for.
+        """
         entries: list[Entry] = []
+        again: list[tuple[Step, int]] = []
         with self._round.start() as file:
-            async for unit, entry, line in self._encoded(list(open_units.values())):
-                if entry is None:
+            async for unit, entry, line, step in self._encoded(list(open_units.values())):
+                if entry is None and step.again:
+                    again.append((step, unit.attempts))
+                elif entry is None:
                     del open_units[unit.row.name, unit.clip.id, unit.repeat]
+                    self._settler.progress.settled(unit.row.name, unit.last or Outcome.CRASHED)
                 elif await self._reserved(entry, first=not entries):
                     file.write(line + b"\n")
                     entries.append(entry)
@@ -164,7 +176,7 @@ class BatchRunner:
             self._round.seal(entries)
         else:
             self._round.close()
-        return bool(entries)
+        return bool(entries), again
 
     async def _reserved(self, entry: Entry, *, first: bool) -> bool:
         """Set money aside. What does not fit waits for the next round; where not even one does, the model stops."""
@@ -173,12 +185,12 @@ class BatchRunner:
             return budget.reserve_now(entry.most_usd)
         if await budget.reserve(entry.most_usd):
             return True
-        self._state.stopped = (Outcome.OVER_BUDGET, f"another request could take the run over ${budget.limit:g}")
+        self._state.stop(Outcome.OVER_BUDGET, f"another request could take the run over ${budget.limit:g}")
         return False
 
-    async def _encoded(self, units: Sequence[Unit]) -> AsyncIterator[tuple[Unit, Entry | None, bytes]]:
-        """Each unit with its request's entry and line, in order; without them where the media failed."""
-        waiting: deque[asyncio.Task[list[tuple[Unit, Entry | None, bytes]]]] = deque()
+    async def _encoded(self, units: Sequence[Unit]) -> AsyncIterator[_Made]:
+        """Each unit with its request's entry and line, in order; without them where there is no request."""
+        waiting: deque[asyncio.Task[list[_Made]]] = deque()
         clips = [list(group) for _, group in groupby(units, key=lambda unit: unit.clip.id)]
         try:
             for group in clips:
@@ -193,52 +205,54 @@ class BatchRunner:
             for task in waiting:
                 task.cancel()
 
-    async def _encode(self, units: Sequence[Unit]) -> list[tuple[Unit, Entry | None, bytes]]:
-        """The requests about one clip."""
-        made: list[tuple[Unit, Entry | None, bytes]] = []
-        started = time.perf_counter()
-        frames = await self._frames_of(units[0].clip) if any(u.row.needs_frames for u in units) else None
-        decode_s = time.perf_counter() - started
-        for unit in units:
-            if unit.row.needs_frames:
-                unit.frames, unit.decode_s = frames, decode_s
-            if isinstance(unit.frames, MediaError):
-                await self._settler.settle(unit, self._state)
-                made.append((unit, None, b""))
-                continue
-            try:
-                request = self._settler.request(unit)
-            except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything
-                await self._settler.record(unit, self._state, None, no_request(error))
-                made.append((unit, None, b""))
-                continue
-            asked = Asked.of(request, None)
-            try:
-                most_usd = self._settler.most(self._state.host, request)
-                line = await asyncio.to_thread(self._model.encode, request)
-            except BaseException as error:
-                if ends_the_run(error):
-                    raise
-                failure = checked(as_attempt_error(error))
-                await self._settler.record(unit, self._state, asked, Delivery(failure, None, None))
-                made.append((unit, None, b""))
-                continue
-            entry = Entry(
-                request_id=request.id,
-                model=unit.row.name,
-                clip=unit.clip.id,
-                repeat=unit.repeat,
-                attempt=unit.attempts + 1,
-                level=unit.standing.level,
-                frames_sha256=asked.frames_sha256,
-                prompt_sha256=asked.prompt_sha256,
-                most_usd=most_usd,
-                decode_s=unit.decode_s,
-                standing=tuple(unit.standing.notes()),
-            )
-            unit.frames = None
-            made.append((unit, entry, line))
-        return made
+    async def _encode(self, units: Sequence[Unit]) -> list[_Made]:
+        """The requests about one clip. Its frames are let go as soon as they are encoded."""
+        if not any(unit.row.needs_frames for unit in units):
+            return [await self._encode_one(unit) for unit in units]
+        try:
+            async with self._media(units[0].clip, lambda _: None) as decoded:
+                for unit in units:
+                    if unit.row.needs_frames:
+                        unit.frames, unit.decode_s = decoded.frames, decoded.seconds
+                return [await self._encode_one(unit) for unit in units]
+        except StorageGivenUp as away:
+            self._state.stop(Outcome.MEDIA_UNREACHABLE, given_up(f"the storage is away: {away}"))
+            return [(unit, None, b"", Step("retry", unit.standing)) for unit in units]
+        finally:
+            for unit in units:
+                unit.frames = None
+
+    async def _encode_one(self, unit: Unit) -> _Made:
+        if isinstance(unit.frames, MediaError):
+            return unit, None, b"", await self._settler.record_media(unit, self._state, unit.frames)
+        try:
+            request = self._settler.request(unit)
+        except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything
+            return unit, None, b"", await self._settler.record(unit, self._state, None, no_request(error))
+        asked = Asked.of(request, None)
+        try:
+            most_usd = self._settler.most(self._state.host, request)
+            line = await asyncio.to_thread(self._model.encode, request)
+        except BaseException as error:
+            if ends_the_run(error):
+                raise
+            failure = checked(as_attempt_error(error))
+            step = await self._settler.record(unit, self._state, asked, Delivery(failure, None, None))
+            return unit, None, b"", step
+        entry = Entry(
+            request_id=request.id,
+            model=unit.row.name,
+            clip=unit.clip.id,
+            repeat=unit.repeat,
+            attempt=unit.attempts + 1,
+            level=unit.standing.level,
+            frames_sha256=asked.frames_sha256,
+            prompt_sha256=asked.prompt_sha256,
+            most_usd=most_usd,
+            decode_s=unit.decode_s,
+            standing=tuple(unit.standing.notes()),
+        )
+        return unit, entry, line, Step("settle", unit.standing)
 
     async def _answer(self, open_units: dict[tuple[str, str, int], Unit]) -> list[tuple[Step, int]]:
         """Have the sealed round answered and written down; settled units leave `open_units`.
@@ -247,22 +261,29 @@ class BatchRunner:
         """
         sealed_at, waiting = self._round.entries()
         steps: list[tuple[Step, int]] = []
-        failure: BaseException | None = None
-        try:
-            async for request_id, result in self._model.answer_batch(
-                self._round.lines, FileJournal(self._round.folder)
-            ):
-                entry = waiting.pop(request_id, None)
-                if entry is not None:
-                    steps += await self._record(entry, result, sealed_at, open_units)
-        except DiskFailed:
-            raise
-        except BaseException as error:
-            if ends_the_run(error):
+        while (passage := await self._state.way.enter()) is not None:
+            failure: BaseException | None = None
+            try:
+                async for request_id, result in self._model.answer_batch(
+                    self._round.lines, FileJournal(self._round.folder)
+                ):
+                    entry = waiting.pop(request_id, None)
+                    if entry is not None:
+                        steps += await self._record(entry, result, sealed_at, open_units, passage)
+            except DiskFailed:
                 raise
-            failure = error
-        if failure is not None:
-            self._stop(as_attempt_error(failure))
+            except BaseException as error:
+                if ends_the_run(error):
+                    raise
+                failure = error
+            finally:
+                self._state.way.left(passage)
+            if failure is None:
+                break
+            if not await self._waits_for(as_attempt_error(failure), passage):
+                self._stop(as_attempt_error(failure))
+                return []
+        if self._state.stopped is not None:
             return []
         for entry in waiting.values():
             lost = Crashed("the adapter ended the batch without a result for this request")
@@ -271,7 +292,12 @@ class BatchRunner:
         return steps
 
     async def _record(
-        self, entry: Entry, result: Reply | ModelError, sealed_at: float, open_units: dict[tuple[str, str, int], Unit]
+        self,
+        entry: Entry,
+        result: Reply | ModelError,
+        sealed_at: float,
+        open_units: dict[tuple[str, str, int], Unit],
+        passage: Passage | None = None,
     ) -> list[tuple[Step, int]]:
         """Write one result down, unless the ledger has it from before a kill; return what the policy wants again."""
         key = entry.model, entry.clip, entry.repeat
@@ -291,14 +317,24 @@ class BatchRunner:
             prompt_sha256=entry.prompt_sha256,
             started_at=datetime.fromtimestamp(sealed_at, UTC),
         )
-        step = await self._settler.record(unit, self._state, asked, delivery)
+        step = await self._settler.record(unit, self._state, asked, delivery, passage)
         if step.again:
             return [(step, unit.attempts)]
         del open_units[key]
         self._settler.progress.settled(unit.row.name, unit.last or Outcome.CRASHED)
         return []
 
+    async def _waits_for(self, error: AttemptError, passage: Passage) -> bool:
+        """Whether the service, which failed as a whole, is asked again about the same round, after a pause."""
+        way, asked_s = self._state.way, error.retry_after_s
+        if error.outcome not in TRANSIENT or put_off_for(error) is not None or not way.patience.outage_s:
+            return False
+        way.failed(passage, f"{error.outcome}: {error}", asked_s)
+        if way.given_up is None and not way.paused:
+            await self._settler.progress.rest(self._state.host.choice.row, way.patience.before_retry(1))
+        return way.given_up is None
+
     def _stop(self, error: AttemptError) -> None:
         outcome = error.outcome if error.outcome in NEVER_SENT else Outcome.UNAVAILABLE
         message = f"{error}; the round of requests is kept, and --resume goes on with it"
-        self._state.stopped = self._state.stopped or (outcome, message)
+        self._state.stop(outcome, message)

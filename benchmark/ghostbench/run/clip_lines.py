@@ -31,11 +31,14 @@ class ClipLines:
         return clip.id in self._seen
 
     async def note(self, clip: Clip, frames: Frames | None) -> None:
-        """Write the clip's line if it has none; else hold its frames against those seen before. Raises `BadInput`."""
-        if clip not in self:
+        """Write the clip's line if it has none, or one without frames; else hold its frames against those seen before.
+
+        Of several lines the last counts, until the file is put in order. Raises `BadInput`.
+        """
+        if clip not in self or (frames is not None and self._seen[clip.id] is None):
             self._seen[clip.id] = frames.sha256 if frames is not None else None
             await self._ledger.append(_line(clip, frames))
-        elif frames is not None and self._seen[clip.id] not in (None, frames.sha256):
+        elif frames is not None and self._seen[clip.id] != frames.sha256:
             raise BadInput(
                 f"the frames of {clip.id} are not those that run '{self._run_id}' began with; "
                 "put the old media back, or start a new run"

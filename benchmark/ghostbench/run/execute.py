@@ -184,6 +184,10 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, 
     for row, pause_s in progress.longest_put_off_s.items():
         asked = f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits"
         voice.warn(f"{asked}; ask again then with: {conduct.going_on}")
+    for row, outcomes in progress.worth_another_try():
+        if row not in progress.longest_put_off_s:
+            said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+            voice.warn(f"{row}: {said} may go well another time; ask again with: {conduct.going_on}")
     return status
 
 

@@ -15,6 +15,9 @@ from ghostbench.run.standing import AS_CONFIGURED, Standing
 GOES_ON: frozenset[Outcome] = RETRIED | FALLS_BACK | NEVER_SENT
 """Outcomes of attempts after which another attempt at the same clip can follow, in the same run or on `--resume`."""
 
+_IN_FORCE = "in force: "
+"""How a note begins that says of an attempt what its fallback level does not: two at one level may ask differently."""
+
 
 @dataclass(frozen=True, slots=True)
 class Breach:

@@ -19,7 +19,7 @@ from ghostbench.run.units import HostState, ladder_of
 
 SCHEMA_VERSION = 1
 _MAY_CHANGE = ("max_attempts", "max_cost")
-_OF_A_CALL = {"out", "run_id", "resume", "give_up"}
+_OF_A_CALL = {"patience", "out", "run_id", "resume", "give_up"}
 
 
 def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor)
         "sampling": options.sampling,
         "repeats": options.repeats,
         "seed": options.seed,
-        "max_attempts": options.max_attempts,
+        "max_attempts": options.attempts_limit,
         "max_cost": options.max_cost,
         "probes": list(plan.probes),
         "models": {row.name: _model(row, redactor) for row in plan.rows},

@@ -19,6 +19,7 @@ from ghostbench.models import Level, Model, RemoteModel
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Request, Split
+from ghostbench.run.patience import Patience
 from ghostbench.run.probes import parse_probes
 from ghostbench.run.replies import in_words
 from ghostbench.run.standing import PART
@@ -29,11 +30,16 @@ DEFAULT_MODELS = "motion,always,never,random"
 DEADLINE_S = 1800.0
 """The longest that loading a model, and one attempt, may take unless the user says otherwise, seconds. A large batch on
 a slow machine passes well within it."""
+DEFAULT_ATTEMPTS = 6
+"""Attempts at one clip where the user gives no limit; those that an outage took are not among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of `bench run`, as given."""
+    """The options of `bench run`, as given.
+
+    max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`.
+    """
 
     models: str = DEFAULT_MODELS
     task: str = "ghost-probing"
@@ -41,7 +47,7 @@ class Options:
     sampling: str = "uniform:10"
     settings: tuple[str, ...] = ()
     repeats: int = 1
-    max_attempts: int = 6
+    max_attempts: int | None = None
     max_cost: float | None = None
     probe: str | None = None
     out: Path = Path("results")
@@ -50,6 +56,12 @@ class Options:
     seed: int = 0
     deadline: float = DEADLINE_S
     give_up: tuple[str, ...] = ()
+    patience: Patience = dataclasses.field(default_factory=Patience)
+
+    @property
+    def attempts_limit(self) -> int:
+        """The most attempts at one clip: all of them where the user gave a limit, else those that count."""
+        return DEFAULT_ATTEMPTS if self.max_attempts is None else self.max_attempts
 
 
 @dataclass(eq=False, slots=True)
@@ -143,7 +155,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
 def _check_numbers(options: Options) -> None:
     if options.repeats < 1:
         raise BadInput(f"--repeats {options.repeats} is not at least 1")
-    if options.max_attempts < 1:
+    if options.max_attempts is not None and options.max_attempts < 1:
         raise BadInput(f"--max-attempts {options.max_attempts} is not at least 1")
     if options.give_up and not options.resume:
         raise BadInput("--give-up leaves a model out of the rest of a run; add --resume, or leave it out of --models")

@@ -1,9 +1,10 @@
 """What follows a failed attempt: the one place where retries and fallbacks are decided.
 
 An outcome in `RETRIED` is tried again with the same settings, never sooner than the server asks; where that would be
-after more than `LONGEST_PAUSE_S`, the clip is put off: the outcome is final in this run, and `--resume` asks again. One
-in `FALLS_BACK` moves to the rung of the model's ladder that is there for it (`standing.Standing.after`); one in
-`STOPS_MODEL` ends the model's run; the rest are final.
+after more than `LONGEST_PAUSE_S`, the clip is put off: the outcome is final in this run, and `--resume` asks again.
+What is away for everyone is waited for by time and not by count (`way.py`). One in `FALLS_BACK` moves to the rung of
+the model's ladder that is there for it (`standing.Standing.after`); one in `STOPS_MODEL` ends the model's run; the rest
+are final.
 """
 
 from __future__ import annotations
@@ -14,16 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
-
 from ghostbench import errors
 from ghostbench.models import LONGEST_PAUSE_S, Level
 from ghostbench.outcomes import RETRIED, STOPS_MODEL, Outcome
+from ghostbench.run.patience import Patience
 from ghostbench.run.standing import AS_CONFIGURED, Standing
 
 Failure = errors.AttemptError | errors.Unparseable
-_BACKOFF = wait_random_exponential(multiplier=1, max=60)
-_NO_RETRYING = AsyncRetrying()
 _MOMENT = "%Y-%m-%d %H:%M:%S"
 _UNTIL = re.compile(r" \(until ([\d: -]{19}) UTC\), and a run waits for \S+ s at most; bench run --resume asks again\Z")
 
@@ -65,7 +63,8 @@ def next_step(
 ) -> Step:
     """Decide what follows an attempt.
 
-    standing : where the attempt stood. attempts : made so far for this clip, this one included, over all levels.
+    standing : where the attempt stood. attempts : those made so far for this clip that count, this one included, over
+        all levels: what an outage of the model or the storage took counts for no clip.
     """
     outcome = outcome_of(failure)
     if failure is None or outcome in STOPS_MODEL or attempts >= max_attempts:
@@ -105,22 +104,15 @@ def put_off_until(message: str | None) -> datetime | None:
         return None
 
 
-def pause(state: RetryCallState) -> float:
-    """Seconds to wait before the next attempt (a tenacity wait): what the server asked for, else jittered backoff."""
-    step: Step = state.outcome.result() if state.outcome is not None else Step("settle", AS_CONFIGURED)
-    return step.wait_s if step.wait_s is not None else _BACKOFF(state)
-
-
-def pause_before_round(steps: Sequence[tuple[Step, int]]) -> float:
+def pause_before_round(steps: Sequence[tuple[Step, int]], patience: Patience) -> float:
     """Seconds before a round of batched requests, given what the last attempts of those in it, and their number, said:
     the longest of the pauses that each would take by itself."""
-    waits = [0.0]
-    for step, attempts in steps:
-        state = RetryCallState(retry_object=_NO_RETRYING, fn=None, args=(), kwargs={})
-        state.attempt_number = attempts
-        state.set_result(step)
-        waits.append(pause(state))
-    return max(waits)
+    return max([0.0, *(pause_after(step, attempts, patience) for step, attempts in steps)])
+
+
+def pause_after(step: Step, attempts: int, patience: Patience) -> float:
+    """Seconds before the attempt that follows so many: what the server asked for, else jittered backoff."""
+    return step.wait_s if step.wait_s is not None else patience.before_retry(attempts)
 
 
 def failure_from_ledger(outcome: Outcome, error_type: str | None, refuses: Sequence[str] = ()) -> Failure | None:

@@ -1,18 +1,22 @@
 """What a person sees while a run goes on: a bar for each row with counts by outcome; off a terminal, a line now and
-then."""
+then; and a line for each long pause."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ghostbench.outcomes import Outcome
+from ghostbench.outcomes import TRANSIENT, Outcome
+from ghostbench.plugins.registry import printable
+from ghostbench.run.way import Pause
 
 _LONG_S = 10.0
 """A pause that is shown while it lasts, seconds: a bar that stands still for longer looks as if nothing worked."""
@@ -21,10 +25,20 @@ _NARROW = 100
 """The columns up to which the bars make way for the counts."""
 _LINE_EVERY_S = 30.0
 """How often the state is told off a terminal, seconds."""
+_TELL_AGAIN_S = 60.0
+"""A pause is told of again when its end has moved by so much, seconds."""
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
+
+
+@dataclass(slots=True)
+class _Pause:
+    """Since when nothing is sent, and the end that was told last."""
+
+    since: datetime
+    told: datetime | None = None
 
 
 class Progress:
@@ -42,6 +56,9 @@ class Progress:
         self._outcomes: dict[str, Counter[Outcome]] = {row: Counter() for row in rows}
         self._again: dict[str, Counter[str]] = {row: Counter() for row in rows}
         self._resting: dict[str, list[datetime]] = {row: [] for row in rows}
+        self._held: Counter[str] = Counter()
+        self._pauses: dict[str, _Pause] = {}
+        self._console, self._quiet = console, quiet
         self.longest_put_off_s: dict[str, float] = {}
         self.last_settled = time.monotonic()
         self._bars = Bars(
@@ -94,6 +111,50 @@ class Progress:
         """A unit of this row is settled because the server asked for a longer pause than a run makes."""
         self.longest_put_off_s[row] = max(pause_s, self.longest_put_off_s.get(row, 0.0))
 
+    def worth_another_try(self) -> Iterator[tuple[str, dict[Outcome, int]]]:
+        """Rows with outcomes that may be other ones another time, and how many there are of each."""
+        for row, counts in self._outcomes.items():
+            found = {outcome: count for outcome, count in counts.most_common() if outcome in TRANSIENT}
+            if found:
+                yield row, found
+
+    def paused(self, row: str, pause: Pause | None) -> None:
+        """Nothing of this row (or of a storage, by its name) is sent for a while; None: it goes on.
+
+        Said in a line of its own where it is long, and again where it has become much longer.
+        """
+        now = datetime.now().astimezone()
+        begun = self._pauses.get(row)
+        if pause is None:
+            if begun is not None:
+                self._say(f"{row}: goes on after {(now - begun.since).total_seconds():.0f} s")
+            self._pauses.pop(row, None)
+        else:
+            until = now + timedelta(seconds=pause.seconds)
+            if begun is None and (pause.outage or pause.seconds >= _LONG_S):
+                begun = self._pauses[row] = _Pause(now)
+            if begun is not None and (begun.told is None or (until - begun.told).total_seconds() >= _TELL_AGAIN_S):
+                begun.told = until
+                then = "one request then looks whether it is over" if pause.outage else "all its requests go on then"
+                self._say(f"{row}: paused until {until:%H:%M:%S}, {then} ({printable(pause.why)})")
+        if row in self._ids:
+            self._redraw(row)
+
+    @contextlib.contextmanager
+    def waiting(self, row: str) -> Iterator[None]:
+        """A unit of this row waits for the end of its model's pause."""
+        self._held[row] += 1
+        self._redraw(row)
+        try:
+            yield
+        finally:
+            self._held[row] -= 1
+            self._redraw(row)
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            self._console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
     async def rest(self, row: str, pause_s: float) -> None:
         """Sleep before a further attempt of this row; a long sleep is shown with the time of day at which it ends."""
         if pause_s < _LONG_S:
@@ -118,6 +179,8 @@ class Progress:
         parts += [f"{count} {word}" for word, count in (("fallbacks", self._again[row]["fall_back"]),) if count]
         if resting := self._resting[row]:
             parts.insert(0, f"{len(resting)} waiting until {max(resting):%H:%M:%S} to try again")
+        if (begun := self._pauses.get(row)) is not None and begun.told is not None:
+            parts.insert(0, f"{self._held[row]} waiting until {begun.told:%H:%M:%S}, all paused")
         return ", ".join(parts)
 
 

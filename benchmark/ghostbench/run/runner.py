@@ -1,37 +1,39 @@
-"""The run itself: clips are decoded ahead within a bounded window, every row is asked about each, the ledger grows.
+"""The run itself: each model goes through the clips at its own pace, and the ledger grows.
 
-A clip enters the window, its frames are decoded once in a thread, all rows are settled with them at the same time, and
-the frames are let go. So memory depends on the window, never on the number of clips.
+A model is asked about so many clips at once as keep it busy; their frames are lent by one window for all (`window.py`).
+So memory depends on that window, never on the number of clips, and no model waits for another.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ghostbench.errors import MediaError, Unavailable
+from ghostbench.errors import Unavailable
 from ghostbench.models import LocalModel, RemoteModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Clip, Frames
 from ghostbench.redact import Redactor
 from ghostbench.run import manifest as manifests
-from ghostbench.run.ahead import Decoding
 from ghostbench.run.begun import Begun, Lost
 from ghostbench.run.budget import Budget
 from ghostbench.run.clip_lines import ClipLines, put_in_order
+from ghostbench.run.decoding import Decoded, Decoding
 from ghostbench.run.dispatch import Dispatcher, as_unavailable, within
 from ghostbench.run.folder import RunFolder, write_lines
 from ghostbench.run.habits import learn_from_ledger
 from ghostbench.run.ledger import Ledger, encode, read_lines
+from ghostbench.run.patience import NO_PATIENCE
 from ghostbench.run.plan import Host, Plan, Row
 from ghostbench.run.predictions import Last, RowFacts, last_lines, predict
 from ghostbench.run.predictions import Unit as UnitKey
@@ -44,6 +46,8 @@ from ghostbench.run.settle import Settler
 from ghostbench.run.silence import tell_of_silence
 from ghostbench.run.suspects import struck, suspects_of
 from ghostbench.run.units import HostState, Unit, ladder_of
+from ghostbench.run.way import Way
+from ghostbench.run.window import Coming, FrameWindow, StorageGivenUp, frames_budget
 from ghostbench.writing import write_json
 
 DECODE_WORKERS = max(2, min(16, os.cpu_count() or 2))
@@ -52,6 +56,9 @@ CLOSING_S = 60.0
 _BLOCKED_S = 60.0
 """How much longer than a deadline the event loop may stand still before the process is ended from outside, seconds."""
 _SMALLEST_WINDOW = 2 * DECODE_WORKERS
+_WAITING = 64
+"""So many more of a model's units may be under way that wait, for a place or for the end of a pause: they hold no
+frames, and where some fail for reasons of their own, there are others that can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +82,29 @@ class Runner:
     def __init__(self, plan: Plan, desk: Desk, done: Mapping[UnitKey, Last], lost: Lost) -> None:
         self._plan = plan
         self._desk = desk
-        self._states = {host: HostState(host) for host in plan.hosts}
+        patience = plan.options.patience if plan.options.max_attempts != 1 else NO_PATIENCE
+        self._patience = patience
+        self._states = {host: HostState(host, way=self._way(host.choice.row)) for host in plan.hosts}
         self._pool = ThreadPoolExecutor(DECODE_WORKERS, "decode")
         self._busy: Counter[str] = Counter()
         self._preparing: list[ThreadPoolExecutor] = []
-        self._decoding = Decoding(self._pool, plan.sampling, plan.split.data_root)
+        decoding = Decoding(self._pool, plan.sampling, plan.split.data_root)
+        self._places = {clip.id: place for place, clip in enumerate(plan.split.clips)}
+        self._cursors: dict[Host, int] = {}
+        self._window = FrameWindow(decoding, frames_budget(), self._way("the clips' storage"), self._is_wanted)
         self._done = done
         self._lost = lost
         self._suspects = suspects_of(plan, done, lost)
         self._begun = Begun(desk.folder.begun, lost.loading)
         self.longest_s = plan.options.deadline + _BLOCKED_S
+
+    def _way(self, name: str) -> Way:
+        return Way(self._patience, tell=functools.partial(self._desk.progress.paused, name))
+
+    def _is_wanted(self, clip: Clip) -> bool:
+        """Whether a model that looks has not come to the clip yet."""
+        place = self._places[clip.id]
+        return any(cursor <= place for cursor in self._cursors.values())
 
     async def run(self) -> None:
         """Ask what is left to ask, then write clips, predictions and the complete manifest.
@@ -101,20 +121,23 @@ class Runner:
             budget=Budget(options.max_cost, spent_before(folder.attempts, folder.sent)),
             progress=self._desk.progress,
             seed=options.seed,
-            max_attempts=options.max_attempts,
+            max_attempts=options.attempts_limit,
+            strict=options.max_attempts is not None,
+            patience=self._patience,
             sent=sent,
             begun=self._begun,
+            media=functools.partial(self._lent, clips),
+            storage=self._window.storage,
         )
         self._recall_habits()
         for (row, _, _), last in self._done.items():
             self._desk.progress.settled(row, last.outcome)
         silence = asyncio.create_task(tell_of_silence(self._desk.progress, self._waiting_for, self._desk.say))
         try:
-            self._decoding.begin(self._first_clips())
+            self._begin_decoding()
             trusted = [host for host in self._plan.hosts if host not in self._suspects]
             await self._load(trusted)
-            await self._ask_everyone(self._rows_without_suspects(), settler, clips)
-            await self._ask_suspects(settler, clips)
+            await self._ask(settler, clips)
         finally:
             silence.cancel()
             for file in (ledger, clips, sent):
@@ -158,7 +181,7 @@ class Runner:
                 self._require_same_files(host, facts)
                 state.facts = facts
             except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
-                state.stopped = (Outcome.UNAVAILABLE, str(as_unavailable(error)))
+                state.stop(Outcome.UNAVAILABLE, str(as_unavailable(error)))
                 await self._give_up(state)
             self._begun.loaded(host.choice.row)
             self._busy.clear()
@@ -180,16 +203,17 @@ class Runner:
                     f"{printable(name)} is not the one that the run was begun with; put it back, or start a new run"
                 )
 
-    def _first_clips(self) -> list[Clip]:
-        """The clips whose frames will be wanted first: they are decoded while the models load.
+    def _begin_decoding(self) -> None:
+        """Decode the clips whose frames will be wanted first while the models load.
 
         Batched models are left out, since a round that is gone on with needs no frames any more.
         """
         rows = self._rows_without_suspects()
         mains = (row for row in rows if row.needs_frames and not row.substitute and not row.host.broken)
         looking = [row for row in mains if not self._is_batched(row)]
+        self._cursors = {row.host: 0 for row in looking}
         clips = (clip for clip in self._plan.split.clips if self._units(clip, looking))
-        return list(islice(clips, _SMALLEST_WINDOW))
+        self._window.begin(islice(clips, _SMALLEST_WINDOW))
 
     def _left(self, host: Host) -> bool:
         """Whether any unit of the host's rows is unsettled."""
@@ -210,9 +234,14 @@ class Runner:
                 if main is not None and main.outcome is Outcome.ANSWERED:
                     continue
                 unit = Unit(row, clip, repeat)
-                if not restore(unit, self._done.get((row.name, clip.id, repeat)), self._plan.options.max_attempts):
+                if not self._is_settled(unit):
                     left.append(unit)
         return left
+
+    def _is_settled(self, unit: Unit) -> bool:
+        """Put the unit where the ledger left it; True where nothing is left to do for it."""
+        last = self._done.get((unit.row.name, unit.clip.id, unit.repeat))
+        return restore(unit, last, self._plan.options.attempts_limit)
 
     def _rows_without_suspects(self) -> list[Row]:
         """The rows that neither a suspect nor what it answers has a part in."""
@@ -221,118 +250,154 @@ class Runner:
             row for row in self._plan.rows if row.name not in suspect and not (row.substitute and row.of in suspect)
         ]
 
-    async def _ask_suspects(self, settler: Settler, clips: ClipLines) -> None:
+    async def _ask(self, settler: Settler, clips: ClipLines) -> None:
+        """Everyone about everything that is left to ask."""
+        try:
+            await self._ask_everyone(self._rows_without_suspects(), settler)
+            await self._ask_suspects(settler)
+            await self._describe(clips)
+        except ExceptionGroup as failures:
+            raise _first(failures) from None
+
+    async def _ask_suspects(self, settler: Settler) -> None:
         """One after the other, what was under way when the process ended last and by itself; then their substitutes."""
         for host in self._suspects:
             await self._load([host])
             rows = [row for row in self._plan.rows if row.host is host]
             for were_struck in (False, True):
                 self._done = last_lines(read_lines(self._desk.folder.attempts))
-                await self._ask_all(rows, settler, clips, were_struck)
+                await self._feed(host, self._own(host, rows, were_struck), settler, by_itself=were_struck)
         names = {row.name for host in self._suspects for row in self._plan.rows if row.host is host}
         late = [row for row in self._plan.rows if row.substitute and row.of in names and row.host not in self._suspects]
-        if late:
-            self._done = last_lines(read_lines(self._desk.folder.attempts))
-            await self._ask_all(late, settler, clips)
+        await self._ask_late(late, settler)
 
-    async def _ask_everyone(self, rows: list[Row], settler: Settler, clips: ClipLines) -> None:
+    async def _ask_late(self, rows: list[Row], settler: Settler) -> None:
+        """Ask substitutes where those that they stand in for have been asked."""
+        if rows:
+            self._done = last_lines(read_lines(self._desk.folder.attempts))
+        async with asyncio.TaskGroup() as group:
+            for row in rows:
+                group.create_task(self._feed(row.host, self._own(row.host, [row]), settler))
+
+    async def _ask_everyone(self, rows: list[Row], settler: Settler) -> None:
         """Batched models by rounds, the others clip by clip, both at once; then what stands in for batched rows."""
         batched = [row for row in rows if self._is_batched(row)]
         names = {row.name for row in batched}
         late = [row for row in rows if row.substitute and row.of in names and row not in batched]
         others = [row for row in rows if row not in batched and row not in late]
-        try:
-            async with asyncio.TaskGroup() as group:
-                if others:
-                    group.create_task(self._ask_all(others, settler, clips))
-                for host in dict.fromkeys(row.host for row in batched):
-                    rows = [row for row in batched if row.host is host]
-                    group.create_task(self._ask_by_rounds(host, rows, settler, clips))
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        if late or not others:
-            self._done = last_lines(read_lines(self._desk.folder.attempts))
-            await self._ask_all(late, settler, clips)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ask_one_by_one(others, settler))
+            for host in dict.fromkeys(row.host for row in batched):
+                own = [row for row in batched if row.host is host]
+                group.create_task(self._ask_by_rounds(host, own, settler))
+        await self._ask_late(late, settler)
 
     def _is_batched(self, row: Row) -> bool:
         model = row.host.model
         return isinstance(model, RemoteModel) and model.batched and not row.substitute
 
-    async def _ask_by_rounds(self, host: Host, rows: list[Row], settler: Settler, clips: ClipLines) -> None:
+    async def _ask_by_rounds(self, host: Host, rows: list[Row], settler: Settler) -> None:
         """Settle a batched model's rows."""
         from ghostbench.run.batch import BatchRunner
 
-        async def frames_of(clip: Clip) -> Frames | MediaError:
-            frames = (await self._decoding.frames(clip)).frames
-            await clips.note(clip, frames if isinstance(frames, Frames) else None)
-            return frames
-
         units = [unit for clip in self._plan.split.clips for unit in self._units(clip, rows)]
         folder = self._desk.folder.journal_folder(host.choice.row)
-        await BatchRunner(self._states[host], settler, folder, frames_of).run(units)
+        assert settler.media is not None
+        await BatchRunner(self._states[host], settler, folder, settler.media).run(units)
 
-    async def _ask_all(
-        self, rows: list[Row], settler: Settler, clips: ClipLines, were_struck: bool | None = None
+    async def _ask_one_by_one(self, rows: list[Row], settler: Settler) -> None:
+        """Every model by itself; a substitute follows the row that it stands in for."""
+        stand_ins = {row: asyncio.Queue[Unit | None]() for row in rows if row.substitute}
+
+        def pass_on(unit: Unit) -> None:
+            for row, queue in stand_ins.items():
+                if row.of == unit.row.name:
+                    queue.put_nowait(unit)
+
+        async with asyncio.TaskGroup() as group:
+            for row, queue in stand_ins.items():
+                group.create_task(self._feed(row.host, self._standing_in(row, queue), settler))
+            async with asyncio.TaskGroup() as mains:
+                for host in dict.fromkeys(row.host for row in rows if not row.substitute):
+                    own = [row for row in rows if row.host is host and not row.substitute]
+                    mains.create_task(self._feed(host, self._own(host, own), settler, pass_on))
+            for queue in stand_ins.values():
+                queue.put_nowait(None)
+
+    async def _own(self, host: Host, rows: list[Row], were_struck: bool | None = None) -> AsyncIterator[Unit]:
+        """What is left to ask of a model's rows, clip by clip. were_struck : as for `_units`."""
+        for place, clip in enumerate(self._plan.split.clips):
+            units = self._units(clip, rows, were_struck)
+            if units and host in self._cursors:
+                self._cursors[host] = place
+            for unit in units:
+                yield unit
+        self._cursors.pop(host, None)
+
+    async def _standing_in(self, row: Row, unanswered: asyncio.Queue[Unit | None]) -> AsyncIterator[Unit]:
+        """What a substitute is to be asked: clips that its row gave no answer to before, and those that come now."""
+        main = next(other for other in self._plan.rows if other.name == row.of)
+        for clip in self._plan.split.clips:
+            for unit in self._units(clip, [row]):
+                if self._is_settled(Unit(main, clip, unit.repeat)):
+                    yield unit
+        while (failed := await unanswered.get()) is not None:
+            for unit in self._units(failed.clip, [row]):
+                if unit.repeat == failed.repeat:
+                    yield unit
+
+    async def _feed(
+        self,
+        host: Host,
+        units: AsyncIterator[Unit],
+        settler: Settler,
+        unanswered: Callable[[Unit], None] = lambda _: None,
+        *,
+        by_itself: bool = False,
     ) -> None:
-        """Ask these rows; units that were struck one by one."""
-        window = asyncio.Semaphore(1 if were_struck else self._window())
-        try:
-            async with asyncio.TaskGroup() as group:
-                for clip in self._plan.split.clips:
-                    await window.acquire()
-                    task = group.create_task(self._ask_about(clip, rows, settler, clips, were_struck))
-                    task.add_done_callback(lambda _: window.release())
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        """Settle a model's units, as many at once as keep it busy or each alone; tell of those without an answer."""
+        state = self._states[host]
+        in_flight = state.dispatcher.in_flight if state.dispatcher is not None else 0
+        of_a_clip = sum(row.host is host for row in self._plan.rows) * self._plan.options.repeats
+        width = max(_SMALLEST_WINDOW, in_flight + DECODE_WORKERS) * of_a_clip
+        state.places = asyncio.Semaphore(width)
+        line = asyncio.Semaphore(1 if by_itself else width + _WAITING)
 
-    def _window(self) -> int:
-        """How many clips may be held at once: enough to keep every model busy while the next ones are decoded."""
-        wanted = [s.dispatcher.in_flight for s in self._states.values() if s.dispatcher is not None]
-        return max([_SMALLEST_WINDOW, *(n + DECODE_WORKERS for n in wanted)])
+        async def settle(unit: Unit) -> None:
+            self._busy[unit.row.name] += 1
+            try:
+                if await settler.settle(unit, state) is not Outcome.ANSWERED:
+                    unanswered(unit)
+            finally:
+                self._busy[unit.row.name] -= 1
+                line.release()
 
-    async def _ask_about(
-        self, clip: Clip, rows: list[Row], settler: Settler, clips: ClipLines, were_struck: bool | None
-    ) -> None:
-        """Everything that these rows have to do with one clip."""
-        units = self._units(clip, rows, were_struck)
-        looking = [u for u in units if u.row.needs_frames and self._states[u.row.host].stopped is None]
-        for unit in units:
-            self._announce(unit)
-        frames: Frames | MediaError | None = None
-        decode_s = None
-        if looking or (clip not in clips and any(row.needs_frames for row in self._plan.rows)):
-            decoded = await self._decoding.frames(clip)
-            frames, decode_s = decoded.frames, decoded.seconds
-        await clips.note(clip, frames if isinstance(frames, Frames) else None)
-        for unit in units:
-            if unit.row.needs_frames:
-                unit.frames, unit.decode_s = frames, decode_s
-        substitutes = [unit for unit in units if unit.row.substitute]
-        mains = [unit for unit in units if not unit.row.substitute]
-        if were_struck:
-            for unit in mains:
-                await self._settle(unit, substitutes, settler)
-        else:
-            await asyncio.gather(*(self._settle(unit, substitutes, settler) for unit in mains))
-        stood_in = {(unit.row.name, unit.repeat) for unit in mains}
-        for unit in substitutes:
-            if (unit.row.of, unit.repeat) not in stood_in:
-                await settler.settle(unit, self._states[unit.row.host])
+        async with asyncio.TaskGroup() as group:
+            async for unit in units:
+                await line.acquire()
+                group.create_task(settle(unit))
 
-    async def _settle(self, unit: Unit, substitutes: list[Unit], settler: Settler) -> None:
-        """Settle a unit, then the substitutes that stand in for its row if it gave no answer."""
-        self._busy[unit.row.name] += 1
-        outcome = await settler.settle(unit, self._states[unit.row.host])
-        self._busy[unit.row.name] -= 1
-        for other in substitutes:
-            if other.row.of == unit.row.name and other.repeat == unit.repeat and outcome is not Outcome.ANSWERED:
-                await settler.settle(other, self._states[other.row.host])
+    @contextlib.asynccontextmanager
+    async def _lent(self, clips: ClipLines, clip: Clip, coming: Coming = lambda _: None) -> AsyncIterator[Decoded]:
+        """The clip's frames, or why there are none; noted in `clips.jsonl`. Raises `StorageGivenUp`, `BadInput`."""
+        async with self._window.lent(clip, coming) as decoded:
+            await clips.note(clip, decoded.frames if isinstance(decoded.frames, Frames) else None)
+            yield decoded
 
-    def _announce(self, unit: Unit) -> None:
-        dispatcher = self._states[unit.row.host].dispatcher
-        if dispatcher is not None and not unit.row.substitute:
-            dispatcher.expect(1, unit.row.name)
-            unit.announced = True
+    async def _describe(self, clips: ClipLines) -> None:
+        """Write the lines of clips that nobody had to look at."""
+        looks = any(row.needs_frames for row in self._plan.rows)
+
+        async def describe(clip: Clip) -> None:
+            with contextlib.suppress(StorageGivenUp):
+                if looks:
+                    async with self._lent(clips, clip):
+                        return
+            await clips.note(clip, None)
+
+        left = (clip for clip in self._plan.split.clips if clip not in clips)
+        while some := list(islice(left, _SMALLEST_WINDOW if looks else 1024)):
+            await asyncio.gather(*map(describe, some))
 
     async def _give_up(self, state: HostState) -> None:
         if state.dispatcher is not None:
@@ -340,7 +405,7 @@ class Runner:
             await _close_quietly(dispatcher)
 
     async def _close(self) -> None:
-        self._decoding.cancel()
+        await self._window.close()
         for pool in (self._pool, *self._preparing):
             pool.shutdown(wait=False, cancel_futures=True)
         for state in self._states.values():
@@ -384,3 +449,9 @@ async def _close_quietly(dispatcher: Dispatcher) -> None:
     """Close a model; what it raises while closing changes no answer and is dropped."""
     with contextlib.suppress(Exception):
         await within(dispatcher.close(), CLOSING_S)
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first failure of a group of groups."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from ghostbench.run.dispatch import Dispatcher
 from ghostbench.run.habits import Habits
 from ghostbench.run.plan import Host, Row
 from ghostbench.run.standing import AS_CONFIGURED, Standing
+from ghostbench.run.way import Way
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +25,8 @@ class HostState:
 
     stopped : why nothing more is sent, as (outcome, message); None while it is asked.
     habits : what its server refuses again and again.
+    way : whether requests can be sent now. places : for the units that are being asked, frames in hand; None for any
+        number.
     """
 
     host: Host
@@ -31,6 +35,13 @@ class HostState:
     load_s: float | None = None
     stopped: tuple[Outcome, str] | None = None
     habits: Habits = field(default_factory=Habits)
+    way: Way = field(default_factory=Way)
+    places: asyncio.Semaphore | None = None
+
+    def stop(self, outcome: Outcome, message: str) -> None:
+        """Send nothing more, for this reason unless there is one already; who waits for the model is let go."""
+        self.stopped = self.stopped or (outcome, message)
+        self.way.shut()
 
 
 @dataclass(slots=True)
@@ -41,7 +52,9 @@ class Unit:
     attempts : how many were made. standing : where on the ladder it is.
     uncounted : how many of the attempts do not count against the limit, since it was not the clip that failed.
     announced : whether the dispatcher was told to expect it.
-    last : the outcome of the last attempt, None before the first.
+    last : the outcome of the last attempt, None before the first. ended : when that was. failed_at, troubled_since :
+        when it was tried last where the way to the model or the media failed, and when that began. `ended` is by
+        `time.perf_counter`, the others by `time.monotonic`.
     """
 
     row: Row
@@ -55,6 +68,8 @@ class Unit:
     announced: bool = False
     last: Outcome | None = None
     ended: float | None = None
+    failed_at: float | None = None
+    troubled_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

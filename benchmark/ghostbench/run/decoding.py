@@ -1,10 +1,9 @@
-"""Decoding a run's clips once each, and the first of them already while models load."""
+"""Decoding a run's clips, in threads."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -32,26 +31,9 @@ class Decoding:
         self._pool = pool
         self._sampling = sampling
         self._root = root
-        self._ahead: dict[str, asyncio.Task[Decoded]] = {}
 
-    def begin(self, clips: Iterable[Clip]) -> None:
-        """Start decoding these clips now; what comes of them is held until it is asked for."""
-        for clip in clips:
-            if clip.id not in self._ahead:
-                self._ahead[clip.id] = asyncio.create_task(self._decoded(clip))
-
-    async def frames(self, clip: Clip) -> Decoded:
-        """The clip's frames or why there are none. What was decoded ahead is handed over once, and let go."""
-        begun = self._ahead.pop(clip.id, None)
-        return await (begun or self._decoded(clip))
-
-    def cancel(self) -> None:
-        """Let go of what was begun and never asked for."""
-        for task in self._ahead.values():
-            task.cancel()
-        self._ahead.clear()
-
-    async def _decoded(self, clip: Clip) -> Decoded:
+    async def decode(self, clip: Clip) -> Decoded:
+        """The clip's frames or why there are none."""
         if clip.media is None:
             return Decoded(MissingMedia(f"no media for {clip.id} under {self._root}"), None)
         loop = asyncio.get_running_loop()
