@@ -144,3 +144,18 @@ def test_remote_roots_are_listed_as_local_ones(names: list[str]) -> None:
     assert {c: m.location for c, m in media.items()} == {"images_1_001": f"memory://dada/{expected}"}
     with pytest.raises(BadInput, match="no such folder"):
         find_media("memory://nothing-here", CLIPS, layout="auto", fps=30.0)
+
+
+def test_a_long_listing_tells_how_far_it_has_come_and_keeps_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ghostbench.datasets import listing
+
+    monkeypatch.setattr(listing, "_TELL_EVERY_S", 0.0)
+    names = [f"1/{number:03d}/images/0001.png" for number in range(1, 31)]
+    lay_out(tmp_path, names)
+    told: list[tuple[int, int]] = []
+    clips = [f"images_1_{number:03d}" for number in range(30, 0, -1)]
+    media = find_media(str(tmp_path), clips, layout="auto", fps=30.0, told=lambda done, of: told.append((done, of)))
+    assert list(media) == clips
+    assert told == [(done, 30) for done in range(1, 31)]
