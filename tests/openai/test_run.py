@@ -53,7 +53,7 @@ def test_each_rung_of_the_ladder_is_a_ledger_level(bench: Any, server: Server) -
     server.chat.rejects = ("json_schema", "json_object")
     assert bench.run("--limit", "1").returncode == 0
     levels = [(line["fallback_level"], line["outcome"]) for line in bench.lines("attempts.jsonl")]
-    assert levels == [(0, "request_rejected"), (1, "request_rejected"), (2, "answered")]
+    assert levels == [(0, "request_rejected"), (3, "request_rejected"), (4, "answered")]
     assert bench.lines("predictions.jsonl")[0]["score"] is None
 
 
@@ -63,8 +63,8 @@ def test_fewer_frames_are_sent_only_after_a_request_too_large(bench: Any, server
     lines = bench.lines("attempts.jsonl")
     assert [(line["fallback_level"], line["outcome"]) for line in lines] == [
         (0, "request_rejected"),
-        (3, "request_rejected"),
-        (4, "answered"),
+        (5, "request_rejected"),
+        (6, "answered"),
     ]
     assert len({line["frames_sha256"] for line in lines}) == 3
 
@@ -131,9 +131,9 @@ def test_what_a_used_up_budget_holds_back_for_a_day_is_not_waited_for(bench: Any
 
 def test_what_is_wrong_for_good_is_never_sent_again_as_it_was(bench: Any, server: Server) -> None:
     server.chat.keep_bodies = True
-    server.chat.script = [status(code) for code in (400, 404, 400, 404, 400)]
+    server.chat.script = [status(code) for code in (400, 422, 400, 422, 400)]
     bench.run("--limit", "1")
-    assert [entry.status for entry in server.log.entries] == [400, 404, 400]
+    assert [entry.status for entry in server.log.entries] == [400, 422, 400, 422]
     sent = [json.dumps({k: v for k, v in body.items() if k != "messages"}) for body in server.chat.bodies]
     assert len(sent) == len(set(sent))
 
