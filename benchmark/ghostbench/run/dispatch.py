@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from typing_extensions import override
 
@@ -233,7 +233,15 @@ class RemoteDispatcher(Dispatcher):
 async def within(work: Coroutine[Any, Any, T], deadline_s: float) -> T:
     """What the coroutine returns. Raises `TimedOut` at the deadline, whether or not the coroutine heeds that it is
     cancelled then."""
-    task = asyncio.ensure_future(work)
+
+    async def contained() -> tuple[T | None, BaseException | None]:
+        # Let out of a task, these would end the event loop, and the run with it.
+        try:
+            return await work, None
+        except (SystemExit, KeyboardInterrupt) as asked_for:
+            return None, asked_for
+
+    task = asyncio.ensure_future(contained())
     try:
         done, _ = await asyncio.wait({task}, timeout=None if math.isinf(deadline_s) else deadline_s)
     except asyncio.CancelledError:
@@ -244,7 +252,10 @@ async def within(work: Coroutine[Any, Any, T], deadline_s: float) -> T:
         task.cancel()
         task.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise TimedOut(f"no answer within the deadline of {deadline_s:g} s")
-    return task.result()
+    value, asked_for = task.result()
+    if asked_for is not None:
+        raise asked_for
+    return cast("T", value)
 
 
 def did_not_load(deadline_s: float) -> Unavailable:
