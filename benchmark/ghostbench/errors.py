@@ -5,6 +5,7 @@ retry, fall back or stop is the policy's decision, read from the error's type al
 
     BadInput                      the user's command, file or setting is wrong (exit status 2)
     └── OutputFailed              the standard output cannot be written
+    OurFault                      ghostbench itself is wrong: never an outcome, the run ends (exit status 2)
     Unparseable                   the task could not read a reply
     AttemptError                  an attempt at a clip that ended without an answer
     ├── MediaError
@@ -39,6 +40,10 @@ class BadInput(Exception):
 
 class OutputFailed(BadInput):
     """The standard output cannot be written. Files are not concerned."""
+
+
+class OurFault(Exception):
+    """A mistake in ghostbench itself, which no clip and no model is to answer for. The message is one line."""
 
 
 class Unparseable(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -140,3 +141,71 @@ def test_a_remote_folder_gives_the_same_frames_as_the_local_one(make_frames: Mak
     assert decode(folder_media("memory://frames-of-a-clip"), TEN).sha256 == decode(folder_media(folder), TEN).sha256
     with pytest.raises(MissingMedia):
         decode(folder_media("memory://no-such-folder"), TEN)
+
+
+def test_what_macos_and_windows_put_beside_the_frames_is_no_frame(make_frames: MakeFrames, tmp_path: Path) -> None:
+    expected = decode(folder_media(make_frames()), TEN)
+    folder = make_frames("companions")
+    for number in range(1, 31):
+        (folder / f"._{number:04d}.png").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    (folder / "desktop.ini").write_text("[ViewState]")
+    assert decode(folder_media(folder), TEN).sha256 == expected.sha256
+    with zipfile.ZipFile(tmp_path / "companions.zip", "w") as archive:
+        for file in sorted(folder.iterdir()):
+            if file.name.startswith("._"):
+                archive.write(file, f"__MACOSX/images/{file.name}")
+            else:
+                archive.write(file, f"images/{file.name}")
+        # A whole copy, as some tools put there.
+        archive.write(folder / "0001.png", "__MACOSX/images/0001.png")
+    media = str(Media(location=str(tmp_path / "companions.zip"), kind="zip", fps=30.0))
+    assert decode(media, TEN).sha256 == expected.sha256
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_frames_may_be_named_in_either_form_of_unicode(tmp_path: Path, form: str) -> None:
+    for number in range(3):
+        name = unicodedata.normalize(form, f"vidéo_{number}.png")  # type: ignore[arg-type]
+        Image.new("L", (8, 6), number).save(tmp_path / name)
+    frames = decode(folder_media(tmp_path), parse_sampling("uniform:3"))
+    assert [int(p[0, 0, 0]) for p in frames.pixels] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"\0\5\x16\7", b"GIF89a"])
+def test_a_frame_that_is_no_image_is_told_of_without_a_place_in_memory(make_frames: MakeFrames, content: bytes) -> None:
+    folder = make_frames(numbers=range(1, 5))
+    (folder / "0002.png").write_bytes(content)
+    with pytest.raises(DecodeFailed, match="frame 1: ") as caught:
+        decode(folder_media(folder), TEN)
+    assert "0x" not in str(caught.value)
+    assert "empty" in str(caught.value) or content
+
+
+def test_a_photograph_is_shown_the_way_up_that_its_camera_noted(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (32, 24), (0, 0, 0))
+    picture.paste((255, 255, 255), (0, 0, 16, 12))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter to the right
+    picture.save(tmp_path / "0001.jpg", exif=exif, quality=95)
+    (shown,) = decode(folder_media(tmp_path), parse_sampling("uniform:1")).pixels
+    assert shown.shape == (32, 24, 3)
+    assert [int(shown[y, x, 0]) // 128 for y, x in ((4, 4), (4, 20), (28, 4), (28, 20))] == [0, 1, 0, 0]
+
+
+def test_a_damaged_archive_never_gives_other_frames(make_frames: MakeFrames, tmp_path: Path) -> None:
+    media = zipped(make_frames(), tmp_path / "images.zip")
+    true = decode(media, TEN).sha256
+    whole = (tmp_path / "images.zip").read_bytes()
+    outcomes = set()
+    end = whole.index(b"PK\x01\x02")  # the list of contents follows, which has no check sum of its own
+    for at in range(0, end, end // 60):
+        data = bytearray(whole)
+        data[at] ^= 0xFF
+        (tmp_path / "images.zip").write_bytes(data)
+        try:
+            outcomes.add(decode(media, TEN).sha256)
+        except DecodeFailed:
+            outcomes.add("failed")
+    assert outcomes == {"failed", true}

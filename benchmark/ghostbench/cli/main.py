@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ghostbench.cli.streams import forgiving_streams
-from ghostbench.errors import BadInput, OutputFailed
+from ghostbench.errors import BadInput, OurFault, OutputFailed
 from ghostbench.plugins.installed import forgive_broken_distributions
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def _run(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         status = _complain(error.format_message())
     except BadInput as error:
+        status = _complain(str(error))
+    except OurFault as error:
         status = _complain(str(error))
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)

@@ -235,7 +235,7 @@ def read_each(locations: Sequence[str], *, limit_bytes: int, within: str | None 
     """
 
     def read(location: str) -> bytes:
-        with open_media(location, within=within) as file:
+        with storage_errors(), open_media(location, within=within) as file:
             return file.read(limit_bytes + 1)
 
     if all(is_local(location) for location in locations):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import IO
 
-from ghostbench.datasets.storage import Media, is_local, open_media, storage_errors
+from ghostbench.datasets.storage import Media, is_local, open_media
 from ghostbench.errors import DecodeFailed
 from ghostbench.media.images import decode_archive, decode_folder
 from ghostbench.media.sampling import Sampling
@@ -29,18 +29,17 @@ def decode(media: str, sampling: Sampling) -> Frames:
 
     Raises `MissingMedia` if the media is not there, `MediaUnreachable`, with the storage's own words, if the storage
     does not give it this time, and `DecodeFailed`, with the decoder's, for what is wrong with the content: unreadable,
-    torn, damaged, too large, or not the file whose SHA-256 the split states.
+    torn, damaged, too large, or not the file whose SHA-256 the split states. Anything else that it raises is a mistake
+    in ghostbench, and no failure of the clip.
     """
     source = Media.parse(media)
     if source.kind == "frames":
-        with storage_errors():
-            return decode_folder(source.location, sampling, source.fps or 30.0, within=source.within)
+        return decode_folder(source.location, sampling, source.fps or 30.0, within=source.within)
     with open_media(source.location, within=source.within) as file:
         if source.sha256 is not None:
             _check_digest(file, source.sha256)
         if source.kind == "zip":
-            with storage_errors():
-                return decode_archive(file, sampling, source.fps or 30.0)
+            return decode_archive(file, sampling, source.fps or 30.0)
         return decode_video(source.location if is_local(source.location) else file, sampling)
 
 

@@ -1,15 +1,21 @@
 """Decodes clips that are stored as numbered images, in a folder or a ZIP archive.
 
 Frames are the files named by a number, alone or after an underscore (`0001.png`, `12_frame_7.jpg`); they are ordered by
-it. The numbers must begin at 0 or 1 and leave none out: a gap is a frame lost, and the clip is not decoded without it.
+it. Names that begin with a full stop (`._0001.png`, which macOS puts beside each file on other systems' disks) and the
+folder `__MACOSX` of its archives are no frames, and neither is anything that is named otherwise (`Thumbs.db`). The
+numbers must begin at 0 or 1 and leave none out: a gap is a frame lost, and the clip is not decoded without it.
 """
 
 from __future__ import annotations
 
 import io
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO
 
 import numpy as np
@@ -21,7 +27,8 @@ from ghostbench.media.limits import check_frame_size, check_sample_size
 from ghostbench.media.sampling import Sampling
 from ghostbench.records import Frames
 
-_FRAME = re.compile(r"(?:.*_)?(?P<number>[0-9]{1,9})\.(?:png|jpe?g)", re.IGNORECASE)
+_FRAME = re.compile(r"(?!\.)(?:.*_)?(?P<number>[0-9]{1,9})\.(?:png|jpe?g)", re.IGNORECASE)
+_MACOS_FOLDER = "__MACOSX"
 _MAX_IMAGE_BYTES = 256 << 20
 
 
@@ -31,9 +38,10 @@ def decode_folder(location: str, sampling: Sampling, fps: float, *, within: str 
     within : local folder that links must not lead out of, None for any place.
 
     Raises `MissingMedia` if the folder is not there, `DecodeFailed` if frames are missing or cannot be decoded, and
-    what the storage raises.
+    `MediaUnreachable` if the storage does not give them this time.
     """
-    listing = storage.list_folder(location, within=within)
+    with storage.storage_errors():
+        listing = storage.list_folder(location, within=within)
     if listing is None:
         raise MissingMedia("the folder of frames is no longer where it was when the clips were listed")
     names = _ordered(name for name, kind in listing.items() if kind != "directory")
@@ -47,22 +55,43 @@ def decode_folder(location: str, sampling: Sampling, fps: float, *, within: str 
 
 def decode_archive(file: IO[bytes], sampling: Sampling, fps: float) -> Frames:
     """The sampled frames of a ZIP archive. Raises `DecodeFailed` if it is none, or as `decode_folder` does."""
+    with _archive_errors():
+        archive = zipfile.ZipFile(file)
+        names_inside = archive.namelist()
+    with archive:
+        members: dict[str, str] = {}
+        for member in names_inside:
+            folder, _, name = member.rpartition("/")
+            if _MACOS_FOLDER in folder.split("/"):
+                continue
+            if members.setdefault(name, member) != member:
+                raise DecodeFailed(f"the archive holds {storage.without_credentials(ascii(name))} twice")
+        names = _ordered(name for name in members if name)
+
+        def read(chosen: Sequence[str]) -> Iterator[bytes]:
+            for name in chosen:
+                with _archive_errors(), archive.open(members[name]) as image:
+                    data = image.read(_MAX_IMAGE_BYTES + 1)
+                yield data
+
+        return _sample(names, read, sampling, fps)
+
+
+@contextmanager
+def _archive_errors() -> Iterator[None]:
+    """Turns what the standard library raises on damaged, encrypted and unknown archives into `DecodeFailed`."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            members: dict[str, str] = {}
-            for member in archive.namelist():
-                name = member.rpartition("/")[2]
-                if members.setdefault(name, member) != member:
-                    raise DecodeFailed(f"the archive holds {storage.without_credentials(ascii(name))} twice")
-            names = _ordered(name for name in members if name)
-
-            def read(chosen: Sequence[str]) -> Iterator[bytes]:
-                for name in chosen:
-                    with archive.open(members[name]) as image:
-                        yield image.read(_MAX_IMAGE_BYTES + 1)
-
-            return _sample(names, read, sampling, fps)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        yield
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        OSError,
+        RuntimeError,  # encrypted; NotImplementedError, which is one, where it is compressed in an unknown way
+        ValueError,
+        struct.error,
+    ) as error:
         raise DecodeFailed(f"the archive of frames cannot be read: {error}") from None
 
 
@@ -119,15 +148,30 @@ def _sample(
 
 def _decode_image(data: bytes, index: int) -> tuple[npt.NDArray[np.uint8], str]:
     """RGB pixels [height, width, 3] and the format's name."""
-    from PIL import Image
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if len(data) > _MAX_IMAGE_BYTES:
         raise DecodeFailed(f"frame {index} is larger than {_MAX_IMAGE_BYTES >> 20} MiB")
+    if not data:
+        raise DecodeFailed(f"frame {index}: the file is empty")
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             check_frame_size(image.width, image.height)
-            return np.asarray(image.convert("RGB")), (image.format or "").lower()
+            kind = (image.format or "").lower()
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB")), kind
+    except UnidentifiedImageError as error:
+        raise DecodeFailed(f"frame {index}: {type(error).__name__}: this is no PNG or JPEG image") from None
     except AttemptError:
         raise
-    except Exception as error:  # noqa: BLE001 - Pillow raises many types on damaged files
+    except Exception as error:
+        # Pillow raises many types on damaged files; what was raised elsewhere is no fault of the file.
+        if not _raised_in("PIL", error):
+            raise
         raise DecodeFailed(f"frame {index}: {type(error).__name__}: {error}") from None
+
+
+def _raised_in(package: str, error: Exception) -> bool:
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and str(at.tb_frame.f_globals.get("__name__")).partition(".")[0] == package

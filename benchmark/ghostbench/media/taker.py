@@ -52,7 +52,10 @@ class Taker:
             self._turn = turn_of(frame)
         elif turn_of(frame) != self._turn:
             raise DecodeFailed("the frames change the way up in which they are to be shown")
-        plane = self._reformatter.reformat(frame, format="rgb24", threads=1).planes[0]
+        try:
+            plane = self._reformatter.reformat(frame, format="rgb24", threads=1).planes[0]
+        except ValueError as error:  # what PyAV says of pixel formats that FFmpeg cannot convert
+            raise DecodeFailed(f"the frames' {frame.format.name} cannot be turned to RGB: {error}") from None
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
         self.pixels[self.taken] = rows[:, : width * 3].reshape(height, width, 3)
         self.taken += 1

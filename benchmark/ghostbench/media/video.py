@@ -44,8 +44,8 @@ def decode_video(file: str | IO[bytes], sampling: Sampling, *, every_frame: bool
             found = _decode_all(file, sampling)
     except FileNotFoundError:
         raise MissingMedia("the media is no longer where it was when the clips were listed") from None
-    except (av.error.FFmpegError, OSError, ValueError, RuntimeError) as error:
-        words = getattr(error, "strerror", None) or str(error)
+    except av.error.FFmpegError as error:
+        words = error.strerror or str(error)
         raise DecodeFailed(f"{type(error).__name__}: {words}") from None
     codec, timeline, taker, indices = found
     times = timeline.times_s

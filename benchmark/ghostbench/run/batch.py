@@ -28,6 +28,7 @@ from ghostbench.models import Journal, RemoteModel
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
 from ghostbench.records import Reply
 from ghostbench.run.dispatch import Delivery, as_attempt_error, ends_the_run
+from ghostbench.run.faults import is_ours
 from ghostbench.run.ledger import DiskFailed
 from ghostbench.run.policy import Step, pause_before_round, put_off_for
 from ghostbench.run.replies import checked
@@ -227,7 +228,9 @@ class BatchRunner:
             return unit, None, b"", await self._settler.record_media(unit, self._state, unit.frames)
         try:
             request = self._settler.request(unit)
-        except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything
+        except Exception as error:  # a stranger's task may raise anything
+            if is_ours(error, self._settler.task):
+                raise
             return unit, None, b"", await self._settler.record(unit, self._state, None, no_request(error))
         asked = Asked.of(request, None)
         try:

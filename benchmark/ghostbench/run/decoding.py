@@ -7,7 +7,7 @@ import time
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from ghostbench.errors import DecodeFailed, MediaError, MissingMedia
+from ghostbench.errors import MediaError, MissingMedia
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import Sampling
 from ghostbench.records import Clip, Frames
@@ -46,6 +46,4 @@ def _timed(media: str, sampling: Sampling) -> Decoded:
         frames: Frames | MediaError = decode(media, sampling)
     except MediaError as error:
         frames = error
-    except Exception as error:  # noqa: BLE001 - what a decoder did not foresee is still this clip's affair alone
-        frames = DecodeFailed(f"{type(error).__name__}: {error}")
     return Decoded(frames, time.perf_counter() - started)

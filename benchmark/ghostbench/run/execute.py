@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import errno
 import json
@@ -14,13 +15,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.datasets.storage import without_credentials
-from ghostbench.errors import BadInput, OutputFailed
+from ghostbench.errors import BadInput, OurFault, OutputFailed
 from ghostbench.plugins.registry import printable, registry
 from ghostbench.redact import CROSSED_OUT, Redactor
 from ghostbench.run import guard
 from ghostbench.run import manifest as manifests
 from ghostbench.run.aside import bounded, printing_aside
 from ghostbench.run.begun import Lost
+from ghostbench.run.faults import in_one_line
 from ghostbench.run.folder import RunFolder
 from ghostbench.run.ledger import DiskFailed
 from ghostbench.run.plan import Options, Plan, make_plan
@@ -83,7 +85,7 @@ class Conduct:
 
 
 def execute(options: Options, command: list[str], voice: Voice) -> int:
-    """Run, score and report; return the exit status. Raises `BadInput`."""
+    """Run, score and report; return the exit status. Raises `BadInput` and `OurFault`."""
     plan = make_plan(options, told=voice.looking_for_media)
     redactor = Redactor()
     for host in plan.hosts:
@@ -123,9 +125,11 @@ def execute(options: Options, command: list[str], voice: Voice) -> int:
         raise BadInput(f"{error}; the run in {folder.path} is complete, show it with: {shown}") from None
     except DiskFailed as error:
         raise BadInput(f"{error}; make room, then go on with: {going_on}") from None
-    except OSError as error:
-        if error.errno not in _DISK_TROUBLE:
-            raise
+    except BadInput:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) or error.errno not in _DISK_TROUBLE:
+            raise OurFault(in_one_line(error, redactor, going_on)) from error
         where = error.filename or folder.path
         raise BadInput(f"cannot write {where}: {error.strerror}; make room, then go on with: {going_on}") from None
     finally:
@@ -175,9 +179,15 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, 
         Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
     ):
         desk = Desk(folder=folder, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn)
-        finished = _run_until_done_or_stopped(Runner(plan, desk, conduct.done, conduct.lost), conduct.signals, folder)
+        runner = Runner(plan, desk, conduct.done, conduct.lost)
+        try:
+            finished = _run_until_done_or_stopped(runner, conduct.signals, folder)
+        except Exception:
+            with contextlib.suppress(OSError):
+                _mark_interrupted(folder, manifest)
+            raise
     if not finished:
-        write_json(folder.manifest, {**manifest, "status": "interrupted"})
+        _mark_interrupted(folder, manifest)
     if not finished or conduct.signals.came:
         raise KeyboardInterrupt
     status = _conclude(folder, voice)
@@ -189,6 +199,10 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, 
             said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
             voice.warn(f"{row}: {said} may go well another time; ask again with: {conduct.going_on}")
     return status
+
+
+def _mark_interrupted(folder: RunFolder, manifest: dict[str, Any]) -> None:
+    write_json(folder.manifest, {**manifest, "status": "interrupted"})
 
 
 def _run_until_done_or_stopped(runner: Runner, signals: StopSignals, folder: RunFolder) -> bool:

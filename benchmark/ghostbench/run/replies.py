@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
@@ -11,6 +12,7 @@ from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, Memory, Reply, Stages, Usage
 from ghostbench.run.standing import PART
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _MOST = 1e9
 """Seconds or dollars of one attempt: readers of a run folder take no more for a measurement."""
 
@@ -38,6 +40,11 @@ def _checked(result: object) -> Reply | AttemptError:
     if given is not None:
         result = replace(result, grade_probabilities={grade: min(1.0, max(0.0, p)) for grade, p in given.items()})
     return result
+
+
+def without_addresses(message: str) -> str:
+    """A message without the places in memory that some objects show of themselves: they mean nothing to a reader."""
+    return _ADDRESS.sub("", message)
 
 
 def in_words(error: BaseException) -> str | None:

@@ -30,6 +30,7 @@ from ghostbench.run.budget import Budget
 from ghostbench.run.clip_lines import ClipLines, put_in_order
 from ghostbench.run.decoding import Decoded, Decoding
 from ghostbench.run.dispatch import Dispatcher, as_unavailable, within
+from ghostbench.run.faults import FIRST_CLIPS, FirstClips
 from ghostbench.run.folder import RunFolder, write_lines
 from ghostbench.run.habits import learn_from_ledger
 from ghostbench.run.ledger import Ledger, encode, read_lines
@@ -97,6 +98,10 @@ class Runner:
         self._suspects = suspects_of(plan, done, lost)
         self._begun = Begun(desk.folder.begun, lost.loading)
         self.longest_s = plan.options.deadline + _BLOCKED_S
+        seen = {row.name for row in plan.rows if row.needs_frames}
+        self._first = FirstClips(
+            decoded=any(row in seen and last.outcome is Outcome.ANSWERED for (row, _, _), last in done.items())
+        )
 
     def _way(self, name: str) -> Way:
         return Way(self._patience, tell=functools.partial(self._desk.progress.paused, name))
@@ -137,6 +142,7 @@ class Runner:
             self._begin_decoding()
             trusted = [host for host in self._plan.hosts if host not in self._suspects]
             await self._load(trusted)
+            await self._look_at_first_clips()
             await self._ask(settler, clips)
         finally:
             silence.cancel()
@@ -214,6 +220,18 @@ class Runner:
         self._cursors = {row.host: 0 for row in looking}
         clips = (clip for clip in self._plan.split.clips if self._units(clip, looking))
         self._window.begin(islice(clips, _SMALLEST_WINDOW))
+
+    async def _look_at_first_clips(self) -> None:
+        """See that clips can be decoded here at all. Raises `BadInput` before anything is asked about them."""
+        rows = [row for row in self._rows_without_suspects() if row.needs_frames and not row.substitute]
+        looking = [row for row in rows if not self._is_batched(row) and self._states[row.host].stopped is None]
+        clips = (clip for clip in self._plan.split.clips if self._units(clip, looking))
+        for clip in islice(clips, FIRST_CLIPS):
+            if self._first.settled:
+                break
+            with contextlib.suppress(StorageGivenUp):
+                async with self._window.lent(clip) as decoded:
+                    self._first.see(clip.id, decoded.frames)
 
     def _left(self, host: Host) -> bool:
         """Whether any unit of the host's rows is unsettled."""
@@ -381,6 +399,7 @@ class Runner:
     async def _lent(self, clips: ClipLines, clip: Clip, coming: Coming = lambda _: None) -> AsyncIterator[Decoded]:
         """The clip's frames, or why there are none; noted in `clips.jsonl`. Raises `StorageGivenUp`, `BadInput`."""
         async with self._window.lent(clip, coming) as decoded:
+            self._first.see(clip.id, decoded.frames)
             await clips.note(clip, decoded.frames if isinstance(decoded.frames, Frames) else None)
             yield decoded
 

@@ -20,13 +20,14 @@ from ghostbench.run.begun import Begun
 from ghostbench.run.budget import Budget
 from ghostbench.run.decoding import Decoded
 from ghostbench.run.dispatch import Delivery, Dispatcher, Outdated, PutOff, Sending, Withdrawn, as_attempt_error
+from ghostbench.run.faults import is_ours
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.patience import NO_PATIENCE, Patience
 from ghostbench.run.plan import Host
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause_after, put_off
 from ghostbench.run.probes import probed, thinned
 from ghostbench.run.progress import Progress
-from ghostbench.run.replies import checked, encodable, in_words
+from ghostbench.run.replies import checked, encodable, in_words, without_addresses
 from ghostbench.run.sent import SentJournal
 from ghostbench.run.standing import refusal_notes
 from ghostbench.run.units import Asked, HostState, Unit, ladder_of
@@ -154,8 +155,10 @@ class Settler:
         settled = Step("settle", unit.standing)
         try:
             request = self.request(unit)
-        except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything; the clip cannot be asked about
+        except Exception as error:  # a stranger's task may raise anything; the clip cannot be asked about
             self._withdraw(unit, dispatcher)
+            if is_ours(error, self.task):
+                raise
             return await self.record(unit, state, None, no_request(error))
         try:
             reserved = self.most(state.host, request)
@@ -359,13 +362,17 @@ class Settler:
             self.task.parse(result.text)
         except Unparseable as error:
             return error
-        except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything; the answer is then unread
+        except Exception as error:  # a stranger's task may raise anything; the answer is then unread
+            if is_ours(error, self.task) and not isinstance(error, RecursionError):
+                raise
             return Crashed(f"the task could not read the reply: {type(error).__name__}: {error}")
         return None
 
     def _line(self, unit: Unit, asked: Asked | None, reply: Reply | None, failure: Failure | None) -> AttemptLine:
         fault = (
-            AttemptFault(type=type(failure).__name__, message=encodable(str(failure))) if failure is not None else None
+            AttemptFault(type=type(failure).__name__, message=encodable(without_addresses(str(failure))))
+            if failure is not None
+            else None
         )
         line = AttemptLine(
             model=unit.row.name,
