@@ -247,3 +247,83 @@ def test_sound_that_comes_first_does_not_shift_the_picture(make_video: MakeVideo
     frames = both_ways(made)
     assert frames.times_s == pytest.approx([0.5 + i / 30 for i in range(60)], abs=0.002)
     assert frames.times_s == pytest.approx(ffprobe_times(made), abs=0.002)
+
+
+DAMAGEABLE = {
+    # Name, recipe, and of twelve damaged files how many must be noticed at least.
+    "motion JPEG": ("clip.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}, 2),
+    "H.264": ("clip.mp4", {"codec": "libx264"}, 7),
+    "H.264 in MPEG-TS": ("clip.ts", {"codec": "libx264"}, 7),
+    "MPEG-2 in MPEG-TS": ("clip.ts", {"codec": "mpeg2video"}, 7),
+    "HEVC": ("clip.mp4", {"codec": "libx265", "options": {"x265-params": "log-level=none"}}, 3),
+    "HEVC with check sums": ("clip.mp4", {"codec": "libx265", "options": {"x265-params": "log-level=none:hash=1"}}, 12),
+    "HEVC in Matroska": ("clip.mkv", {"codec": "libx265", "options": {"x265-params": "log-level=none"}}, 12),
+    "VP9": ("clip.mp4", {"codec": "libvpx-vp9", "options": {"crf": "5", "b": "8M"}}, 12),
+    "VP8": ("clip.webm", {"codec": "libvpx", "options": {"crf": "5", "b": "8M"}}, 3),
+    "HuffYUV": ("clip.avi", {"codec": "huffyuv", "pix_fmt": "yuv422p"}, 5),
+    "FFV1 in Matroska": ("clip.mkv", {"codec": "ffv1", "options": {"level": "1"}}, 12),
+    "FFV1": ("clip.avi", {"codec": "ffv1", "options": {"level": "1"}}, 10),
+    "FFV1 with check sums": ("clip.avi", {"codec": "ffv1", "options": {"level": "3", "slicecrc": "1"}}, 12),
+}
+
+
+@pytest.mark.parametrize("coding", DAMAGEABLE)
+def test_pixels_made_up_for_damaged_ones_are_noticed(make_video: MakeVideo, coding: str) -> None:
+    """Three bytes in the middle of a packet: no coding notices all of it, and each must notice its share."""
+    name, recipe, least = DAMAGEABLE[coding]
+    path = make_video(name, **recipe, frames=24, width=192, height=128)
+    true = decode_video(str(path), TEN, every_frame=True).sha256
+    whole = path.read_bytes()
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.pos is not None and p.size > 60]
+    noticed = 0
+    for number in range(12):
+        at, size = packets[number * len(packets) // 12]
+        middle = at + max(40, size // 3 + number)
+        data = bytearray(whole)
+        data[middle : middle + 3] = bytes(byte ^ 0x5A for byte in data[middle : middle + 3])
+        path.write_bytes(data)
+        try:
+            noticed += decode_video(str(path), TEN, every_frame=True).sha256 == true
+        except DecodeFailed:
+            noticed += 1
+    assert noticed >= least
+
+
+def test_damaged_hevc_of_which_ffmpeg_says_nothing_is_noticed() -> None:
+    with pytest.raises(DecodeFailed, match="after frame 52: decoded another way it is different"):
+        decode_video(str(FAULTS / "hevc_flip.mp4"), TEN)
+
+
+SOUND = {
+    "HuffYUV in BGRA": ("clip.avi", {"codec": "huffyuv", "pix_fmt": "bgra", "width": 67, "height": 45}),
+    "HuffYUV 4:2:2": ("clip.avi", {"codec": "huffyuv", "pix_fmt": "yuv422p", "width": 66, "height": 45}),
+    "FFV1 4:4:4": ("clip.avi", {"codec": "ffv1", "pix_fmt": "yuv444p", "width": 67, "height": 45}),
+    "FFV1 10 bit": ("clip.mkv", {"codec": "ffv1", "pix_fmt": "yuv420p10le"}),
+    "VP9": ("clip.webm", {"codec": "libvpx-vp9", "options": {"crf": "4", "b": "8M"}}),
+    "VP9 10 bit": ("clip.webm", {"codec": "libvpx-vp9", "pix_fmt": "yuv420p10le", "options": {"crf": "4", "b": "8M"}}),
+    "VP8": ("clip.webm", {"codec": "libvpx", "options": {"b": "8M"}, "width": 67, "height": 45}),
+    "HEVC without rows": ("clip.mkv", {"codec": "libx265", "options": {"x265-params": "log-level=none:wpp=0:qp=4"}}),
+    "HEVC in MPEG-TS": ("clip.ts", {"codec": "libx265", "options": {"x265-params": "log-level=none:qp=4"}}),
+    "AV1": ("clip.mkv", {"codec": "libsvtav1", "options": {"crf": "5", "preset": "10"}}),
+    "MPEG-1": ("clip.mpg", {"codec": "mpeg1video", "options": {"bf": "2"}}),
+    "MPEG-2 with two fields": ("clip.ts", {"codec": "mpeg2video", "options": {"flags": "+ildct+ilme", "bf": "2"}}),
+    "H.264 with open groups": ("clip.mp4", {"codec": "libx264", "options": {"x264-params": "open-gop=1:keyint=9"}}),
+    "H.264 without key frames": ("clip.mp4", {"codec": "libx264", "options": {"x264-params": "intra-refresh=1"}}),
+    "fragmented MP4": ("clip.mp4", {"codec": "libx264", "container_options": {"movflags": "frag_keyframe+empty_moov"}}),
+    "FLV": ("clip.flv", {"codec": "libx264"}),
+    "WMV": ("clip.wmv", {"codec": "wmv2"}),
+}
+
+
+@pytest.mark.parametrize("coding", SOUND)
+def test_a_sound_file_is_never_called_damaged(make_video: MakeVideo, tmp_path: Path, coding: str) -> None:
+    name, recipe = SOUND[coding]
+    try:
+        path = make_video(name, **recipe)
+    except (av.error.FFmpegError, ValueError) as error:
+        pytest.skip(f"this FFmpeg cannot make it: {error}")
+    frames = both_ways(path)
+    assert len(frames) == 60
+    assert frames.times_s == pytest.approx([i / 30 for i in range(60)], abs=0.002)
+    assert frames.duration_s == pytest.approx(2.0, abs=0.05)

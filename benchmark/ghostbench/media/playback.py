@@ -16,6 +16,7 @@ import av.error
 from ghostbench.errors import DecodeFailed
 from ghostbench.media.complaints import complaints
 from ghostbench.media.stream import stated_duration_s
+from ghostbench.media.witness import Witness
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -47,6 +48,7 @@ class Playback:
         self._begun = False
         self._begins_at: int | None = None
         self._lost: set[int] = set()
+        self._witness: Witness | None = None
 
     def frames(self) -> Iterator[VideoFrame]:
         """Every frame that is to be shown, in order.
@@ -96,6 +98,7 @@ class Playback:
             self._context.flush_buffers()
         self._begun = True
         self._begins_at = packet.pts
+        self._witness = Witness.of(self._context)
         self.late = self._taken > 0 and self._shown == 0
 
     def _chosen(self, packet: Packet[VideoStream] | None) -> Iterator[VideoFrame]:
@@ -120,6 +123,10 @@ class Playback:
             except av.error.InvalidDataError as error:
                 failure = error.strerror or type(error).__name__
         if not heard and not failure:
+            if self._witness is not None and not self._witness.agrees(packet, frames):
+                raise DecodeFailed(
+                    f"the decoder made up what it showed after frame {self._shown}: decoded another way it is different"
+                )
             return frames
         if self._begun and not (packet is not None and self._leads(packet)):
             raise DecodeFailed(f"the decoder found damage after frame {self._shown}: {[*heard, failure][0]}")

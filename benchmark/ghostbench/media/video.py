@@ -15,6 +15,7 @@ import av
 import av.error
 
 from ghostbench.errors import DecodeFailed, MissingMedia
+from ghostbench.media.checksums import check_sums
 from ghostbench.media.groups import decode_groups
 from ghostbench.media.limits import MAX_FRAMES
 from ghostbench.media.playback import Playback
@@ -39,12 +40,13 @@ def decode_video(file: str | IO[bytes], sampling: Sampling, *, every_frame: bool
     is torn, damaged, empty or too large.
     """
     try:
+        check_sums(file)
         found = None if every_frame else decode_groups(file, sampling)
         if found is None:
             found = _decode_all(file, sampling)
     except FileNotFoundError:
         raise MissingMedia("the media is no longer where it was when the clips were listed") from None
-    except av.error.FFmpegError as error:
+    except (av.error.FFmpegError, OSError) as error:
         words = error.strerror or str(error)
         raise DecodeFailed(f"{type(error).__name__}: {words}") from None
     codec, timeline, taker, indices = found
