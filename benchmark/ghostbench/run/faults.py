@@ -21,9 +21,14 @@ FIRST_CLIPS: Final = 8
 """So many clips that all fail alike are a sign that nothing can be decoded here at all."""
 
 
+def is_our_task(task: Task) -> bool:
+    """Whether a task is ghostbench's own, and not a plugin's."""
+    return type(task).__module__.partition(".")[0] == "ghostbench"
+
+
 def is_ours(error: BaseException, task: Task) -> bool:
-    """Whether an error came out of the code of a task that is ghostbench's own, and not a plugin's."""
-    if type(task).__module__.partition(".")[0] != "ghostbench":
+    """Whether an error that came while a request was made is one of our task, and not of a plugin's task or ladder."""
+    if not is_our_task(task):
         return False
     frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
     return any(name.startswith("ghostbench.tasks.") for name in frames)

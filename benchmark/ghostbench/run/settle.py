@@ -20,7 +20,7 @@ from ghostbench.run.begun import Begun
 from ghostbench.run.budget import Budget
 from ghostbench.run.decoding import Decoded
 from ghostbench.run.dispatch import Delivery, Dispatcher, Outdated, PutOff, Sending, Withdrawn, as_attempt_error
-from ghostbench.run.faults import is_ours
+from ghostbench.run.faults import is_our_task, is_ours
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.patience import NO_PATIENCE, Patience
 from ghostbench.run.plan import Host
@@ -363,7 +363,7 @@ class Settler:
         except Unparseable as error:
             return error
         except Exception as error:  # a stranger's task may raise anything; the answer is then unread
-            if is_ours(error, self.task) and not isinstance(error, RecursionError):
+            if is_our_task(self.task) and not isinstance(error, RecursionError):
                 raise
             return Crashed(f"the task could not read the reply: {type(error).__name__}: {error}")
         return None
