@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import zlib
-from contextlib import nullcontext
 from typing import IO, Final
 
 from ghostbench.errors import DecodeFailed
@@ -20,29 +19,28 @@ _SUM_COMES: Final = b"\xbf\x84"
 """The element of a check sum, and its size of four bytes: the first thing in a part that has one."""
 
 
-def check_sums(file: str | IO[bytes]) -> None:
+def check_sums(file: IO[bytes]) -> None:
     """Raises `DecodeFailed` if a whole cluster does not match the sum in it. Other files than Matroska's pass."""
-    with open(file, "rb") if isinstance(file, str) else nullcontext(file) as opened:
-        end = opened.seek(0, os.SEEK_END)
-        opened.seek(0)
-        element = _next(opened)
-        if element is None or element[0] != _HEADER:
-            return
-        while element is not None:
-            kind, size = element
-            begin = opened.tell()
-            if kind == _SEGMENT:
-                element = _next(opened)
-                continue
-            if size is None or begin + size > end:
-                return  # how much of a file is missing at its end is another question
-            if kind == _CLUSTER and opened.read(len(_SUM_COMES)) == _SUM_COMES:
-                stated = int.from_bytes(opened.read(4), "little")
-                if zlib.crc32(opened.read(size - len(_SUM_COMES) - 4)) != stated:
-                    where = f"bytes {begin} to {begin + size}"
-                    raise DecodeFailed(f"the file is damaged: {where} do not match their check sum")
-            opened.seek(begin + size)
-            element = _next(opened)
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    element = _next(file)
+    if element is None or element[0] != _HEADER:
+        return
+    while element is not None:
+        kind, size = element
+        begin = file.tell()
+        if kind == _SEGMENT:
+            element = _next(file)
+            continue
+        if size is None or begin + size > end:
+            return  # how much of a file is missing at its end is another question
+        if kind == _CLUSTER and file.read(len(_SUM_COMES)) == _SUM_COMES:
+            stated = int.from_bytes(file.read(4), "little")
+            if zlib.crc32(file.read(size - len(_SUM_COMES) - 4)) != stated:
+                where = f"bytes {begin} to {begin + size}"
+                raise DecodeFailed(f"the file is damaged: {where} do not match their check sum")
+        file.seek(begin + size)
+        element = _next(file)
 
 
 def _next(file: IO[bytes]) -> tuple[int, int | None] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import IO
 
-from ghostbench.datasets.storage import Media, is_local, open_media
+from ghostbench.datasets.storage import Media, is_local, open_media, storage_errors
 from ghostbench.errors import DecodeFailed
+from ghostbench.media.checksums import check_sums
 from ghostbench.media.images import decode_archive, decode_folder
 from ghostbench.media.sampling import Sampling
 from ghostbench.media.video import decode_video
@@ -40,6 +41,8 @@ def decode(media: str, sampling: Sampling) -> Frames:
             _check_digest(file, source.sha256)
         if source.kind == "zip":
             return decode_archive(file, sampling, source.fps or 30.0)
+        with storage_errors():
+            check_sums(file)
         return decode_video(source.location if is_local(source.location) else file, sampling)
 
 

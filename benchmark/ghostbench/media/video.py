@@ -15,7 +15,6 @@ import av
 import av.error
 
 from ghostbench.errors import DecodeFailed, MissingMedia
-from ghostbench.media.checksums import check_sums
 from ghostbench.media.groups import decode_groups
 from ghostbench.media.limits import MAX_FRAMES
 from ghostbench.media.playback import Playback
@@ -40,7 +39,6 @@ def decode_video(file: str | IO[bytes], sampling: Sampling, *, every_frame: bool
     is torn, damaged, empty or too large.
     """
     try:
-        check_sums(file)
         found = None if every_frame else decode_groups(file, sampling)
         if found is None:
             found = _decode_all(file, sampling)
