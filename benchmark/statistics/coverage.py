@@ -25,6 +25,7 @@ from scipy.stats import norm
 
 from ghostbench.scoring.intervals import Estimate, estimate_rates
 from ghostbench.scoring.paired import paired_differences
+from ghostbench.scoring.prevalence import precisions, precisions_of
 from ghostbench.scoring.ranking import auc_estimate, average_precision, average_precision_estimate, brier_estimate
 from ghostbench.scoring.rates import rates
 from ghostbench.scoring.trivial import held_against
@@ -45,12 +46,13 @@ ALIKE = 0.5
 """The share of clips on which a pair's second model takes the first one's luck."""
 AREAS, SPREADS = (0.5, 0.7, 0.85, 0.95, 0.99), (0.5, 1.0, 2.0)
 DRAWN = {"one": 150, "pair": 120, "scores": 80, "chance": 400}
-SINGLE = ("f1", "balanced_accuracy", "mcc")
+SINGLE = ("f1", "balanced_accuracy", "mcc", "precision_at")
+RARE = "0.01"
 PAIRED = ("accuracy", "recall", "specificity", "precision", "f1", "balanced_accuracy", "mcc")
 TITLES = {
     "f1": "F1", "balanced_accuracy": "balanced accuracy", "mcc": "MCC", "auc": "AUC", "ap": "average precision",
     "brier": "Brier", "accuracy": "accuracy", "recall": "recall", "specificity": "specificity",
-    "precision": "precision",
+    "precision": "precision", "precision_at": "precision at 1 in 100",
 }  # fmt: skip
 EYE = np.eye(4, dtype=np.int64)
 
@@ -99,7 +101,7 @@ def chances(tables: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def one_model(sizes: tuple[int, ...] = SIZES) -> Cells:
-    """F1, balanced accuracy and MCC of the sixteen models."""
+    """F1, balanced accuracy, MCC and precision at a rare prevalence, of the sixteen models."""
     rng = np.random.default_rng(SEED)
     found: Cells = {(name, n, p): Tally() for name in SINGLE for n in sizes for p in PREVALENCES}
     for n in sizes:
@@ -109,11 +111,12 @@ def one_model(sizes: tuple[int, ...] = SIZES) -> Cells:
             cells = shares(*model, prevalence)
             drawn = tables if tables is not None else rng.multinomial(n, cells, size=DRAWN["one"])
             weights = chances(drawn, cells) if tables is not None else np.full(len(drawn), 1 / len(drawn))
-            true = rates(*cells)
+            true = {**rates(*cells), "precision_at": precisions_of(cells)[RARE]}
             for table, weight in zip(drawn, weights, strict=True):
                 key = tuple(int(count) for count in table)
                 if key not in known:
-                    known[key] = estimate_rates(np.repeat(EYE, table, axis=0))
+                    rows = np.repeat(EYE, table, axis=0)
+                    known[key] = {**estimate_rates(rows), "precision_at": precisions(rows)[RARE]}
                 for name in SINGLE:
                     found[name, n, prevalence].add(model, float(weight), known[key][name], float(true[name]))
     return found
