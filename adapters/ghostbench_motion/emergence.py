@@ -32,7 +32,7 @@ class Region:
     """Something in a frame that the frame before does not explain.
 
     strength : in [0, 1], how much it is new, clear, near, upright, and on the ego path.
-    left, top, right, bottom : pixels of the working frame, right and bottom exclusive.
+    left, top, right : pixels of the working frame, right exclusive.
     lateral, tall : distance of its foot from the middle of the ego path (right > 0), and its height, in camera heights.
     """
 
@@ -40,7 +40,6 @@ class Region:
     left: int
     top: int
     right: int
-    bottom: int
     lateral: float
     tall: float
 
@@ -152,7 +151,7 @@ def _regions(road: Road, before: _View, after: _View, residual: npt.NDArray[np.f
         strength = shape * clear * _newness(before, after, (left, top, width, height), unlike)
         drop = top + height - road.horizon_y
         lateral = (left + width / 2 - road.middle_x) / drop
-        found.append(Region(strength, left, top, left + width, top + height, lateral, height / drop))
+        found.append(Region(strength, left, top, left + width, lateral, height / drop))
     return sorted(found, key=lambda region: -region.strength)[:_KEPT]
 
 

@@ -179,7 +179,6 @@ class RunBuilder:
             "max_cost": None,
             "probes": [],
             "models": self.models,
-            "substitutes": {},
             "digests": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
             "start_up_s": 0.5,
             **manifest,

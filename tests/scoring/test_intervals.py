@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import dirichlet
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from ghostbench.scoring.draws import _kept, percentile
+from ghostbench.scoring.draws import _kept
 from ghostbench.scoring.intervals import estimate_rates, share, shares, wilson
 from ghostbench.scoring.rates import rates
 
@@ -156,4 +156,3 @@ def test_a_share_of_nothing_is_null_and_leaves_the_others_alone() -> None:
     assert found[0] is None
     assert found[1] is not None
     assert found[1]["value"] == 1.0
-    assert percentile(np.array([np.nan, np.nan])) is None

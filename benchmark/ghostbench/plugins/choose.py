@@ -66,19 +66,6 @@ def _own_row_name(spec: ModelSpec, argument: str) -> str:
         ) from None
 
 
-def parse_models(text: str) -> tuple[Choice, ...]:
-    """Read a comma-separated list. Raises `BadInput` for an empty or repeated name."""
-    words = [word.strip() for word in text.split(",")]
-    if not all(words):
-        raise BadInput("--models has an empty name; write names separated by single commas, e.g. motion,always")
-    choices = tuple(parse_model(word) for word in words)
-    rows = [choice.row for choice in choices]
-    for row in rows:
-        if rows.count(row) > 1:
-            raise BadInput(f"model '{row}' is named twice; name each model once (a family's row: FAMILY:ARG=NAME)")
-    return choices
-
-
 def parse_set(pairs: Sequence[str], choices: Sequence[Choice]) -> dict[str, dict[str, str]]:
     """Read `MODEL.key=value` pairs into {row: {key: value}}; the last one of a key wins. Raises `BadInput`."""
     rows = {choice.row for choice in choices}

@@ -26,7 +26,6 @@ from ghostbench.scoring.lines import COLUMNS
 from ghostbench.scoring.views import VIEWS
 
 TEMPLATES = Path(__file__).parent / "templates"
-_BEFORE = ("summary",)
 _RIGHT = {("ghost_probing", "ghost_probing"), ("cut_in", "normal"), ("normal", "normal")}
 
 

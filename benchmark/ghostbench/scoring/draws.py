@@ -65,22 +65,6 @@ def around(value: float, interval: tuple[float, float]) -> tuple[float, float]:
     return min(low, value), max(high, value)
 
 
-def percentile(values: Floats) -> tuple[float, float] | None:
-    """The central 95% of draws; NaN draws (undefined there) are left out; None if all are.
-
-    >>> import numpy as np
-    >>> low, high = percentile(np.arange(41.0))
-    >>> print(f"{low:.1f} {high:.1f}")
-    1.0 39.0
-    """
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return None
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 @lru_cache(maxsize=_MOST_KEPT)
 def _kept(counts: tuple[float, ...], statistic: Statistic) -> Mapping[str, tuple[float, float]]:
     tail = (1 - LEVEL) / 2

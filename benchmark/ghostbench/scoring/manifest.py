@@ -109,7 +109,6 @@ class Manifest(BaseModel):
     seed: int = 0
     probes: list[str] = Field(default_factory=list)
     models: dict[str, ModelEntry]
-    substitutes: dict[str, Any] = Field(default_factory=dict)
     digests: dict[str, str] = Field(default_factory=dict)
     start_up_s: Seconds | None = None
 

@@ -25,8 +25,6 @@ PROPORTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 RATES = ("accuracy", "precision", "recall", "specificity", "fpr", "f1", "balanced_accuracy", "mcc")
 """Every rate, in the order of the files and tables."""
 
-LOWER_IS_BETTER = frozenset({"fpr"})
-
 
 def rates(tp: Any, fp: Any, fn: Any, tn: Any) -> dict[str, Floats]:
     """Every rate of `RATES` from the cells' counts.

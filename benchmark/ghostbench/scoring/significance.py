@@ -51,12 +51,11 @@ class Power:
 
     level : the level that the smallest p-value of the family must reach, .05 over the number of its tests (Holm's first
         step, so that nothing else need be significant).
-    smallest_significant : the smallest observed difference with p <= level, given how many clips were discordant.
+    smallest_significant : the smallest observed difference with p <= level, given how many clips were right for one
+        model only.
     detectable : the smallest true difference that would come out significant four times in five.
     """
 
-    n: int
-    discordant: int
     level: float
     smallest_significant: float | None
     detectable: float | None
@@ -86,7 +85,7 @@ def power(n: int, discordant: int, family: int = 1) -> Power:
     detectable = None
     if share > 0 and _found(share, n, share, level) >= POWER:
         detectable = float(brentq(lambda d: _found(d, n, share, level) - POWER, 0.0, share, xtol=1e-6))
-    return Power(n, discordant, level, None if needed is None else needed / n, detectable)
+    return Power(level, None if needed is None else needed / n, detectable)
 
 
 def _found(difference: float, n: int, share: float, level: float) -> float:
