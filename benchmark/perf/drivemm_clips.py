@@ -93,6 +93,7 @@ def bench_run(dataset: Path, settings: Sequence[str], folder: Path) -> dict[str,
     watch = ReadyWatch(run / "manifest.json")
     watch.start()
     words = ["run", "--models", "drivemm", "--dataset", str(dataset), "--out", str(run.parent), "--run-id", "clips"]
+    words += ["--data-root", str(dataset.parent / "clips")]
     words += [word for setting in settings for word in ("--set", f"drivemm.{setting}")]
     started = time.perf_counter()
     done = subprocess.run(
@@ -133,7 +134,8 @@ def bench_run(dataset: Path, settings: Sequence[str], folder: Path) -> dict[str,
 def engine_alone(dataset: Path, settings: Sequence[str], sizes: Sequence[int], order: Sequence[str]) -> dict[str, Any]:
     """The same clips in batches of the same sizes, prepared beforehand; seconds of the median of three passes."""
     chosen = tuple(f"drivemm.{setting}" for setting in settings)
-    plan = make_plan(Options(models="drivemm", query=SplitQuery(dataset=str(dataset)), settings=chosen))
+    query = SplitQuery(dataset=str(dataset), data_root=str(dataset.parent / "clips"))
+    plan = make_plan(Options(models="drivemm", query=query, settings=chosen))
     model = plan.rows[0].host.model
     assert isinstance(model, DriveMMModel)
     model.load()
