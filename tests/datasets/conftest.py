@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,40 +28,6 @@ def opened() -> Iterator[set[str]]:
     _WATCHED.append(paths)
     yield paths
     _WATCHED.remove(paths)
-
-
-class Listener:
-    """A server on loopback that counts who connects to it and answers nobody."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self.connections = 0
-        threading.Thread(target=self._count, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def _count(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            connection.close()
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    """Counts connections."""
-    server = Listener()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -12,6 +12,13 @@ from typing import Any
 
 import pytest
 
+from ghostbench.run.begun import Begun, note_end
+from ghostbench.run.folder import RunFolder
+from ghostbench.run.ledger import read_lines
+from ghostbench.run.predictions import last_lines
+from ghostbench.run.resume import write_down_losses
+from ghostbench.run.standing import Standing
+
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="runs go on by themselves here")
 
 
@@ -147,3 +154,21 @@ def test_a_run_killed_from_outside_blames_nobody_and_leaves_nobody_behind(bench:
     _, said = running.communicate(timeout=60)
     assert running.returncode == 0, said
     assert {line["outcome"] for line in bench.lines("r", "attempts.jsonl")} == {"answered"}
+
+
+def test_what_was_lost_is_asked_again_from_all_the_rungs_that_it_stood_on(tmp_path: Path) -> None:
+    folder = RunFolder.at(tmp_path, "r")
+    folder.create()
+    standing = Standing(frozenset({1, 3}), frozenset({"seed"}))
+    known = {"model": "m", "clip": "c", "started_at": "2026-01-01T00:00:00.000Z", "frames_sha256": None}
+    known |= {"prompt_sha256": "0" * 64, "fallback_level": standing.level}
+    begun = Begun(folder.begun)
+    begun.request(**known, repeat=0, request_id="one", notes=list(standing.notes()))
+    begun.request(**known, repeat=1, request_id="two")
+    begun.close(remove=False)
+    note_end(folder.begun, "was ended by signal 9")
+    write_down_losses(folder)
+    folder.close()
+    units = last_lines(read_lines(folder.attempts))
+    stood = {repeat: Standing.noted(last.fallback_level, last.notes) for (_, _, repeat), last in units.items()}
+    assert stood == {0: standing, 1: Standing.at(3)}

@@ -15,6 +15,7 @@ from ghostbench.errors import BadInput
 from ghostbench.plugins.text import printable
 from ghostbench.redact import CROSSED_OUT
 from ghostbench.run.folder import RunFolder, read_manifest
+from ghostbench.run.named_servers import from_environment, only_in_the_folder, refuse
 
 OUT_VARIABLE = "GHOSTBENCH_OUT"
 _NOT_TAKEN = {"study", "resume", "run_id", "out", "give_up", "quiet", "as_json", "dry_run"}
@@ -39,6 +40,7 @@ class RunCommand(click.Command):
         study = given.get("study")
         file = read_run_file(Path(study), self, ctx) if isinstance(study, str) else {}
         before = self._before(ctx, given, file)
+        before = {name: _as_the_environment_says(name, value) for name, value in before.items()}
         ctx.default_map = {**before, **file}
         left = super().parse_args(ctx, args)
         if before or file:
@@ -48,6 +50,10 @@ class RunCommand(click.Command):
         for value in known:
             if isinstance(value, str) and CROSSED_OUT in value:
                 raise BadInput(f"a run keeps no secrets: give '{printable(value)}' again, with its value")
+        taken = _taken(before, file, given)
+        servers = only_in_the_folder(taken, str(ctx.params.get("models")), os.environ)
+        if servers:
+            raise refuse(str(ctx.params.get("run_id")), servers)
         return left
 
     def _before(self, ctx: click.Context, given: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,6 +78,19 @@ class RunCommand(click.Command):
             for name, value in options.items()
             if name in names and isinstance(value, str | int | float | list | tuple)
         }
+
+
+def _as_the_environment_says(name: str, value: Any) -> Any:
+    """The value, with the credentials that only the environment has where it names the same place."""
+    return (from_environment(name, value, os.environ) or value) if isinstance(value, str) else value
+
+
+def _taken(before: Mapping[str, Any], *nearer: Mapping[str, Any]) -> dict[str, Any]:
+    """What comes from the run that is gone on with, since no nearer place says it."""
+    said = {str(word).partition("=")[0] for place in nearer for word in place.get("settings") or ()}
+    taken = {name: value for name, value in before.items() if not any(name in place for place in nearer)}
+    settings = [word for word in before.get("settings", ()) if str(word).partition("=")[0] not in said]
+    return {**taken, "settings": settings}
 
 
 def _together(*places: Any) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,7 @@ from ghostbench.run.begun import Lost
 from ghostbench.run.faults import in_one_line
 from ghostbench.run.folder import RunFolder
 from ghostbench.run.ledger import DiskFailed
+from ghostbench.run.named_servers import only_in_the_folder
 from ghostbench.run.plan import Options, Plan, make_plan
 from ghostbench.run.predictions import Last
 from ghostbench.run.predictions import Unit as UnitKey
@@ -161,7 +163,9 @@ def resume_command(command: list[str], plan: Plan, kept: Mapping[str, Any]) -> s
     kept : the options as the manifest has them.
     """
     if CROSSED_OUT not in json.dumps(kept, ensure_ascii=False):
-        return shlex.join(["bench", "run", "--resume", "--run-id", plan.run_id, "--out", str(plan.options.out)])
+        servers = only_in_the_folder(kept, plan.options.models, os.environ)
+        again = [word for server in servers for word in server.words]
+        return shlex.join(["bench", "run", "--resume", "--run-id", plan.run_id, "--out", str(plan.options.out), *again])
     words = [word for word in command if word != "--resume"]
     if "--run-id" not in words and not any(word.startswith("--run-id=") for word in words):
         words += ["--run-id", plan.run_id]

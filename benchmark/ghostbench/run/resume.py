@@ -159,8 +159,9 @@ def write_down_losses(folder: RunFolder) -> Lost:
                 request_id=begun["request_id"],
                 frames_sha256=begun["frames_sha256"],
                 prompt_sha256=begun["prompt_sha256"],
+                notes=tuple(str(note) for note in begun.get("notes") or ()),
             )
-        except KeyError:
+        except (KeyError, TypeError):
             raise BadInput(f"{folder.begun} was not written by a run; put it back as it was, or remove it") from None
         lines.append(encode(attempt))
     if lines:

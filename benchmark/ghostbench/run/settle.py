@@ -346,6 +346,7 @@ class Settler:
                 started_at=_utc(asked.started_at),
                 frames_sha256=asked.frames_sha256,
                 prompt_sha256=asked.prompt_sha256,
+                notes=list(unit.standing.notes()),
             )
 
         return note
