@@ -99,6 +99,8 @@ def score(folder: Path) -> None:
     print(f"peak resident memory {peak:.2f} GiB")
     for name in ("attempts.jsonl", "metrics.json", "report.md", "report.html"):
         print(f"{name} {(folder / name).stat().st_size / 2**20:.1f} MiB")
+    rows = [path.stat().st_size for path in (folder / "report_rows").glob("*")]
+    print(f"report_rows {sum(rows) / 2**20:.1f} MiB in {len(rows)} files")
 
 
 def main() -> None:

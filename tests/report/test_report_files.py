@@ -188,17 +188,6 @@ def test_the_same_run_gives_the_same_files_to_the_byte(rich_run: Path) -> None:
     assert {path: path.read_bytes() for path in paths} == before
 
 
-def test_large_raw_answers_are_cut_alike_and_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ghostbench.report import clip_rows
-
-    monkeypatch.setattr(clip_rows, "MOST_RAW", 100)
-    run = RunBuilder(dash_clips(2, 0, 2))
-    run.rows("m", [G, G, N, N], raw="x" * 500)
-    data = clip_rows.clip_rows(read_run(run.write(tmp_path / "run")), {})
-    assert data["cut"] == 25
-    assert [len(raw) for raw in data["models"][0]["r"]] == [26] * 4
-
-
 def test_hostile_names_of_models_runs_and_datasets_are_text_everywhere(tmp_path: Path) -> None:
     name = "<img src=x onerror=alert(1)> $x$ \\input{a} |*_`"
     run = RunBuilder(dash_clips(2, 0, 2))

@@ -14,6 +14,7 @@ from evidence_data import RunBuilder, dash_clips
 from ghostbench import records
 from ghostbench.errors import BadInput
 from ghostbench.scoring import lines
+from ghostbench.scoring.ledger_text import line_texts
 from ghostbench.scoring.run_records import read_run_records
 
 G, N = "ghost_probing", "normal"
@@ -112,3 +113,33 @@ def test_hostile_names_come_out_of_an_error_in_one_printable_line(tmp_path: Path
     with pytest.raises(BadInput) as error:
         read_run_records(folder)
     assert str(error.value).isprintable()
+
+
+def test_answers_are_read_from_the_ledger_where_they_are_wanted_and_not_held(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(2, 0, 2))
+    said = ["plain", "zwei\nZeilen, \u6c49\u5b57 \U0001f600", "", "{}"]
+    for line, raw in zip(run.clips, said, strict=True):
+        refused = {"outcome": "refused", "error": {"type": "No", "message": "w" * 5000}, "raw": None}
+        run.row("m", line["clip"], G, raw=raw, attempts=[refused, {}])
+    folder = run.write(tmp_path / "run")
+    path = folder / "attempts.jsonl"
+    path.write_text("\n" + path.read_text().replace("\n", "\n\n", 1))
+    attempts = read_run_records(folder).attempts
+    assert "raw" not in attempts.columns
+    texts = list(line_texts(folder, [*attempts["starts_at"], -1]))
+    assert [text.raw for text in texts] == [None, said[0], None, said[1], None, said[2], None, said[3], None]
+    assert texts[0].error == "No: " + "w" * 5000
+    assert attempts["error_message"].str.len().max() == 1001
+    assert attempts["raw_length"].dropna().tolist() == [len(raw) for raw in said]
+    path.write_text(path.read_text()[1:])
+    with pytest.raises(BadInput, match=r"attempts\.jsonl changed while it was read"):
+        list(line_texts(folder, attempts["starts_at"]))
+
+
+@pytest.mark.parametrize("field", ["usage", "memory"])
+def test_a_number_beyond_any_float_is_refused(tmp_path: Path, field: str) -> None:
+    folder = whole(tmp_path)
+    name = {"usage": "input_tokens", "memory": "process_bytes"}[field]
+    change(folder, "attempts.jsonl", lambda line: line.update({field: {name: 10**400}}))
+    with pytest.raises(BadInput, match=r"attempts\.jsonl, line 3: a number is larger than any measurement"):
+        read_run_records(folder)

@@ -1,4 +1,4 @@
-"""report.html against what the ledger gives: its text line by line, its charts, and the frames that it holds."""
+"""report.html, with the files of its rows, against what the ledger gives: line by line, its charts and frames."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from html import unescape
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, different_lines
+from ghostbench.report.clip_rows import FOLDER, ClipRows
 from ghostbench.report.data import RunData
 from ghostbench.report.frame_strips import each_strip
 from ghostbench.report.html import generator, report_html
+from ghostbench.report.sums import row_files
 
 PAGE = "report.html"
 CHART_TOLERANCE = 0.5
@@ -23,6 +26,7 @@ _GENERATOR = re.compile(r'<meta name="generator" content="([^"]*)">')
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 _CHART = re.compile(r'<figure role="img" aria-label="([^"]*)">(<svg.*?</svg>)', re.DOTALL)
 _FRAMES = re.compile(r'"frames":\["data:image/jpeg;base64,[^\]]*\]')
+_NO_FRAMES = '"frames":null'
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _FRAME = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]*={0,2}")
 
@@ -32,8 +36,9 @@ def check_page(stated: str, run: RunData, granted: Granted = NOTHING) -> tuple[l
 
     granted : where the media of embedded frames may be looked for.
     """
-    strips = stated_strips(stated)
-    again = report_html(run, strips)
+    strips = stated_strips(stated, run.folder)
+    rows = ClipRows(run, strips)
+    again = report_html(run, rows)
     wrote, here = _GENERATOR.search(stated), generator()
     notes: list[str] = []
     found: list[Finding] = []
@@ -47,18 +52,47 @@ def check_page(stated: str, run: RunData, granted: Granted = NOTHING) -> tuple[l
         notes.append(f"{what} of {PAGE} were not compared: {author} made them, this is {here}")
         again = _GENERATOR.sub(lambda _: "" if wrote is None else wrote[0], again)
     found += [Finding(PAGE, words) for words in different_lines(_bare(stated), _bare(again))]
-    return found, notes
+    return [*found, *_rows(run.folder, rows)], notes
 
 
-def stated_strips(page: str) -> dict[str, list[str]]:
-    """The frames that a page holds, by clip id; clips whose frames are no JPEG data URIs are left out."""
+def _rows(folder: Path, rows: ClipRows) -> Iterator[Finding]:
+    """The files of a large run's rows, one after the other, and whatever else lies among them."""
+    known = set()
+    for name, again in rows.files():
+        known.add(name)
+        try:
+            stated = (folder / name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            yield Finding(name, "is missing: `bench report` writes it")
+            continue
+        for words in different_lines(_FRAMES.sub(_NO_FRAMES, stated), _FRAMES.sub(_NO_FRAMES, again)):
+            yield Finding(name, words)
+    for path in sorted((folder / FOLDER).glob("*")):
+        if f"{FOLDER}/{path.name}" not in known:
+            yield Finding(f"{FOLDER}/{path.name}", "is no file of this run's page")
+
+
+def stated_strips(page: str, folder: Path) -> dict[str, list[str]]:
+    """The frames that a page and its files hold, by clip id; clips whose frames are no JPEG data URIs are left out."""
     data = _DATA.search(page)
+    held = dict(_held(data[1], "parts")) if data else {}
+    for name in row_files(folder):
+        text = (folder / name).read_text(encoding="utf-8", errors="replace")
+        if _FRAMES.search(text):
+            held.update(_held(text.partition("\n")[2].rpartition("\n")[0]))
+    return held
+
+
+def _held(text: str, key: str | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The frames in the JSON of a part, or of a page's parts under that key."""
     try:
-        clips: Any = json.loads(data[1])["clips"] if data else []
-        held = {clip["id"]: clip["frames"] for clip in clips if clip["frames"]}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    return {clip: frames for clip, frames in held.items() if isinstance(clip, str) and _are_frames(frames)}
+        value: Any = json.loads(text)
+        parts = [value] if key is None else value.get(key, [])
+        clips = [clip for part in parts for clip in part["clips"] if clip["frames"]]
+        found = [(clip["id"], clip["frames"]) for clip in clips]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+    yield from ((clip, frames) for clip, frames in found if isinstance(clip, str) and _are_frames(frames))
 
 
 def _are_frames(value: Any) -> bool:
@@ -107,4 +141,4 @@ def _drawn_alike(one: str, other: str) -> bool:
 def _bare(page: str) -> str:
     """The page without charts and frames, every line in its place."""
     page = _CHART.sub(lambda chart: chart[1] + "\n" * chart[0].count("\n"), page)
-    return _FRAMES.sub('"frames":null', page)
+    return _FRAMES.sub(_NO_FRAMES, page)

@@ -23,7 +23,7 @@ def check_sent(run: RunRecords) -> tuple[list[Finding], list[str]]:
         return [Finding(SENT, "holds a line that is no account of a request")], []
     attempts = run.attempts[run.attempts["request_id"].notna()]
     noted = attempts["request_id"].isin(list(most))
-    turned_away = attempts["outcome"].isin(list(TURNED_AWAY)) & attempts["raw"].isna()
+    turned_away = attempts["outcome"].isin(list(TURNED_AWAY)) & attempts["raw_length"].isna()
     unstated = attempts["cost_usd"].isna() & ~turned_away
     rows = attempts["model"]
     priced, one_by_one = rows.isin(rows[noted]), rows.isin(rows[noted & ~unstated])

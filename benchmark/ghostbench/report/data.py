@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput
 from ghostbench.report.prompt import read_words
+from ghostbench.scoring.ledger_text import line_texts
 from ghostbench.scoring.manifest import Manifest
 from ghostbench.scoring.run_records import RunRecords, read_run_records
 
@@ -43,8 +44,18 @@ class RunData:
 
     @property
     def attempts(self) -> pd.DataFrame:
-        """One row a line of attempts.jsonl; `stages`, `usage` and `memory` are spread into columns."""
+        """One row a line of attempts.jsonl; `stages`, `usage` and `memory` are spread into columns.
+
+        What models said is not among them, as it may be larger than memory: see `answers`.
+        """
         return self.records.attempts
+
+    def answers(self, lines: pd.DataFrame) -> Iterator[str | None]:
+        """What the models said (`raw`) in some rows of `attempts`, in their order; read from the ledger one by one.
+
+        Raises `BadInput` where the ledger has changed since it was read.
+        """
+        return (text.raw for text in line_texts(self.folder, lines["starts_at"]))
 
     @property
     def predictions(self) -> pd.DataFrame:

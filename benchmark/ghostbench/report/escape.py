@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from typing import Any
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -46,6 +48,17 @@ def plain(text: str, *, lines: bool = False) -> str:
 def markdown(text: str) -> str:
     """Text that Markdown shows as it is, in one line, also inside a table."""
     return _MARKDOWN.sub(lambda match: "\\" + match[1] if match[1] not in "<>&" else _entity(match[1]), plain(text))
+
+
+def script_json(value: Any) -> str:
+    """JSON that is safe inside a script element or a script of its own, whatever the strings hold.
+
+    Raises ValueError for NaN or infinity.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "&<>\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 LATEX_UNICODE = (

@@ -1,4 +1,4 @@
-"""report.html: one self-contained file, without network, to read, filter and print.
+"""report.html: one file, without network, to read, filter and print; a large run's rows are loaded from beside it.
 
 Everything that comes from models, labels or names is escaped by the template or written as text by the page's own
 script, which the page's security policy names by its digest: no other script can run.
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ghostbench.plugins.installed import version_of
 from ghostbench.records import TRUTHS
-from ghostbench.report.clip_rows import clip_rows
+from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData
-from ghostbench.report.escape import plain
+from ghostbench.report.escape import plain, script_json
 from ghostbench.report.prompt import words_as_text
 from ghostbench.report.table import IN_RETROSPECT, Table, Value, interval, shown
 from ghostbench.report.tables import marks, run_tables
@@ -26,13 +25,15 @@ from ghostbench.scoring.lines import COLUMNS
 from ghostbench.scoring.views import VIEWS
 
 TEMPLATES = Path(__file__).parent / "templates"
+_ROWS_BESIDE = " 'self' file:"
+"""The page's own folder, served or opened as a file: a browser takes no file for part of the page that loads it."""
 _RIGHT = {("ghost_probing", "ghost_probing"), ("cut_in", "normal"), ("normal", "normal")}
 
 
-def report_html(run: RunData, strips: Mapping[str, list[str]] | None = None) -> str:
+def report_html(run: RunData, rows: ClipRows | None = None) -> str:
     """The whole page; the same run under the same versions gives the same text.
 
-    strips : the frames that the page is to hold, by clip id, as `frame_strips` makes them; the page then says so.
+    rows : the clips with their answers, of which a large run's are in files of their own; without frames if not given.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -47,11 +48,17 @@ def report_html(run: RunData, strips: Mapping[str, list[str]] | None = None) -> 
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     tables = run_tables(run)
+    rows = rows or ClipRows(run, {})
     return environment.get_template("report.html.j2").render(
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'",
+        policy="; ".join(
+            (
+                "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+                f"script-src 'sha256-{digest}'{'' if rows.embedded else _ROWS_BESIDE}",
+            )
+        ),
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
-        data=Markup(_json(clip_rows(run, strips or {}))),  # noqa: S704 - escaped by _json
+        data=Markup(script_json(rows.page())),  # noqa: S704 - escaped by script_json
         charts={
             section: [(words, Markup(svg)) for words, svg in figures]  # noqa: S704 - drawn and escaped by matplotlib
             for section, figures in charts(run).items()
@@ -65,7 +72,7 @@ def report_html(run: RunData, strips: Mapping[str, list[str]] | None = None) -> 
         n=len(run.clips),
         repeats=run.metrics["repeats"],
         event_coverage=run.metrics["event_coverage"],
-        embedded=bool(strips),
+        with_frames=rows.with_frames,
         alerts=_alerts(run),
         summary=tables[0],
         tables={table.name: table for table in tables},
@@ -84,12 +91,6 @@ def report_html(run: RunData, strips: Mapping[str, list[str]] | None = None) -> 
 def generator() -> str:
     """What writes the page and decides its charts and pictures, with versions, as the page's own metadata says it."""
     return ", ".join(f"{name} {version_of(name)}" for name in ("ghostbench", "matplotlib", "pillow"))
-
-
-def _json(value: Any) -> str:
-    """JSON that is safe inside a script element of type application/json, whatever the strings hold."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def table_cell(value: Value, table: Table, place: int) -> dict[str, Any]:

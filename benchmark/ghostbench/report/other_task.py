@@ -21,7 +21,7 @@ def read_by_another(run: RunData) -> list[str]:
         if not unread or unread < _MOST * (unread + row["answered"]):
             continue
         lines = run.attempts[(run.attempts["model"] == name) & (run.attempts["outcome"] == "unparseable")]
-        texts = [raw for raw in lines["raw"].iloc[:_TRIED] if isinstance(raw, str) and raw.strip()]
+        texts = [raw for raw in run.answers(lines.iloc[:_TRIED]) if raw is not None and raw.strip()]
         for task in _others(run.manifest.task.name):
             count = sum(_reads(task, text) for text in texts)
             if texts and count >= _MOST * len(texts):

@@ -9,7 +9,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from ghostbench.report.prompt import FOLDER
+from ghostbench.report import clip_rows, prompt
 from ghostbench.scoring.run_records import FILES
 from ghostbench.scoring.score import METRICS
 from ghostbench.writing import write_text
@@ -18,7 +18,8 @@ SUMS = "SHA256SUMS"
 _TOP = (*FILES, "sent.jsonl", METRICS, "report.md", "report.html", "sensitivity.md")
 _WORDS = re.compile(r"[0-9a-f]{64}\.json")
 _TABLE = re.compile(r"[a-z0-9_]+\.(?:csv|tex)")
-_BELOW = {FOLDER: _WORDS, "tables": _TABLE}
+_ROWS = re.compile(r"(?:index|[0-9]{6})\.js")
+_BELOW = {prompt.FOLDER: _WORDS, "tables": _TABLE, clip_rows.FOLDER: _ROWS}
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
@@ -37,6 +38,11 @@ def listed_files(folder: Path) -> list[str]:
         if form.fullmatch(path.name)
     ]
     return [name for name in (*_TOP, *below) if (folder / name).is_file()]
+
+
+def row_files(folder: Path) -> list[str]:
+    """The files of a large run's rows that are there, by path within the run folder."""
+    return [name for name in listed_files(folder) if name.startswith(f"{clip_rows.FOLDER}/")]
 
 
 def read_sums(folder: Path) -> dict[str, str]:

@@ -1,19 +1,22 @@
-"""Write a run's report: report.md, report.html, tables/*.csv, tables/*.tex, and SHA256SUMS over the whole folder."""
+"""Write a run's report: report.md, report.html with a large run's report_rows/*.js, tables/*.csv, tables/*.tex, and
+SHA256SUMS over the whole folder."""
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ghostbench.datasets.granted import NOTHING, Granted
+from ghostbench.report.clip_rows import FOLDER, ClipRows
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown, plain
 from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.prompt import words_as_text
 from ghostbench.report.sections import plugin_sections
-from ghostbench.report.sums import read_sums, write_sums
+from ghostbench.report.sums import read_sums, row_files, write_sums
 from ghostbench.report.table import IN_RETROSPECT, shown
 from ghostbench.report.tables import run_tables
 from ghostbench.writing import make_folder, remove_begun, write_text
@@ -40,8 +43,26 @@ def write_report(folder: Path, *, embed_frames: bool = False, granted: Granted =
         (folder / name).unlink(missing_ok=True)
     for name, text in files.items():
         write_text(folder / name, text)
-    write_text(folder / "report.html", report_html(run, strips))
+    rows = ClipRows(run, strips)
+    _write_rows(folder, rows)
+    write_text(folder / "report.html", report_html(run, rows=rows))
     write_sums(folder)
+
+
+def _write_rows(folder: Path, rows: ClipRows) -> None:
+    """The files that a large run's page loads; what is there of an earlier report goes."""
+    if not rows.embedded:
+        make_folder(folder / FOLDER)
+        remove_begun(folder / FOLDER)
+    before = set(row_files(folder))
+    for name, text in rows.files():
+        write_text(folder / name, text)
+        before.discard(name)
+    for name in before:
+        (folder / name).unlink(missing_ok=True)
+    if rows.embedded:
+        with contextlib.suppress(OSError):  # none, or something else is in it
+            (folder / FOLDER).rmdir()
 
 
 def _tables_of_before(folder: Path) -> set[str]:

@@ -87,7 +87,8 @@ class RunFolder:
 
     def _clear_away(self) -> None:
         """Remove what a kill left of files that were being written."""
-        for folder in (self.path, self.path / "tables", *(self.path / "journals").glob("*")):
+        below = (self.path / "tables", self.path / "report_rows", *(self.path / "journals").glob("*"))
+        for folder in (self.path, *below):
             remove_begun(folder)
 
     def _take_lock(self, patience_s: float = 0.0) -> None:

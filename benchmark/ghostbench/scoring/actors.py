@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 
 from ghostbench.errors import BadInput, Unparseable
 from ghostbench.scoring.intervals import shares
+from ghostbench.scoring.ledger_text import line_texts
 from ghostbench.scoring.slices import SMALL
 from ghostbench.scoring.views import Bools, alarms
 
@@ -44,8 +46,12 @@ def actor_kind(words: str | None) -> str:
     return min(found)[1] if found else OTHER
 
 
-def alarms_by_actor(rows: pd.DataFrame, answered: Bools, attempts: pd.DataFrame, task: str) -> dict[str, Any]:
+def alarms_by_actor(
+    rows: pd.DataFrame, answered: Bools, attempts: pd.DataFrame, folder: Path, task: str
+) -> dict[str, Any]:
     """`actors` of metrics.json for one model: its alarms in the lenient view by the actor that each names.
+
+    folder : the run's, from whose ledger the answers are read.
 
     Returns
     -------
@@ -54,11 +60,11 @@ def alarms_by_actor(rows: pd.DataFrame, answered: Bools, attempts: pd.DataFrame,
     """
     used = rows[answered & alarms(rows["grade"], "lenient")]
     key = ["clip", "repeat"]
-    said = attempts[(attempts["outcome"] == "answered") & attempts["raw"].notna()]
-    raw = said.drop_duplicates(key, keep="last").set_index(key)["raw"]
-    texts = raw.reindex(pd.MultiIndex.from_frame(used[key]))
+    said = attempts[(attempts["outcome"] == "answered") & attempts["raw_length"].notna()]
+    lines = said[[*key, "starts_at"]].drop_duplicates(key, keep="last").set_index(key)["starts_at"]
+    starts = lines.reindex(pd.MultiIndex.from_frame(used[key]), fill_value=-1)
     read = _Reader(task)
-    kinds = np.array([actor_kind(read.actor(text)) for text in texts], dtype=object)
+    kinds = np.array([actor_kind(read.actor(text.raw)) for text in line_texts(folder, starts)], dtype=object)
     right = np.asarray(used["truth"] == "ghost_probing")
     places = used["at"].to_numpy()
     found: dict[str, Any] = {}
@@ -84,8 +90,8 @@ class _Reader:
         self._name = task
         self._task: Any = None
 
-    def actor(self, raw: Any) -> str | None:
-        if not isinstance(raw, str):
+    def actor(self, raw: str | None) -> str | None:
+        if raw is None:
             return None
         try:
             value = json.loads(raw)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from ghostbench.errors import BadInput
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, TRUTHS
+from ghostbench.scoring.columns import read_columns, shortened
+from ghostbench.scoring.ledger_text import ATTEMPTS
 from ghostbench.scoring.lines import MEMORY, STAGES, AttemptLine, ClipLine, PredictionLine, UsageLine
-from ghostbench.scoring.manifest import Manifest, first_misfit, read_manifest, require_complete
+from ghostbench.scoring.manifest import Manifest, read_manifest, require_complete
 
 if TYPE_CHECKING:
     import pandas as pd
 
-T = TypeVar("T")
-
 FILES = ("manifest.json", "clips.jsonl", "attempts.jsonl", "predictions.jsonl")
+_SPREAD = ("stages", "usage", "memory", "error")
+_LEFT_OUT = ("raw", "grade_probabilities")
+"""Fields of attempts.jsonl that are not kept for all lines: nothing but the predictions is scored by them."""
+_MEASURED = ("truth_time_s", "event_time_s", "score", "fallback_level")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class RunRecords:
     clips : one row a clip in the split's order, indexed 0..n-1, with the fields of `ClipLine`.
     attempts : one row a line of attempts.jsonl, in file order, with the fields of `AttemptLine`; `stages`,
         `usage` and `memory` are spread into columns of their own, `notes` is a list. Missing values are NaN or None.
+        `raw` and `grade_probabilities` are not held: `raw_length` is the answer's length in characters, `starts_at` the
+        byte at which the line starts, by which `ledger_text.line_texts` reads it. Errors and notes are shortened.
     predictions : one row a (model, clip, repeat), in file order, with the fields of `PredictionLine`, and `at`, the
         clip's row in `clips`.
     names : the rows of every table, in the manifest's order.
@@ -74,7 +81,7 @@ def _read(folder: Path, manifest: Manifest) -> RunRecords:
     import pandas as pd
 
     clips = pd.DataFrame(
-        _columns(folder / "clips.jsonl", TypeAdapter(ClipLine), _flat, tuple(ClipLine.__annotations__)),
+        read_columns(folder / "clips.jsonl", TypeAdapter(ClipLine), _flat, tuple(ClipLine.__annotations__)),
     )
     if clips.empty:
         raise BadInput(f"{folder / 'clips.jsonl'} has no clips: run `bench run` again")
@@ -93,7 +100,8 @@ def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     path = folder / "predictions.jsonl"
-    frame = pd.DataFrame(_columns(path, TypeAdapter(PredictionLine), _flat, tuple(PredictionLine.__annotations__)))
+    names = tuple(PredictionLine.__annotations__)
+    frame = _frame(read_columns(path, TypeAdapter(PredictionLine), _flat, names, numbers=_MEASURED))
     if frame.empty:
         raise BadInput(f"{path} has no predictions: run `bench run` again")
     place = pd.Series(range(len(clips)), index=clips["clip"].to_numpy())
@@ -121,70 +129,56 @@ def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
         ("answered_by", ["model", "substitute"]),
     ):
         frame[column] = pd.Categorical(frame[column], categories=list(values))
-    for column in ("truth_time_s", "event_time_s", "score", "fallback_level"):
-        frame[column] = frame[column].astype("float64")
     return frame
 
 
 def _read_attempts(folder: Path) -> pd.DataFrame:
     import pandas as pd
 
-    path = folder / "attempts.jsonl"
-    names = [name for name in AttemptLine.__annotations__ if name not in ("stages", "usage", "memory", "error")]
     usage = tuple(UsageLine.__annotations__)
-    numbers = ["wall_s", "wait_s", "batch_size", *STAGES, *usage, *MEMORY]
-    order = (*names, "error_type", "error_message", *STAGES, *usage, *MEMORY)
+    measured = ("wall_s", "wait_s", "batch_size", *STAGES, *usage, *MEMORY)
+    names = [name for name in AttemptLine.__annotations__ if name not in (*_SPREAD, *_LEFT_OUT, *measured)]
 
-    def spread(line: AttemptLine) -> Mapping[str, Any]:
+    def spread(line: AttemptLine, start: int) -> Mapping[str, Any]:
         error: Mapping[str, Any] = line["error"] or {}
+        raw, notes = line["raw"], line.get("notes")
         return {
             **line,
             **(line["stages"] or {}),
             **(line["usage"] or {}),
             **(line["memory"] or {}),
-            "error_type": error.get("type"),
-            "error_message": error.get("message"),
+            "error_type": shortened(error.get("type")),
+            "error_message": shortened(error.get("message")),
+            "notes": notes and [shortened(note) for note in notes],
+            "raw_length": None if raw is None else len(raw),
+            "starts_at": start,
         }
 
-    frame = pd.DataFrame(_columns(path, TypeAdapter(AttemptLine), spread, order))
-    for column in numbers:
-        frame[column] = frame[column].astype("float64")
+    columns = read_columns(
+        folder / ATTEMPTS,
+        TypeAdapter(AttemptLine),
+        spread,
+        (*names, "error_type", "error_message", "starts_at", "raw_length", *measured),
+        numbers=(*measured, "raw_length"),
+        unlike=("started_at", "request_id", "server_request_id"),
+    )
+    frame = _frame(columns)
     frame["outcome"] = pd.Categorical(frame["outcome"], categories=[str(o) for o in Outcome])
     return frame
 
 
-def _flat(line: Any) -> Mapping[str, Any]:
+def _flat(line: Any, _: int) -> Mapping[str, Any]:
     fields: Mapping[str, Any] = line
     return fields
 
 
-def _columns(
-    path: Path, adapter: TypeAdapter[T], spread: Callable[[T], Mapping[str, Any]], names: tuple[str, ...]
-) -> dict[str, list[Any]]:
-    """A JSON-lines file as columns, one list a name; equal short strings are held once."""
-    known: dict[str, str] = {}
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    shared = [columns[name] for name in names]
-    for number, text in _lines(path):
-        try:
-            fields = spread(adapter.validate_json(text))
-        except ValidationError as error:
-            raise BadInput(f"{path}, line {number}: {first_misfit(error)}") from None
-        for column, name in zip(shared, names, strict=True):
-            value = fields.get(name)
-            if isinstance(value, str):
-                value = str(value) if len(value) > 128 else known.setdefault(value, str(value))
-            column.append(value)
-    return columns
+def _frame(columns: dict[str, Any]) -> pd.DataFrame:
+    """The columns as a data frame; each is let go once it is there."""
+    import numpy as np
+    import pandas as pd
 
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, line
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing: the run folder is not whole") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    series = {}
+    for name in list(columns):
+        values = columns.pop(name)
+        series[name] = np.frombuffer(values) if isinstance(values, array) else pd.Series(values)
+    return pd.DataFrame(series)

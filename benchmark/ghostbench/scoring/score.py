@@ -51,10 +51,10 @@ def compute_metrics(run: RunRecords) -> dict[str, Any]:
         for name, rows in scorer.trivial.items()
         if name not in own or name not in entries or entries[name].spec != name
     }
-    attempts = _by_model(run.attempts)
-    nothing = run.attempts.iloc[:0]
+    places = run.attempts.groupby("model", sort=False).indices
     models = {
-        name: scorer.row(own[name], attempts.get(name, nothing), entries.get(name, ModelEntry())) for name in run.names
+        name: scorer.row(own[name], run.attempts.iloc[places.get(name, [])], entries.get(name, ModelEntry()))
+        for name in run.names
     }
     reference = {
         name: scorer.row(rows, None, ModelEntry(kind="reference", reference=True, mark=_mark(name)))
@@ -86,6 +86,7 @@ class _Scorer:
         self.parts = parts(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
         self.task = run.manifest.task.name
+        self.folder = run.folder
         self.trivial: dict[str, pd.DataFrame] = {}
 
     def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> dict[str, Any]:
@@ -135,7 +136,7 @@ class _Scorer:
             found["load_s"] = entry.load_s
             found["warm_up_s"] = stated_warm_up(entry.facts)
             found["warm_up_attempts"] = warm_up_attempts(attempts)
-            found["actors"] = alarms_by_actor(rows, answered, attempts, self.task)
+            found["actors"] = alarms_by_actor(rows, answered, attempts, self.folder, self.task)
         return found
 
 

@@ -19,68 +19,113 @@
     return element;
   };
 
-  // A probe is meant to fail: its misses are looked at by choosing it.
-  const contenders = data.models.filter((model) => !model.reference && !model.probe);
-  const judged = contenders.length ? contenders : data.models;
+  // A probe is meant to fail: its misses are looked at by choosing it. Models go by their number.
+  const numbers = [...data.models.keys()];
+  const contenders = numbers.filter((model) => !data.models[model].reference && !data.models[model].probe);
+  const judged = contenders.length ? contenders : numbers;
+
+  // A small run's rows are in the page. A larger one's are in files beside it: `index` by which clips are chosen, and
+  // parts with what is shown of them, a few of which are kept.
+  const KEPT = 6;
+  const LONG = 20000;
+  const waiting = new Map();
+  const parts = new Map();
+  let index = null;
+
+  window.ghostbenchRows = (key, name, value) => {
+    const asked = waiting.get(name);
+    if (!asked) return;
+    if (key === data.key) asked.resolve(value);
+    else asked.reject(new Error("belongs to another run"));
+  };
+
+  const load = (name, file) => new Promise((resolve, reject) => {
+    const source = `${data.folder}/${file}.js`;
+    const script = document.createElement("script");
+    const fail = (error) => reject(new Error(`${source} ${error.message}`));
+    waiting.set(name, { resolve, reject: fail });
+    script.onerror = () => fail(new Error("cannot be loaded: keep this folder beside the page"));
+    script.onload = () => fail(new Error("is not whole"));
+    script.src = source;
+    document.head.append(script);
+  }).finally(() => waiting.delete(name));
+
+  const part = (number) => {
+    if (data.folder === null) return data.parts[number];
+    if (!parts.has(number)) {
+      const loading = load(String(number), String(number).padStart(6, "0"));
+      loading.catch(() => parts.delete(number));
+      parts.set(number, loading);
+      if (parts.size > KEPT) parts.delete(parts.keys().next().value);
+    }
+    return parts.get(number);
+  };
+
+  // The part that holds a clip: the last that starts at or before it.
+  const partOf = (clip) => {
+    let low = 0;
+    let high = index.starts.length - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (index.starts[middle] <= clip) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  };
+
+  const clips = () => index.truths.length;
+  const gradeOf = (model, at) => {
+    const said = index.grades[model][at];
+    return said === "-" ? -1 : Number(said);
+  };
 
   const place = (clip, repeat) => clip * data.repeats + repeat;
   const repeats = [...Array(data.repeats).keys()];
 
   const tests = {
     all: () => true,
-    misses: (model, at, positive, yes) => positive && model.g[at] >= 0 && !yes.includes(model.g[at]),
-    alarms: (model, at, positive, yes) => !positive && yes.includes(model.g[at]),
-    silent: (model, at) => model.g[at] < 0,
+    misses: (grade, positive, yes) => positive && grade >= 0 && !yes.includes(grade),
+    alarms: (grade, positive, yes) => !positive && yes.includes(grade),
+    silent: (grade) => grade < 0,
   };
 
-  const disagree = (models, clip, yes) => {
-    const said = new Set();
-    for (const model of models)
-      for (const repeat of repeats) {
-        const grade = model.g[place(clip, repeat)];
-        said.add(grade < 0 ? "none" : yes.includes(grade));
-      }
-    return said.size > 1;
+  const side = (model, at, yes) => {
+    const grade = gradeOf(model, at);
+    return grade < 0 ? "none" : yes.includes(grade);
   };
 
-  const matchesWords = (clip, words) => {
-    if (!words) return true;
-    const row = data.clips[clip];
-    const texts = [row.id, row.remark || ""];
-    for (const model of data.models) for (const repeat of repeats) texts.push(model.r[place(clip, repeat)] || "");
-    return texts.some((text) => text.toLowerCase().includes(words));
-  };
+  const disagree = (models, clip, yes) =>
+    new Set(models.flatMap((model) => repeats.map((repeat) => side(model, place(clip, repeat), yes)))).size > 1;
+
+  // One model disagrees with the others, or with itself when it saw the clip more than once.
+  const disagrees = (one, clip, yes) =>
+    disagree([one], clip, yes) || judged.some((other) => repeats.some((repeat) =>
+      side(other, place(clip, repeat), yes) !== side(one, place(clip, repeat), yes)));
 
   const chosen = () => {
     const show = form.elements.show.value;
     const yes = YES[form.elements.view.value];
-    const words = form.elements.words.value.trim().toLowerCase();
     const one = form.elements.model.value;
-    const models = one === "" ? judged : [data.models[Number(one)]];
-    const found = [];
-    for (let clip = 0; clip < data.clips.length; clip++) {
-      const positive = data.clips[clip].truth === "ghost_probing";
-      let fits;
-      if (show === "disagreements") {
-        // One model disagrees with the others, or with itself when it saw the clip more than once.
-        const all = disagree(judged, clip, yes);
-        fits = one === "" ? all : all && judged.some((other) => repeats.some((repeat) =>
-          yes.includes(other.g[place(clip, repeat)]) !== yes.includes(models[0].g[place(clip, repeat)])
-          || (other.g[place(clip, repeat)] < 0) !== (models[0].g[place(clip, repeat)] < 0))) || disagree(models, clip, yes);
-      } else {
-        fits = models.some((model) => repeats.some((repeat) => tests[show](model, place(clip, repeat), positive, yes)));
-      }
-      if (fits && matchesWords(clip, words)) found.push(clip);
-    }
-    return found;
+    const models = one === "" ? judged : [Number(one)];
+    const fits = (clip) => {
+      if (show === "disagreements") return one === "" ? disagree(judged, clip, yes) : disagrees(models[0], clip, yes);
+      const positive = data.truths[Number(index.truths[clip])] === "ghost_probing";
+      return models.some((model) => repeats.some((repeat) => tests[show](gradeOf(model, place(clip, repeat)), positive, yes)));
+    };
+    return [...Array(clips()).keys()].filter(fits);
   };
 
-  const verdict = (model, at, row) => {
-    const grade = model.g[at];
-    const positive = row.truth === "ghost_probing";
-    if (grade < 0) return ["none", spaced(data.outcomes[model.o[at]] || "no answer")];
+  const matchesWords = (held, clip, words) => {
+    const row = held.clips[clip];
+    const texts = [row.id, row.remark || ""];
+    for (const model of held.models) for (const repeat of repeats) texts.push(model.r[place(clip, repeat)] || "");
+    return texts.some((text) => text.toLowerCase().includes(words));
+  };
+
+  const verdict = (grade, outcome, truth) => {
+    if (grade < 0) return ["none", spaced(data.outcomes[outcome] || "no answer")];
     if (grade === 1) return ["half", GRADE[1]];
-    return [(grade === 0) === positive ? "right" : "wrong", GRADE[grade]];
+    return [(grade === 0) === (truth === "ghost_probing") ? "right" : "wrong", GRADE[grade]];
   };
 
   // The answer's own fields, where it is plain JSON; the raw text is shown in any case.
@@ -112,15 +157,31 @@
       line.append(make("span", "", `${title}: `), String(value));
       box.append(line);
     }
-    if (raw !== null && raw !== undefined) box.append(make("pre", "", raw));
+    if (raw !== null && raw !== undefined) box.append(...lengthy(raw));
   };
 
-  const answer = (model, clip, repeat) => {
-    const at = place(clip, repeat);
-    const [kind, words] = verdict(model, at, data.clips[clip]);
-    const box = make("details", model.reference ? "reference" : "");
+  // A very long answer would make the page slow: its beginning, and the rest for whoever asks.
+  const lengthy = (raw) => {
+    if (raw.length <= LONG) return [make("pre", "", raw)];
+    const text = make("pre", "", `${raw.slice(0, LONG)}…`);
+    const whole = make("button", "", `Show all ${raw.length} characters`);
+    whole.type = "button";
+    whole.addEventListener("click", () => {
+      text.textContent = raw;
+      whole.remove();
+    });
+    return [text, whole];
+  };
+
+  // held: the part with the clip. local: the clip's place in it. number: the model's.
+  const answer = (held, clip, local, number, repeat) => {
+    const model = held.models[number];
+    const { name, reference } = data.models[number];
+    const at = place(local, repeat);
+    const [kind, words] = verdict(gradeOf(number, place(clip, repeat)), model.o[at], held.clips[local].truth);
+    const box = make("details", reference ? "reference" : "");
     const head = make("summary");
-    head.append(make("span", "who", data.repeats > 1 ? `${model.name} · ${repeat + 1}` : model.name), make("span", `tag ${kind}`, words));
+    head.append(make("span", "who", data.repeats > 1 ? `${name} · ${repeat + 1}` : name), make("span", `tag ${kind}`, words));
     box.append(head);
     box.addEventListener("toggle", () => { if (box.open && box.childElementCount === 1) fill(box, model, at); });
     return box;
@@ -159,8 +220,8 @@
     return box;
   };
 
-  const clipBox = (clip) => {
-    const row = data.clips[clip];
+  const clipBox = (held, clip, local) => {
+    const row = held.clips[local];
     const box = make("article", "clip");
     box.dataset.clip = row.id;
     const head = make("h3", "", row.id);
@@ -172,36 +233,106 @@
     if (row.frames && row.times) box.append(strip(row));
     else if (row.times && row.duration) box.append(timeline(row));
     const answers = make("div", "answers");
-    for (const model of data.models) for (const repeat of repeats) answers.append(answer(model, clip, repeat));
+    for (const number of numbers) for (const repeat of repeats) answers.append(answer(held, clip, local, number, repeat));
     box.append(answers);
     return box;
   };
 
+  // What is shown: the clips that the form chooses, as far as they were looked through for its words. Each refresh is a
+  // new `turn`; what an earlier one still loads is let go.
+  let turn = 0;
   let found = [];
+  let left = [];
+  let wanted = 0;
   let shown = 0;
-  const page = () => {
-    const next = found.slice(shown, shown + PAGE);
-    list.append(...next.map(clipBox));
-    shown += next.length;
-    more.hidden = shown >= found.length;
-    count.textContent = `${found.length} of ${data.clips.length} clips`;
+  let busy = false;
+
+  const tell = () => {
+    const whole = left.length ? `${found.length} so far, ${left.length} to look through` : found.length;
+    count.textContent = `${whole} of ${clips()} clips`;
+    more.hidden = shown >= found.length && !left.length;
   };
+
+  // The next clips that hold the words, from the first part of those that are left.
+  const look = async (words) => {
+    const number = partOf(left[0]);
+    const end = index.starts[number + 1] ?? clips();
+    const mine = [];
+    while (mine.length < left.length && left[mine.length] < end) mine.push(left[mine.length]);
+    const held = await part(number);
+    return [mine.length, mine.filter((clip) => matchesWords(held, clip - index.starts[number], words))];
+  };
+
+  const show = async () => {
+    const mine = turn;
+    const words = form.elements.words.value.trim().toLowerCase();
+    while (mine === turn && shown < wanted) {
+      if (shown < found.length) {
+        const clip = found[shown];
+        const number = partOf(clip);
+        let held = part(number);
+        if (held instanceof Promise) held = await held;
+        if (mine !== turn) return;
+        list.append(clipBox(held, clip, clip - index.starts[number]));
+        shown += 1;
+      } else if (left.length) {
+        tell();
+        const [looked, fit] = await look(words);
+        if (mine !== turn) return;
+        left = left.slice(looked);
+        found.push(...fit);
+      } else break;
+    }
+    if (mine !== turn) return;
+    tell();
+    list.setAttribute("aria-busy", "false");
+  };
+
+  const failed = (error) => {
+    list.setAttribute("aria-busy", "false");
+    list.append(make("p", "note failed", `The rows of this page are in files beside it; ${error.message}.`));
+  };
+
+  const page = () => {
+    if (busy) return;
+    busy = true;
+    list.setAttribute("aria-busy", "true");
+    wanted = shown + PAGE;
+    const mine = turn;
+    show().catch(failed).finally(() => { if (mine === turn) busy = false; });
+  };
+
   const refresh = () => {
-    found = chosen();
+    turn += 1;
+    busy = false;
     shown = 0;
+    const all = chosen();
+    const words = form.elements.words.value.trim();
+    // Where all rows are at hand every clip is looked through at once, and the count is whole.
+    found = words ? [] : all;
+    left = words ? all : [];
+    if (words && data.folder === null) {
+      found = all.filter((clip) => matchesWords(data.parts[0], clip, words.toLowerCase()));
+      left = [];
+    }
     list.replaceChildren();
     page();
   };
 
-  data.models.forEach((model, index) => {
+  data.models.forEach((model, number) => {
     const option = make("option", "", model.name);
-    option.value = String(index);
+    option.value = String(number);
     form.elements.model.append(option);
   });
-  form.hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", refresh);
   more.addEventListener("click", page);
-  if (data.cut !== null) list.before(make("p", "note", `Raw answers are cut to ${data.cut} characters each; they are whole in attempts.jsonl.`));
-  refresh();
+
+  const begin = async () => {
+    list.setAttribute("aria-busy", "true");
+    index = data.folder === null ? data.index : await load("index", "index");
+    form.hidden = false;
+    refresh();
+  };
+  begin().catch(failed);
 })();
