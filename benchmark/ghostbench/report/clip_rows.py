@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -90,11 +91,11 @@ class ClipRows:
         for number, (start, end) in enumerate(zip(self._starts, ends, strict=True)):
             yield f"{FOLDER}/{number:06d}.js", self._script(str(number), self.part(start, end))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Tells this run's files from those of another that lie beside the page by mistake."""
         manifest = self._run.manifest
-        said = json.dumps([manifest.run_id, manifest.started_at, dict(sorted(manifest.digests.items()))])
+        said = json.dumps([manifest.run_id, manifest.started_at, self.index()])
         return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:16]
 
     def index(self) -> dict[str, Any]:
