@@ -36,8 +36,9 @@ def test_a_pair_is_compared_on_the_clips_that_both_answered(tmp_path: Path) -> N
     one = pairs["good", "bad", "strict", "answered"]
     assert (one.n, one.first_only, one.second_only) == (20, 9, 0)
     assert one.p == pytest.approx(mcnemar_exact(9, 0))
-    assert one.accuracy is not None
-    assert one.accuracy["value"] == pytest.approx(0.45)
+    accuracy = found.accuracy(one)
+    assert accuracy is not None
+    assert accuracy["value"] == pytest.approx(0.45)
     other = pairs["good", "partly", "strict", "answered"]
     assert (other.n, other.first_only, other.second_only) == (10, 0, 0)
     assert other.p == 1.0
@@ -46,6 +47,24 @@ def test_a_pair_is_compared_on_the_clips_that_both_answered(tmp_path: Path) -> N
     least, most = pairs["good", "partly", "strict", "against_first"], pairs["good", "partly", "strict", "for_first"]
     assert (least.first_only, least.second_only) == (0, 0)
     assert (most.first_only, most.second_only) == (10, 0)
+
+
+def test_the_rates_of_a_model_are_computed_once_for_all_pairs_in_which_it_has_the_same_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ghostbench.evidence import compare as module
+    from ghostbench.scoring.intervals import estimate_rates
+
+    tables = []
+    monkeypatch.setattr(module, "estimate_rates", lambda table: tables.append(table) or estimate_rates(table))
+    found = compare(read_field([pair(tmp_path)]))
+    worst = [p for p in found.pairs if p.side == "worst_case" and p.view == "strict"]
+    rates = {(p.first, p.second): found.rates(p) for p in worst}
+    assert len(rates) == 3
+    assert len(tables) == 3
+    assert rates["good", "bad"].first is rates["good", "partly"].first
+    assert rates["good", "bad"].first == estimate_rates(found.table(found.field.contenders[0], "strict", "worst_case"))
+    assert all(found.rates(p) is rates[p.first, p.second] for p in worst)
 
 
 def test_holm_is_over_all_pairs_of_a_view(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class Pair:
     n : clips compared: answered by both, or asked of both. differing : those of them on which only one was right.
     first_only, second_only : clips on which only that model was right (with repeats: right more often).
     p, p_holm : exact McNemar, and Holm's correction over all pairs of the same view and side.
-    accuracy : the first's accuracy minus the second's.
+    family : pairs of the same view and side.
     """
 
     first: str
@@ -60,8 +60,12 @@ class Pair:
     second_only: int
     p: float
     p_holm: float
-    accuracy: Estimate | None
-    power: Power
+    family: int
+
+    @property
+    def power(self) -> Power:
+        """What so many clips could show."""
+        return power(self.n, self.first_only + self.second_only, self.family)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,9 @@ class Comparison:
     def __init__(self, field: Field) -> None:
         self.field = field
         self._tables: dict[tuple[str, View, Basis], Ints] = {}
+        self._named = {one.name: one for one in (*field.contenders, *field.baselines)}
+        self._estimates: dict[tuple[int, ...] | bytes, dict[str, Estimate | None]] = {}
+        self._rates: dict[tuple[str, str, View, Side], PairRates] = {}
 
     def table(self, contender: Contender, view: View, basis: Basis) -> Ints:
         """tp, fp, fn, tn per common clip, computed once."""
@@ -137,18 +144,37 @@ class Comparison:
             for one in self.field.contenders
         }
 
-    def rates(self, pair: Pair) -> PairRates:
-        """The rates of both models of a pair and their differences, with intervals."""
+    def accuracy(self, pair: Pair) -> Estimate | None:
+        """The first's accuracy minus the second's; None without a clip to compare."""
         first, second = self._both(pair.first, pair.second, pair.view, pair.side)
+        return paired_differences(first, second, ("accuracy",))["accuracy"] if len(first) else None
+
+    def rates(self, pair: Pair) -> PairRates:
+        """The rates of both models of a pair and their differences, with intervals; computed once."""
+        key = (pair.first, pair.second, pair.view, pair.side)
+        if key not in self._rates:
+            self._rates[key] = self._pair_rates(*self._both(*key))
+        return self._rates[key]
+
+    def _pair_rates(self, first: Ints, second: Ints) -> PairRates:
         if not len(first):
             nothing = dict.fromkeys(estimate_rates(first), None)
             return PairRates(nothing, nothing, nothing)
-        return PairRates(estimate_rates(first), estimate_rates(second), paired_differences(first, second))
+        return PairRates(self._estimated(first), self._estimated(second), paired_differences(first, second))
+
+    def _estimated(self, table: Ints) -> dict[str, Estimate | None]:
+        """`estimate_rates`, computed once for all tables alike: a model has the same clips in most of its pairs, and
+        where a clip has one row each, its rates follow from the sums."""
+        single = table.sum(axis=1).max(initial=0) <= 1
+        key = tuple(int(cell) for cell in table.sum(axis=0)) if single else table.tobytes()
+        if key not in self._estimates:
+            self._estimates[key] = estimate_rates(table)
+        return self._estimates[key]
 
     def _both(self, one: str, other: str, view: View, side: Side) -> tuple[Ints, Ints]:
         bases = SIDES[side]
-        first = self.table(self.field.named(one), view, bases[0])
-        second = self.table(self.field.named(other), view, bases[1])
+        first = self.table(self._named[one], view, bases[0])
+        second = self.table(self._named[other], view, bases[1])
         both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
         return first[both], second[both]
 
@@ -166,8 +192,7 @@ class Comparison:
             second_only=second_only,
             p=p,
             p_holm=p,
-            accuracy=paired_differences(first, second, ("accuracy",))["accuracy"] if len(first) else None,
-            power=power(len(first), first_only + second_only, family),
+            family=family,
         )
 
     def _ranking(self, view: View) -> Ranking:

@@ -49,6 +49,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 def _pair(comparison: Comparison, pair: Pair) -> dict[str, Any]:
     found = asdict(pair)
+    del found["family"]
+    found |= {"accuracy": comparison.accuracy(pair), "power": asdict(pair.power)}
     found["significant"] = pair.p_holm <= ALPHA
     if pair.side in ("answered", "worst_case"):
         rates = comparison.rates(pair)

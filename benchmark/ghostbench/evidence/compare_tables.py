@@ -99,7 +99,7 @@ def _pairs(comparison: Comparison, view: View, side: Side) -> Table:
             pair.n,
             pair.first_only,
             pair.second_only,
-            pair.accuracy,
+            comparison.accuracy(pair),
             pair.p,
             pair.p_holm,
             "yes" if pair.p_holm <= ALPHA else "no",

@@ -85,10 +85,6 @@ class Field:
     differences: tuple[str, ...]
     relabelled: tuple[str, ...]
 
-    def named(self, name: str) -> Contender:
-        """The model or baseline of that name; there is one."""
-        return next(one for one in (*self.contenders, *self.baselines) if one.name == name)
-
 
 def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Sequence[str] = ()) -> Field:
     """Read runs and put their models side by side.

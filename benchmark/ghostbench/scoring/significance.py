@@ -16,6 +16,7 @@ ALPHA = 0.05
 POWER = 0.8
 
 
+@cache
 def mcnemar_exact(first_only: int, second_only: int) -> float:
     """The exact two-sided McNemar p-value of `first_only` clips that only the first model got right, and `second_only`
     that only the second did; 1 if there are none.
