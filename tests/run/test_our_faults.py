@@ -88,9 +88,10 @@ def with_clips(bench: Any, count: int, content: bytes) -> list[str]:
     return ["--dataset", str(bench.folder / "many.yaml")]
 
 
-def test_where_the_first_clips_all_fail_alike_nothing_is_asked(bench: Any) -> None:
+@pytest.mark.parametrize("model", ["remote-spy", "looking-batch"])
+def test_where_the_first_clips_all_fail_alike_nothing_is_asked(bench: Any, model: str) -> None:
     whole = next((bench.dataset.parent / "clips").glob("*.avi"))
-    given = [*with_clips(bench, 9, b"RIFF but no video"), "--models", "remote-spy", "--run-id", "r"]
+    given = [*with_clips(bench, 9, b"RIFF but no video"), "--models", model, "--run-id", "r"]
     shutil.copy(whole, bench.folder / "many" / "images_4_008.avi")
     stopped = bench.run(*given, dataset=False)
     assert stopped.returncode == 2

@@ -224,7 +224,7 @@ class Runner:
     async def _look_at_first_clips(self) -> None:
         """See that clips can be decoded here at all. Raises `BadInput` before anything is asked about them."""
         rows = [row for row in self._rows_without_suspects() if row.needs_frames and not row.substitute]
-        looking = [row for row in rows if not self._is_batched(row) and self._states[row.host].stopped is None]
+        looking = [row for row in rows if self._states[row.host].stopped is None and not self._goes_on_with_round(row)]
         clips = (clip for clip in self._plan.split.clips if self._units(clip, looking))
         for clip in islice(clips, FIRST_CLIPS):
             if self._first.settled:
@@ -313,6 +313,12 @@ class Runner:
     def _is_batched(self, row: Row) -> bool:
         model = row.host.model
         return isinstance(model, RemoteModel) and model.batched and not row.substitute
+
+    def _goes_on_with_round(self, row: Row) -> bool:
+        """Whether a batched model's requests have been made already."""
+        from ghostbench.run.batch import Round
+
+        return self._is_batched(row) and Round(self._desk.folder.journal_folder(row.host.choice.row)).sealed
 
     async def _ask_by_rounds(self, host: Host, rows: list[Row], settler: Settler) -> None:
         """Settle a batched model's rows."""
