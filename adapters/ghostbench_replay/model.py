@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import deque
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -71,7 +72,8 @@ class Replay(ReferenceModel):
 
 
 def _clip_id(recorded: str, ids: set[str]) -> str | None:
-    """The split's clip that a recorded id means: the id itself, or the id without its extension."""
+    """The split's clip that a recorded id means: the id itself, in either form of Unicode, or without its extension."""
+    recorded = unicodedata.normalize("NFC", recorded)
     if recorded in ids:
         return recorded
     stem = PurePosixPath(recorded).stem if "/" not in recorded else recorded

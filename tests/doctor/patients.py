@@ -1,6 +1,7 @@
 """Models for the doctor: a sound one, and one for each thing that can be wrong with a model."""
 
 import itertools
+import time
 
 from ghostbench import (
     LocalModel,
@@ -18,7 +19,7 @@ from ghostbench import (
 
 LOCAL = (
     "Sound Blind Timed Restless Wavering Companion Undefined Crashing Unloadable Refusing Single Unsized "
-    "Orderless Choosy"
+    "Orderless Choosy StuckLoading StuckAnswering StuckPreparing"
 )
 REMOTE = "Priced Unpriced BlindRemote Busy Dear"
 
@@ -121,6 +122,21 @@ class Crashing(Sound):
 class Unloadable(Sound):
     def load(self):
         raise OSError("weights.safetensors: no such file")
+
+
+class StuckLoading(Sound):
+    def load(self):
+        time.sleep(3600)
+
+
+class StuckAnswering(Sound):
+    def answer(self, requests):
+        time.sleep(3600)
+
+
+class StuckPreparing(Sound):
+    def prepare(self, request):
+        time.sleep(3600)
 
 
 class Refusing(Sound):

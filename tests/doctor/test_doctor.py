@@ -114,6 +114,22 @@ def test_a_model_that_cannot_load_fails_there_and_nothing_else_applies(
     assert all(lines[check] == ("not applicable", "the model could not be loaded") for check in CHECKS[1:])
 
 
+@pytest.mark.parametrize(
+    ("model", "check", "why"),
+    [
+        ("stuckloading", "loads", "not loaded within the deadline of 1 s; give it more with --deadline"),
+        ("stuckanswering", "answers", "no answer within the deadline of 1 s"),
+        ("stuckpreparing", "answers", "no answer within the deadline of 1 s"),
+    ],
+)
+def test_a_model_that_never_comes_back_is_told_of_at_the_deadline(
+    clinic: PluginSite, model: str, check: str, why: str
+) -> None:
+    lines = examined(clinic, model, "--deadline", "1", "--limit", "2", status=1)
+    assert lines[check][0] == "fail"
+    assert why in lines[check][1]
+
+
 def test_a_reference_model_never_sees_frames(clinic: PluginSite) -> None:
     lines = examined(clinic, "always", status=0)
     assert lines["depends on the frames"] == ("not applicable", "a reference model never sees frames")
@@ -173,6 +189,7 @@ def test_the_table_shows_each_line_with_its_judgement(clinic: PluginSite) -> Non
         (("soundd",), "did you mean sound"),
         (("sound,blind",), "takes one model"),
         (("sound", "--limit", "0"), "--limit"),
+        (("sound", "--deadline", "0"), "--deadline"),
         (("sound", "--dataset", "ghost6"), "did you mean ghost5?"),
         (("sound", "--set", "sound.x=1"), "has no setting 'x'"),
         (("sound", "--dataset", "dada2000"), "--labels"),

@@ -10,6 +10,7 @@ import click
 
 from ghostbench.cli import complete
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
+from ghostbench.run.plan import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,14 @@ _MOST_USD = 1.0
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for everything that draws.")
 @click.option(
     "--max-cost", type=float, metavar="USD", help="Spend no more than this.  [default: 1 where prices are known]"
+)
+@click.option(
+    "--deadline",
+    type=float,
+    default=DEADLINE_S,
+    show_default=True,
+    metavar="S",
+    help="Seconds that loading the model, and one attempt, may take.",
 )
 @quiet_option("Print only the checks that fail.")
 @as_json_option("Print the lines as JSON.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 VIDEO_SUFFIXES: Final = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
@@ -12,12 +13,12 @@ _DADA = re.compile(r"images_([1-9][0-9]{0,3})_([0-9]{1,9})")
 
 
 def clip_id(text: str) -> str:
-    """The clip id that a cell or line of a user's file names: without surrounding spaces and video suffix.
+    """The clip id that a cell or line of a user's file names: without surrounding spaces and video suffix, composed.
 
     Raises `ValueError` saying what is wrong with it: blank, a path separator, a relative step, characters that do not
     print (control characters, direction marks), or more than 200 characters.
     """
-    name = text.strip()
+    name = composed(text.strip())
     stem, dot, suffix = name.rpartition(".")
     if dot and f".{suffix.lower()}" in VIDEO_SUFFIXES:
         name = stem
@@ -30,6 +31,12 @@ def clip_id(text: str) -> str:
     if "/" in name or "\\" in name or name in {".", ".."} or name != name.strip():
         raise ValueError(f"the video id '{name}' is not a plain name")
     return name
+
+
+def composed(name: str) -> str:
+    """The name in the one form of Unicode (NFC) in which names are held against each other: é is one character in most
+    files, and two in lists and folders that were made on a Mac."""
+    return unicodedata.normalize("NFC", name)
 
 
 def dada_parts(name: str) -> tuple[int, str] | None:

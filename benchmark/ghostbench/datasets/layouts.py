@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ghostbench.datasets import storage
-from ghostbench.datasets.clip_ids import VIDEO_SUFFIXES, dada_parts
+from ghostbench.datasets.clip_ids import VIDEO_SUFFIXES, composed, dada_parts
 from ghostbench.datasets.listing import Listing, Told, list_all, silently
 from ghostbench.datasets.storage import Media
 from ghostbench.errors import BadInput
@@ -135,17 +135,18 @@ def _in_base(location: str, listing: Listing, wanted: list[str], where: Where, t
 
 
 def _files(location: str, listing: Listing, wanted: list[str], where: Where) -> dict[str, Media]:
-    asked = set(wanted)
+    asked = {composed(clip): clip for clip in wanted}
     names: dict[str, str] = {}
     for name, kind in sorted(listing.items()):
         stem, dot, suffix = name.rpartition(".")
-        if kind == "directory" or not dot or f".{suffix.lower()}" not in VIDEO_SUFFIXES or stem not in asked:
+        clip = asked.get(composed(stem))
+        if kind == "directory" or not dot or f".{suffix.lower()}" not in VIDEO_SUFFIXES or clip is None:
             continue
         if kind == "link out":
             raise BadInput(_leads_out(storage.join(location, name), where))
-        if stem in names:
-            raise BadInput(f"{location}: both {names[stem]} and {name} are there for one clip; remove one of them")
-        names[stem] = name
+        if clip in names:
+            raise BadInput(f"{location}: both {names[clip]} and {name} are there for one clip; remove one of them")
+        names[clip] = name
     return {
         clip: Media(location=storage.join(location, names[clip]), within=where.within)
         for clip in wanted

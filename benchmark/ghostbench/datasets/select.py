@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ghostbench.datasets import storage
+from ghostbench.datasets.clip_ids import composed
 from ghostbench.datasets.definition import Definition, find_definition
 from ghostbench.datasets.labels import Labels, read_labels
 from ghostbench.datasets.layouts import Where, check_root, find_media
@@ -215,7 +216,7 @@ def _matching(pattern: str, clips: list[Clip], filters: list[str]) -> list[Clip]
     else:
 
         def chosen(name: str) -> bool:
-            return fnmatch.fnmatchcase(name, pattern)
+            return fnmatch.fnmatchcase(name, composed(pattern))
 
     kept = [clip for clip in clips if chosen(clip.id)]
     filters.append(f"clips={storage.without_credentials(pattern)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from ghostbench.run.budget import Budget
 from ghostbench.run.dispatch import as_unavailable
 from ghostbench.run.plan import Plan
 from ghostbench.run.reach import dispatcher_for, load
+from ghostbench.run.runner import close_quietly
 from ghostbench.run.units import HostState
 
 
@@ -150,24 +150,25 @@ class Examiner:
         before = process.memory_info().rss
         state = HostState(self._row.host)
         started = time.perf_counter()
-        with ThreadPoolExecutor(2, "prepare") as pool:
-            try:
-                truths = Truths(clips=self._plan.split.clips, seed=self._plan.options.seed)
-                state.dispatcher = dispatcher_for(self._model, truths, pool)
-                self._found.facts = await load(state.dispatcher)
-            except Exception as error:  # noqa: BLE001 - whatever loading raises is what the doctor reports
-                reason = self._row.host.broken or str(as_unavailable(error))
-                state.stopped = (Outcome.UNAVAILABLE, reason)
-                self._found.unavailable = Redactor().message(reason)
-            self._found.load_s = time.perf_counter() - started
-            loaded = process.memory_info().rss
-            try:
-                if self._found.unavailable is None:
-                    await self._ask(state, folder)
-            finally:
-                if state.dispatcher is not None:
-                    with contextlib.suppress(Exception):
-                        await state.dispatcher.close()
+        pool = ThreadPoolExecutor(2, "prepare")
+        try:
+            truths = Truths(clips=self._plan.split.clips, seed=self._plan.options.seed)
+            state.dispatcher = dispatcher_for(self._model, truths, pool, self._plan.options.deadline)
+            self._found.facts = await load(state.dispatcher)
+        except Exception as error:  # noqa: BLE001 - whatever loading raises is what the doctor reports
+            reason = self._row.host.broken or str(as_unavailable(error))
+            state.stopped = (Outcome.UNAVAILABLE, reason)
+            self._found.unavailable = Redactor().message(reason)
+        self._found.load_s = time.perf_counter() - started
+        loaded = process.memory_info().rss
+        try:
+            if self._found.unavailable is None:
+                await self._ask(state, folder)
+        finally:
+            if state.dispatcher is not None:
+                await close_quietly(state.dispatcher)
+            # A model that never comes back keeps its thread, and nobody waits for it.
+            pool.shutdown(wait=False, cancel_futures=True)
         self._found.process_bytes = (before, loaded, max(_peak_bytes(), loaded))
 
     async def _ask(self, state: HostState, folder: Path) -> None:

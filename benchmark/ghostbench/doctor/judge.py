@@ -54,7 +54,9 @@ def _answers(found: Examination) -> tuple[Judgement, str]:
     if outcomes[Outcome.ANSWERED] == len(seen):
         return "pass", why
     last = next(s for s in seen if s.outcome is not Outcome.ANSWERED)
-    error = (last.lines[-1]["error"] or {}) if last.lines else {}
+    # One that was never sent, since the model had stopped in an earlier round, has no words of its own.
+    lines = last.lines or [line for asked in found.rounds.values() for s in _seen(asked) for line in s.lines]
+    error: Mapping[str, Any] = next((line["error"] for line in reversed(lines) if line["error"]), {})
     return "fail", why + (f"; the first says: {error['message']}" if error.get("message") else "")
 
 

@@ -427,7 +427,7 @@ class Runner:
     async def _give_up(self, state: HostState) -> None:
         if state.dispatcher is not None:
             dispatcher, state.dispatcher = state.dispatcher, None
-            await _close_quietly(dispatcher)
+            await close_quietly(dispatcher)
 
     async def _close(self) -> None:
         await self._window.close()
@@ -470,7 +470,7 @@ class Runner:
         write_sealed(folder.manifest, self._desk.manifest)
 
 
-async def _close_quietly(dispatcher: Dispatcher) -> None:
+async def close_quietly(dispatcher: Dispatcher) -> None:
     """Close a model; what it raises while closing changes no answer and is dropped."""
     with contextlib.suppress(Exception):
         await within(dispatcher.close(), CLOSING_S)
