@@ -27,3 +27,11 @@ def test_a_run_without_words_leaves_no_file_for_them(bench: Any) -> None:
     assert done.returncode == 0
     assert done.stdout
     assert not (bench.folder / "results" / "r" / "printed.txt").exists()
+
+
+def test_what_a_model_changes_of_the_process_changes_nothing_of_the_run(bench: Any) -> None:
+    done = bench.run("--models", "restless,local-spy", "--run-id", "r")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "report:     results/r/report.html" in done.stdout
+    assert {p["outcome"] for p in bench.lines("r", "predictions.jsonl")} == {"answered"}
+    assert sorted(path.name for path in bench.folder.iterdir()) == ["results", "site"]

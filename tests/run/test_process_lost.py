@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -172,3 +173,35 @@ def test_what_was_lost_is_asked_again_from_all_the_rungs_that_it_stood_on(tmp_pa
     units = last_lines(read_lines(folder.attempts))
     stood = {repeat: Standing.noted(last.fallback_level, last.notes) for (_, _, repeat), last in units.items()}
     assert stood == {0: standing, 1: Standing.at(3)}
+
+
+LAST = """
+import atexit, os, signal, sys, time
+from ghostbench.errors import BadInput
+from ghostbench.run import guard
+
+def work():
+    atexit.register(lambda: {end})
+    print("said")
+    if {raises}:
+        raise BadInput("said")
+    return 1
+
+guard.LAST_S = 1.0
+try:
+    sys.exit(guard.guarded(work))
+except BadInput:
+    sys.exit(2)
+"""
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(3)", "os.kill(os.getpid(), 11)", "time.sleep(100)"])
+@pytest.mark.parametrize(("raises", "status"), [(False, 1), (True, 2)])
+def test_nothing_that_happens_at_the_end_of_the_process_changes_what_a_run_has_said(
+    end: str, raises: bool, status: int
+) -> None:
+    words = [sys.executable, "-c", LAST.format(end=end, raises=raises)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (status, "")
+    if not raises:
+        assert done.stdout == "said\n"

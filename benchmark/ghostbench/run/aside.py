@@ -47,12 +47,16 @@ def printing_aside(folder: Path, console: Console, redactor: Redactor) -> Iterat
         os.dup2(file, number)
     before = console.file
     console.file = _like(sys.stderr, kept[1])
+    own_streams = sys.stdout, sys.stderr
+    # Streams that may be closed, and taken away, without a loss.
+    sys.stdout, sys.stderr = (_like(stream, number) for stream, number in zip(own_streams, numbers, strict=True))
     try:
         yield
     finally:
         with contextlib.suppress(OSError, ValueError):
             console.file.flush()
         _flush()
+        sys.stdout, sys.stderr = own_streams
         for number, own in zip(numbers, kept, strict=True):
             os.dup2(own, number)
         console.file = before
@@ -87,7 +91,7 @@ def _like(stream: object, number: int) -> io.TextIOWrapper:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
 
 

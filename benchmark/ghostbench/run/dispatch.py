@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
@@ -124,7 +124,7 @@ class ReferenceDispatcher(Dispatcher):
     async def load(self) -> Mapping[str, Any]:
         try:
             return self._model.begin(self._truths)
-        except (SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:  # noqa: BLE001
             raise as_unavailable(error) from None
 
     @override
@@ -160,16 +160,18 @@ class RemoteDispatcher(Dispatcher):
 
     @override
     async def load(self) -> Mapping[str, Any]:
+        async def loaded() -> Mapping[str, Any]:
+            try:
+                return await self._model.load()
+            except BaseException as error:
+                if ends_the_run(error):
+                    raise
+                raise as_unavailable(error) from None
+
         try:
-            return await within(self._model.load(), self._deadline_s)
+            return await within(loaded(), self._deadline_s)
         except TimedOut as error:
             raise did_not_load(self._deadline_s) from error
-        except Exception:
-            raise
-        except BaseException as error:
-            if ends_the_run(error):
-                raise
-            raise as_unavailable(error) from None
 
     @override
     async def ask(
@@ -231,15 +233,19 @@ class RemoteDispatcher(Dispatcher):
 
 
 async def within(work: Coroutine[Any, Any, T], deadline_s: float) -> T:
-    """What the coroutine returns. Raises `TimedOut` at the deadline, whether or not the coroutine heeds that it is
-    cancelled then."""
+    """What the coroutine returns; what it raises that is no `Exception` (an exit, a library's panic) is `Crashed`.
 
-    async def contained() -> tuple[T | None, BaseException | None]:
-        # Let out of a task, these would end the event loop, and the run with it.
+    Raises `TimedOut` at the deadline, whether or not the coroutine heeds that it is cancelled then.
+    """
+
+    async def contained() -> T:
+        # Let out of a task, an exit would end the event loop, and the run with it.
         try:
-            return await work, None
-        except (SystemExit, KeyboardInterrupt) as asked_for:
-            return None, asked_for
+            return await work
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # noqa: BLE001
+            raise as_attempt_error(error) from None
 
     task = asyncio.ensure_future(contained())
     try:
@@ -252,10 +258,7 @@ async def within(work: Coroutine[Any, Any, T], deadline_s: float) -> T:
         task.cancel()
         task.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise TimedOut(f"no answer within the deadline of {deadline_s:g} s")
-    value, asked_for = task.result()
-    if asked_for is not None:
-        raise asked_for
-    return cast("T", value)
+    return task.result()
 
 
 def did_not_load(deadline_s: float) -> Unavailable:
@@ -277,11 +280,13 @@ def close_model(model: Model) -> None:
 
 
 def ends_the_run(error: BaseException) -> bool:
-    """Whether the run itself is being cancelled, and not a cancellation that the adapter's own code let out."""
+    """Whether the run itself is being cancelled or taken apart, and not an exit or a cancellation that the adapter's
+    own code let out."""
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    return isinstance(error, GeneratorExit)
+    # Coroutines that nobody ends are closed when their event loop runs no more.
+    return isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None
 
 
 def as_attempt_error(error: BaseException) -> AttemptError:

@@ -43,6 +43,7 @@ from ghostbench.run.resume import (
 from ghostbench.run.runner import Desk, Runner
 from ghostbench.run.start_up import start_up_s
 from ghostbench.run.stopping import StopSignals
+from ghostbench.run.surroundings import surroundings_put_back
 from ghostbench.writing import write_json
 
 if TYPE_CHECKING:
@@ -174,21 +175,24 @@ def resume_command(command: list[str], plan: Plan, kept: Mapping[str, Any]) -> s
 
 def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Voice, conduct: Conduct) -> int:
     """Ask, score and print. Raises KeyboardInterrupt when it is stopped, everything to keep being on disk."""
+    # A model may change the working folder while the run writes.
+    there = RunFolder(folder.path.absolute())
     write_json(folder.manifest, manifest)
     keep_words(folder.path, plan.task)
     rows = [row.name for row in plan.rows]
     units = len(plan.split.clips) * plan.options.repeats
     with (
-        printing_aside(folder.path, voice.err, conduct.redactor),
+        surroundings_put_back(),
+        printing_aside(there.path, voice.err, conduct.redactor),
         Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
     ):
-        desk = Desk(folder=folder, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn)
+        desk = Desk(folder=there, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn)
         runner = Runner(plan, desk, conduct.done, conduct.lost)
         try:
-            finished = _run_until_done_or_stopped(runner, conduct.signals, folder)
+            finished = _run_until_done_or_stopped(runner, conduct.signals, there)
         except Exception:
             with contextlib.suppress(OSError):
-                _mark_interrupted(folder, manifest)
+                _mark_interrupted(there, manifest)
             raise
     if not finished:
         _mark_interrupted(folder, manifest)

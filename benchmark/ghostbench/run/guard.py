@@ -22,14 +22,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ghostbench.errors import BadInput, OurFault
 from ghostbench.run.begun import BEGUN, PRINTED, note_end, read_lost
 
-INTERRUPTED, LOST = 130, 70
-"""Exit statuses: ended on request; ended by the code of a model, which no other status tells (EX_SOFTWARE)."""
+FAILED, BAD_INPUT, INTERRUPTED, LOST = 1, 2, 130, 70
+"""Exit statuses: ended by an error that nobody foresaw; with an error's line; on request; by the code of a model, which
+no other status tells (EX_SOFTWARE)."""
 GRACE_S = 3.0
 """How long a run may take to end after a second Ctrl-C before it is ended by force, seconds."""
 SAME_PRESS_S = 0.3
 """Signals nearer than this are one: a terminal sends Ctrl-C to parent and child, and the parent passes it on."""
+LAST_S = 60.0
+"""How long what libraries registered for the end of the process may take, seconds. What they do there, and how they
+end, changes nothing of a run that has said its last word."""
 BEAT_S = 5.0
 """How often a run that can react says so, seconds."""
 LOOK_S = 0.5
@@ -80,7 +85,8 @@ async def reacting(limit_s: float) -> Any:
 def guarded(work: Callable[[], int]) -> int:
     """What `work` returns, computed in a child that this process watches over; it raises there what it raises.
 
-    Ended without having returned, it gives 128 + the number of the signal, or `LOST`.
+    How the child ends after that is not heard. Ended without having returned, it gives 128 + the number of the signal,
+    or `LOST`.
     """
     if not _CAN_FORK or threading.active_count() > 1:
         return work()
@@ -99,8 +105,9 @@ def guarded(work: Callable[[], int]) -> int:
     _die_with(parent)
     try:
         status = work()
-    except BaseException:
-        tell(raised=True)
+        sys.stdout.flush()
+    except BaseException as error:
+        tell(raised=BAD_INPUT if isinstance(error, BadInput | OurFault) else FAILED)
         raise
     tell(done=status)
     return status
@@ -136,9 +143,10 @@ class _Watch:
             self._ended.set()
             listening.join()
         status = os.waitstatus_to_exitcode(state)
-        if "done" in self._told:
-            return status or int(self._told["done"])
-        if status > 0 and ("raised" in self._told or (status == INTERRUPTED and self._pressed)):
+        for word in ("done", "raised"):
+            if word in self._told:
+                return int(self._told[word])
+        if status == INTERRUPTED and self._pressed:
             return status
         return self._lost(status)
 
@@ -195,7 +203,9 @@ class _Watch:
                 # Counted by looks, not by the clock: a machine that slept is no run that hangs.
                 silent += 1
                 limit_s = self._told.get("beat")
-                if limit_s is not None and silent * LOOK_S > limit_s:
+                if silent * LOOK_S > LAST_S and not self._told.keys().isdisjoint(("done", "raised")):
+                    os.kill(self._child, signal.SIGKILL)
+                elif limit_s is not None and silent * LOOK_S > limit_s:
                     self._blocked_s = silent * LOOK_S
                     os.kill(self._child, signal.SIGKILL)
 

@@ -239,10 +239,11 @@ class LocalDispatcher(Dispatcher):
             return 1
 
     def _loaded(self) -> Mapping[str, Any]:
-        """Load the model, in a thread: an exit that its code asks for must not reach the event loop."""
+        """Load the model, in a thread. What is no `Exception` must not reach the event loop, and a `StopIteration`
+        would never get there: no future takes it."""
         try:
             return self._model.load()
-        except (SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:  # noqa: BLE001
             raise as_unavailable(error) from None
 
     def _prepared(self, request: Request) -> tuple[Any, AttemptError | None, float, tuple[str, ...]]:

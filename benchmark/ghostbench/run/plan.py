@@ -193,9 +193,9 @@ def _host(choice: Choice, given: Mapping[str, str]) -> Host:
     settings = build_settings(choice, given)
     try:
         return Host(choice, settings, build_model(choice, settings))
-    except BadInput:
+    except (BadInput, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything
+    except BaseException as error:  # noqa: BLE001 - a stranger's import may raise anything
         return Host(choice, settings, None, printable(in_words(error) or type(error).__name__))
 
 
@@ -212,9 +212,9 @@ def _check_host(host: Host) -> None:
                 raise TypeError(f"{printable(repr(level))} is no fallback level")
         if isinstance(host.model, RemoteModel):
             bool(host.model.batched)
-    except BadInput:
+    except (BadInput, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
+    except BaseException as error:  # noqa: BLE001 - a stranger's code may raise anything
         host.model, host.broken = None, printable(in_words(error) or type(error).__name__)
 
 
@@ -256,7 +256,9 @@ def _check_price(host: Host, task: Task) -> None:
     )
     try:
         price = host.model.estimate(asking).cost_usd
-    except (Exception, SystemExit):  # noqa: BLE001 - a model that fails to estimate does not know its price
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a model that fails to estimate does not know its price
         price = None
     if price is None:
         raise BadInput(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from typing import Any
 
 from ghostbench.errors import AttemptError, Crashed, ModelError, RequestRejected
 from ghostbench.outcomes import Outcome
@@ -13,13 +14,22 @@ from ghostbench.records import GRADES, Memory, Reply, Stages, Usage
 from ghostbench.run.standing import PART
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+LONGEST_MESSAGE = 10_000
+"""Characters of an error's message that are kept: some hold a whole page, or an array."""
+_PLAIN: Mapping[type, Callable[[Any], Any]] = {
+    bool: bool,
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+}
+"""Types of JSON, and what takes the value out of a subclass without asking it."""
 _MOST = 1e9
 """Seconds or dollars of one attempt: readers of a run folder take no more for a measurement."""
 
 
 def checked(result: object) -> Reply | AttemptError:
-    """The reply with its text made encodable and its probabilities a dict of numbers in [0, 1], the error as it is, or
-    `Crashed` where either breaks the contract."""
+    """The reply, of plain types throughout, its text made encodable and its probabilities a dict of numbers in [0, 1];
+    the error as it is; or `Crashed` where either breaks the contract."""
     try:
         return _checked(result)
     except Exception as error:  # noqa: BLE001 - a stranger's class may raise anything when it is looked at
@@ -31,20 +41,43 @@ def _checked(result: object) -> Reply | AttemptError:
         return _error(result)
     if not isinstance(result, Reply):
         return Crashed(f"the adapter returned {type(result).__name__} where a Reply belongs")
-    objection = _objection(result)
+    reply = Reply(**{field.name: _plain(getattr(result, field.name)) for field in fields(Reply)})
+    objection = _objection(reply)
     if objection:
         return Crashed(objection)
-    text = encodable(result.text)
-    result = result if text is result.text else replace(result, text=text)
-    given = result.grade_probabilities
+    given = reply.grade_probabilities
     if given is not None:
-        result = replace(result, grade_probabilities={grade: min(1.0, max(0.0, p)) for grade, p in given.items()})
-    return result
+        reply = replace(reply, grade_probabilities={grade: min(1.0, max(0.0, p)) for grade, p in given.items()})
+    return replace(reply, text=encodable(reply.text))
+
+
+def _plain(value: Any) -> Any:
+    """The value itself where it is of a plain type, else what it holds as one: a class of the adapter's own may give
+    another value, or none, whenever it is looked at."""
+    if value is None or type(value) in _PLAIN:
+        return value
+    for kind, plain in _PLAIN.items():
+        if isinstance(value, kind):
+            return plain(value)
+    for part in (Usage, Stages, Memory):
+        if isinstance(value, part):
+            return part(**{field.name: _plain(getattr(value, field.name)) for field in fields(part)})
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(held) for key, held in value.items()}
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def without_addresses(message: str) -> str:
     """A message without the places in memory that some objects show of themselves: they mean nothing to a reader."""
     return _ADDRESS.sub("", message)
+
+
+def told(failure: Exception) -> str:
+    """The failure's message as the ledger takes it: the beginning of one that has no end in sight."""
+    message = str(failure)
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[:LONGEST_MESSAGE]}… (cut; it has {len(message)} characters)"
+    return encodable(without_addresses(message))
 
 
 def in_words(error: BaseException) -> str | None:

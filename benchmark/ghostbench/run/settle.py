@@ -27,7 +27,7 @@ from ghostbench.run.plan import Host
 from ghostbench.run.policy import Failure, Step, next_step, outcome_of, pause_after, put_off
 from ghostbench.run.probes import probed, thinned
 from ghostbench.run.progress import Progress
-from ghostbench.run.replies import checked, encodable, in_words, without_addresses
+from ghostbench.run.replies import checked, in_words, told
 from ghostbench.run.sent import SentJournal
 from ghostbench.run.standing import refusal_notes
 from ghostbench.run.units import Asked, HostState, Unit, ladder_of
@@ -370,11 +370,7 @@ class Settler:
         return None
 
     def _line(self, unit: Unit, asked: Asked | None, reply: Reply | None, failure: Failure | None) -> AttemptLine:
-        fault = (
-            AttemptFault(type=type(failure).__name__, message=encodable(without_addresses(str(failure))))
-            if failure is not None
-            else None
-        )
+        fault = AttemptFault(type=type(failure).__name__, message=told(failure)) if failure is not None else None
         line = AttemptLine(
             model=unit.row.name,
             clip=unit.clip.id,

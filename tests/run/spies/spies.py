@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import logging
 import os
 import signal
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -235,6 +237,21 @@ class Chatty(LocalModel):
         print(f"the key is {os.environ.get('SPY_API_KEY')}", file=sys.stderr)
         os.write(1, b"straight to one\n")
         os.system("echo from a process of mine")
+        return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
+
+
+class Restless(LocalModel):
+    """Changes whatever the process has in common, as libraries do when they are set up."""
+
+    def answer(self, requests: Any) -> Any:
+        os.chdir("/")
+        logging.basicConfig(level=logging.DEBUG)
+        logging.getLogger().setLevel(logging.DEBUG)
+        warnings.simplefilter("error")
+        sys.setrecursionlimit(120)
+        if sys.stdout is not None:
+            sys.stdout.close()
+        sys.stdout = sys.stderr = None  # type: ignore[assignment]
         return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
 
 
@@ -535,6 +552,7 @@ def register_models(register: Any) -> None:
     spec("hanging", "Hanging", "local", family="WHERE", needs_frames=False)
     spec("deadly", "Deadly", "local", family="HOW")
     spec("chatty", "Chatty", "local", needs_frames=False)
+    spec("restless", "Restless", "local", needs_frames=False)
     spec("hanging-early", "HangingEarly", "local", needs_frames=False)
     spec("hanging-remote", "HangingRemote", "remote", family="WHERE", needs_frames=False)
     spec("dumper", "Dumper", "local")
