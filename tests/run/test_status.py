@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -150,3 +151,55 @@ def test_off_a_terminal_a_line_says_every_so_often_how_far_the_run_is() -> None:
     with Progress(Console(file=quiet), ["m"], 4, quiet=True, every_s=0.02):
         time.sleep(0.1)
     assert quiet.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"repeat": [[1]]},
+        {"clip": {}},
+        {"usage": {"cost_usd": 10**400}},
+        {"usage": {"cost_usd": float("nan")}},
+        {"started_at": "0001-01-01T00:00:00+23:59"},
+        {"outcome": [1]},
+    ],
+)
+def test_a_line_that_is_no_attempt_of_ours_hides_nothing_else(tmp_path: Path, line: dict[str, object]) -> None:
+    folder = under_way(tmp_path)
+    before = read_status(folder)
+    ledger = folder / "attempts.jsonl"
+    lines = ledger.read_text(encoding="utf-8")
+    odd = json.dumps({**json.loads(lines.splitlines()[0]), "model": "late", "usage": {}, **line})
+    ledger.write_text(f"{odd}\n{lines}", encoding="utf-8")
+    after = read_status(folder)
+    assert after.rows["m"].outcomes == before.rows["m"].outcomes
+    assert after.rows["late"].attempts == 1
+    assert after.cost_usd == pytest.approx(before.cost_usd)
+
+
+@pytest.mark.parametrize(("name", "content"), [("manifest.json", "["), ("attempts.jsonl", "[")])
+def test_nesting_without_end_is_bad_input(tmp_path: Path, name: str, content: str) -> None:
+    folder = under_way(tmp_path)
+    (folder / name).write_text(content * 200_000 + "\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=name):
+        read_status(folder)
+
+
+@pytest.mark.parametrize("name", ["attempts.jsonl", ".lock"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_what_is_no_file_is_named_and_nobody_waits_for_it(tmp_path: Path, name: str, kind: str) -> None:
+    folder = under_way(tmp_path)
+    place = folder / name
+    place.unlink(missing_ok=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(place)
+        case "folder":
+            place.mkdir()
+        case _:
+            place.symlink_to("/dev/zero")
+    if (name, kind) == (".lock", "folder"):
+        assert read_status(folder).state == "stopped"
+        return
+    with pytest.raises(BadInput, match=name):
+        read_status(folder)

@@ -12,11 +12,12 @@ import yaml
 
 from ghostbench.errors import BadInput
 from ghostbench.plugins.text import printable
+from ghostbench.yaml_text import BoundedLoader
 
 _LIMIT_BYTES = 1 << 20
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     """YAML in which a key that is there twice is an error: the first one would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -15,6 +15,7 @@ from ghostbench.datasets.inside import named_inside
 from ghostbench.errors import BadInput
 from ghostbench.plugins import registry
 from ghostbench.records import Layout
+from ghostbench.yaml_text import BoundedLoader
 
 _SUFFIXES = (".yaml", ".yml")
 _LIMIT_BYTES = 1 << 20
@@ -108,7 +109,8 @@ def read_definition(path: Path) -> Definition:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise BadInput(f"{shown}: {reason}; name a registered dataset or a YAML file") from None
     try:
-        definition = Definition.model_validate(yaml.safe_load(text))
+        content = yaml.load(text, BoundedLoader)  # noqa: S506 - a SafeLoader
+        definition = Definition.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -131,7 +131,7 @@ def _lines(path: Path) -> Iterable[Mapping[str, Any]]:
     for data in content.splitlines():
         try:
             line = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(line, dict):
             yield line

@@ -120,7 +120,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest as a mapping. Raises `BadInput` when it is not one."""
     try:
         manifest = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path} cannot be read as a manifest: {error}") from None
     if not isinstance(manifest, dict) or "status" not in manifest:
         raise BadInput(f"{path} is not a manifest of ghostbench; name a folder that bench run made")

@@ -139,15 +139,19 @@ def read_lines(path: Path, *, torn: bool = False) -> Iterator[dict[str, Any]]:
 
     torn : leave out a last line without its end, as a kill leaves it, and a run that is going on.
     """
-    if not path.exists():
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
         return
-    with path.open("rb") as file:
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}; name a folder that bench run made") from None
+    with file:
         for number, data in enumerate(file, start=1):
             if torn and not data.endswith(b"\n"):
                 return
             try:
                 value = json.loads(data)
-            except ValueError:
+            except (ValueError, RecursionError):
                 value = None
             if not isinstance(value, dict):
                 raise BadInput(

@@ -14,9 +14,12 @@ from typing import Any, Literal
 from ghostbench.errors import BadInput
 from ghostbench.run.folder import read_manifest
 from ghostbench.run.ledger import read_lines
+from ghostbench.writing import check_plain
 
 _RECENT = 60
 """The attempts of a row from which its pace is reckoned."""
+_MOST_USD = 1e9
+"""What is more than this for an attempt is no price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +74,12 @@ def read_status(folder: Path) -> Status:
     path = folder / "manifest.json"
     if not path.is_file():
         raise BadInput(f"{folder} is no run folder (it has no manifest.json): give the folder that `bench run` wrote")
+    check_plain(folder)
     manifest = read_manifest(path)
     try:
         units = int(manifest["dataset"]["n"]) * int(manifest.get("repeats") or 1)
         entries = {str(name): dict(entry) for name, entry in manifest["models"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise BadInput(f"{path} does not say what the run is about; name a folder that bench run made") from None
     state: Literal["running", "complete", "stopped"]
     state = "running" if _is_locked(folder / ".lock") else "complete" if manifest["status"] == "complete" else "stopped"
@@ -90,7 +94,7 @@ def read_status(folder: Path) -> Status:
         for line in read_lines(folder / "predictions.jsonl", torn=True):
             row = seen.get(str(line.get("model")))
             if row is not None:
-                row.last[str(line.get("clip")), line.get("repeat")] = str(line.get("outcome"))
+                row.last[str(line.get("clip")), str(line.get("repeat"))] = str(line.get("outcome"))
     rows = {name: row.status(units, entries[name], running=state == "running") for name, row in seen.items()}
     return Status(
         run_id=str(manifest.get("run_id")),
@@ -105,13 +109,13 @@ class _Row:
     """What the ledger says of one row, line by line."""
 
     def __init__(self) -> None:
-        self.last: dict[tuple[str, Any], str] = {}
+        self.last: dict[tuple[str, str], str] = {}
         self.attempts = 0
         self.cost: float | None = None
         self._begun: deque[float] = deque(maxlen=_RECENT)
 
     def take(self, line: Mapping[str, Any]) -> None:
-        unit = str(line.get("clip")), line.get("repeat")
+        unit = str(line.get("clip")), str(line.get("repeat"))
         moment = _moment(line.get("started_at"))
         if unit not in self.last and moment is not None:
             self._begun.append(moment)
@@ -119,7 +123,7 @@ class _Row:
         self.attempts += 1
         usage = line.get("usage")
         cost = usage.get("cost_usd") if isinstance(usage, Mapping) else None
-        if isinstance(cost, int | float):
+        if isinstance(cost, int | float) and 0 <= cost <= _MOST_USD:
             self.cost = (self.cost or 0.0) + cost
 
     def status(self, units: int, entry: Mapping[str, Any], *, running: bool) -> RowStatus:
@@ -144,7 +148,7 @@ class _Row:
 def _moment(text: object) -> float | None:
     try:
         return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -1,0 +1,46 @@
+"""YAML as strangers write it: plain values, and no more of them than a file of that size can mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+MOST_VALUES = 100_000
+"""Values that a file may stand for, each alias counted with all that it stands for."""
+
+
+class BoundedLoader(yaml.SafeLoader):
+    """A `SafeLoader` that raises `MarkedYAMLError` for aliases that multiply (“billion laughs”) or name themselves.
+
+    PyYAML itself copies what merge keys name, and whoever walks the values meets every alias anew: a file of a
+    kilobyte takes hours and all memory.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """The next node. Raises `MarkedYAMLError`."""
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        node: yaml.Node | None = super().compose_node(parent, index)
+        if node is None or id(node) in self._sizes:
+            return node
+        if self._is_open(node):
+            raise yaml.MarkedYAMLError(problem="a value that holds itself", problem_mark=mark)
+        size = 1 + sum(self._sizes[id(part)] for part in _parts(node))
+        if size > MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST_VALUES} values", problem_mark=mark)
+        self._sizes[id(node)] = size
+        return node
+
+    def _is_open(self, node: yaml.Node) -> bool:
+        """Whether the node's end has not been read: it is then met inside itself."""
+        return isinstance(node, yaml.CollectionNode) and node.end_mark is None
+
+
+def _parts(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
