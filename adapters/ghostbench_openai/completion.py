@@ -101,6 +101,7 @@ class _Logprobs(_Lenient):
 
 class _Text(_Lenient):
     text: str | None = None
+    refusal: Soft[str] = None
 
 
 class _Message(_Lenient):
@@ -113,8 +114,14 @@ class _Message(_Lenient):
             return "".join(part.text or "" for part in self.content)
         return self.content or ""
 
+    def refused(self) -> str:
+        """The words of a refusal, whether they came in a field of their own or as parts of the content."""
+        parts = self.content if isinstance(self.content, list) else []
+        return (self.refusal or "") + "".join(part.refusal or "" for part in parts)
+
 
 class _Choice(_Lenient):
+    index: Count = None
     message: _Message | None = None
     delta: _Message | None = None
     finish_reason: Soft[str] = None
@@ -158,6 +165,7 @@ class Answer:
     logprobs: list[_TokenLogprob] = dataclasses.field(default_factory=list)
     message: bool = False
     error: Any = None
+    index: int | None = None
 
     def add(self, piece: Completion) -> bool:
         """Take in a completion or one piece of it; True if it brought words of the answer."""
@@ -165,17 +173,28 @@ class Answer:
         self.system_fingerprint = piece.system_fingerprint or self.system_fingerprint
         self.usage = piece.usage or self.usage
         before = len(self.text) + len(self.refusal)
-        for choice in piece.choices[:1]:
+        for choice in self._own(piece.choices):
             message = choice.message or choice.delta
             self.error = choice.error or self.error
             if message is not None:
                 self.message = True
                 self.text += message.words()
-                self.refusal += message.refusal or ""
+                self.refusal += message.refused()
             self.finish_reason = choice.finish_reason or self.finish_reason
             if choice.logprobs is not None:
                 self.logprobs += choice.logprobs.content or ()
         return len(self.text) + len(self.refusal) > before
+
+    def _own(self, choices: Sequence[_Choice]) -> Sequence[_Choice]:
+        """The choice of a piece that this answer is made of: where a server gives several, none is mixed into another.
+
+        It is the one with the lowest number of the first piece that has any.
+        """
+        own = [choice for choice in choices if self.index is None or choice.index in (None, self.index)]
+        first = sorted(own, key=lambda choice: choice.index or 0)[:1]
+        for choice in first:
+            self.index = choice.index if self.index is None else self.index
+        return first
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

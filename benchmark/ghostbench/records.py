@@ -26,6 +26,8 @@ AnsweredBy = Literal["model", "substitute"]
 Layout = Literal["auto", "files", "frames"]
 """How a dataset's media lies under its root; see `ghostbench.datasets.layouts`."""
 
+MOST_COUNT = 2**63 - 1
+"""No count of tokens, bytes or attempts is larger: what reads a run folder holds 64 bits."""
 TRUTHS: tuple[Truth, ...] = ("ghost_probing", "cut_in", "normal")
 """Every truth, in the order of tables."""
 GRADES: tuple[Grade, ...] = ("ghost_probing", "potential_ghost_probing", "normal")

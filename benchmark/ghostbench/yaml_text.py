@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -11,7 +12,8 @@ MOST_VALUES = 100_000
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """A `SafeLoader` that raises `MarkedYAMLError` for aliases that multiply (“billion laughs”) or name themselves.
+    """A `SafeLoader` that raises `MarkedYAMLError` for aliases that multiply (“billion laughs”) or name themselves,
+    and for keys that are there twice.
 
     PyYAML itself copies what merge keys name, and whoever walks the values meets every alias anew: a file of a
     kilobyte takes hours and all memory.
@@ -34,6 +36,19 @@ class BoundedLoader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem=f"more than {MOST_VALUES} values", problem_mark=mark)
         self._sizes[id(node)] = size
         return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """A mapping in which no key is there twice: the first one would be lost without a word."""
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name = self.construct_object(key, deep=True)
+            if isinstance(name, Hashable) and name in seen:
+                raise yaml.MarkedYAMLError(problem=f"{name} is there twice", problem_mark=key.start_mark)
+            if isinstance(name, Hashable):
+                seen.add(name)
+        return super().construct_mapping(node, deep)
 
     def _is_open(self, node: yaml.Node) -> bool:
         """Whether the node's end has not been read: it is then met inside itself."""

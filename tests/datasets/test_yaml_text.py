@@ -19,9 +19,16 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [(LAUGHS, "more than 100000 values"), (MERGES, "more than 100000 values"), ("a: &a [*a]", "a value that holds it")],
+    [
+        (LAUGHS, "more than 100000 values"),
+        (MERGES, "more than 100000 values"),
+        ("a: &a [*a]", "a value that holds it"),
+        ("name: y", "name is there twice"),
+    ],
 )
-def test_aliases_that_multiply_or_name_themselves_are_refused_at_once(tmp_path: Path, text: str, problem: str) -> None:
+def test_aliases_that_multiply_or_name_themselves_and_keys_there_twice_are_refused_at_once(
+    tmp_path: Path, text: str, problem: str
+) -> None:
     file = tmp_path / "set.yaml"
     file.write_text(text + "\nname: x\n", encoding="utf-8")
     began = time.process_time()

@@ -298,3 +298,22 @@ def test_a_stream_that_begins_with_a_mark_loses_nothing(server: Server, ask: Ask
     (reply,) = ask(make_request(), stream=True)
     assert isinstance(reply, Reply), repr(reply)
     assert reply.text == TEXT
+
+
+def test_of_several_choices_one_is_the_answer_and_none_is_mixed_into_it() -> None:
+    other = TEXT.replace("normal", "ghost_probing")
+    whole = completion()
+    whole["choices"].insert(0, {"index": 1, "message": {"content": other}, "finish_reason": "stop"})
+    reply = read(whole)
+    assert isinstance(reply, Reply)
+    assert reply.text == TEXT
+    answer = Answer()
+    for begin in range(0, len(TEXT), 7):
+        for index, text in ((0, TEXT), (1, other)):
+            piece = {"choices": [{"index": index, "delta": {"content": text[begin : begin + 7]}}]}
+            answer.add(parse_completion(piece, Secrets([])))
+    assert answer.text == TEXT
+
+
+def test_a_refusal_in_parts_is_a_refusal() -> None:
+    assert isinstance(read(completion([{"type": "refusal", "refusal": "I cannot help"}])), errors.Refused)

@@ -210,3 +210,9 @@ def test_of_a_message_without_end_the_beginning_is_kept() -> None:
     whole = "e" * LONGEST_MESSAGE
     assert told(RequestRejected(whole)) == whole
     assert told(RequestRejected("e" * 10**6)) == f"{whole}… (cut; it has 1000000 characters)"
+
+
+@pytest.mark.parametrize("count", [2**63, 10**400])
+def test_a_count_that_no_reader_holds_is_no_measurement(count: int) -> None:
+    assert isinstance(checked(Reply(text="x", usage=Usage(input_tokens=count))), Crashed)
+    assert isinstance(checked(Reply(text="x", batch_size=count)), Crashed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,6 @@ from ghostbench.plugins.text import printable
 from ghostbench.yaml_text import BoundedLoader
 
 _LIMIT_BYTES = 1 << 20
-
-
-class _Loader(BoundedLoader):
-    """YAML in which a key that is there twice is an error: the first one would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
-            if isinstance(name, Hashable) and name in seen:
-                raise yaml.MarkedYAMLError(problem=f"{name} is there twice", problem_mark=key.start_mark)
-            if isinstance(name, Hashable):
-                seen.add(name)
-        return super().construct_mapping(node, deep)
 
 
 def read_run_file(path: Path, command: click.Command, ctx: click.Context) -> dict[str, Any]:
@@ -63,7 +49,7 @@ def _content(path: Path, shown: str) -> Mapping[Any, Any]:
     try:
         if path.stat().st_size > _LIMIT_BYTES:
             raise BadInput(f"{shown}: larger than 1 MiB, so no run file; write the options of bench run as YAML")
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), BoundedLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise BadInput(f"{shown}: {error.strerror}; name a YAML file with options of bench run") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ghostbench.errors import AttemptError, Crashed, ModelError, RequestRejected
 from ghostbench.outcomes import Outcome
-from ghostbench.records import GRADES, Memory, Reply, Stages, Usage
+from ghostbench.records import GRADES, MOST_COUNT, Memory, Reply, Stages, Usage
 from ghostbench.run.standing import PART
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -119,7 +119,7 @@ def _objection(reply: Reply) -> str | None:
     for name, kind in (("usage", Usage), ("stages", Stages), ("memory", Memory)):
         if not isinstance(getattr(reply, name), kind):
             return f"the adapter's reply has {name} of type {type(getattr(reply, name)).__name__}"
-    if reply.batch_size is not None and not (type(reply.batch_size) is int and reply.batch_size >= 1):
+    if reply.batch_size is not None and not (type(reply.batch_size) is int and 1 <= reply.batch_size <= MOST_COUNT):
         return f"the adapter's reply has batch_size = {reply.batch_size!r}, which is no count"
     if not isinstance(reply.notes, tuple) or not all(isinstance(note, str) for note in reply.notes):
         return "the adapter's reply has notes that are no tuple of texts"
@@ -155,7 +155,8 @@ def _numbers(reply: Reply) -> str | None:
         for field in fields(part):
             value = getattr(part, field.name)
             counted = field.name.endswith(("_tokens", "_bytes"))
-            sound = _is_number(value) and value >= 0 and (isinstance(value, int) if counted else value <= _MOST)
+            sound = _is_number(value) and 0 <= value <= (MOST_COUNT if counted else _MOST)
+            sound = sound and (isinstance(value, int) or not counted)
             if value is not None and not sound:
                 return f"the adapter's reply has {field.name} = {value!r}, which is no measurement"
     return None

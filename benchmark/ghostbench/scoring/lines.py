@@ -11,14 +11,14 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ghostbench.outcomes import Outcome
-from ghostbench.records import GRADES, AnsweredBy, Grade, Truth
+from ghostbench.records import GRADES, MOST_COUNT, AnsweredBy, Grade, Truth
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 """Up to thirty years: more is no measurement."""
 Dollars = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 
 NO_ANSWER = "no_answer"
 COLUMNS: tuple[str, ...] = (*GRADES, NO_ANSWER)
@@ -33,7 +33,7 @@ class ClipLine(TypedDict):
     clip: str
     truth: Truth
     truth_time_s: Seconds | None
-    category: int | None
+    category: Count | None
     remark: str | None
     duration_s: Seconds | None
     frame_indices: list[Count] | None
@@ -84,7 +84,7 @@ class AttemptLine(TypedDict):
     model: str
     clip: str
     repeat: Count
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Annotated[int, Field(ge=1, le=MOST_COUNT)]
     fallback_level: Count
     outcome: Outcome
     error: ErrorLine | None
