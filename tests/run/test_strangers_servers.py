@@ -39,6 +39,8 @@ NAMED: list[tuple[dict[str, Any], list[str]]] = [
     ({"models": "gpt-4.1", "settings": [f"gpt-4.1.base_url={SERVER}"]}, ["--set", f"gpt-4.1.base_url={SERVER}"]),
     ({"models": "m", "settings": ["m.base_url=https://h/v1"]}, ["--set", "m.base_url=https://h/v1"]),
     ({"models": "m", "settings": ["m.api_endpoint=h.example"]}, ["--set", "m.api_endpoint=h.example"]),
+    ({"models": "m", "settings": ["m.api_base=h.example"]}, ["--set", "m.api_base=h.example"]),
+    ({"models": "m", "settings": ["m.x= HTTP://h"]}, ["--set", "m.x= HTTP://h"]),
     ({"models": "m", "settings": ["m.peer=10.0.0.1:80"]}, ["--set", "m.peer=10.0.0.1:80"]),
     ({"models": "m", "settings": ["m.peers=a,ws://h.example"]}, ["--set", "m.peers=a,ws://h.example"]),
     ({"models": "m", "settings": [r"m.weights=\\h\share"]}, ["--set", r"m.weights=\\h\share"]),

@@ -28,7 +28,21 @@ _ON_A_SHARE = ("//", "\\\\")
 _HOST_AND_PORT = re.compile(
     r"(?:localhost|\[[0-9A-Fa-f:.]+\]|\d{1,3}(?:\.\d{1,3}){3}|(?:[\w-]+\.)+[A-Za-z]{2,}):\d{1,5}\b"
 )
-_NAMES = {"url", "uri", "endpoint", "host", "hostname", "server", "proxy", "address"}
+_NAMES = {
+    "url",
+    "uri",
+    "endpoint",
+    "host",
+    "hostname",
+    "server",
+    "proxy",
+    "address",
+    "base",
+    "gateway",
+    "domain",
+    "ip",
+    "dsn",
+}
 """A setting with one of these in its name holds a server, however that is written."""
 _NO_SERVER = re.compile(r"none|null|true|false|[\d.]*", re.IGNORECASE)
 
