@@ -167,7 +167,7 @@ def test_a_run_by_batch_retries_in_further_rounds(bench: Any, server: Server) ->
         (1, 0, "server_error"): 1,
         (1, 0, "unparseable"): 1,
         (2, 0, "answered"): 1,
-        (2, 1, "answered"): 1,
+        (2, 3, "answered"): 1,
     }
     assert Counter(line["request_id"] for line in lines) == Counter(server.batches.done)
     assert len(server.batches.batches) == 2

@@ -95,7 +95,8 @@ def test_a_pause_longer_than_a_run_waits_is_the_clips_outcome_until_it_is_resume
     assert "--resume" in told
     assert "up to 86400 s" in done.stderr
     command = shlex.split(done.stderr.partition("ask again then with: ")[2])
-    assert command[-1] == "--resume"
+    assert command[2:4] == ["--resume", "--run-id"]
+    assert command[-2:] == ["--set", f"gpt-4.1.base_url={server.url}"], "the server, which must be said again"
     again = bench.run("--resume")
     assert again.returncode == 0, again.stderr
     until = re.findall(r"until (20[\d: -]+) UTC", told)[0]
