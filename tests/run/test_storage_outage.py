@@ -215,6 +215,7 @@ def test_a_storage_that_stays_away_is_told_of_and_resuming_asks_for_exactly_what
     store.good_for = None
     store.asked.clear()
     assert run(QUICK, resume=True) == 0, run.said
+    assert "another time" not in run.said
     assert set(store.asked) == left
     assert run.outcomes() == {("motion", "answered"): 6, ("always", "answered"): 6}
     after = (run.folder / "attempts.jsonl").read_bytes()

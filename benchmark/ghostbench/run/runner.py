@@ -135,8 +135,11 @@ class Runner:
             storage=self._window.storage,
         )
         self._recall_habits()
-        for (row, _, _), last in self._done.items():
-            self._desk.progress.settled(row, last.outcome)
+        rows, clip_of = {row.name: row for row in self._plan.rows}, {clip.id: clip for clip in self._plan.split.clips}
+        for (row, clip, repeat), last in self._done.items():
+            # What is asked again is not settled: it would be counted twice, and told of though it was answered.
+            if self._is_settled(Unit(rows[row], clip_of[clip], repeat)):
+                self._desk.progress.settled(row, last.outcome)
         silence = asyncio.create_task(tell_of_silence(self._desk.progress, self._waiting_for, self._desk.say))
         try:
             self._begin_decoding()
