@@ -36,7 +36,7 @@ def test_the_lowest_set_pins_every_direct_dependency(pythons: ModuleType) -> Non
         re.match(r"[\w.-]+", text)[0]  # type: ignore[index]
         for text in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["motion"])
     ]
-    assert "av==17.0.0" in pins
+    assert "av==17.1.0" in pins
 
 
 def test_the_workflow_tries_every_python_that_the_package_names_with_both_sets(pythons: ModuleType) -> None:

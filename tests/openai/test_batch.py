@@ -249,6 +249,7 @@ def test_a_batch_that_the_server_puts_off_for_a_day_is_not_waited_for(bench: Any
     assert bench.run(*given, "--resume").returncode == 0
     assert outcomes(bench) == {"answered": 6}
     assert len(server.batches.batches) == 1
+    assert len(server.batches.done) == 6, "nothing is asked, and paid for, a second time"
 
 
 def test_lines_that_a_batch_leaves_without_a_result_count_at_their_most_on_resume(bench: Any, server: Server) -> None:

@@ -24,7 +24,7 @@ def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
     started = time.monotonic()
     done = bench.run("--models", ",".join(rows), *given)
     assert done.returncode == 1, done.stderr
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 200, "one that hangs does so for ever"
     outcomes = Counter((p["model"], p["outcome"]) for p in bench.lines("r", "predictions.jsonl"))
     assert outcomes == {
         ("hanging:load", "unavailable"): 6,

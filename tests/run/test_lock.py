@@ -72,17 +72,16 @@ def test_a_folder_that_is_written_is_refused_and_one_that_is_let_go_is_waited_fo
 
 def test_what_a_kill_left_half_written_goes_and_nothing_else(begun: Path) -> None:
     (begun / "tables").mkdir()
-    (begun / "tables" / ".rates.csv.ab_12xyz").touch()
-    (begun / ".manifest.json.abcd1234").touch()
-    kept = [begun / ".hidden", begun / ".notes.txt", begun / "results.json.abcd1234"]
+    (begun / "tables" / ".rates.csv.0123456789abcdef.tmp").touch()
+    (begun / ".manifest.json.0123456789abcdef.tmp").touch()
+    kept = [begun / ".hidden", begun / ".notes.txt", begun / "results.json.0123456789abcdef.tmp"]
     for path in kept:
         path.touch()
-    (begun / ".linked.json.abcd1234").symlink_to(kept[0])
     folder = RunFolder(begun)
     folder.reopen()
     folder.close()
     left = {path.name for path in begun.rglob("*") if path.name not in {"manifest.json", ".lock", "tables"}}
-    assert left == {".hidden", ".notes.txt", "results.json.abcd1234", ".linked.json.abcd1234"}
+    assert left == {".hidden", ".notes.txt", "results.json.0123456789abcdef.tmp"}
 
 
 def test_a_lock_that_leads_elsewhere_is_refused_and_what_it_leads_to_is_left_alone(begun: Path, tmp_path: Path) -> None:

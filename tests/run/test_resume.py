@@ -126,12 +126,13 @@ def test_a_folder_of_something_else_is_never_written_to(bench: Any) -> None:
 
 
 def test_two_processes_never_write_one_run(bench: Any, tmp_path: Path) -> None:
-    process = bench.start(*words(tmp_path / "log", "r"))
+    given = [*words(tmp_path / "log", "r"), "--set", "local-spy.sleep_s=30"]
+    process = bench.start(*given)
     manifest = bench.folder / "results" / "r" / "manifest.json"
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and not manifest.exists():
         time.sleep(0.02)
-    second = bench.run(*words(tmp_path / "log", "r"), "--resume")
+    second = bench.run(*given, "--resume")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert second.returncode == 2

@@ -286,8 +286,9 @@ class BatchRunner:
             if not await self._waits_for(as_attempt_error(failure), passage):
                 self._stop(as_attempt_error(failure))
                 return []
-        if self._state.stopped is not None:
+        else:
             return []
+        # Also where what came back has stopped the model: a round that is in the ledger must never be sent again.
         for entry in waiting.values():
             lost = Crashed("the adapter ended the batch without a result for this request")
             steps += await self._record(entry, lost, sealed_at, open_units)
