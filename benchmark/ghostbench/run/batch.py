@@ -260,7 +260,8 @@ class BatchRunner:
     async def _answer(self, open_units: dict[tuple[str, str, int], Unit]) -> list[tuple[Step, int]]:
         """Have the sealed round answered and written down; settled units leave `open_units`.
 
-        A batch that cannot be submitted or reached stays as it is: the model stops, and `--resume` goes on with it.
+        A batch that cannot be submitted or reached stays as it is: the model stops, and `--resume` goes on with it. One
+        whose results have been written down is over, though the model has stopped: sent again, it would be paid twice.
         """
         sealed_at, waiting = self._round.entries()
         steps: list[tuple[Step, int]] = []
