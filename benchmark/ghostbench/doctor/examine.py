@@ -13,14 +13,14 @@ from typing import Any
 
 from ghostbench.doctor.rounds import Round, Rounds
 from ghostbench.doctor.variants import VARIANTS, variant
-from ghostbench.errors import BadInput, MediaError
+from ghostbench.errors import AttemptError, BadInput, MediaError
 from ghostbench.media.decode import decode
 from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, Frames, Request, Usage
 from ghostbench.redact import Redactor
 from ghostbench.run.budget import Budget
-from ghostbench.run.dispatch import as_unavailable
+from ghostbench.run.dispatch import as_unavailable, estimated
 from ghostbench.run.plan import Plan
 from ghostbench.run.reach import dispatcher_for, load
 from ghostbench.run.runner import close_quietly
@@ -122,7 +122,14 @@ class Examiner:
             raise BadInput(f"no clip of {self._plan.split.dataset} could be decoded ({skipped[0]}); check --data-root")
         self._found.clips, self._found.skipped = tuple(clips), tuple(skipped)
         if isinstance(self._model, RemoteModel):
-            self._found.most = tuple(self._model.estimate(self._request(frames)) for frames in self._frames)
+            self._found.most = tuple(self._most(self._model, frames) for frames in self._frames)
+
+    def _most(self, model: RemoteModel, frames: Frames | None) -> Usage:
+        """The model's estimate; nothing known where its code fails to tell."""
+        try:
+            return estimated(model, self._request(frames))
+        except AttemptError:
+            return Usage()
 
     def _request(self, frames: Frames | None) -> Request:
         task = self._plan.task

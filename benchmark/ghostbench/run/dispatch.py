@@ -15,9 +15,9 @@ from typing_extensions import override
 from ghostbench.errors import AttemptError, Crashed, ModelError, TimedOut, Unavailable
 from ghostbench.models import Model, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import STOPS_MODEL
-from ghostbench.records import Clip, Reply, Request
+from ghostbench.records import Clip, Reply, Request, Usage
 from ghostbench.run.policy import put_off_for
-from ghostbench.run.replies import checked, in_words
+from ghostbench.run.replies import checked, checked_usage, in_words
 
 T = TypeVar("T")
 
@@ -295,6 +295,17 @@ def as_attempt_error(error: BaseException) -> AttemptError:
     if isinstance(error, ModelError) and said is not None:
         return error
     return Crashed(said or f"{type(error).__name__}, which cannot say what happened")
+
+
+def estimated(model: RemoteModel, request: Request) -> Usage:
+    """The most that a request can use, as the model says.
+
+    Raises `AttemptError` where its code fails to tell, or tells what can be no amount: a limit could not be kept by it.
+    """
+    try:
+        return checked_usage(model.estimate(request))
+    except BaseException as error:  # noqa: BLE001 - an exit that an adapter asks for is its fault, no more
+        raise as_attempt_error(error) from None
 
 
 def as_unavailable(error: BaseException) -> Unavailable:

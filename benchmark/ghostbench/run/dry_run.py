@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from ghostbench.errors import MediaError
+from ghostbench.errors import AttemptError, MediaError
 from ghostbench.media.decode import decode
 from ghostbench.models import RemoteModel
-from ghostbench.records import Clip, Frames, Request
+from ghostbench.records import Clip, Frames, Request, Usage
+from ghostbench.run.dispatch import estimated
 from ghostbench.run.plan import Options, Plan, Row, make_plan
 from ghostbench.run.probes import probed
 from ghostbench.run.runner import DECODE_WORKERS
@@ -97,17 +98,19 @@ def _add(total: Forecast, row: Row, frames: Frames | None, plan: Plan) -> None:
         total.input_tokens = total.output_tokens = None
         return
     shown = probed(frames, row.probe) if row.needs_frames else None
-    usage = row.host.model.estimate(
-        Request(
-            id="dry-run",
-            prompt=plan.task.build(shown),
-            frames=shown,
-            seed=plan.options.seed,
-            level=0,
-            level_settings={},
-            write_answer=plan.task.write,
-        )
+    request = Request(
+        id="dry-run",
+        prompt=plan.task.build(shown),
+        frames=shown,
+        seed=plan.options.seed,
+        level=0,
+        level_settings={},
+        write_answer=plan.task.write,
     )
+    try:
+        usage = estimated(row.host.model, request)
+    except AttemptError:
+        usage = Usage()
     if usage.input_tokens is None or total.input_tokens is None:
         total.input_tokens = None
     else:

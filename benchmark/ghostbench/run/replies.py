@@ -150,15 +150,29 @@ def _probabilities(reply: Reply) -> str | None:
     return None
 
 
+def checked_usage(usage: object) -> Usage:
+    """What an adapter says of a request's use. Raises `Crashed` where that is no `Usage` of numbers that can be."""
+    objection = f"the adapter estimates a {type(usage).__name__} where a Usage belongs"
+    if isinstance(usage, Usage):
+        objection = _unsound(usage, "the adapter's estimate") or ""
+        if not objection:
+            return usage
+    raise Crashed(objection)
+
+
 def _numbers(reply: Reply) -> str | None:
-    for part in (reply.stages, reply.usage, reply.memory):
-        for field in fields(part):
-            value = getattr(part, field.name)
-            counted = field.name.endswith(("_tokens", "_bytes"))
-            sound = _is_number(value) and 0 <= value <= (MOST_COUNT if counted else _MOST)
-            sound = sound and (isinstance(value, int) or not counted)
-            if value is not None and not sound:
-                return f"the adapter's reply has {field.name} = {value!r}, which is no measurement"
+    found = (_unsound(part, "the adapter's reply") for part in (reply.stages, reply.usage, reply.memory))
+    return next((objection for objection in found if objection), None)
+
+
+def _unsound(part: Stages | Usage | Memory, whose: str) -> str | None:
+    for field in fields(part):
+        value = getattr(part, field.name)
+        counted = field.name.endswith(("_tokens", "_bytes"))
+        sound = _is_number(value) and 0 <= value <= (MOST_COUNT if counted else _MOST)
+        sound = sound and (isinstance(value, int) or not counted)
+        if value is not None and not sound:
+            return f"{whose} has {field.name} = {value!r}, which is no measurement"
     return None
 
 

@@ -19,7 +19,15 @@ from ghostbench.records import AttemptFault, AttemptLine, Clip, Frames, Prompt, 
 from ghostbench.run.begun import Begun
 from ghostbench.run.budget import Budget
 from ghostbench.run.decoding import Decoded
-from ghostbench.run.dispatch import Delivery, Dispatcher, Outdated, PutOff, Sending, Withdrawn, as_attempt_error
+from ghostbench.run.dispatch import (
+    Delivery,
+    Dispatcher,
+    Outdated,
+    PutOff,
+    Sending,
+    Withdrawn,
+    estimated,
+)
 from ghostbench.run.faults import is_our_task, is_ours
 from ghostbench.run.ledger import Ledger
 from ghostbench.run.patience import NO_PATIENCE, Patience
@@ -319,11 +327,11 @@ class Settler:
         if not isinstance(host.model, RemoteModel):
             return 0.0
         try:
-            return host.model.estimate(request).cost_usd or 0.0
-        except BaseException as error:  # noqa: BLE001 - an exit that an adapter asks for is its fault, no more
+            return estimated(host.model, request).cost_usd or 0.0
+        except AttemptError:
             if self.budget.limit is None:
                 return 0.0
-            raise as_attempt_error(error) from None
+            raise
 
     def _sending(self, unit: Unit, asked: Asked, state: HostState, most_usd: float, passage: Passage) -> Sending | None:
         """What is to be done when the request's turn has come: to write down what it can cost, or that it began.
