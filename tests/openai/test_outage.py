@@ -124,7 +124,7 @@ def test_while_a_server_is_away_only_one_request_at_a_time_looks(run: Run, serve
     assert run(server.url) == {"answered": 6}
     away = [entry for entry in server.log.chats if entry.kind == "budget"]
     looks = away[6:]
-    assert len(looks) >= 3
+    assert looks, "the six that found it away are followed by others that look"
     assert all(b.began >= a.ended for a, b in itertools.pairwise(looks))
 
 
