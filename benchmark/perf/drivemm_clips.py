@@ -39,7 +39,7 @@ from drivemm_loading import write_checkpoint
 from ghostbench import Request
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.media.decode import decode
-from ghostbench.run.plan import Options, make_plan
+from ghostbench.running.plan.plan import Options, make_plan
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.adapter import DriveMMModel
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig

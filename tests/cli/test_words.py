@@ -14,12 +14,12 @@ from evidence_data import RunBuilder, clip
 from ghostbench.cli import main
 from ghostbench.errors import BadInput
 from ghostbench.evidence.prompt_checks import check_words
+from ghostbench.folder.prompts import keep_words, read_words
+from ghostbench.folder.run_records import read_run_records
 from ghostbench.report.data import read_run
-from ghostbench.report.prompt import read_words, words_as_text
+from ghostbench.report.prompt import words_as_text
 from ghostbench.report.sums import listed_files
 from ghostbench.report.write import report_markdown
-from ghostbench.run.prompts import keep_words
-from ghostbench.scoring.run_records import read_run_records
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench.tasks.summary import GhostProbingSummary
 

@@ -210,7 +210,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_that_a_run_folder_names_is_opened(
     tmp_path: Path, finished: Path, command: str, key: str, kind: str, listener: Any, canary: Path, opened: set[str]
 ) -> None:
-    from ghostbench.run.seal import write_sealed
+    from ghostbench.folder.seal import write_sealed
 
     (tmp_path / "theirs").mkdir()
     folder = tmp_path / "theirs" / "run"

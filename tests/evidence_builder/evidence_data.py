@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ghostbench.run.seal import write_sealed
+from ghostbench.folder.seal import write_sealed
 
 LABELS_SHA = "a" * 64
 TASK_SHA = "c" * 64

@@ -15,7 +15,7 @@ import pytest
 from ghostbench import Frames
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import parse_sampling
-from ghostbench.run.probes import blank, shuffled
+from ghostbench.running.plan.probes import blank, shuffled
 
 if TYPE_CHECKING:
     from conftest import MakeFrames, Motion

@@ -15,8 +15,8 @@ import pytest
 from loopback_openai import Fault, Server
 
 from ghostbench import AuthFailed, ModelError, Reply, Request, errors
-from ghostbench.run.batch import FileJournal
-from ghostbench.run.sent import spent_before
+from ghostbench.folder.spending import spent_before
+from ghostbench.running.settle.rounds import FileJournal
 from ghostbench_openai import batch as batch_module
 from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.settings import OpenAISettings

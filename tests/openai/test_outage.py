@@ -21,16 +21,16 @@ from loopback_openai.chat import Chat, _key
 from rich.console import Console
 
 from ghostbench.datasets.select import SplitQuery
+from ghostbench.folder.begun import Lost
+from ghostbench.folder.place import RunFolder
 from ghostbench.redact import Redactor
-from ghostbench.run import manifest as manifests
-from ghostbench.run.begun import Lost
-from ghostbench.run.folder import RunFolder
-from ghostbench.run.ledger_rules import LedgerRules
-from ghostbench.run.patience import Patience
-from ghostbench.run.plan import Options, make_plan
-from ghostbench.run.progress import Progress
-from ghostbench.run.resume import what_was_done
-from ghostbench.run.runner import Desk, Runner
+from ghostbench.running import manifest as manifests
+from ghostbench.running.plan.plan import Options, make_plan
+from ghostbench.running.resume.resume import what_was_done
+from ghostbench.running.rules.ledger_rules import LedgerRules
+from ghostbench.running.rules.patience import Patience
+from ghostbench.running.runner import RunContext, Runner
+from ghostbench.running.watch.progress import Progress
 
 QUICK = Patience(outage_s=30.0, first_s=0.05, longest_s=0.4)
 OUTAGE_S = 1.5
@@ -72,7 +72,7 @@ class Run:
         console = Console(file=self.said, width=300)
         progress = Progress(console, [row.name for row in plan.rows], len(plan.split.clips))
         manifest = manifests.start(plan, ["bench", "run"], 0.0, Redactor())
-        desk = Desk(folder=folder, manifest=manifest, redactor=Redactor(), progress=progress, say=console.print)
+        desk = RunContext(folder=folder, manifest=manifest, redactor=Redactor(), progress=progress, say=console.print)
 
         async def run() -> None:
             async with asyncio.timeout(60):

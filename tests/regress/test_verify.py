@@ -20,9 +20,9 @@ from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import differences
 from ghostbench.evidence.sensitivity import sensitivity, write_sensitivity
 from ghostbench.evidence.verify import verify
+from ghostbench.folder.seal import write_sealed
 from ghostbench.report.sums import write_sums
 from ghostbench.report.write import write_report
-from ghostbench.run.seal import write_sealed
 from ghostbench.scoring.score import score_run
 
 G, P, N = "ghost_probing", "potential_ghost_probing", "normal"

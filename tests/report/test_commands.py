@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ghostbench.errors import BadInput
+from ghostbench.folder.run_records import read_run_records
 from ghostbench.report.data import RunData
 from ghostbench.report.html import report_html
 from ghostbench.report.write import report_files
-from ghostbench.scoring.run_records import read_run_records
 from ghostbench.scoring.score import compute_metrics
 
 G, P, N = "ghost_probing", "potential_ghost_probing", "normal"

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from ghostbench.errors import RequestRejected
 from ghostbench.models import LocalModel, NoSettings
 from ghostbench.records import Clip, Prompt, Reply, Request
-from ghostbench.run.dispatch import Delivery
-from ghostbench.run.local import LocalDispatcher
+from ghostbench.running.ask.dispatch import Delivery
+from ghostbench.running.ask.local import LocalDispatcher
 
 CLIP = Clip(id="c", truth="normal")
 

@@ -11,8 +11,8 @@ import pytest
 
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
+from ghostbench.folder.spending import SpendingJournal, spent_before
 from ghostbench.redact import Redactor
-from ghostbench.run.sent import SentJournal, spent_before
 
 
 def outcomes(bench: Any) -> Counter[str]:
@@ -59,7 +59,7 @@ def test_a_run_without_prices_keeps_no_account(bench: Any) -> None:
 
 
 async def test_what_is_known_replaces_what_could_have_been(tmp_path: Path) -> None:
-    sent = SentJournal(tmp_path / "sent.jsonl", Redactor({}))
+    sent = SpendingJournal(tmp_path / "sent.jsonl", Redactor({}))
     for name in ("stated", "turned-away", "timed-out", "in-flight", "withdrawn"):
         await sent.note(name, 0.25)
     await sent.note("withdrawn", 0.0)

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from ghostbench.outcomes import Outcome
-from ghostbench.run.progress import Progress
-from ghostbench.run.silence import tell_of_silence
+from ghostbench.running.watch.progress import Progress
+from ghostbench.running.watch.silence import tell_of_silence
 
 HANGING = ["hanging:load", "hanging:answer", "hanging-early", "hanging-remote:load", "hanging-remote:deaf"]
 
@@ -48,7 +48,7 @@ def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
 def test_a_model_that_never_closes_keeps_nobody(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     site = bench.folder / "site"
     (site / "sitecustomize.py").write_text(
-        "import ghostbench.run.runner as runner\nrunner.CLOSING_S = 1.0\n", encoding="utf-8"
+        "import ghostbench.running.runner as runner\nrunner.CLOSING_S = 1.0\n", encoding="utf-8"
     )
     done = bench.run("--models", "hanging:close,always", "--run-id", "r")
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ import pytest
 from ghostbench.errors import AttemptError, RateLimited
 from ghostbench.models import NoSettings, RemoteModel
 from ghostbench.records import Reply, Request, Usage
-from ghostbench.run.dispatch import estimated
+from ghostbench.running.ask.dispatch import estimated
 from ghostbench.tasks.ghost_probing import GhostProbing
 
 TASK = GhostProbing()

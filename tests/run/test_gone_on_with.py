@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ghostbench.run.stopping import StopSignals
+from ghostbench.running.watch.stopping import StopSignals
 
 
 def test_a_run_is_gone_on_with_by_its_name_alone(bench: Any, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ghostbench.errors import BadInput
+from ghostbench.folder.ledger import DiskFailed, Ledger, encode, read_lines, recover
 from ghostbench.outcomes import Outcome
 from ghostbench.records import AttemptLine
 from ghostbench.redact import Redactor
-from ghostbench.run.ledger import DiskFailed, Ledger, encode, read_lines, recover
 
 
 def line(number: int, raw: str = "") -> AttemptLine:
@@ -81,7 +81,7 @@ import asyncio, resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_ledger import line
-from ghostbench.run.ledger import DiskFailed, Ledger
+from ghostbench.folder.ledger import DiskFailed, Ledger
 from ghostbench.redact import Redactor
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 async def main():
@@ -147,7 +147,7 @@ import asyncio, resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_ledger import line
-from ghostbench.run.ledger import DiskFailed, Ledger
+from ghostbench.folder.ledger import DiskFailed, Ledger
 from ghostbench.redact import Redactor
 async def main():
     ledger = Ledger(Path(sys.argv[1]), Redactor({}))

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from ghostbench.errors import BadInput
-from ghostbench.run import folder as folders
-from ghostbench.run.folder import RunFolder
+from ghostbench.folder import place as folders
+from ghostbench.folder.place import RunFolder
 
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from ghostbench.run.folder import RunFolder
+from ghostbench.folder.place import RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 folder.reopen()
 if sys.argv[2] == "fork" and os.fork() == 0:

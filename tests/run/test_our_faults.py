@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ghostbench.errors import BadInput, DecodeFailed, MediaUnreachable, MissingMedia
-from ghostbench.run.faults import FirstClips
+from ghostbench.running.settle.faults import FirstClips
 
 # Stands in for a library that changed under us: only where the environment says so, and inside ghostbench's own code.
 SABOTAGE = """
@@ -36,7 +36,7 @@ SABOTAGE = """
         from ghostbench.tasks.ghost_probing import GhostProbing
         GhostProbing.parse = worn(GhostProbing.parse)
     if part == "ledger":
-        from ghostbench.run.ledger import Ledger
+        from ghostbench.folder.ledger import Ledger
         Ledger.append = worn(Ledger.append)
 
     @hookimpl

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ghostbench.run.budget import Budget
+from ghostbench.running.settle.budget import Budget
 
 N = 6
 

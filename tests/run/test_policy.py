@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ghostbench import errors
 from ghostbench.models import Level
 from ghostbench.outcomes import FALLS_BACK, RETRIED, STOPS_MODEL, Outcome
-from ghostbench.run.policy import failure_from_ledger, next_step, outcome_of, put_off, put_off_until
-from ghostbench.run.standing import Standing
+from ghostbench.running.rules.retry import failure_from_ledger, next_step, outcome_of, put_off, put_off_until
+from ghostbench.running.rules.standing import Standing
 
 
 def kinds(base: type[errors.AttemptError] = errors.AttemptError) -> list[type[errors.AttemptError]]:

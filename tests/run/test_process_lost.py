@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from ghostbench.run.begun import Begun, note_end
-from ghostbench.run.folder import RunFolder
-from ghostbench.run.ledger import read_lines
-from ghostbench.run.predictions import last_lines
-from ghostbench.run.resume import write_down_losses
-from ghostbench.run.standing import Standing
+from ghostbench.folder.begun import Begun, note_end
+from ghostbench.folder.ledger import read_lines
+from ghostbench.folder.place import RunFolder
+from ghostbench.running.resume.resume import write_down_losses
+from ghostbench.running.rules.predictions import last_lines
+from ghostbench.running.rules.standing import Standing
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="runs go on by themselves here")
 
@@ -127,7 +127,7 @@ def test_a_second_ctrl_c_ends_a_run_that_cannot_react(bench: Any) -> None:
 
 def test_a_run_that_no_longer_reacts_is_ended_and_can_be_gone_on_with(bench: Any) -> None:
     (bench.folder / "site" / "sitecustomize.py").write_text(
-        "import ghostbench.run.guard as guard, ghostbench.run.runner as runner\n"
+        "import ghostbench.running.watch.guard as guard, ghostbench.running.runner as runner\n"
         "guard.BEAT_S = 0.5\nrunner._BLOCKED_S = 5.0\n",
         encoding="utf-8",
     )
@@ -178,7 +178,7 @@ def test_what_was_lost_is_asked_again_from_all_the_rungs_that_it_stood_on(tmp_pa
 LAST = """
 import atexit, os, signal, sys, time
 from ghostbench.errors import BadInput
-from ghostbench.run import guard
+from ghostbench.running.watch import guard
 
 def work():
     atexit.register(lambda: {end})

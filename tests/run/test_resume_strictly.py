@@ -137,7 +137,7 @@ BREACHES = [
 def test_a_ledger_that_no_run_wrote_is_bad_input_and_verify_names_the_line(
     finished: Any, change: Callable[[Lines], Lines], said: str
 ) -> None:
-    from ghostbench.run.ledger_rules import LedgerRules
+    from ghostbench.running.rules.ledger_rules import LedgerRules
 
     lines = change([dict(line) for line in finished.lines("r", "attempts.jsonl")])
     found = list(LedgerRules({"blind-spy": 0}, 1).breaches(lines))

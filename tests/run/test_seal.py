@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ghostbench.run.seal import check_seal, write_sealed
+from ghostbench.folder.seal import check_seal, write_sealed
 
 MANIFEST = {"schema_version": 1, "status": "complete", "models": {"m": {"facts": {"seal": "0" * 64, "ü": 0.1}}}}
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostbench import Level, errors
-from ghostbench.run.habits import SEVERAL, Habits, learn_from_ledger
-from ghostbench.run.standing import Standing, refusal_notes, refused_by_name
+from ghostbench.running.rules.habits import SEVERAL, Habits, learn_from_ledger
+from ghostbench.running.rules.standing import Standing, refusal_notes, refused_by_name
 
 REJECTED, LARGE, UNREAD = errors.RequestRejected, errors.RequestTooLarge, errors.Unparseable
 LADDER = (

@@ -13,7 +13,7 @@ import pytest
 
 RUN = [sys.executable, "-m", "ghostbench", "run", "--models", "always", "--quiet", "--out"]
 BURN = "import sys, time, os\nwhile time.process_time() < 1.5: pass\nos.execv(sys.argv[1], sys.argv[1:])"
-SHOWN = "import ghostbench.run.start_up as s; print(s.start_up_s())"
+SHOWN = "import ghostbench.running.plan.start_up as s; print(s.start_up_s())"
 
 
 def started_in(words: list[str]) -> tuple[float, float]:

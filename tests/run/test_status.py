@@ -20,9 +20,9 @@ from rich.console import Console
 from ghostbench.cli import main
 from ghostbench.errors import BadInput
 from ghostbench.outcomes import Outcome
-from ghostbench.run.partial import is_unfinished, read_part
-from ghostbench.run.progress import Progress
-from ghostbench.run.status import read_status
+from ghostbench.running.resume.partial import is_unfinished, read_part
+from ghostbench.running.resume.status import read_status
+from ghostbench.running.watch.progress import Progress
 
 G, N = "ghost_probing", "normal"
 
@@ -80,7 +80,7 @@ def test_status_knows_by_the_lock_that_a_run_goes_on_and_reckons_its_end(tmp_pat
     del manifest["models"]["late"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
     code = (
-        "import sys; from pathlib import Path; from ghostbench.run.folder import RunFolder; "
+        "import sys; from pathlib import Path; from ghostbench.folder.place import RunFolder; "
         "run = RunFolder.at(Path(sys.argv[1]), 'r'); run.reopen(); print('held', flush=True); sys.stdin.read()"
     )
     pipe = subprocess.PIPE

@@ -19,9 +19,9 @@ from rich.console import Console
 
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.evidence.verify import verify
-from ghostbench.run.execute import Voice, execute
-from ghostbench.run.patience import Patience
-from ghostbench.run.plan import Options
+from ghostbench.running.execute import Terminal, execute
+from ghostbench.running.plan.plan import Options
+from ghostbench.running.rules.patience import Patience
 
 pytest.importorskip("aiohttp")
 
@@ -166,7 +166,7 @@ class Run:
             resume=resume,
             patience=patience,
         )
-        voice = Voice(out=Console(width=300), err=Console(stderr=True, width=300))
+        voice = Terminal(out=Console(width=300), err=Console(stderr=True, width=300))
         code = execute(options, ["bench", "run"], voice)
         self.said = self._heard.readouterr().err
         return code

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from ghostbench.cli.main import bench as command_line
 from ghostbench.errors import BadInput
-from ghostbench.run.batch import Round
-from ghostbench.run.folder import RunFolder
-from ghostbench.run.ledger import recover
+from ghostbench.folder.ledger import recover
+from ghostbench.folder.place import RunFolder
+from ghostbench.running.settle.rounds import Round
 from ghostbench.writing import check_plain, make_folder, open_to_append, remove_begun, write_text
 
 FILES = (

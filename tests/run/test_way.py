@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from ghostbench.run.patience import Patience
-from ghostbench.run.way import Passage, Pause, Way
+from ghostbench.running.ask.way import Passage, Pause, Way
+from ghostbench.running.rules.patience import Patience
 
 QUICK = Patience(outage_s=2.0, first_s=0.02, longest_s=0.1)
 

@@ -13,9 +13,9 @@ import pytest
 from ghostbench.errors import Crashed, RequestRejected, TimedOut, Unavailable
 from ghostbench.models import LocalModel, NoSettings, ReferenceModel, RemoteModel, Truths
 from ghostbench.records import Clip, Prompt, Reply, Request, Stages, Usage
-from ghostbench.run.dispatch import Delivery, Dispatcher, ReferenceDispatcher, RemoteDispatcher
-from ghostbench.run.local import LocalDispatcher
-from ghostbench.run.replies import LONGEST_MESSAGE, checked, told
+from ghostbench.running.ask.dispatch import Delivery, Dispatcher, ReferenceDispatcher, RemoteDispatcher
+from ghostbench.running.ask.local import LocalDispatcher
+from ghostbench.running.rules.replies import LONGEST_MESSAGE, checked, told
 
 CLIP = Clip(id="c", truth="normal")
 

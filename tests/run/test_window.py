@@ -16,12 +16,12 @@ import pytest
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.errors import MediaError, MediaUnreachable
 from ghostbench.records import Clip, Frames
-from ghostbench.run import decoding as decoding_module
-from ghostbench.run.decoding import Decoded
-from ghostbench.run.patience import Patience
-from ghostbench.run.plan import Options
-from ghostbench.run.way import Way
-from ghostbench.run.window import FrameWindow, StorageGivenUp, frames_budget
+from ghostbench.running.ask import decoding as decoding_module
+from ghostbench.running.ask.decoding import Decoded
+from ghostbench.running.ask.way import Way
+from ghostbench.running.ask.window import FrameWindow, StorageGivenUp, frames_budget
+from ghostbench.running.plan.plan import Options
+from ghostbench.running.rules.patience import Patience
 
 QUICK = Patience(outage_s=5.0, first_s=0.02, longest_s=0.1)
 
@@ -186,11 +186,11 @@ def settled(folder: Path, name: str) -> list[dict[str, Any]]:
 def run(folder: Path, dataset: Path, **options: Any) -> int:
     from rich.console import Console
 
-    from ghostbench.run.execute import Voice, execute
+    from ghostbench.running.execute import Terminal, execute
 
     query = SplitQuery(dataset=str(dataset))
     given = Options(query=query, out=folder, run_id="r", **{"models": "motion,always", "patience": QUICK, **options})
-    return execute(given, ["bench", "run"], Voice(out=Console(stderr=True), err=Console(stderr=True), quiet=True))
+    return execute(given, ["bench", "run"], Terminal(out=Console(stderr=True), err=Console(stderr=True), quiet=True))
 
 
 def test_a_storage_that_is_away_for_a_while_loses_no_clip(

@@ -13,9 +13,9 @@ from evidence_data import RunBuilder, dash_clips
 
 from ghostbench import records
 from ghostbench.errors import BadInput
-from ghostbench.scoring import lines
-from ghostbench.scoring.ledger_text import line_texts
-from ghostbench.scoring.run_records import read_run_records
+from ghostbench.folder import lines
+from ghostbench.folder.ledger_text import line_texts
+from ghostbench.folder.run_records import read_run_records
 
 G, N = "ghost_probing", "normal"
 

@@ -10,7 +10,7 @@ import click
 
 from ghostbench.cli import complete
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
-from ghostbench.run.plan import DEADLINE_S
+from ghostbench.running.plan.plan import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ def command(*, model: str, settings: tuple[str, ...], limit: int, quiet: bool, a
     from ghostbench.doctor.judge import as_json as lines_as_json
     from ghostbench.doctor.judge import judge
     from ghostbench.errors import BadInput
-    from ghostbench.run.plan import Options, make_plan
+    from ghostbench.running.plan.plan import Options, make_plan
 
     refuse_both(quiet, as_json)
     if "," in model or ">" in model:

@@ -43,8 +43,8 @@ def command(
     from ghostbench.errors import BadInput
     from ghostbench.evidence.regress import check_run, write_junit, write_reference
     from ghostbench.evidence.snapshot import read_snapshot, take_snapshot
+    from ghostbench.folder.run_records import read_run_records
     from ghostbench.report.escape import plain
-    from ghostbench.scoring.run_records import read_run_records
 
     refuse_both(quiet, as_json)
     console = Console(quiet=as_json)

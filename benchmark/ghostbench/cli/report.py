@@ -58,7 +58,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     from ghostbench.datasets.granted import Granted
     from ghostbench.errors import BadInput
     from ghostbench.report.data import read_run
-    from ghostbench.run.partial import is_unfinished
+    from ghostbench.running.resume.partial import is_unfinished
 
     refuse_both(quiet, as_json)
     if skip_bad_labels and labels is None:
@@ -104,7 +104,7 @@ def _part(folder: Path, *, table: str | None, every: bool, as_json: bool, quiet:
 
     from ghostbench.report.brief import print_brief
     from ghostbench.report.escape import plain
-    from ghostbench.run.partial import read_part
+    from ghostbench.running.resume.partial import read_part
 
     with read_part(folder) as part:
         if not (every or table is not None):

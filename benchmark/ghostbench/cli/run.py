@@ -11,8 +11,8 @@ from ghostbench.cli import complete
 from ghostbench.cli.run_given import OUT_VARIABLE, RunCommand
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.datasets.select import SplitQuery
-from ghostbench.run.guard import guarded
-from ghostbench.run.plan import DEADLINE_S, DEFAULT_MODELS, Options
+from ghostbench.running.plan.plan import DEADLINE_S, DEFAULT_MODELS, Options
+from ghostbench.running.watch.guard import guarded
 
 _EPILOG = """Examples:
 
@@ -106,10 +106,10 @@ def command(
     def work() -> int:
         from rich.console import Console
 
-        from ghostbench.run.dry_run import print_dry_run
-        from ghostbench.run.execute import Voice, execute
+        from ghostbench.running.dry_run import print_dry_run
+        from ghostbench.running.execute import Terminal, execute
 
-        voice = Voice(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
+        voice = Terminal(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
         if dry_run:
             return print_dry_run(options, voice)
         return execute(options, ["bench", *sys.argv[1:]], voice)

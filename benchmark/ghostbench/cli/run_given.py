@@ -12,10 +12,10 @@ import click
 
 from ghostbench.cli.run_file import read_run_file
 from ghostbench.errors import BadInput
+from ghostbench.folder.place import RunFolder, read_manifest
 from ghostbench.plugins.text import printable
 from ghostbench.redact import CROSSED_OUT
-from ghostbench.run.folder import RunFolder, read_manifest
-from ghostbench.run.named_servers import from_environment, only_in_the_folder, refuse
+from ghostbench.running.plan.named_servers import from_environment, only_in_the_folder, refuse
 
 OUT_VARIABLE = "GHOSTBENCH_OUT"
 _NOT_TAKEN = {"study", "resume", "run_id", "out", "give_up", "quiet", "as_json", "dry_run"}

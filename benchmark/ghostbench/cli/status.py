@@ -14,7 +14,7 @@ from ghostbench.cli import complete
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
 if TYPE_CHECKING:
-    from ghostbench.run.status import Status
+    from ghostbench.running.resume.status import Status
 
 
 @click.command(epilog="Examples:\n\n\b\n  bench status results/RUN\n  bench status results/RUN --json")
@@ -27,7 +27,7 @@ def command(run: Path, quiet: bool, as_json: bool) -> int:
     Reads the folder and changes nothing, while the run goes on too. Exit status 0; with --quiet, 1 for a run that is
     not complete.
     """
-    from ghostbench.run.status import read_status
+    from ghostbench.running.resume.status import read_status
 
     refuse_both(quiet, as_json)
     status = read_status(run)

@@ -20,7 +20,7 @@ from ghostbench.plugins.choose import parse_model
 from ghostbench.plugins.import_cost import ImportCost, measure
 from ghostbench.plugins.registry import registry
 from ghostbench.records import Reply, pixels_sha256
-from ghostbench.run.replies import checked
+from ghostbench.running.rules.replies import checked
 
 IMPORT_LIMIT_S = 0.2
 

@@ -16,9 +16,9 @@ from ghostbench.errors import AttemptError, Crashed
 from ghostbench.models import Model, RemoteModel, Truths
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model
 from ghostbench.records import Clip, Frames, Reply, Request
-from ghostbench.run.batch import FileJournal
-from ghostbench.run.dispatch import Delivery
-from ghostbench.run.reach import dispatcher_for, load
+from ghostbench.running.ask.dispatch import Delivery
+from ghostbench.running.ask.dispatchers import dispatcher_for, load
+from ghostbench.running.settle.rounds import FileJournal
 from ghostbench.tasks.load import load_task
 
 Result = Reply | AttemptError

@@ -19,12 +19,12 @@ from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, Frames, Request, Usage
 from ghostbench.redact import Redactor
-from ghostbench.run.budget import Budget
-from ghostbench.run.dispatch import as_unavailable, estimated
-from ghostbench.run.plan import Plan
-from ghostbench.run.reach import dispatcher_for, load
-from ghostbench.run.runner import close_quietly
-from ghostbench.run.units import HostState
+from ghostbench.running.ask.dispatch import as_unavailable, estimated
+from ghostbench.running.ask.dispatchers import dispatcher_for, load
+from ghostbench.running.ask.units import ModelState
+from ghostbench.running.plan.plan import Plan
+from ghostbench.running.runner import close_quietly
+from ghostbench.running.settle.budget import Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,7 @@ class Examiner:
 
         process = psutil.Process()
         before = process.memory_info().rss
-        state = HostState(self._row.host)
+        state = ModelState(self._row.host)
         started = time.perf_counter()
         pool = ThreadPoolExecutor(2, "prepare")
         try:
@@ -178,7 +178,7 @@ class Examiner:
             pool.shutdown(wait=False, cancel_futures=True)
         self._found.process_bytes = (before, loaded, max(_peak_bytes(), loaded))
 
-    async def _ask(self, state: HostState, folder: Path) -> None:
+    async def _ask(self, state: ModelState, folder: Path) -> None:
         if isinstance(self._model, LocalModel):
             self._found.batch_size = max(1, self._model.batch_size)
         limit = self._max_cost if isinstance(self._model, RemoteModel) else None

@@ -11,15 +11,15 @@ from typing import Any
 
 from rich.console import Console
 
+from ghostbench.folder.ledger import Ledger, read_lines
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, Frames
 from ghostbench.redact import Redactor
-from ghostbench.run.budget import Budget
-from ghostbench.run.ledger import Ledger, read_lines
-from ghostbench.run.plan import Plan
-from ghostbench.run.progress import Progress
-from ghostbench.run.settle import Settler
-from ghostbench.run.units import HostState, Unit
+from ghostbench.running.ask.units import Ask, ModelState
+from ghostbench.running.plan.plan import Plan
+from ghostbench.running.settle.budget import Budget
+from ghostbench.running.settle.settler import Settler
+from ghostbench.running.watch.progress import Progress
 
 MAX_ATTEMPTS = 3
 
@@ -49,7 +49,7 @@ class Round:
 class Rounds:
     """Asks one model in rounds. Every round has a ledger of its own under `folder`."""
 
-    def __init__(self, plan: Plan, state: HostState, budget: Budget, folder: Path) -> None:
+    def __init__(self, plan: Plan, state: ModelState, budget: Budget, folder: Path) -> None:
         self._plan = plan
         self._row = plan.rows[0]
         self._state = state
@@ -74,7 +74,7 @@ class Rounds:
             max_attempts=MAX_ATTEMPTS,
         )
         units = [
-            Unit(self._row, clip, 0, frames=own)
+            Ask(self._row, clip, 0, frames=own)
             for clip, own in zip(clips, frames, strict=True)
             if own is not None or not self._row.needs_frames
         ]
@@ -94,7 +94,7 @@ class Rounds:
             by_clip[line["clip"]].append(line)
         return Round(tuple(self._seen(by_clip.get(clip.id)) for clip in clips), seconds)
 
-    def _announce(self, units: Sequence[Unit]) -> None:
+    def _announce(self, units: Sequence[Ask]) -> None:
         if self._state.dispatcher is None:
             return
         self._state.dispatcher.expect(len(units), self._row.name)

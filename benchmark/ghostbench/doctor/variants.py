@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ghostbench.records import Frames
-from ghostbench.run.probes import blank, shuffled
+from ghostbench.running.plan.probes import blank, shuffled
 
 VARIANTS = ("blank", "shuffled", "another clip's")
 """The names of the variants, as the report calls the frames."""

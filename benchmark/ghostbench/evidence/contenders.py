@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.errors import BadInput
+from ghostbench.folder.lines import NO_ANSWER
+from ghostbench.folder.manifest import ModelEntry
+from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.plugins.text import printable
 from ghostbench.report.titles import GRADE_TITLES
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.intervals import Ints
-from ghostbench.scoring.lines import NO_ANSWER
-from ghostbench.scoring.manifest import ModelEntry
 from ghostbench.scoring.references import TRIVIAL, trivial_rows
-from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.views import Basis, Bools, View, alarms, by_clip, cells
 
 KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")

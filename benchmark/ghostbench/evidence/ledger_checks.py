@@ -13,10 +13,10 @@ import pandas as pd
 from ghostbench.datasets.granted import Granted, labels_place
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, same
+from ghostbench.folder.manifest import Manifest
+from ghostbench.folder.run_records import RunRecords
+from ghostbench.folder.spending import SENT
 from ghostbench.report.sums import digest
-from ghostbench.run.sent import SENT
-from ghostbench.scoring.manifest import Manifest
-from ghostbench.scoring.run_records import RunRecords
 
 LEDGER = ("clips.jsonl", "attempts.jsonl", "predictions.jsonl")
 
@@ -80,8 +80,8 @@ def check_strays(run: RunRecords) -> tuple[list[Finding], str]:
 
 def check_attempts(run: RunRecords) -> tuple[list[Finding], str]:
     """Whether the ledger's lines can have been written one after the other by a run."""
-    from ghostbench.run.ledger import read_lines
-    from ghostbench.run.ledger_rules import LedgerRules
+    from ghostbench.folder.ledger import read_lines
+    from ghostbench.running.rules.ledger_rules import LedgerRules
 
     ladders = {name: len(entry.ladder) for name, entry in run.manifest.models.items()}
     rules = LedgerRules(ladders, run.manifest.repeats)
@@ -104,9 +104,9 @@ def check_frames(run: RunRecords) -> tuple[list[Finding], str]:
 
 def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     """predictions.jsonl against what the task reads from attempts.jsonl."""
+    from ghostbench.folder.ledger import read_lines
     from ghostbench.records import ClipLine
-    from ghostbench.run.ledger import read_lines
-    from ghostbench.run.predictions import RowFacts, last_lines, predict
+    from ghostbench.running.rules.predictions import RowFacts, last_lines, predict
     from ghostbench.tasks.load import load_task
 
     entry = run.manifest.task

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ghostbench.evidence.differences import Finding
-from ghostbench.report.prompt import FOLDER, read_words
-from ghostbench.scoring.run_records import RunRecords
+from ghostbench.folder.prompts import FOLDER, read_words
+from ghostbench.folder.run_records import RunRecords
 
 
 def check_words(run: RunRecords) -> tuple[list[Finding], str]:

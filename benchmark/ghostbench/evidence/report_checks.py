@@ -11,11 +11,11 @@ from typing import Any
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.evidence.differences import Finding, differences, different_lines
 from ghostbench.evidence.page_checks import PAGE, check_page
+from ghostbench.folder.run_records import RunRecords
 from ghostbench.plugins.installed import own_version
 from ghostbench.report.data import METRICS, RunData
 from ghostbench.report.sums import SUMS, digest, listed_files, read_sums
 from ghostbench.report.write import report_files
-from ghostbench.scoring.run_records import RunRecords
 from ghostbench.scoring.score import SCHEMA_VERSION
 
 SENSITIVITY = "sensitivity"

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.errors import BadInput
+from ghostbench.folder.manifest import ModelEntry
+from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.records import Clip
 from ghostbench.report.columns import COUNTS, MODEL, line, rate_columns
 from ghostbench.report.files import csv_table, latex_table, markdown_table
@@ -18,8 +20,6 @@ from ghostbench.report.sums import write_sums
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.titles import TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.counts import own_answers
-from ghostbench.scoring.manifest import ModelEntry
-from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.views import VIEWS, score_views
 from ghostbench.writing import make_folder, write_text
 

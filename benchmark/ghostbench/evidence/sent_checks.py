@@ -6,9 +6,9 @@ import pandas as pd
 
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding
+from ghostbench.folder.run_records import RunRecords
+from ghostbench.folder.spending import SENT, most_by_request
 from ghostbench.outcomes import TURNED_AWAY
-from ghostbench.run.sent import SENT, most_by_request
-from ghostbench.scoring.run_records import RunRecords
 
 
 def check_sent(run: RunRecords) -> tuple[list[Finding], list[str]]:

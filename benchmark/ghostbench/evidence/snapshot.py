@@ -9,11 +9,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ghostbench.errors import BadInput
+from ghostbench.folder.lines import Finite, Probability, Seconds
+from ghostbench.folder.manifest import ModelEntry
+from ghostbench.folder.run_records import RunRecords
 from ghostbench.scoring.account import latency
 from ghostbench.scoring.counts import own_answers
-from ghostbench.scoring.lines import Finite, Probability, Seconds
-from ghostbench.scoring.manifest import ModelEntry
-from ghostbench.scoring.run_records import RunRecords
 
 LATENCY_TOLERANCE = 5.0
 LATENCY_FLOOR_S = 0.05

@@ -13,10 +13,10 @@ from ghostbench.evidence.differences import Finding
 from ghostbench.evidence.prompt_checks import check_words
 from ghostbench.evidence.report_checks import check_metrics, check_reports, check_sums, scored_before, unchecked
 from ghostbench.evidence.sent_checks import check_sent
-from ghostbench.run.seal import check_seal
-from ghostbench.run.sent import SENT
-from ghostbench.scoring.manifest import Manifest, read_manifest, require_complete
-from ghostbench.scoring.run_records import read_run_records
+from ghostbench.folder.manifest import Manifest, read_manifest, require_complete
+from ghostbench.folder.run_records import read_run_records
+from ghostbench.folder.seal import check_seal
+from ghostbench.folder.spending import SENT
 from ghostbench.scoring.score import compute_metrics
 from ghostbench.writing import check_plain
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ghostbench.folder.ledger_text import LineText, line_texts
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain, script_json
-from ghostbench.scoring.ledger_text import LineText, line_texts
 
 FOLDER = "report_rows"
 MOST_ROWS = 4000

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput
-from ghostbench.report.prompt import read_words
-from ghostbench.scoring.ledger_text import line_texts
-from ghostbench.scoring.manifest import Manifest
-from ghostbench.scoring.run_records import RunRecords, read_run_records
+from ghostbench.folder.ledger_text import line_texts
+from ghostbench.folder.manifest import Manifest
+from ghostbench.folder.prompts import read_words
+from ghostbench.folder.run_records import RunRecords, read_run_records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ghostbench.folder.lines import COLUMNS
 from ghostbench.plugins.installed import version_of
 from ghostbench.records import TRUTHS
 from ghostbench.report.clip_rows import ClipRows
@@ -21,7 +22,6 @@ from ghostbench.report.prompt import words_as_text
 from ghostbench.report.table import IN_RETROSPECT, Table, Value, interval, shown
 from ghostbench.report.tables import marks, run_tables
 from ghostbench.report.titles import GRADE_TITLES, TRUTH_TITLES
-from ghostbench.scoring.lines import COLUMNS
 from ghostbench.scoring.views import VIEWS
 
 TEMPLATES = Path(__file__).parent / "templates"

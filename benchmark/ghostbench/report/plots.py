@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ghostbench.folder.lines import STAGES
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
-from ghostbench.scoring.lines import STAGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,9 @@ import hashlib
 import re
 from pathlib import Path
 
-from ghostbench.report import clip_rows, prompt
-from ghostbench.scoring.run_records import FILES
+from ghostbench.folder import prompts
+from ghostbench.folder.run_records import FILES
+from ghostbench.report import clip_rows
 from ghostbench.scoring.score import METRICS
 from ghostbench.writing import write_text
 
@@ -19,7 +20,7 @@ _TOP = (*FILES, "sent.jsonl", METRICS, "report.md", "report.html", "sensitivity.
 _WORDS = re.compile(r"[0-9a-f]{64}\.json")
 _TABLE = re.compile(r"[a-z0-9_]+\.(?:csv|tex)")
 _ROWS = re.compile(r"(?:index|[0-9]{6})\.js")
-_BELOW = {prompt.FOLDER: _WORDS, "tables": _TABLE, clip_rows.FOLDER: _ROWS}
+_BELOW = {prompts.FOLDER: _WORDS, "tables": _TABLE, clip_rows.FOLDER: _ROWS}
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 

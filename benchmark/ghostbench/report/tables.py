@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ghostbench.folder.lines import COLUMNS
 from ghostbench.records import TRUTHS
 from ghostbench.report import account_tables as account
 from ghostbench.report import evidence_tables as evidence
@@ -14,7 +15,6 @@ from ghostbench.report.data import RunData
 from ghostbench.report.reasons import no_answer
 from ghostbench.report.table import IN_RETROSPECT, Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
-from ghostbench.scoring.lines import COLUMNS
 from ghostbench.scoring.views import BASES, VIEWS
 
 _MARKS = Column("marks", "Marks")

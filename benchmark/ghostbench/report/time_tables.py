@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ghostbench.folder.lines import STAGES
 from ghostbench.report.columns import MODEL, Rows, line
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.scoring.account import QUANTILES
-from ghostbench.scoring.lines import STAGES
 from ghostbench.scoring.warm_up import WHOLE
 
 _TITLES = {"wall_s": "Attempt", "batch_share_s": "Share of batch", "clip_s": "Clip"}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ghostbench.scoring.lines import MEMORY, STAGES
+from ghostbench.folder.lines import MEMORY, STAGES
 from ghostbench.scoring.warm_up import is_warm_up
 
 QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.errors import BadInput, Unparseable
+from ghostbench.folder.ledger_text import line_texts
 from ghostbench.scoring.intervals import shares
-from ghostbench.scoring.ledger_text import line_texts
 from ghostbench.scoring.slices import SMALL
 from ghostbench.scoring.views import Bools, alarms
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ghostbench.scoring.lines import COLUMNS, NO_ANSWER
+from ghostbench.folder.lines import COLUMNS, NO_ANSWER
 from ghostbench.scoring.views import Bools
 
 

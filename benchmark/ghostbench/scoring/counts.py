@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ghostbench.folder.lines import COLUMNS, NO_ANSWER
 from ghostbench.outcomes import FALLS_BACK, Outcome
 from ghostbench.records import GRADES, TRUTHS
-from ghostbench.scoring.lines import COLUMNS, NO_ANSWER
 from ghostbench.scoring.views import Bools
 
 SECONDS_PER_HOUR = 3600

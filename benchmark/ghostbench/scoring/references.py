@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from ghostbench.errors import AttemptError, BadInput
+from ghostbench.folder.run_records import RunRecords
 from ghostbench.models import ReferenceModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, Clip, Prompt, Request, Verdict
-from ghostbench.scoring.run_records import RunRecords
 
 TRIVIAL = ("always", "never", "random", "category-prior")
 """What a model has to beat, by name."""

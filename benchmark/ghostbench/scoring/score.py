@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ghostbench.folder.manifest import ModelEntry
+from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.scoring import account, counts
 from ghostbench.scoring.actors import alarms_by_actor
 from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED
 from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
-from ghostbench.scoring.manifest import ModelEntry
 from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
-from ghostbench.scoring.run_records import RunRecords, read_run_records
 from ghostbench.scoring.slices import parts, score_slices
 from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.views import Bools, alarms, score_views

@@ -1,0 +1,96 @@
+"""JSON-lines files read into columns that stay small: numbers as doubles, words that come again held once."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from ghostbench.errors import BadInput
+from ghostbench.folder.manifest import first_misfit
+
+T = TypeVar("T")
+
+LONGEST = 1000
+"""Words of a line that stay in memory; `ledger_text.line_texts` gives the whole."""
+
+
+def read_columns(
+    path: Path,
+    adapter: TypeAdapter[T],
+    spread: Callable[[T, int], Mapping[str, Any]],
+    names: tuple[str, ...],
+    *,
+    numbers: Collection[str] = (),
+    unlike: Collection[str] = (),
+) -> dict[str, Any]:
+    """A JSON-lines file as columns, one sequence a name.
+
+    spread : the fields of one line that starts at that byte. numbers : columns of doubles, NaN where there is none.
+    unlike : columns of words that hardly come twice, of which no index is kept.
+
+    Raises `BadInput` for a file that cannot be read, and for a line that does not fit, which it names.
+    """
+    shared = _Shared()
+    columns: dict[str, Any] = {name: array("d") if name in numbers else [] for name in names}
+    fills = [
+        (name, columns[name].append, _double if name in numbers else _as_it_is if name in unlike else shared.of)
+        for name in names
+    ]
+    for number, start, text in _lines(path):
+        try:
+            fields = spread(adapter.validate_json(text), start)
+        except ValidationError as error:
+            raise BadInput(f"{path}, line {number}: {first_misfit(error)}") from None
+        try:
+            for name, append, held in fills:
+                append(held(fields.get(name)))
+        except OverflowError:
+            raise BadInput(f"{path}, line {number}: a number is larger than any measurement") from None
+    return columns
+
+
+def shortened(text: str | None) -> str | None:
+    """Text as it stays in memory: at most `LONGEST` characters, and then a mark."""
+    return text if text is None or len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+class _Shared:
+    """Equal words, and equal lists of words, held once."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, str] = {}
+        self._lists: dict[tuple[str, ...], list[str]] = {}
+
+    def of(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._words.setdefault(value, str(value))
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return self._lists.setdefault(tuple(value), value)
+        return value
+
+
+def _double(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Each line that is not blank, with its number from 1 and the byte at which it starts."""
+    start = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, start, line
+                start += len(line)
+    except FileNotFoundError:
+        raise BadInput(f"{path} is missing: the run folder is not whole") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None

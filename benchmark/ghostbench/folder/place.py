@@ -1,0 +1,132 @@
+"""The files of a run folder: where they are, how they are written whole, and who may write them."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from ghostbench.errors import BadInput
+from ghostbench.folder.begun import BEGUN
+from ghostbench.plugins.registry import printable
+from ghostbench.writing import check_plain, open_lock, remove_begun, write_text
+
+PATIENCE_S = 3.0
+"""How long a run that is gone on with waits for the process before it to be gone, seconds: a kill takes a moment."""
+_RUN_ID = re.compile(r"[^\W_][\w.+-]{0,127}")
+
+
+class RunFolder:
+    """`<out>/<run-id>/`. Holds an exclusive lock from `create` or `reopen` until `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = path / "manifest.json"
+        self.clips = path / "clips.jsonl"
+        self.attempts = path / "attempts.jsonl"
+        self.predictions = path / "predictions.jsonl"
+        self.sent = path / "sent.jsonl"
+        self.begun = path / BEGUN
+        self._lock: IO[bytes] | None = None
+
+    @classmethod
+    def at(cls, out: Path, run_id: str) -> RunFolder:
+        """The folder of that run, which need not exist. Raises `BadInput` for an id that is no plain name."""
+        if not _RUN_ID.fullmatch(run_id) or run_id.endswith("."):
+            raise BadInput(
+                f"--run-id '{printable(run_id)}' cannot name a folder; use letters, digits, '.', '_', '+', '-'"
+            )
+        return cls(out / run_id)
+
+    def create(self) -> None:
+        """Make the folder, or take one that a kill left before its manifest was written.
+
+        Raises `BadInput` if a run is there already, or nothing can be written there.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"cannot write to {self.path}: {error.strerror}; choose another --out") from None
+        check_plain(self.path)
+        if any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+            raise BadInput(
+                f"run '{self.path.name}' exists in {self.path.parent}; "
+                "continue it with --resume, or choose another --run-id"
+            )
+        self._take_lock()
+
+    def reopen(self) -> dict[str, Any]:
+        """Open an existing run to go on with it; return its manifest. Raises `BadInput`."""
+        if not self.manifest.is_file():
+            raise BadInput(f"there is no run '{self.path.name}' in {self.path.parent} to resume; leave out --resume")
+        check_plain(self.path)
+        self._take_lock(patience_s=PATIENCE_S)
+        self._clear_away()
+        return read_manifest(self.manifest)
+
+    def close(self) -> None:
+        """Let others write."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def journal_folder(self, row: str) -> Path:
+        """A folder for one row's own files: no row's name leads out of the run, and no two rows share one.
+
+        The digest tells names apart that read alike once they are made safe, or that a file system takes for the same
+        (capitals, accents as one character or two).
+        """
+        readable = re.sub(r"[^A-Za-z0-9._-]+", "_", row).strip("._")[:60]
+        return self.path / "journals" / f"{readable}-{hashlib.sha256(row.encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+    def _clear_away(self) -> None:
+        """Remove what a kill left of files that were being written."""
+        below = (self.path / "tables", self.path / "report_rows", *(self.path / "journals").glob("*"))
+        for folder in (self.path, *below):
+            remove_begun(folder)
+
+    def _take_lock(self, patience_s: float = 0.0) -> None:
+        """Take the lock, waiting that long for a process that is about to end.
+
+        It belongs to this process alone: one that a model's code forks off does not hold it.
+        """
+        try:
+            self._lock = open_lock(self.path / ".lock")
+        except OSError as error:
+            raise BadInput(f"cannot write to {self.path}: {error.strerror}; make the folder writable") from None
+        until = time.monotonic() + patience_s
+        while True:
+            try:
+                # Not `flock`, which a process forked off by somebody's code would hold on to.
+                fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if time.monotonic() < until:
+                    time.sleep(0.05)
+                    continue
+                self.close()
+                raise BadInput(
+                    f"run '{self.path.name}' is being written by another process; wait for it to end"
+                ) from None
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest as a mapping. Raises `BadInput` when it is not one."""
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path} cannot be read as a manifest: {error}") from None
+    if not isinstance(manifest, dict) or "status" not in manifest:
+        raise BadInput(f"{path} is not a manifest of ghostbench; name a folder that bench run made")
+    return manifest
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a JSON-lines file whole or not at all."""
+    write_text(path, "".join(line + "\n" for line in lines))

@@ -1,0 +1,184 @@
+"""Read a finished run folder: every line validated, nothing in it trusted."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from ghostbench.errors import BadInput
+from ghostbench.folder.columns import read_columns, shortened
+from ghostbench.folder.ledger_text import ATTEMPTS
+from ghostbench.folder.lines import MEMORY, STAGES, AttemptLine, ClipLine, PredictionLine, UsageLine
+from ghostbench.folder.manifest import Manifest, read_manifest, require_complete
+from ghostbench.outcomes import Outcome
+from ghostbench.records import GRADES, TRUTHS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILES = ("manifest.json", "clips.jsonl", "attempts.jsonl", "predictions.jsonl")
+_SPREAD = ("stages", "usage", "memory", "error")
+_LEFT_OUT = ("raw", "grade_probabilities")
+"""Fields of attempts.jsonl that are not kept for all lines: nothing but the predictions is scored by them."""
+_MEASURED = ("truth_time_s", "event_time_s", "score", "fallback_level")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecords:
+    """A finished run folder in memory.
+
+    clips : one row a clip in the split's order, indexed 0..n-1, with the fields of `ClipLine`.
+    attempts : one row a line of attempts.jsonl, in file order, with the fields of `AttemptLine`; `stages`,
+        `usage` and `memory` are spread into columns of their own, `notes` is a list. Missing values are NaN or None.
+        `raw` and `grade_probabilities` are not held: `raw_length` is the answer's length in characters, `starts_at` the
+        byte at which the line starts, by which `ledger_text.line_texts` reads it. Errors and notes are shortened.
+    predictions : one row a (model, clip, repeat), in file order, with the fields of `PredictionLine`, and `at`, the
+        clip's row in `clips`.
+    names : the rows of every table, in the manifest's order.
+    """
+
+    folder: Path
+    manifest: Manifest
+    clips: pd.DataFrame
+    attempts: pd.DataFrame
+    predictions: pd.DataFrame
+    names: tuple[str, ...]
+
+
+_LAST: dict[tuple[Any, ...], RunRecords] = {}
+"""The run that was read last: scoring, reporting and printing one run read its files once."""
+
+
+def read_run_records(folder: Path) -> RunRecords:
+    """Read manifest.json, clips.jsonl, attempts.jsonl and predictions.jsonl of a finished run.
+
+    Raises `BadInput` for a folder that is no run, a run that has not finished, and a line that does not fit. The frames
+    of the result are shared: do not change them.
+    """
+    manifest = read_manifest(folder)
+    require_complete(folder, manifest)
+    key = (folder.resolve(), *(_signature(folder / name) for name in FILES))
+    if key not in _LAST:
+        _LAST.clear()
+        _LAST[key] = _read(folder, manifest)
+    return _LAST[key]
+
+
+def _signature(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _read(folder: Path, manifest: Manifest) -> RunRecords:
+    import pandas as pd
+
+    clips = pd.DataFrame(
+        read_columns(folder / "clips.jsonl", TypeAdapter(ClipLine), _flat, tuple(ClipLine.__annotations__)),
+    )
+    if clips.empty:
+        raise BadInput(f"{folder / 'clips.jsonl'} has no clips: run `bench run` again")
+    if clips["clip"].duplicated().any():
+        twice = str(clips["clip"][clips["clip"].duplicated()].iloc[0])
+        raise BadInput(f"{folder / 'clips.jsonl'} names the clip {twice!a} twice: run `bench run` again")
+    predictions = _read_predictions(folder, clips)
+    attempts = _read_attempts(folder)
+    seen = list(dict.fromkeys(predictions["model"]))
+    names = [name for name in manifest.models if name in set(seen)]
+    names += [name for name in seen if name not in manifest.models]
+    return RunRecords(folder, manifest, clips, attempts, predictions, tuple(names))
+
+
+def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    path = folder / "predictions.jsonl"
+    names = tuple(PredictionLine.__annotations__)
+    frame = _frame(read_columns(path, TypeAdapter(PredictionLine), _flat, names, numbers=_MEASURED))
+    if frame.empty:
+        raise BadInput(f"{path} has no predictions: run `bench run` again")
+    place = pd.Series(range(len(clips)), index=clips["clip"].to_numpy())
+    at = frame["clip"].map(place)
+    if at.isna().any():
+        row = int(at.isna().to_numpy().argmax())
+        raise BadInput(f"{path}, line {row + 1}: the clip {frame['clip'].iloc[row]!a} is not in clips.jsonl")
+    frame["at"] = at.astype("int64")
+    truths = pd.Series(clips["truth"].to_numpy()).iloc[frame["at"]].to_numpy()
+    wrong = frame["truth"].to_numpy() != truths
+    if wrong.any():
+        raise BadInput(f"{path}, line {int(wrong.argmax()) + 1}: the truth is not the one in clips.jsonl")
+    twice = frame.duplicated(["model", "clip", "repeat"]).to_numpy()
+    if twice.any():
+        raise BadInput(f"{path}, line {int(twice.argmax()) + 1}: this model, clip and repeat were there already")
+    sizes = frame.groupby("model", sort=False).size()
+    want = len(clips) * (int(frame["repeat"].max()) + 1)
+    if (sizes != want).any():
+        name = str(sizes.index[int((sizes != want).to_numpy().argmax())])
+        raise BadInput(f"{path} has {int(sizes[name])} lines for {name!a}, not one a clip and repeat ({want})")
+    for column, values in (
+        ("truth", TRUTHS),
+        ("grade", GRADES),
+        ("outcome", [str(o) for o in Outcome]),
+        ("answered_by", ["model", "substitute"]),
+    ):
+        frame[column] = pd.Categorical(frame[column], categories=list(values))
+    return frame
+
+
+def _read_attempts(folder: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    usage = tuple(UsageLine.__annotations__)
+    measured = ("wall_s", "wait_s", "batch_size", *STAGES, *usage, *MEMORY)
+    names = [name for name in AttemptLine.__annotations__ if name not in (*_SPREAD, *_LEFT_OUT, *measured)]
+
+    def spread(line: AttemptLine, start: int) -> Mapping[str, Any]:
+        error: Mapping[str, Any] = line["error"] or {}
+        raw, notes = line["raw"], line.get("notes")
+        return {
+            **line,
+            **(line["stages"] or {}),
+            **(line["usage"] or {}),
+            **(line["memory"] or {}),
+            "error_type": shortened(error.get("type")),
+            "error_message": shortened(error.get("message")),
+            "notes": notes and [shortened(note) for note in notes],
+            "raw_length": None if raw is None else len(raw),
+            "starts_at": start,
+        }
+
+    columns = read_columns(
+        folder / ATTEMPTS,
+        TypeAdapter(AttemptLine),
+        spread,
+        (*names, "error_type", "error_message", "starts_at", "raw_length", *measured),
+        numbers=(*measured, "raw_length"),
+        unlike=("started_at", "request_id", "server_request_id"),
+    )
+    frame = _frame(columns)
+    frame["outcome"] = pd.Categorical(frame["outcome"], categories=[str(o) for o in Outcome])
+    return frame
+
+
+def _flat(line: Any, _: int) -> Mapping[str, Any]:
+    fields: Mapping[str, Any] = line
+    return fields
+
+
+def _frame(columns: dict[str, Any]) -> pd.DataFrame:
+    """The columns as a data frame; each is let go once it is there."""
+    import numpy as np
+    import pandas as pd
+
+    series = {}
+    for name in list(columns):
+        values = columns.pop(name)
+        series[name] = np.frombuffer(values) if isinstance(values, array) else pd.Series(values)
+    return pd.DataFrame(series)

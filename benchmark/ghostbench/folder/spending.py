@@ -1,0 +1,84 @@
+"""What requests to models with a price can cost at most, written down before each is sent: `sent.jsonl`.
+
+A request that a kill left unanswered, and an attempt whose cost nobody stated, may have been billed. What they can have
+cost is known before they are sent and never again, so that it is kept here for `--resume`.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ghostbench.errors import BadInput
+from ghostbench.folder.ledger import Ledger, read_lines, recover
+from ghostbench.outcomes import TURNED_AWAY
+from ghostbench.records import SentLine
+from ghostbench.redact import Redactor
+
+SENT = "sent.jsonl"
+"""The file's name in a run folder."""
+
+
+class SpendingJournal:
+    """The open file, which is there from the first line on. Use it on one event loop."""
+
+    def __init__(self, path: Path, redactor: Redactor) -> None:
+        self._path = path
+        self._redactor = redactor
+        self._ledger: Ledger | None = None
+        self._noted: set[str] = set()
+
+    async def note(self, request_id: str, most_usd: float) -> None:
+        """Write down what a request can cost at most, US dollars; return when it is on disk. Raises `DiskFailed`."""
+        if self._ledger is None:
+            self._ledger = Ledger(self._path, self._redactor)
+        self._noted.add(request_id)
+        await self._ledger.append(SentLine(request_id=request_id, most_usd=most_usd))
+
+    async def take_back(self, request_id: str) -> None:
+        """Write down that a request was not sent after all, if it was noted. Raises `DiskFailed`."""
+        if request_id in self._noted:
+            await self.note(request_id, 0.0)
+
+    def close(self) -> None:
+        """Write what is queued and close the file."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+
+def most_by_request(sent: Path) -> dict[str, float]:
+    """The most that each request can cost, US dollars, by its id; 0 for one that was not sent; {} where no file is.
+
+    Raises `BadInput` for lines that are no account.
+    """
+    fault = f"{sent} holds a line without an amount; put it back as it was, or start a new run"
+    most: dict[str, float] = {}
+    for line in read_lines(sent):
+        name, amount = line.get("request_id"), line.get("most_usd")
+        if not isinstance(name, str) or isinstance(amount, bool) or not isinstance(amount, int | float):
+            raise BadInput(fault)
+        if not 0 <= amount < math.inf:
+            raise BadInput(fault)
+        most[name] = amount
+    return most
+
+
+def spent_before(attempts: Path, sent: Path) -> float:
+    """What a run may have spent so far, US dollars: what was stated, and where nobody stated it, the most it can be.
+
+    A request that was turned away costs nothing. Raises `BadInput` for lines that are no account.
+    """
+    recover(sent)
+    most = most_by_request(sent)
+    spent = 0.0
+    for line in read_lines(attempts):
+        unstated = most.pop(str(line.get("request_id")), 0.0)
+        usage = line.get("usage") or {}
+        stated = usage.get("cost_usd") if isinstance(usage, dict) else "no object"
+        if isinstance(stated, int | float):
+            spent += stated
+        elif stated is not None:
+            raise BadInput(f"{attempts} states a cost that is no number; put it back as it was, or start a new run")
+        elif line.get("outcome") not in TURNED_AWAY or line.get("raw") is not None:
+            spent += unstated
+    return spent + sum(most.values())

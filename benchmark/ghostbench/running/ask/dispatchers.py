@@ -1,0 +1,41 @@
+"""The way to a model, by its kind, and what it says of itself on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+from ghostbench.errors import Unavailable
+from ghostbench.models import LocalModel, Model, ReferenceModel, RemoteModel, Truths
+from ghostbench.running.ask.dispatch import Dispatcher, ReferenceDispatcher, RemoteDispatcher
+from ghostbench.running.ask.local import LocalDispatcher
+
+
+def dispatcher_for(model: Model | None, truths: Truths, pool: Executor, deadline_s: float = math.inf) -> Dispatcher:
+    """The dispatcher for a model that is constructed and not loaded. Call it on the event loop.
+
+    truths : for a reference model, which is asked on the spot. pool : where a local model prepares requests ahead.
+    deadline_s : the longest that loading, and an attempt, may take.
+
+    Raises `Unavailable` for what has none of the three base classes.
+    """
+    match model:
+        case ReferenceModel():
+            return ReferenceDispatcher(model, truths)
+        case RemoteModel():
+            return RemoteDispatcher(model, deadline_s)
+        case LocalModel():
+            return LocalDispatcher(model, pool, deadline_s)
+    raise Unavailable("the model has none of the three base classes")
+
+
+async def load(dispatcher: Dispatcher) -> Mapping[str, Any]:
+    """Load the model; return its facts, {} for one that returns nothing. Raises what the model raises, or TypeError."""
+    facts: Any = await dispatcher.load()
+    if facts is None:
+        return {}
+    if not isinstance(facts, Mapping):
+        raise TypeError(f"its load returned {type(facts).__name__} where a mapping of facts belongs")
+    return facts

@@ -1,0 +1,263 @@
+"""`bench run` from options to exit status: plan, folder, run, scores, report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ghostbench.datasets.storage import without_credentials
+from ghostbench.errors import BadInput, OurFault, OutputFailed
+from ghostbench.folder.begun import Lost
+from ghostbench.folder.ledger import DiskFailed
+from ghostbench.folder.place import RunFolder
+from ghostbench.folder.prompts import keep_words
+from ghostbench.plugins.registry import printable, registry
+from ghostbench.redact import CROSSED_OUT, Redactor
+from ghostbench.running import manifest as manifests
+from ghostbench.running.plan.named_servers import only_in_the_folder
+from ghostbench.running.plan.plan import Options, Plan, make_plan
+from ghostbench.running.plan.start_up import start_up_s
+from ghostbench.running.resume.resume import (
+    check_format,
+    check_same,
+    check_unchanged,
+    still_put_off,
+    what_was_done,
+    write_down_losses,
+)
+from ghostbench.running.rules.predictions import AskKey, Last
+from ghostbench.running.runner import RunContext, Runner
+from ghostbench.running.settle.faults import in_one_line
+from ghostbench.running.watch import guard
+from ghostbench.running.watch.aside import bounded, printing_aside
+from ghostbench.running.watch.progress import Progress
+from ghostbench.running.watch.stopping import StopSignals
+from ghostbench.running.watch.surroundings import surroundings_put_back
+from ghostbench.writing import write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DONE, NO_ANSWERS, INTERRUPTED = 0, 1, 130
+_LAST_WORDS_S = 5.0
+"""How long coroutines that are cancelled at the end may take, seconds."""
+_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """How the command speaks: `quiet` prints nothing but errors, `as_json` prints the metrics as one JSON object."""
+
+    out: Console
+    err: Console
+    quiet: bool = False
+    as_json: bool = False
+
+    def warn(self, line: str) -> None:
+        """Say what is worth knowing and no error, unless nothing but errors is to be said."""
+        if not self.quiet:
+            self.err.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    def looking_for_media(self, listed: int, of: int) -> None:
+        """Say how far the listing of a dataset's folders has come."""
+        if not self.quiet:
+            self.err.print(f"looking for the media: {listed} of {of} folders listed", style="dim", highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunControl:
+    """How a run keeps its secrets, notices that it is to stop, is gone on with (a command line), and what it has done
+    and lost before."""
+
+    redactor: Redactor
+    signals: StopSignals
+    going_on: str
+    done: Mapping[AskKey, Last]
+    lost: Lost
+
+
+def execute(options: Options, command: list[str], voice: Terminal) -> int:
+    """Run, score and report; return the exit status. Raises `BadInput` and `OurFault`."""
+    plan = make_plan(options, told=voice.looking_for_media)
+    redactor = Redactor()
+    for host in plan.hosts:
+        redactor.learn_settings({f.name: getattr(host.settings, f.name) for f in dataclasses.fields(host.settings)})
+    manifest = manifests.start(plan, command, start_up_s(), redactor)
+    folder = RunFolder.at(options.out, plan.run_id)
+    done: Mapping[AskKey, Last] = {}
+    lost = Lost()
+    if options.resume:
+        before = folder.reopen()
+        check_format(folder.manifest, before)
+        check_same(before, manifest, plan)
+        check_unchanged(folder.path, before)
+        done = what_was_done(folder.attempts, plan)
+        lost = write_down_losses(folder)
+        if lost.requests:
+            done = what_was_done(folder.attempts, plan)
+        _say_what_is_early(still_put_off(done, before), voice)
+        manifest = manifests.gone_on_with(before, manifest)
+    else:
+        folder.create()
+    for plugin in registry().warnings:
+        voice.warn(f"warning: {plugin}")
+    _say_what_is_missing(plan, voice)
+    going_on = resume_command(redactor.command(command), plan, manifest["options"])
+    guard.tell(folder=str(folder.path.absolute()), going_on=going_on)
+    try:
+        with StopSignals() as signals:
+            conduct = RunControl(redactor, signals, going_on, done, lost)
+            return _run(plan, folder, manifest, voice, conduct)
+    except KeyboardInterrupt:
+        how = f"; go on with: {going_on}" if folder.manifest.is_file() else ""
+        voice.err.print(f"interrupted{how}", markup=False, highlight=False, soft_wrap=True)
+        return INTERRUPTED
+    except OutputFailed as error:
+        shown = shlex.join(["bench", "report", str(folder.path)])
+        raise BadInput(f"{error}; the run in {folder.path} is complete, show it with: {shown}") from None
+    except DiskFailed as error:
+        raise BadInput(f"{error}; make room, then go on with: {going_on}") from None
+    except BadInput:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) or error.errno not in _DISK_TROUBLE:
+            raise OurFault(in_one_line(error, redactor, going_on)) from error
+        where = error.filename or folder.path
+        raise BadInput(f"cannot write {where}: {error.strerror}; make room, then go on with: {going_on}") from None
+    finally:
+        folder.close()
+
+
+def _say_what_is_early(put_off: Iterable[tuple[str, datetime]], voice: Terminal) -> None:
+    for row, until in put_off:
+        voice.warn(
+            f"{row}: the server asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC; asking again already"
+        )
+
+
+def _say_what_is_missing(plan: Plan, voice: Terminal) -> None:
+    """Name the clips without media before anything is asked: a wrong root costs a whole run otherwise."""
+    clips, root = plan.split.clips, plan.split.data_root
+    missing = sum(clip.media is None for clip in clips)
+    if missing and root is not None and any(row.needs_frames for row in plan.rows):
+        where = printable(without_credentials(root))
+        voice.warn(
+            f"{missing} of {len(clips)} clips have no media under {where}: "
+            "models that look at frames give no answer for them; leave them out with --only-available"
+        )
+
+
+def resume_command(command: list[str], plan: Plan, kept: Mapping[str, Any]) -> str:
+    """The command line that goes on with this run, ready to paste: the whole one where the manifest keeps no secret.
+
+    kept : the options as the manifest has them.
+    """
+    if CROSSED_OUT not in json.dumps(kept, ensure_ascii=False):
+        servers = only_in_the_folder(kept, plan.options.models, os.environ)
+        again = [word for server in servers for word in server.words]
+        return shlex.join(["bench", "run", "--resume", "--run-id", plan.run_id, "--out", str(plan.options.out), *again])
+    words = [word for word in command if word != "--resume"]
+    if "--run-id" not in words and not any(word.startswith("--run-id=") for word in words):
+        words += ["--run-id", plan.run_id]
+    return shlex.join([*words, "--resume"])
+
+
+def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Terminal, conduct: RunControl) -> int:
+    """Ask, score and print. Raises KeyboardInterrupt when it is stopped, everything to keep being on disk."""
+    # A model may change the working folder while the run writes.
+    there = RunFolder(folder.path.absolute())
+    write_json(folder.manifest, manifest)
+    keep_words(folder.path, plan.task)
+    rows = [row.name for row in plan.rows]
+    units = len(plan.split.clips) * plan.options.repeats
+    with (
+        surroundings_put_back(),
+        printing_aside(there.path, voice.err, conduct.redactor),
+        Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
+    ):
+        desk = RunContext(folder=there, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn)
+        runner = Runner(plan, desk, conduct.done, conduct.lost)
+        try:
+            finished = _run_until_done_or_stopped(runner, conduct.signals, there)
+        except Exception:
+            with contextlib.suppress(OSError):
+                _mark_interrupted(there, manifest)
+            raise
+    if not finished:
+        _mark_interrupted(folder, manifest)
+    if not finished or conduct.signals.came:
+        raise KeyboardInterrupt
+    status = _conclude(folder, voice)
+    for row, pause_s in progress.longest_put_off_s.items():
+        asked = f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits"
+        voice.warn(f"{asked}; ask again then with: {conduct.going_on}")
+    for row, outcomes in progress.worth_another_try():
+        if row not in progress.longest_put_off_s:
+            said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+            voice.warn(f"{row}: {said} may go well another time; ask again with: {conduct.going_on}")
+    return status
+
+
+def _mark_interrupted(folder: RunFolder, manifest: dict[str, Any]) -> None:
+    write_json(folder.manifest, {**manifest, "status": "interrupted"})
+
+
+def _run_until_done_or_stopped(runner: Runner, signals: StopSignals, folder: RunFolder) -> bool:
+    """Run to the end: True. Stopped by Ctrl-C or SIGTERM after a clean end of what was being written: False."""
+
+    async def guarded() -> bool:
+        task = asyncio.ensure_future(runner.run())
+        with signals.cancelling(task):
+            try:
+                async with guard.reacting(runner.longest_s), bounded(folder.path):
+                    await task
+            except asyncio.CancelledError:
+                return False
+        return True
+
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(guarded())
+    finally:
+        _end(loop)
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    """Close the loop, unless a stranger's coroutine goes on although it is cancelled."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        _, left = loop.run_until_complete(asyncio.wait(left, timeout=_LAST_WORDS_S))
+    if not left:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _conclude(folder: RunFolder, voice: Terminal) -> int:
+    from ghostbench.report.brief import print_brief, print_failures
+    from ghostbench.report.data import read_run
+    from ghostbench.report.write import write_report
+    from ghostbench.scoring.score import score_run
+
+    metrics: dict[str, Any] = score_run(folder.path)
+    write_report(folder.path)
+    run = read_run(folder.path)
+    if voice.as_json:
+        sys.stdout.write(json.dumps({"run": str(folder.path), "metrics": metrics}, ensure_ascii=False) + "\n")
+    if voice.as_json or voice.quiet:
+        print_failures(run, voice.err, silent_only=voice.quiet)
+    else:
+        print_brief(run, voice.out, voice.err)
+    silent = any(row["answered"] == 0 and not row["probe"] for row in metrics["models"].values())
+    return NO_ANSWERS if silent else DONE

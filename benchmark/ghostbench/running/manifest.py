@@ -1,0 +1,242 @@
+"""What a run was: the manifest's contents, from the plan and from the machine. Never a secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ghostbench.plugins.installed import OWN, homes_of, version_of
+from ghostbench.redact import Redactor
+from ghostbench.running.ask.units import ModelState, ladder_of
+from ghostbench.running.plan.plan import ConfiguredModel, Contender, Options, Plan
+
+SCHEMA_VERSION = 1
+_MAY_CHANGE = ("max_attempts", "max_cost")
+_OF_A_CALL = {"patience", "out", "run_id", "resume", "give_up"}
+
+
+def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor) -> dict[str, Any]:
+    """The manifest of a run that begins now; model facts, end and digests are filled in later.
+
+    start_up_s : seconds from the start of the process until the run could begin.
+    """
+    options, split = plan.options, plan.split
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": "running",
+        "run_id": plan.run_id,
+        "command": redactor.command(command),
+        "options": _options(options, redactor),
+        "started_at": utc_now(),
+        "finished_at": None,
+        "versions": _versions(plan),
+        "git": _git(),
+        "hardware": _hardware(),
+        "dataset": {
+            "name": split.dataset,
+            "split": split.name,
+            "data_root": split.data_root,
+            "layout": split.layout,
+            "fps": split.fps,
+            "labels": redactor.location(options.query.labels) if options.query.labels is not None else None,
+            "labels_sha256": split.labels_sha256,
+            "split_sha256": split.split_sha256,
+            "filters": list(split.filters),
+            "skipped_labels": list(split.skipped_labels),
+            "n": len(split.clips),
+        },
+        "task": {
+            "name": plan.task.name,
+            "version": plan.task.version,
+            "template_sha256": plan.task.template_sha256(),
+        },
+        "sampling": options.sampling,
+        "repeats": options.repeats,
+        "seed": options.seed,
+        "max_attempts": options.attempts_limit,
+        "max_cost": options.max_cost,
+        "probes": list(plan.probes),
+        "models": {row.name: _model(row, redactor) for row in plan.rows},
+        "resumed": [],
+        "digests": {},
+        "start_up_s": start_up_s,
+        "seal": None,
+    }
+
+
+def gone_on_with(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of a run that is gone on with: as it was begun, with what may change as it is asked for now.
+
+    before : as the run left it. now : of the same run as it would begin now. `resumed` says what changed, and when.
+    """
+    changed = {key: [before.get(key), now[key]] for key in _MAY_CHANGE if before.get(key) != now[key]}
+    models = {}
+    for name, row in before["models"].items():
+        was, settings = row["settings"], now["models"][name]["settings"]
+        named = {f"models.{name}.settings.{key}": key for key in settings if was.get(key) != settings[key]}
+        changed |= {long: [was.get(key), settings[key]] for long, key in named.items()}
+        models[name] = {**row, "settings": settings}
+    resumed = [*before.get("resumed", []), *([{"at": utc_now(), "changed": changed}] if changed else [])]
+    manifest = {**before, **{key: now[key] for key in (*_MAY_CHANGE, "options")}, "status": "running", "models": models}
+    for name in ("resumed", "digests", "seal"):
+        manifest.pop(name, None)
+    return {**manifest, "resumed": resumed, "digests": {}, "seal": None}
+
+
+def describe_state(entry: dict[str, Any], state: ModelState, redactor: Redactor) -> None:
+    """Fill in what is known of a model once it is loaded, or has stopped. One that could not be loaded again keeps what
+    it said of itself before."""
+    entry["facts"] = as_recorded(state.facts, redactor) or entry["facts"]
+    entry["load_s"] = state.load_s
+    entry["identity"] = entry.get("identity") or _identity(state.host, redactor)
+    if state.stopped is None:
+        entry["stopped"] = None
+    else:
+        outcome, message = state.stopped
+        entry["stopped"] = {"outcome": str(outcome), "message": redactor.message(message)}
+
+
+def as_recorded(facts: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """A model's facts as the manifest holds them: JSON values alone, without secrets."""
+    recorded: dict[str, Any] = _plain(facts, redactor)
+    return recorded
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def utc_now() -> str:
+    """This moment in UTC, ISO 8601 to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _options(options: Options, redactor: Redactor) -> dict[str, Any]:
+    """What `--resume` takes from the manifest: every option of the run by its parameter's name, its query's too."""
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    query = given.pop("query")
+    given |= {field.name: getattr(query, field.name) for field in dataclasses.fields(query)}
+    kept = {name: value for name, value in given.items() if name not in _OF_A_CALL}
+    kept["settings"] = redactor.command(kept["settings"])
+    return {name: redactor.location(value) if isinstance(value, str) else value for name, value in kept.items()}
+
+
+def _model(row: Contender, redactor: Redactor) -> dict[str, Any]:
+    host: ConfiguredModel = row.host
+    spec = host.choice.spec
+    argument = host.choice.argument
+    return {
+        "spec": spec.name,
+        "kind": spec.kind,
+        "reference": spec.kind == "reference",
+        "mark": spec.mark,
+        "argument": redactor.text(argument) if argument is not None else None,
+        "asked_model": argument if spec.kind == "remote" else None,
+        "settings": _plain(redactor.settings(dataclasses.asdict(host.settings)), redactor),
+        "identity": _identity(host, redactor),
+        "needs_frames": row.needs_frames,
+        "ladder": [level.name for level in ladder_of(host)],
+        "probe": row.probe,
+        "of": row.of,
+        "substitute": row.substitute,
+        "facts": {},
+        "load_s": None,
+        "stopped": None,
+    }
+
+
+def _identity(host: ConfiguredModel, redactor: Redactor) -> dict[str, Any] | None:
+    """What decides which model answers, beside its settings; None for one that cannot be asked."""
+    return None if host.broken is not None else as_recorded(redactor.settings(host.identity), redactor)
+
+
+def _plain(value: Any, redactor: Redactor) -> Any:
+    """Facts as JSON can hold them: unknown types become their text."""
+    if isinstance(value, Mapping):
+        return {redactor.text(str(k)): _plain(v, redactor) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(v, redactor) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redactor.message(str(value))
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    """Versions of Python, of this package and of everything that decoding, scoring and the chosen models rest on."""
+    packages = {"av", "numpy", "pandas", "PIL", "scipy", "sklearn", "statsmodels"}
+    for host in plan.hosts:
+        packages |= {*host.choice.spec.requires, host.choice.spec.load.partition(".")[0]}
+    names = {OWN, *homes_of(package.partition(".")[0] for package in packages)}
+    found = {"python": platform.python_version()}
+    for name in sorted(names, key=str.lower):
+        version = version_of(name)
+        if version is not None:
+            found[name] = version
+    return found
+
+
+def _git() -> dict[str, Any] | None:
+    """The revision of the source tree that this package runs from; None for an installed package."""
+    here = Path(__file__).resolve().parent
+
+    def ask(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        if ask("ls-files", "--error-unmatch", str(here / "__init__.py")):
+            return {"revision": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return None
+
+
+def _hardware() -> dict[str, Any]:
+    import psutil
+
+    return {
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": psutil.cpu_count(logical=True),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpus": _gpus(),
+    }
+
+
+def _processor() -> str | None:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or None
+
+
+def _gpus() -> list[dict[str, Any]]:
+    """The NVIDIA GPUs that the driver shows, by name and memory; [] without the driver's library."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # noqa: BLE001 - no package, no driver, or no device: then there is nothing to list
+        return []
+    found = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle).total
+        found.append({"name": str(pynvml.nvmlDeviceGetName(handle)), "memory_bytes": int(memory)})
+    pynvml.nvmlShutdown()
+    return found

@@ -1,0 +1,1 @@
+"""Going on with a run, and looking at one that is not finished."""

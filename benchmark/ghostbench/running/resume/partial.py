@@ -1,0 +1,129 @@
+"""A part of a run, scored while the rest is still to come: in memory and a folder of its own that is gone again.
+
+Nothing is written into the run's folder, and what comes out says of itself that it is a part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ghostbench.errors import BadInput
+from ghostbench.folder.ledger import encode, read_lines
+from ghostbench.folder.place import read_manifest, write_lines
+from ghostbench.outcomes import FALLS_BACK, RETRIED, Outcome
+from ghostbench.records import ClipLine
+from ghostbench.report.data import RunData
+from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, predict
+from ghostbench.tasks.load import load_task
+from ghostbench.writing import write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What can be said of an unfinished run.
+
+    run : the clips for which every row that has begun is settled. of : all clips of the run. waiting : rows that have
+    not begun, which are left out.
+    """
+
+    run: RunData
+    of: int
+    waiting: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One line that nobody takes for a result."""
+        clips = len(self.run.clips)
+        rows = f"; not begun: {', '.join(self.waiting)}" if self.waiting else ""
+        return (
+            f"NOT FINISHED, NO RESULT: {self.run.manifest.run_id}, the {clips} of {self.of} clips for which every "
+            f"model that has begun is settled so far{rows}. Clips do not come in random order: rates will move."
+        )
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether the folder holds a run that has begun and not ended."""
+    path = folder / "manifest.json"
+    return path.is_file() and read_manifest(path)["status"] in {"running", "interrupted"}
+
+
+@contextlib.contextmanager
+def read_part(folder: Path) -> Iterator[Part]:
+    """The settled part of an unfinished run, for the length of a `with`.
+
+    A failure that may still be tried again keeps its clip out. Raises `BadInput` for a folder that is no run, and where
+    nothing is settled yet.
+    """
+    manifest = read_manifest(folder / "manifest.json")
+    attempts = list(read_lines(folder / "attempts.jsonl", torn=True))
+    units = last_lines(attempts)
+    clips = [_clip_line(line) for line in read_lines(folder / "clips.jsonl", torn=True)]
+    entries: dict[str, Any] = manifest.get("models") or {}
+    repeats = int(manifest.get("repeats") or 1)
+    begun = {row for row, _, _ in units}
+    rows = [name for name, entry in entries.items() if name in begun or entry.get("of") in begun]
+    facts = [RowFacts(name=name, of=_stands_in_for(entries[name]), stopped=_stopped(entries[name])) for name in rows]
+    most = int(manifest.get("max_attempts") or 1)
+    settled = [clip for clip in clips if all(_is_settled(f, clip, repeats, units, entries, most) for f in facts)]
+    if not settled or not rows:
+        raise BadInput(f"{folder} is not finished and no clip of it is settled yet; `bench status {folder}` says more")
+    names = {clip.clip for clip in settled}
+    task = load_task(str(manifest["task"]["name"]))
+    with tempfile.TemporaryDirectory(prefix="ghostbench-part-") as place:
+        copy = Path(place) / folder.resolve().name
+        copy.mkdir()
+        write_lines(copy / "clips.jsonl", map(encode, settled))
+        kept = [line for line in attempts if line["clip"] in names and line["model"] in rows]
+        write_lines(copy / "attempts.jsonl", (json.dumps(line, ensure_ascii=False) for line in kept))
+        write_lines(copy / "predictions.jsonl", map(encode, predict(facts, settled, repeats, units, task)))
+        part = {**manifest, "status": "complete", "digests": {}, "models": {name: entries[name] for name in rows}}
+        write_json(copy / "manifest.json", part)
+        yield Part(_read(copy, folder), int(manifest["dataset"]["n"]), tuple(n for n in entries if n not in rows))
+
+
+def _read(copy: Path, folder: Path) -> RunData:
+    """The part, under the name of the run's own folder."""
+    from ghostbench.report.data import read_run
+
+    run = read_run(copy)
+    return replace(run, folder=folder, records=replace(run.records, folder=folder))
+
+
+def _is_settled(
+    row: RowFacts, clip: ClipLine, repeats: int, units: Mapping[AskKey, Last], entries: Mapping[str, Any], most: int
+) -> bool:
+    levels = len(entries[row.name].get("ladder") or ())
+    for repeat in range(repeats):
+        stood_in_for = units.get((row.of, clip.clip, repeat)) if row.of is not None else None
+        if stood_in_for is not None and stood_in_for.outcome is Outcome.ANSWERED:
+            continue
+        last = units.get((row.name, clip.clip, repeat))
+        if last is None:
+            if row.stopped is None:
+                return False
+        elif last.attempts < most and (
+            last.outcome in RETRIED or (last.outcome in FALLS_BACK and last.fallback_level < levels)
+        ):
+            return False
+    return True
+
+
+def _stands_in_for(entry: Mapping[str, Any]) -> str | None:
+    return str(entry["of"]) if entry.get("substitute") else None
+
+
+def _stopped(entry: Mapping[str, Any]) -> Outcome | None:
+    stopped = entry.get("stopped")
+    return Outcome(stopped["outcome"]) if stopped else None
+
+
+def _clip_line(line: Mapping[str, Any]) -> ClipLine:
+    try:
+        return ClipLine(**line)
+    except TypeError as error:
+        raise BadInput(f"a line of clips.jsonl has other fields than this version writes: {error}") from None

@@ -1,0 +1,259 @@
+"""Going on with a run: what must be the same, and what the ledger says has been done."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ghostbench.errors import BadInput, WorkerLost
+from ghostbench.folder.begun import Lost, read_lost
+from ghostbench.folder.ledger import encode, read_lines, recover
+from ghostbench.folder.place import RunFolder
+from ghostbench.folder.seal import check_seal
+from ghostbench.models import Level
+from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
+from ghostbench.plugins.registry import printable
+from ghostbench.records import AttemptFault, AttemptLine
+from ghostbench.running.ask.units import Ask, ladder_of
+from ghostbench.running.manifest import SCHEMA_VERSION, file_sha256
+from ghostbench.running.plan.plan import Plan
+from ghostbench.running.rules.ledger_rules import LedgerRules
+from ghostbench.running.rules.predictions import AskKey, Last, last_lines
+from ghostbench.running.rules.retry import failure_from_ledger, next_step, put_off_until
+from ghostbench.running.rules.standing import Standing, refused_by_name
+from ghostbench.writing import open_to_append
+
+MOST_LOST = 2
+"""How often a clip, or a load, may take its process down before it is not tried again."""
+_MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "probes", "models")
+_FREE_DATASET_KEYS = ("data_root", "labels")
+_WAY_OUT = "put the ledger back as it was, or start a new run"
+_MODEL_KEYS = ("spec", "argument", "settings", "identity", "probe", "of", "substitute")
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], plan: Plan) -> None:
+    """Raise `BadInput` naming the first setting in which a run's manifest differs from what is asked for now.
+
+    Where files lie may change, their contents may not. `--max-cost` and settings of throughput may change, and
+    `--max-attempts` may be raised.
+    """
+    free = {row.name: throughput_settings(row.host.settings) for row in plan.rows}
+    now = {**now, "models": _as_far_as_stated(before, now)}
+    for key in _MUST_MATCH:
+        was, wanted = _comparable(key, before.get(key), free), _comparable(key, now.get(key), free)
+        if was == wanted:
+            continue
+        names = [key]
+        while isinstance(was, dict) and isinstance(wanted, dict):
+            differing = next(k for k in (*was, *wanted) if k not in was or k not in wanted or was[k] != wanted[k])
+            names.append(str(differing))
+            was, wanted = was.get(differing), wanted.get(differing)
+        raise BadInput(_was_started_with(before, ".".join(names), was, wanted))
+    was, wanted = before.get("max_attempts"), now.get("max_attempts")
+    if isinstance(was, int) and isinstance(wanted, int) and wanted < was:
+        raise BadInput(_was_started_with(before, "max_attempts", was, wanted) + " (it may be raised)")
+
+
+def throughput_settings(settings: Any) -> frozenset[str]:
+    """The names of a model's settings that decide how fast answers come, and not what they are."""
+    return frozenset(field.name for field in dataclasses.fields(settings) if field.metadata.get("throughput"))
+
+
+def check_format(manifest: Path, before: Mapping[str, Any]) -> None:
+    """Raise `BadInput` for a run of another format than this version writes, or a manifest that no reader takes.
+
+    What could not be scored in the end is not to be asked and paid for.
+    """
+    from ghostbench.folder.manifest import read_manifest
+
+    written = before.get("schema_version")
+    if written != SCHEMA_VERSION or isinstance(written, bool):
+        raise BadInput(
+            f"{manifest} is of schema version {_short(written)}, and this version goes on with {SCHEMA_VERSION}; "
+            "resume the run with the version of ghostbench that began it, or start a new run"
+        )
+    read_manifest(manifest.parent)
+
+
+def check_unchanged(folder: Path, before: Mapping[str, Any]) -> None:
+    """Raise `BadInput` naming a file that is not as the run left it when it ended; one that never ended has no say.
+
+    A torn last line, as a kill leaves it, is cut off first.
+    """
+    if before.get("status") == "complete" and check_seal(folder / "manifest.json") == "broken":
+        raise BadInput(f"{folder / 'manifest.json'} was changed after the run ended; put it back, or start a new run")
+    for name, digest in (before.get("digests") or {}).items():
+        path = folder / name
+        recover(path)
+        if not path.is_file() or file_sha256(path) != digest:
+            raise BadInput(f"{path} was changed after the run ended; put it back, or start a new run")
+
+
+def changed_file(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Name of a file that a model says it was loaded from and that is not as before; None where all are.
+
+    A model that states no files, before or now, has no say.
+    """
+    was, are = before.get("files"), now.get("files")
+    if not isinstance(was, Mapping) or not isinstance(are, Mapping):
+        return None
+    return next((str(name) for name in sorted({*was, *are}, key=str) if was.get(name) != are.get(name)), None)
+
+
+def what_was_done(attempts: Path, plan: Plan) -> dict[AskKey, Last]:
+    """The state of every unit that the ledger speaks of; a torn last line is cut off first.
+
+    Raises `BadInput` for a line that is none of the ledger's, cannot have been written after those before it, or is of
+    a unit that the run does not have.
+    """
+    recover(attempts)
+    return last_lines(_sound(attempts, plan))
+
+
+def still_put_off(done: Mapping[AskKey, Last], before: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
+    """Rows whose server asked for more time than has passed, with the latest moment (UTC) that it named.
+
+    before : the manifest, as the run left it.
+    """
+    named: dict[str, list[datetime | None]] = {}
+    for (row, _, _), last in done.items():
+        named.setdefault(row, []).append(put_off_until(last.error_message))
+    for row, entry in before.get("models", {}).items():
+        named.setdefault(row, []).append(put_off_until((entry.get("stopped") or {}).get("message")))
+    for row, moments in named.items():
+        until = max((moment for moment in moments if moment is not None), default=None)
+        if until is not None and until > datetime.now(UTC):
+            yield row, until
+
+
+def write_down_losses(folder: RunFolder) -> Lost:
+    """Write into the ledger what was under way when the process of the run ended by itself; return what that was.
+
+    Each such request is an attempt that ended as `worker_lost`, for its own unit and for those computed with it.
+    """
+    recover(folder.attempts)
+    lost = read_lost(folder.begun, folder.attempts)
+    attempts: Counter[AskKey] = Counter()
+    for line in read_lines(folder.attempts):
+        attempts[(line.get("model", ""), line.get("clip", ""), line.get("repeat", 0))] += 1
+    lines = []
+    for begun in lost.requests:
+        try:
+            unit = (begun["model"], begun["clip"], begun["repeat"])
+            attempts[unit] += 1
+            attempt = AttemptLine(
+                model=begun["model"],
+                clip=begun["clip"],
+                repeat=begun["repeat"],
+                attempt=attempts[unit],
+                fallback_level=begun["fallback_level"],
+                outcome=Outcome.WORKER_LOST,
+                error=AttemptFault(type=WorkerLost.__name__, message=f"the process {lost.how} while this was computed"),
+                started_at=begun["started_at"],
+                request_id=begun["request_id"],
+                frames_sha256=begun["frames_sha256"],
+                prompt_sha256=begun["prompt_sha256"],
+                notes=tuple(str(note) for note in begun.get("notes") or ()),
+            )
+        except (KeyError, TypeError):
+            raise BadInput(f"{folder.begun} was not written by a run; put it back as it was, or remove it") from None
+        lines.append(encode(attempt))
+    if lines:
+        with open_to_append(folder.attempts) as file:
+            file.write("".join(line + "\n" for line in lines).encode("utf-8", "replace"))
+            file.flush()
+            os.fsync(file.fileno())
+    return lost
+
+
+def restore(unit: Ask, last: Last | None, max_attempts: int) -> bool:
+    """Put a unit where the ledger left it; True when nothing is left to do for it."""
+    if last is None:
+        return False
+    ladder: tuple[Level, ...] = ladder_of(unit.row.host)
+    unit.attempts, unit.last = last.attempts, last.outcome
+    unit.standing = Standing.noted(last.fallback_level, last.notes)
+    if last.outcome is Outcome.WORKER_LOST and last.lost >= MOST_LOST:
+        return True
+    if last.outcome in TRANSIENT:
+        unit.uncounted = last.attempts
+        return False
+    if last.outcome in NEVER_SENT:
+        return last.attempts >= max_attempts
+    failure = failure_from_ledger(last.outcome, last.error_type, refused_by_name(last.notes))
+    step = next_step(failure, standing=unit.standing, attempts=unit.attempts, max_attempts=max_attempts, ladder=ladder)
+    unit.standing = step.standing
+    return not step.again
+
+
+def _sound(attempts: Path, plan: Plan) -> Iterator[Mapping[str, Any]]:
+    """The ledger's lines, each held against what a reader takes and against the lines before it."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from ghostbench.folder.lines import AttemptLine
+    from ghostbench.folder.manifest import first_misfit
+
+    adapter = TypeAdapter(AttemptLine)
+    ladders = {row.name: len(ladder_of(row.host)) for row in plan.rows}
+    clips, repeats = {clip.id for clip in plan.split.clips}, range(plan.options.repeats)
+    rules = LedgerRules(ladders, len(repeats))
+    for number, line in enumerate(read_lines(attempts), start=1):
+        try:
+            adapter.validate_python(line)
+        except ValidationError as error:
+            misfit = f"is no attempt as this version writes it ({first_misfit(error)})"
+            raise BadInput(f"{attempts} line {number} {misfit}; {_WAY_OUT}") from None
+        row, clip, repeat = line["model"], line["clip"], line["repeat"]
+        if row not in ladders or clip not in clips or repeat not in repeats:
+            what = printable(f"model {row}, clip {clip}, repeat {repeat}")
+            raise BadInput(f"{attempts} has a line of {what}, which run '{plan.run_id}' does not have; {_WAY_OUT}")
+        for objection in rules.objections(line):
+            raise BadInput(f"{attempts} line {number} {printable(objection)}; {_WAY_OUT}")
+        yield line
+
+
+def _was_started_with(before: Mapping[str, Any], key: str, was: Any, wanted: Any) -> str:
+    return (
+        f"run '{before.get('run_id')}' was started with {printable(key)} = {_short(was)}, not {_short(wanted)}; "
+        "resume it with its own settings, or choose another --run-id"
+    )
+
+
+def _as_far_as_stated(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked for now of each model, with the identity of before where one of the two states none: a run begun by
+    an earlier version, or a model that could not be asked."""
+    begun = before.get("models") or {}
+    identities = {name: (begun.get(name) or {}).get("identity") for name in now["models"]}
+    return {
+        name: row
+        if row["identity"] is not None and identities[name] is not None
+        else {**row, "identity": identities[name]}
+        for name, row in now["models"].items()
+    }
+
+
+def _comparable(key: str, value: Any, free: Mapping[str, frozenset[str]]) -> Any:
+    if key == "dataset" and isinstance(value, dict):
+        return {k: v for k, v in value.items() if k not in _FREE_DATASET_KEYS}
+    if key == "models" and isinstance(value, dict):
+        return {name: _model(row, free.get(name, frozenset())) for name, row in value.items()}
+    return value
+
+
+def _model(row: Any, free: frozenset[str]) -> Any:
+    if not isinstance(row, dict):
+        return row
+    kept = {k: row.get(k) for k in _MODEL_KEYS}
+    if isinstance(kept["settings"], dict):
+        kept["settings"] = {k: v for k, v in kept["settings"].items() if k not in free}
+    return kept
+
+
+def _short(value: Any) -> str:
+    text = printable(str(value))
+    return text if len(text) <= 80 else text[:79] + "…"

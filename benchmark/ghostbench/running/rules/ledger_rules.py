@@ -1,0 +1,85 @@
+"""What every ledger keeps to that a run has written: whether its attempts can have been made as its lines say.
+
+A line that was doubled, moved, taken out or made up breaks a rule: each line is held against those before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ghostbench.outcomes import FALLS_BACK, NEVER_SENT, RETRIED, Outcome
+from ghostbench.running.rules.standing import AS_CONFIGURED, Standing
+
+GOES_ON: frozenset[Outcome] = RETRIED | FALLS_BACK | NEVER_SENT
+"""Outcomes of attempts after which another attempt at the same clip can follow, in the same run or on `--resume`."""
+
+_IN_FORCE = "in force: "
+"""How a note begins that says of an attempt what its fallback level does not: two at one level may ask differently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A line that no run writes. number : from 1. what : what is wrong with it, after "line N"."""
+
+    number: int
+    what: str
+
+
+class LedgerRules:
+    """The rules for one run.
+
+    ladders : how many fallback levels each row's model declares; None where that is not known.
+    repeats : how often each clip is asked about.
+    """
+
+    def __init__(self, ladders: Mapping[str, int | None], repeats: int) -> None:
+        self._ladders = ladders
+        self._repeats = repeats
+        self._last: dict[tuple[str, str, int], tuple[int, Standing, Outcome]] = {}
+        self._ids: set[str] = set()
+
+    def breaches(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[Breach]:
+        """Every breach, in order. The lines must have the fields and types of `attempts.jsonl`."""
+        for number, line in enumerate(lines, start=1):
+            for what in self.objections(line):
+                yield Breach(number, what)
+
+    def objections(self, line: Mapping[str, Any]) -> Iterator[str]:
+        """What is wrong with the next line of the ledger, in words that follow "line N"."""
+        row, clip, repeat = unit = (line["model"], line["clip"], line["repeat"])
+        attempt, level, outcome = line["attempt"], line["fallback_level"], Outcome(line["outcome"])
+        said = f"is attempt {attempt} of {row} at {clip}, repeat {repeat}"
+        before, stood, was = self._last.get(unit, (0, AS_CONFIGURED, None))
+        stands = Standing.noted(level, line.get("notes") or ())
+        self._last[unit] = (attempt, stands, outcome)
+        if attempt != before + 1:
+            yield f"{said}, where attempt {before + 1} is due"
+        if was is not None and was not in GOES_ON:
+            yield f"{said}, after one that ended as {was}: nothing follows that"
+        if level < stood.level:
+            yield f"{said} at fallback level {level}, after level {stood.level}"
+        elif was in FALLS_BACK and stands == stood:
+            yield f"{said} at fallback level {level} again, where {was} leads to another"
+        rungs = self._ladders.get(row)
+        if rungs is not None and level > rungs:
+            yield f"{said} at fallback level {level}: the model has {rungs}"
+        if repeat >= self._repeats:
+            yield f"{said}: the run has {self._repeats} of each clip, counted from 0"
+        if attempt == 1 and (line["wait_s"] or 0) > 0:
+            yield f"{said}, with a pause since an attempt before it"
+        yield from self._request(line, outcome, said)
+
+    def _request(self, line: Mapping[str, Any], outcome: Outcome, said: str) -> Iterator[str]:
+        """Whether the request is one of its own, and there where there was one."""
+        name = line.get("request_id")
+        if name is None:
+            if outcome is Outcome.ANSWERED:
+                yield f"{said}, answered without a request"
+        elif name in self._ids:
+            yield f"{said} with the request of another line, {name}"
+        else:
+            self._ids.add(name)
+        if outcome is Outcome.ANSWERED and line["error"] is not None:
+            yield f"{said}, answered and failed at once"

@@ -1,0 +1,1 @@
+"""What stands beside a run: progress, silence, signals, and the process that watches over it."""
