@@ -38,11 +38,10 @@ from ghostbench import (
 )
 from ghostbench_openai.completion import Answer, Reading, parse_completion, reply_or_error
 from ghostbench_openai.failures import from_error_object, from_exception, from_status
+from ghostbench_openai.service import Service
 
 if TYPE_CHECKING:
     from openai.types import Batch
-
-    from ghostbench_openai.chat import ChatModel
 
 MOST_BYTES = 190 * 1024 * 1024
 MOST_REQUESTS = 50_000
@@ -62,8 +61,8 @@ Verdict = tuple[str | None, tuple[str, ...]]
 class BatchRun:
     """One sealed file of encoded lines on its way through the Batch API."""
 
-    def __init__(self, model: ChatModel, lines: Path, journal: Journal, verdicts: Mapping[str, Verdict]) -> None:
-        self._model = model
+    def __init__(self, service: Service, lines: Path, journal: Journal, verdicts: Mapping[str, Verdict]) -> None:
+        self._service = service
         self._lines = lines
         self._journal = journal
         self._verdicts = dict(verdicts)
@@ -92,7 +91,7 @@ class BatchRun:
         pause = _FIRST_POLL_S
         while waiting:
             for part in list(waiting):
-                batch = await self._call(partial(self._model.client.batches.retrieve, part["batch"]))
+                batch = await self._call(partial(self._service.client.batches.retrieve, part["batch"]))
                 if batch.status in _OVER:
                     async for result in self._collect(batch, part, index):
                         yield result
@@ -160,14 +159,14 @@ class BatchRun:
 
     async def _upload(self, part: dict[str, Any]) -> str:
         with self._part_file(part) as file:
-            made = await self._model.client.files.create(file=(_file_name(part), file), purpose="batch")
+            made = await self._service.client.files.create(file=(_file_name(part), file), purpose="batch")
         while made.status in _PREPARING:
             await asyncio.sleep(_FIRST_POLL_S)
-            made = await self._model.client.files.retrieve(made.id)
+            made = await self._service.client.files.retrieve(made.id)
         return made.id
 
     async def _find_upload(self, part: dict[str, Any]) -> str | None:
-        async for file in self._model.client.files.list(purpose="batch", order="desc"):
+        async for file in self._service.client.files.list(purpose="batch", order="desc"):
             if file.filename == _file_name(part):
                 return file.id
             if file.created_at < part["since"] - _CLOCK_SLACK_S:
@@ -175,16 +174,16 @@ class BatchRun:
         return None
 
     async def _create(self, part: dict[str, Any]) -> str:
-        batch = await self._model.client.batches.create(
+        batch = await self._service.client.batches.create(
             input_file_id=part["file"],
-            endpoint=self._model.endpoint.batch_url,  # type: ignore[arg-type]  # Azure's has no /v1
+            endpoint=self._service.endpoint.batch_url,  # type: ignore[arg-type]  # Azure's has no /v1
             completion_window="24h",
             metadata={"ghostbench": part["token"]},
         )
         return batch.id
 
     async def _find_batch(self, part: dict[str, Any]) -> str | None:
-        async for batch in self._model.client.batches.list(limit=100):
+        async for batch in self._service.client.batches.list(limit=100):
             if (batch.metadata or {}).get("ghostbench") == part["token"]:
                 return batch.id
             if batch.created_at < part["since"] - _CLOCK_SLACK_S:
@@ -234,19 +233,19 @@ class BatchRun:
     async def _lines_from(self, file_id: str, first: int) -> AsyncIterator[str]:
         failure = None
         try:
-            async with self._model.client.files.with_streaming_response.content(file_id) as response:
+            async with self._service.client.files.with_streaming_response.content(file_id) as response:
                 number = 0
                 async for text in response.iter_lines():
                     number += 1
                     if number > first:
                         yield text
         except Exception as error:  # noqa: BLE001
-            failure = from_exception(error, self._model.secrets)
+            failure = from_exception(error, self._service.secrets)
         if failure is not None:
             raise failure
 
     def _read(self, request_id: str, line: Mapping[str, Any]) -> Reply | ModelError:
-        secrets = self._model.secrets
+        secrets = self._service.secrets
         error, response = line.get("error"), line.get("response")
         if isinstance(error, dict) and error.get("code"):
             message = secrets.out_of_message(f"{error['code']}: {error.get('message')}")
@@ -275,16 +274,16 @@ class BatchRun:
         return Reading(
             verdict_field=field,
             verdict_values=values,
-            names=(self._model.argument,),
-            prices=self._model.prices,
+            names=(self._service.model,),
+            prices=self._service.prices,
             batch=True,
-            secrets=self._model.secrets,
+            secrets=self._service.secrets,
         )
 
     def _unanswered(self, batch: Batch) -> ModelError:
         """The error for a line that ended without a result."""
         faults = [f"{fault.code}: {fault.message}" for fault in (batch.errors.data if batch.errors else None) or ()]
-        said = self._model.secrets.out_of_message("; ".join(faults[:3]))
+        said = self._service.secrets.out_of_message("; ".join(faults[:3]))
         message = f"the batch ended as {batch.status} without this request" + (f": {said}" if said else "")
         if batch.status == "expired":
             return TimedOut(message)
@@ -298,7 +297,7 @@ class BatchRun:
         """Take the frames off the server and the disk; what cannot be deleted expires there by itself."""
         (self._journal.folder / _file_name(part)).unlink(missing_ok=True)
         with contextlib.suppress(Exception):
-            await self._model.client.files.delete(part["file"])
+            await self._service.client.files.delete(part["file"])
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         """A bookkeeping call, repeated while the server is busy or away. These are no attempts: nothing is billed."""
@@ -310,7 +309,7 @@ class BatchRun:
             except TimeoutError:
                 failure: ModelError = TimedOut(f"the server did not answer within {_CALL_S:g} s")
             except Exception as error:  # noqa: BLE001
-                failure = from_exception(error, self._model.secrets)
+                failure = from_exception(error, self._service.secrets)
             raise failure
 
         return await self._retrying()(typed)

@@ -48,6 +48,7 @@ from ghostbench_openai.images import JPEG_QUALITY, fitted
 from ghostbench_openai.pacing import Pacer, Ticket, pacer_for
 from ghostbench_openai.prices import PriceTable, read_prices
 from ghostbench_openai.redaction import Secrets
+from ghostbench_openai.service import Service
 from ghostbench_openai.settings import OpenAISettings
 from ghostbench_openai.tokens import ENVELOPE_TOKENS, PART_TOKENS, image_tokens, likely_text_tokens, most_text_tokens
 
@@ -116,6 +117,13 @@ class ChatModel(RemoteModel):
         if self._client is None:
             raise RuntimeError("the model is not loaded")
         return self._client
+
+    @property
+    def service(self) -> Service:
+        """The service as it is asked from `load` to `aclose`."""
+        return Service(
+            client=self.client, endpoint=self.endpoint, model=self.argument, prices=self.prices, secrets=self.secrets
+        )
 
     @property
     def pacer(self) -> Pacer:
@@ -220,7 +228,7 @@ class ChatModel(RemoteModel):
         """Have a file of lines answered by the Batch API; see `ghostbench_openai.batch`."""
         from ghostbench_openai.batch import BatchRun
 
-        return BatchRun(self, lines, journal, self._verdicts).results()
+        return BatchRun(self.service, lines, journal, self._verdicts).results()
 
     async def _send(self, request: Request, body: bytes, ticket: Ticket, preprocess_s: float) -> Reply | ModelError:
         """One exchange under the deadline. Never raises what happened, so that nothing of it hangs on a traceback."""

@@ -5,12 +5,10 @@ The names below are what adapters and other plugins build on; everything else is
 
 from __future__ import annotations
 
-import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-IMPORTED_AT = (time.perf_counter(), time.process_time())
-"""The clock, and the process's CPU time, as this package was first imported: a run's start-up is counted from there."""
+from ghostbench import imported as imported  # it looks at the clock
 
 if TYPE_CHECKING:
     from ghostbench.errors import (

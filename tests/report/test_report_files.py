@@ -20,11 +20,12 @@ from rich.console import Console
 
 from ghostbench.report.data import read_run
 from ghostbench.report.escape import csv_cell, latex, markdown, plain
+from ghostbench.report.facts import facts
 from ghostbench.report.files import latex_table, markdown_table
 from ghostbench.report.table import Column, Table, shown
 from ghostbench.report.tables import marks, run_tables, same_model
 from ghostbench.report.terminal import print_table, print_tables
-from ghostbench.report.write import facts, write_report
+from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
 
 G, N = "ghost_probing", "normal"

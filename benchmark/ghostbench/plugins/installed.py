@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import ghostbench
+from ghostbench import imported
 
 OWN = "ghostbench"
 UNKNOWN = "unknown"
@@ -47,7 +47,7 @@ def entry_points_of(distribution: Distribution) -> EntryPoints:
 @functools.cache
 def own_folder() -> Path:
     """The folder that holds the package `ghostbench` that runs here."""
-    return Path(ghostbench.__file__).resolve().parent.parent
+    return Path(imported.__file__).resolve().parent.parent
 
 
 def own_source(distribution: Distribution) -> str:

@@ -18,6 +18,7 @@ from ghostbench.records import TRUTHS
 from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain, script_json
+from ghostbench.report.facts import facts
 from ghostbench.report.prompt import words_as_text
 from ghostbench.report.table import IN_RETROSPECT, Table, Value, interval, shown
 from ghostbench.report.tables import marks, run_tables
@@ -40,7 +41,6 @@ def report_html(run: RunData, rows: ClipRows | None = None) -> str:
 
     from ghostbench.report.plots import charts
     from ghostbench.report.sections import plugin_sections
-    from ghostbench.report.write import facts
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True

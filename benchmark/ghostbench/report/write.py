@@ -4,20 +4,18 @@ SHA256SUMS over the whole folder."""
 from __future__ import annotations
 
 import contextlib
-import shlex
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.report.clip_rows import FOLDER, ClipRows
 from ghostbench.report.data import RunData, read_run
-from ghostbench.report.escape import markdown, plain
+from ghostbench.report.escape import markdown
+from ghostbench.report.facts import facts
 from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.prompt import words_as_text
 from ghostbench.report.sections import plugin_sections
 from ghostbench.report.sums import read_sums, row_files, write_sums
-from ghostbench.report.table import IN_RETROSPECT, shown
+from ghostbench.report.table import IN_RETROSPECT
 from ghostbench.report.tables import run_tables
 from ghostbench.writing import make_folder, remove_begun, write_text
 
@@ -96,46 +94,3 @@ def report_markdown(run: RunData) -> str:
         lines.append(f"## The prompt's words\n\n{words}")
     lines += [f"## {markdown(section.title)}\n\n{section.markdown()}\n" for section in plugin_sections(run)]
     return "\n".join(lines)
-
-
-def facts(run: RunData) -> list[tuple[str, str]]:
-    """What was run, as pairs of a title and plain text."""
-    manifest = run.manifest
-    data = manifest.dataset
-    coverage = run.metrics["event_coverage"]
-    found = [
-        ("Task", f"{manifest.task.name} (version {manifest.task.version})"),
-        ("Dataset", f"{data.name}, split {data.split}, {len(run.clips)} clips"),
-        ("Labels", f"{data.labels or 'of the dataset'} (SHA-256 {data.labels_sha256[:12]}…)"),
-        ("Sampling", manifest.sampling or "none"),
-        (
-            "Event coverage",
-            f"a sampled frame lies in [t*, t* + 1 s] for {coverage['covered']} of {coverage['with_frames']} positives "
-            f"with a stated time and frames ({coverage['positives']} positives)",
-        ),
-        ("Repeats", str(manifest.repeats)),
-        ("Seed", str(manifest.seed)),
-        ("Command", shlex.join(manifest.command)),
-        ("Started", manifest.started_at or "unknown"),
-        ("Hardware", ", ".join(_hardware(manifest.hardware))),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items() if version)),
-    ]
-    if data.filters:
-        found.insert(2, ("Filters", "; ".join(data.filters)))
-    if data.skipped_labels:
-        found.insert(3, ("Skipped label rows", "; ".join(data.skipped_labels)))
-    return [(title, plain(text)) for title, text in found]
-
-
-def _hardware(stated: Mapping[str, Any]) -> Iterator[str]:
-    """What the manifest says of the machine, item by item; sizes in GiB."""
-    for name, value in stated.items():
-        if name == "gpus" and isinstance(value, list):
-            names = [" ".join(_hardware(gpu)) if isinstance(gpu, Mapping) else str(gpu) for gpu in value]
-            yield f"GPUs: {'; '.join(names) or 'none'}"
-        elif name.endswith("_bytes") and isinstance(value, int):
-            yield f"{shown(value, 'bytes')} {name.removesuffix('_bytes')}"
-        elif name == "name":
-            yield str(value)
-        else:
-            yield f"{name} {'unknown' if value is None else value}"

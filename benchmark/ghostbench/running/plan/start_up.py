@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Final
 
-import ghostbench
+from ghostbench import imported
 
 MOST_OF_AN_INTERPRETER_S: Final = 0.5
 """More CPU time than this before the first import of ghostbench is somebody else's work."""
@@ -21,9 +21,9 @@ def start_up_s() -> float:
     (`exec`) hands its age on. So what came before ghostbench's first import counts by its CPU time, of which a waiting
     shell has none; and where that is more than an interpreter takes, by the time that a bare one takes here.
     """
-    clock_s, cpu_s = ghostbench.IMPORTED_AT
-    since_s = time.perf_counter() - clock_s
-    return since_s + (cpu_s if cpu_s <= MOST_OF_AN_INTERPRETER_S else bare_interpreter_s())
+    since_s = time.perf_counter() - imported.AT_S
+    before_s = imported.CPU_S if imported.CPU_S <= MOST_OF_AN_INTERPRETER_S else bare_interpreter_s()
+    return since_s + before_s
 
 
 @functools.cache
