@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -33,7 +36,39 @@ def test_every_folder_of_the_harness_is_on_the_map() -> None:
     assert sorted(name for name in folders if f"ghostbench/{name}/" not in text) == []
 
 
-def test_the_citation_is_of_the_version_that_is_built() -> None:
+def test_every_place_of_the_glossary_is_there() -> None:
+    rows = re.findall(
+        r"^\| \*\*.*\| `([\w./]+)` \|$", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(rows) > 30
+    homes = (ROOT / "benchmark" / "ghostbench", ROOT / "adapters", ROOT)
+    assert [place for place in rows if not any((home / place).exists() for home in homes)] == []
+
+
+def test_the_citation_is_of_the_last_release() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    released = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert (citation["version"], citation["license"]) == (released[0], project["license"])
+
+
+def test_the_version_is_the_tag_s(tmp_path: Path) -> None:
+    pytest.importorskip("hatch_vcs")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    def version() -> str:
+        command = [sys.executable, "-m", "hatchling", "version"]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert version() == "0.1.1.dev0"  # a source archive outside git
+    git("init", "-q")
+    git("add", "pyproject.toml")
+    git("commit", "-q", "-m", "first")
+    git("tag", "v9.8.7")
+    assert version() == "9.8.7"
+    git("commit", "-q", "--allow-empty", "-m", "second")
+    assert version().startswith("9.8.8.dev1+g")
