@@ -3,8 +3,9 @@
     python render.py            # writes clips/, labels.csv and annotations.json next to this file
     python render.py --out DIR  # the same, elsewhere
 
-Needs numpy, OpenCV and PyAV; reads nothing. The pictures are a function of this code alone: drawing twice with the same
-versions of numpy and OpenCV gives the same pixels. (The encoder's bytes may differ between versions of libx264.)
+Needs `ghostbench`, whose drawing kit it uses, and OpenCV; reads nothing. The pictures are a function of this code and
+of the kit alone: drawing twice with the same versions of numpy and OpenCV gives the same pixels. (The
+encoder's bytes may differ between versions of libx264.)
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
-from ghost5_renderer.canvas import FRAME_HEIGHT, FRAME_WIDTH, Canvas, Floats, Pixels
-from ghost5_renderer.scenes import ACTOR, FPS, Scene, Thing, scenes
-from ghost5_renderer.textures import value_noise
+from ghost5_scenes import ACTOR, FPS, Scene, scenes
 
+from ghostbench.rendering.drawing.canvas import Canvas, Sensor
+from ghostbench.rendering.drawing.film import Film, draw_bonnet
+from ghostbench.rendering.drawing.light import Floats, Pixels
+from ghostbench.rendering.drawing.things import Thing
+
+SENSOR = Sensor()
 VISIBLE_PIXELS = 1.0
 """An actor counts as visible from this many pixels of a frame on."""
 
@@ -50,59 +54,26 @@ def paint(scene: Scene, number: int) -> Canvas:
     for thing in sorted(things, key=lambda thing: -thing.z):
         canvas.owner_now = thing.owner
         thing.draw(canvas)
-    _bonnet(canvas)
+    draw_bonnet(canvas)
     return canvas
 
 
 def draw(scene: Scene) -> Iterator[Drawn]:
     """All frames of a scene, in order."""
     rng = np.random.default_rng(scene.street.seed + 99)
-    lens = _lens()
-    dirt_rng = np.random.default_rng(scene.street.seed)
-    dirt = np.asarray(value_noise((FRAME_HEIGHT, FRAME_WIDTH), 70, dirt_rng), dtype=np.float64)
+    film = Film(SENSOR, scene.street.seed)
     for number in range(scene.frames):
         canvas = paint(scene, number)
-        small = np.asarray(
-            cv2.resize(canvas.image, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_AREA), np.uint8
+        yield Drawn(
+            film.exposed(film.reduced(canvas.image), film.grain(rng)), canvas.visible(ACTOR), canvas.silhouette(ACTOR)
         )
-        yield Drawn(_exposed(small, lens, dirt, rng), canvas.visible(ACTOR), canvas.silhouette(ACTOR))
-
-
-def _lens() -> Floats:
-    """Brightness over the picture: a lens is darker towards its corners; shape (h, w, 1)."""
-    y, x = np.mgrid[-1 : 1 : FRAME_HEIGHT * 1j, -1 : 1 : FRAME_WIDTH * 1j]
-    result: Floats = (1 - 0.16 * (x**2 + 0.7 * y**2))[:, :, None]
-    return result
-
-
-def _exposed(picture: Pixels, lens: Floats, dirt: Floats, rng: np.random.Generator) -> Pixels:
-    """The picture as a cheap sensor sees it: soft, a hazy windscreen, noise that is stronger in the dark."""
-    soft = cv2.GaussianBlur(picture, (0, 0), 0.55).astype(np.float64)
-    veiled = soft * lens * 0.97 + 3 + 1.2 * dirt[:, :, None]
-    noise = rng.standard_normal((FRAME_HEIGHT, FRAME_WIDTH, 1)) + 0.5 * rng.standard_normal(
-        (FRAME_HEIGHT, FRAME_WIDTH, 3)
-    )
-    return np.clip(np.rint(veiled + (1.9 - veiled / 255) * noise), 0, 255).astype(np.uint8)
-
-
-def _bonnet(canvas: Canvas) -> None:
-    """The ego car's own bonnet, along the lower edge."""
-    canvas.owner_now = 0
-    height, width = canvas.owner.shape
-    x = np.linspace(0, width, 60)
-    edge = height - 40 + 34 * ((x / width - 0.5) * 2) ** 2 * 1.2
-    outline = np.concatenate([np.stack([x, edge], axis=1), [[width, height], [0, height]]])
-    cv2.fillPoly(canvas.image, [np.rint(outline).astype(np.int32).reshape(-1, 1, 2)], (36.0, 39.0, 44.0))
-    cv2.fillPoly(canvas.owner, [np.rint(outline).astype(np.int32).reshape(-1, 1, 2)], (0.0,))
-    ridge = np.rint(np.stack([x, edge + 3], axis=1)).astype(np.int32).reshape(-1, 1, 2)
-    cv2.polylines(canvas.image, [ridge], False, (96.0, 104.0, 112.0), 3, cv2.LINE_AA)
 
 
 def encode(path: Path, frames: Iterable[Pixels]) -> None:
     """Write H.264 in MP4, without reordered frames, so that every decoder counts the same frames and times."""
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = FRAME_WIDTH, FRAME_HEIGHT, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = SENSOR.width, SENSOR.height, "yuv420p"
         stream.codec_context.thread_count = 1
         stream.options = {"crf": "29", "preset": "veryslow", "bf": "0", "g": "75", "x264-params": "threads=1"}
         for pixels in frames:
@@ -127,8 +98,8 @@ def annotate(scene: Scene, counts: Floats, drawn_digest: str, file_digest: str) 
         "label": scene.label,
         "fps": FPS,
         "frames": scene.frames,
-        "width": FRAME_WIDTH,
-        "height": FRAME_HEIGHT,
+        "width": SENSOR.width,
+        "height": SENSOR.height,
         "ego_speed_start_mps": scene.speed,
         "ego_speed_end_mps": round(float(speeds[-1]), 3),
         "ego_brakes_from_s": None if scene.brake is None else scene.brake.start,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Canvas, Colour, Floats
+from ghostbench.rendering.drawing.canvas import Canvas
+from ghostbench.rendering.drawing.light import Colour, Floats
 
 GLASS: Colour = (52.0, 62.0, 70.0)
 RUBBER: Colour = (30.0, 30.0, 32.0)

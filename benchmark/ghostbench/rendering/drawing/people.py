@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Canvas, Colour, Floats, lit
+from ghostbench.rendering.drawing.canvas import Canvas
+from ghostbench.rendering.drawing.light import Colour, Floats
 
 SKIN: Colour = (214.0, 164.0, 134.0)
 
@@ -49,7 +50,7 @@ def draw_person(canvas: Canvas, height: float, clothes: Clothes, stride: Stride)
     if clothes.bag is not None:
         bag = neck + np.array([-stride.toward * 0.095 * height, -0.07 * height, 0.0])
         canvas.limb(bag, bag + (hip - neck) * 0.55, (0.062 * height, 0.068 * height), clothes.bag)
-    shirt = lit(clothes.top, np.array([-0.2, 0.3, -0.9]))
+    shirt = canvas.light.lit(clothes.top, np.array([-0.2, 0.3, -0.9]))
     canvas.limb(hip, neck - np.array([0.0, 0.02 * height, 0.0]), (0.072 * height, 0.088 * height), shirt)
     _arm(canvas, (neck, stride, height), (angle, near), _shade(clothes.top, 0.92))
     head = neck + np.array([stride.toward * 0.03 * height, 0.125 * height, 0.0])
@@ -127,7 +128,7 @@ def draw_scooter(canvas: Canvas, look: ScooterLook, place: tuple[float, float], 
     canvas.limb(at(-0.22, 0.82, -0.1), at(0.22, 0.70, -0.12), (0.11, 0.085), trousers)
     canvas.limb(at(0.22, 0.70, -0.12), at(0.18, 0.36, -0.12), (0.08, 0.06), trousers)
     canvas.limb(at(0.18, 0.34, -0.12), at(0.30, 0.32, -0.12), (0.055, 0.045), dark)
-    jacket = lit(look.jacket, np.array([-0.2, 0.3, -0.9]))
+    jacket = canvas.light.lit(look.jacket, np.array([-0.2, 0.3, -0.9]))
     canvas.limb(at(-0.24, 0.84), at(-0.08, 1.30), (0.15, 0.17), jacket)
     canvas.limb(at(-0.04, 1.30, -0.2), at(0.18, 1.06, -0.24), (0.075, 0.06), _shade(look.jacket, 0.88))
     canvas.limb(at(0.18, 1.06, -0.24), at(0.44, 1.04, -0.24), (0.06, 0.045), _shade(look.jacket, 0.88))

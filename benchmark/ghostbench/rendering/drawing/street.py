@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import CAMERA_HEIGHT, FOCAL, HAZE, HAZE_LENGTH, HEIGHT, WIDTH, Camera, Canvas, Colour, Floats, Pixels
-from .textures import clipped, house_front, pyramid, sky, tree_crown, value_noise
-
-TEXELS = 40
-"""Pixels a metre of the road's texture."""
+from ghostbench.rendering.drawing.canvas import Camera, Canvas, Sensor
+from ghostbench.rendering.drawing.light import Colour, Dark, Day, Floats, Floats32, Light, Pixels
+from ghostbench.rendering.drawing.textures import (
+    clipped,
+    house_front,
+    pyramid,
+    shop_boxes,
+    sky,
+    tree_crown,
+    value_noise,
+    window_boxes,
+)
 
 HALF_WIDTH = 14.0
 Z_FROM, Z_TO = -6.0, 214.0
 MARGIN = 160
 """How far, in drawn pixels, the distant background reaches beyond the picture on every side."""
 
-Floats32 = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 
@@ -58,6 +64,16 @@ class Furniture:
 
 
 @dataclass(frozen=True)
+class Ground:
+    """The road as a camera sees it from row `top` downwards: colours, (h, w, 3), and the share that the air lets
+    through, (h, 1, 1)."""
+
+    top: int
+    colours: Floats32
+    own: Floats32
+
+
+@dataclass(frozen=True)
 class Street:
     """One straight street; kerbs and house fronts are given as distances from the ego lane's middle."""
 
@@ -67,6 +83,10 @@ class Street:
     pavement: float
     lines: tuple[Line, ...]
     zebra_z: float | None = None
+    light: Light = field(default_factory=Day)
+    sensor: Sensor = field(default_factory=Sensor)
+    texels: int = 40
+    """Pixels a metre of the road's texture."""
 
     @cached_property
     def ground(self) -> list[Pixels]:
@@ -82,16 +102,16 @@ class Street:
     def distance(self) -> Pixels:
         """Sky and skyline, a little larger than the picture; the horizon is its middle row."""
         rng = np.random.default_rng(self.seed + 1)
-        width, height = WIDTH + 2 * MARGIN, 2 * (HEIGHT // 2 + MARGIN)
-        image = np.full((height, width, 3), HAZE, np.float64)
-        image[: height // 2] = sky(width, height // 2, self.seed + 2)
+        width, height = self.sensor.columns + 2 * MARGIN, 2 * (self.sensor.rows // 2 + MARGIN)
+        image = np.full((height, width, 3), self.light.haze, np.float64)
+        image[: height // 2] = sky(width, height // 2, self.seed + 2, self.light.sky)
         for _ in range(70):
             x, w, h = rng.integers(0, width), rng.integers(24, 90), rng.integers(6, 46)
-            tone = np.array(HAZE) * rng.uniform(0.80, 0.95)
+            tone = np.array(self.light.haze) * rng.uniform(0.80, 0.95)
             image[height // 2 - h : height // 2, x : x + w] = tone
         tops = height // 2 - (12 + 5 * value_noise((1, width), 20, rng)[0] + 3 * value_noise((1, width), 5, rng)[0])
         for column, top in enumerate(tops.astype(int)):
-            image[top : height // 2, column] = np.array([138.0, 152.0, 134.0])
+            image[top : height // 2, column] = np.array(self.light.sky.trees)
         return clipped(image)
 
     @cached_property
@@ -129,30 +149,39 @@ class Street:
 
     def draw_distance(self, canvas: Canvas) -> None:
         """Sky and skyline, turned with the camera."""
-        camera = canvas.camera
+        camera, focal, columns = canvas.camera, self.sensor.focal, self.sensor.columns
         middle = camera.to_pixels(np.array([[0.0, 0.0, 1.0]]))[0]
         turn = cv2.getRotationMatrix2D((0, 0), -np.degrees(camera.roll), 1.0)
         source = np.array(
-            [MARGIN + WIDTH / 2 + FOCAL * np.tan(camera.yaw), self.distance.shape[0] / 2 - FOCAL * np.tan(camera.pitch)]
+            [
+                MARGIN + columns / 2 + focal * np.tan(camera.yaw),
+                self.distance.shape[0] / 2 - focal * np.tan(camera.pitch),
+            ]
         )
         turn[:, 2] = middle - turn[:, :2] @ source
-        canvas.image[:] = cv2.warpAffine(self.distance, turn, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+        canvas.image[:] = cv2.warpAffine(self.distance, turn, canvas.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
 
     def draw_ground(self, canvas: Canvas, shadows: Sequence[Floats]) -> None:
         """The road surface, with the given ground polygons, each (n, 3), in shadow."""
+        self.lay_ground(canvas, self.ground_seen_by(canvas), shadows)
+
+    def ground_seen_by(self, canvas: Canvas) -> Ground:
+        """The road surface from a camera, without shadows: the costly part of drawing it."""
         camera = canvas.camera
-        columns, rows = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
+        columns, rows = np.meshgrid(np.arange(canvas.shape[1]) + 0.5, np.arange(canvas.shape[0]) + 0.5)
         rays = (
             np.stack([columns, rows, np.ones_like(rows)], axis=-1)
             @ np.linalg.inv(camera.intrinsics).T
             @ camera.rotation
         )
         top = int(np.argmax((rays[:, :, 1] < -0.006).all(axis=1)))
-        reach = CAMERA_HEIGHT / -rays[top:, :, 1]
+        reach = camera.height / -rays[top:, :, 1]
         x, z = camera.x + reach * rays[top:, :, 0], camera.z + reach * rays[top:, :, 2]
         away = np.median(z, axis=1) - camera.z
         level = np.clip(
-            np.log2(np.maximum(away**2 / (FOCAL * CAMERA_HEIGHT) * TEXELS, 1.0)), 0, len(self.ground) - 1.001
+            np.log2(np.maximum(away**2 / (self.sensor.focal * camera.height) * self.texels, 1.0)),
+            0,
+            len(self.ground) - 1.001,
         )
         total = np.zeros((*x.shape, 3), np.float32)
         for number, texture in enumerate(self.ground):
@@ -167,9 +196,14 @@ class Street:
                 texture, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
             total[part] += weight[part, None, None] * drawn
-        total *= 1 - 0.52 * _shadow_mask(camera, shadows)[top:, :, None]
-        own = np.exp(-np.maximum(away, 0) / HAZE_LENGTH).astype(np.float32)[:, None, None]
-        canvas.image[top:] = clipped(np.asarray(own * total + (1 - own) * np.array(HAZE, np.float32), dtype=np.float64))
+        own = np.exp(-np.maximum(away, 0) / canvas.light.haze_length).astype(np.float32)[:, None, None]
+        return Ground(top, canvas.light.on_ground(total, x, z, camera.position), own)
+
+    def lay_ground(self, canvas: Canvas, ground: Ground, shadows: Sequence[Floats]) -> None:
+        """Paint the road surface with the given ground polygons, each (n, 3), in shadow."""
+        light, own = canvas.light, ground.own
+        shaded = ground.colours * (1 - light.shadow * _shadow_mask(canvas.camera, shadows)[ground.top :, :, None])
+        canvas.image[ground.top :] = clipped(own * shaded + (1 - own) * np.array(light.haze, np.float32))
 
     def draw_houses(self, canvas: Canvas) -> None:
         """House fronts and the end walls turned to the camera."""
@@ -186,6 +220,35 @@ class Street:
             corner = np.array([x, height, far if x > 0 else near])
             along = np.array([0, 0, near - far]) if x > 0 else np.array([0, 0, far - near])
             canvas.picture(house.front, corner, along, np.array([0, -height, 0.0]))
+            if isinstance(canvas.light, Dark) and canvas.light.windows:
+                for left, top, right, bottom, colour in self._lit_windows(house, canvas.light.windows):
+                    upper, lower = corner + np.array([0, -height * top, 0]), corner + np.array([0, -height * bottom, 0])
+                    ends = [upper + along * left, upper + along * right, lower + along * right, lower + along * left]
+                    canvas.glow(np.array(ends), colour)
+
+    def _lit_windows(self, house: House, share: float) -> list[tuple[float, float, float, float, Colour]]:
+        """Left, top, right and bottom of a house's lit windows, in shares of its front, and their colours."""
+        known = self._windows.get((house.x, house.z))
+        if known is None:
+            rng = np.random.default_rng([self.seed, abs(int(house.z * 1000)), house.x > 0])
+            h, w = house.front[0].shape[:2]
+            known = []
+            for boxes, of_all, tone in (
+                (window_boxes(house.length, house.height), share, np.array([236.0, 190.0, 118.0])),
+                (shop_boxes(house.length, house.height), 0.4 + share, np.array([212.0, 204.0, 176.0])),
+            ):
+                for left, top, width, height in boxes:
+                    lit, strength = rng.random() < of_all, rng.uniform(0.45, 0.95)
+                    if lit:
+                        red, green, blue = tone * strength
+                        edges = (left / w, top / h, (left + width) / w, (top + height) / h)
+                        known.append((*edges, (float(red), float(green), float(blue))))
+            self._windows[house.x, house.z] = known
+        return known
+
+    @cached_property
+    def _windows(self) -> dict[tuple[float, float], list[tuple[float, float, float, float, Colour]]]:
+        return {}
 
     def draw_furniture(self, canvas: Canvas, item: Furniture) -> None:
         """One tree or lamp post."""
@@ -210,14 +273,14 @@ def _shadow_mask(camera: Camera, shadows: Sequence[Floats]) -> Floats32:
     for outline in shadows:
         canvas.polygon(outline, (255.0, 255.0, 255.0))
     mask = (canvas.image[:, :, 0] > 0).astype(np.float32)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 4.0), dtype=np.float32)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 4.0 * camera.sensor.scale), dtype=np.float32)
 
 
 def _paint_ground(street: Street) -> Pixels:
     rng = np.random.default_rng(street.seed)
-    h, w = int((Z_TO - Z_FROM) * TEXELS), int(2 * HALF_WIDTH * TEXELS)
-    x = (np.arange(w) + 0.5) / TEXELS - HALF_WIDTH
-    z = Z_TO - (np.arange(h) + 0.5) / TEXELS
+    h, w = int((Z_TO - Z_FROM) * street.texels), int(2 * HALF_WIDTH * street.texels)
+    x = (np.arange(w) + 0.5) / street.texels - HALF_WIDTH
+    z = Z_TO - (np.arange(h) + 0.5) / street.texels
     grain = rng.standard_normal((h // 2, w // 2)).astype(np.float32)
     tone = np.asarray(cv2.resize(grain, (w, h), interpolation=cv2.INTER_LINEAR), np.float32) * 9
     for cell, weight in ((9, 3.0), (60, 3.5), (400, 4.0)):

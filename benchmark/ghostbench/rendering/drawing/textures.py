@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
-from .canvas import Floats, Pixels
+from ghostbench.rendering.drawing.light import Floats, Floats32, Pixels, Sky
+
+HOUSE_SCALE = 24
+"""Pixels a metre of a house front."""
+_GROUND_FLOOR = 3.6
 
 
 def value_noise(shape: tuple[int, int], cell: float, rng: np.random.Generator) -> Floats:
@@ -23,27 +29,27 @@ def pyramid(texture: Pixels, levels: int = 5) -> list[Pixels]:
     return result
 
 
-def clipped(values: Floats) -> Pixels:
+def clipped(values: Floats | Floats32) -> Pixels:
     """Float colours rounded into 0-255."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def sky(width: int, height: int, seed: int) -> Pixels:
-    """A pale sky with soft clouds, brighter towards the horizon at the lower edge; shape (height, width, 3)."""
+def sky(width: int, height: int, seed: int, look: Sky) -> Pixels:
+    """A sky with soft clouds, brighter towards the horizon at the lower edge; shape (height, width, 3)."""
     rng = np.random.default_rng(seed)
     down = np.linspace(0, 1, height)[:, None, None]
-    base = (1 - down) * np.array([132.0, 168.0, 208.0]) + down * np.array([206.0, 216.0, 222.0])
+    base = (1 - down) * np.array(look.above) + down * np.array(look.horizon)
     clouds = sum(
         value_noise((height, width), cell, rng) * weight for cell, weight in ((220, 1.0), (90, 0.5), (40, 0.22))
     )
-    cover = np.clip((np.asarray(clouds) + 0.1) / 1.8, 0, 1)[:, :, None] * 0.75
-    return clipped(base * (1 - cover) + np.array([238.0, 240.0, 242.0]) * cover)
+    cover = np.clip((np.asarray(clouds) + 0.1) / 1.8, 0, 1)[:, :, None] * look.cover
+    return clipped(base * (1 - cover) + np.array(look.clouds) * cover)
 
 
 def house_front(width_m: float, height_m: float, seed: int) -> Pixels:
     """A street front of `width_m` by `height_m` metres, 24 pixels a metre: wall, windows, a shop or door below."""
     rng = np.random.default_rng(seed)
-    scale = 24
+    scale = HOUSE_SCALE
     w, h = int(width_m * scale), int(height_m * scale)
     walls = np.array(
         [[168, 128, 104], [188, 178, 160], [150, 146, 140], [196, 170, 132], [140, 104, 90], [204, 200, 190]]
@@ -52,19 +58,36 @@ def house_front(width_m: float, height_m: float, seed: int) -> Pixels:
     image = np.broadcast_to(wall, (h, w, 3)).copy()
     image += 5 * value_noise((h, w), 3, rng)[:, :, None] + 6 * value_noise((h, w), 60, rng)[:, :, None]
     image[::6] *= 0.93
-    ground_floor = int(3.6 * scale)
-    storeys = max(1, int((height_m - 4.2) / 3.0))
-    columns = max(2, int(width_m / 2.6))
-    pitch = w / columns
-    for storey in range(storeys):
-        top = h - ground_floor - int((storey + 1) * 3.0 * scale) + int(0.7 * scale)
-        for column in range(columns):
-            left = int((column + 0.5) * pitch - 0.6 * scale)
-            _window(image, (left, top, int(1.2 * scale), int(1.6 * scale)), rng)
+    ground_floor = int(_GROUND_FLOOR * scale)
+    for box in window_boxes(width_m, height_m):
+        _window(image, box, rng)
     image[: int(0.5 * scale)] *= 0.72
     image[h - ground_floor - 6 : h - ground_floor] *= 1.12
-    _shops(image, h - ground_floor, columns, rng)
+    _shops(image, h - ground_floor, shop_boxes(width_m, height_m), rng)
     return clipped(image)
+
+
+def window_boxes(width_m: float, height_m: float) -> list[tuple[int, int, int, int]]:
+    """Left, top, width and height, in pixels of `house_front`, of a front's windows above the ground floor."""
+    scale = HOUSE_SCALE
+    w, h = int(width_m * scale), int(height_m * scale)
+    columns = max(2, int(width_m / 2.6))
+    pitch = w / columns
+    boxes = []
+    for storey in range(max(1, int((height_m - 4.2) / 3.0))):
+        top = h - int(_GROUND_FLOOR * scale) - int((storey + 1) * 3.0 * scale) + int(0.7 * scale)
+        lefts = [int((column + 0.5) * pitch - 0.6 * scale) for column in range(columns)]
+        boxes += [(left, top, int(1.2 * scale), int(1.6 * scale)) for left in lefts]
+    return boxes
+
+
+def shop_boxes(width_m: float, height_m: float) -> list[tuple[int, int, int, int]]:
+    """Left, top, width and height, in pixels of `house_front`, of the shop windows on the ground floor."""
+    w, h = int(width_m * HOUSE_SCALE), int(height_m * HOUSE_SCALE)
+    shops = max(1, max(2, int(width_m / 2.6)) // 3)
+    top = h - int(_GROUND_FLOOR * HOUSE_SCALE) + 24
+    edges = [(int(shop * w / shops) + 8, int((shop + 1) * w / shops) - 8) for shop in range(shops)]
+    return [(left, top, right - left, h - 8 - top) for left, right in edges]
 
 
 def _window(image: Floats, box: tuple[int, int, int, int], rng: np.random.Generator) -> None:
@@ -78,11 +101,10 @@ def _window(image: Floats, box: tuple[int, int, int, int], rng: np.random.Genera
     image[top + h + 2 : top + h + 6, left - 5 : left + w + 5] *= 0.7
 
 
-def _shops(image: Floats, top: int, count: int, rng: np.random.Generator) -> None:
-    h, w = image.shape[:2]
-    shops = max(1, count // 3)
-    for shop in range(shops):
-        left, right = int(shop * w / shops) + 8, int((shop + 1) * w / shops) - 8
+def _shops(image: Floats, top: int, boxes: Sequence[tuple[int, int, int, int]], rng: np.random.Generator) -> None:
+    h = image.shape[0]
+    for left, _, width, _ in boxes:
+        right = left + width
         sign = rng.choice([[150, 40, 44], [32, 78, 120], [40, 104, 66], [188, 148, 42], [70, 66, 72]])
         image[top + 6 : top + 22, left:right] = sign
         middle = (top + 14 + rng.integers(-1, 2), max(left + 10, (left + right) // 2 - 40))

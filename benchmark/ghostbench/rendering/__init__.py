@@ -1,0 +1,1 @@
+"""Rendered twins: scenes by parameters, their clips and their labels."""
