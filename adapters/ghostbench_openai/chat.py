@@ -334,7 +334,7 @@ class _Exchange:
 
     async def streamed(self, body: bytes, deadline: asyncio.Timeout) -> Reply | ModelError:
         """The answer piece by piece; pieces that stay away too long pull the deadline in."""
-        import openai
+        from ghostbench_openai.events import Pieces
 
         stream = await self._model.client.post(
             self._model.endpoint.path,
@@ -342,7 +342,7 @@ class _Exchange:
             content=body,
             options={"headers": self._headers},
             stream=True,
-            stream_cls=openai.AsyncStream[object],
+            stream_cls=Pieces,
         )
         headers = stream.response.headers
         self._model.pacer.answered(self._ticket, headers)
@@ -355,7 +355,8 @@ class _Exchange:
                 stalled = asyncio.get_running_loop().time() + self._model.settings.timeout_s / _STALLED
                 deadline.reschedule(min(last, stalled))
         if self._answer.finish_reason is None and not self._answer.error:
-            return ServerError("the stream ended before the answer did", reply=self._partial())
+            came = "before the answer did" if self._answer.message else "without a piece of an answer"
+            return ServerError(f"the stream ended {came}", reply=self._partial())
         return self._finished(headers.get("x-request-id"))
 
     def timed_out(self) -> TimedOut:

@@ -56,6 +56,13 @@ def test_every_command_has_both_and_an_example() -> None:
         assert re.search(rf"  bench {name}\b", command.epilog or ""), name
 
 
+@pytest.mark.parametrize("words", [[], *([name] for name in main.bench.list_commands(click.Context(main.bench)))])
+def test_help_fits_a_terminal_of_80_columns(words: list[str]) -> None:
+    said = CliRunner().invoke(main.bench, [*words, "--help"], terminal_width=80).output
+    assert "Options:" in said
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_json_is_one_value_and_quiet_is_silent(name: str, run: Path, tmp_path: Path) -> None:
     said = CliRunner().invoke(main.bench, [*words_of(name, run, tmp_path), "--json"], catch_exceptions=False)

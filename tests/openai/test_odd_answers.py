@@ -300,6 +300,32 @@ def test_a_stream_that_begins_with_a_mark_loses_nothing(server: Server, ask: Ask
     assert reply.text == TEXT
 
 
+def stream_of(server: Server, *events: str) -> None:
+    body = "".join(f"{event}\n\n" for event in (*events, "data: [DONE]"))
+    server.chat.script = [Fault("status", 200, {"content-type": "text/event-stream"}, body)]
+
+
+@pytest.mark.parametrize(
+    "idle",
+    ["event: ping", "id: 1", "retry: 3000", ": waiting", "event: heartbeat\nid: 7", "data:", "event: ping\ndata:"],
+)
+def test_an_event_without_data_costs_a_stream_nothing(server: Server, ask: Ask, make_request: Build, idle: str) -> None:
+    half = len(TEXT) // 2
+    first, last = ({"index": 0, "delta": {"content": text}} for text in (TEXT[:half], TEXT[half:]))
+    pieces = [f"data: {json.dumps({'choices': [choice]})}" for choice in (first, last | {"finish_reason": "stop"})]
+    stream_of(server, idle, pieces[0], idle, idle, pieces[1], idle)
+    (reply,) = ask(make_request(), stream=True)
+    assert isinstance(reply, Reply), repr(reply)
+    assert reply.text == TEXT
+
+
+def test_a_stream_without_a_piece_of_an_answer_is_told_as_that(server: Server, ask: Ask, make_request: Build) -> None:
+    stream_of(server, "event: ping", "event: ping")
+    (failure,) = ask(make_request(), stream=True)
+    assert type(failure) is errors.ServerError
+    assert str(failure) == "the stream ended without a piece of an answer"
+
+
 def test_of_several_choices_one_is_the_answer_and_none_is_mixed_into_it() -> None:
     other = TEXT.replace("normal", "ghost_probing")
     whole = completion()

@@ -43,7 +43,7 @@ def test_the_run_as_it_was_left_holds_and_its_frames_and_charts_were_compared(fi
     done = bench("verify", str(finished))
     assert done.returncode == 0, done.stdout
     assert "note:" not in done.stdout
-    assert "charts and embedded frames included" in done.stdout
+    assert "every table, chart and embedded frame" in done.stdout
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum here")

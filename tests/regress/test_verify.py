@@ -81,6 +81,11 @@ def test_an_untouched_run_holds(tmp_path: Path) -> None:
     assert len(verdict.checked) == 10
     done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
     assert done.return_value == 0
+    *told, last = done.output.splitlines()
+    assert last == f"{folder} holds"
+    parts = [f"checked: {part}" for part in verdict.checked]
+    assert told == [*parts, *(f"note: {note}" for note in verdict.notes)]
+    assert max(map(len, parts)) <= 80
 
 
 @pytest.mark.parametrize("name", ["clips.jsonl", "attempts.jsonl", "predictions.jsonl"])

@@ -33,6 +33,22 @@ def test_a_run_is_gone_on_with_by_its_name_alone(bench: Any, tmp_path: Path) -> 
     assert json.loads((folder / "manifest.json").read_text())["options"]["limit"] == 4
 
 
+def test_what_cannot_be_gone_on_with_is_told_in_one_line_of_plain_words(bench: Any) -> None:
+    assert bench.run("--models", "always,never", "--run-id", "r").returncode == 0
+    for words, said in (
+        (["--models", "always"], "was started with never as well; leave out --models to go on with the run's own, or "),
+        (["--models", "always,never,random"], "was started without random; leave out --models to go on with "),
+        (["--models", "always,random"], "was started without random and with never as well; leave out --models to "),
+        (["--give-up", "alwys"], "error: --give-up 'alwys' is no model of this run; choose from always, never"),
+        (["--sampling", "fps:2"], "was started with sampling = uniform:10, not fps:2; resume it with its own "),
+        (["--seed", "1"], "was started with seed = 0, not 1; resume it with its own settings, or choose another "),
+    ):
+        done = bench.run("--resume", "--run-id", "r", *words, dataset=False)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert said in done.stderr
+        assert "{" not in done.stderr
+
+
 def test_a_hang_up_ends_a_run_cleanly_and_nohup_lets_it_live(bench: Any) -> None:
     given = ["--models", "remote-spy", "--set", "remote-spy.outcome=RateLimited", "--set", "remote-spy.times=2"]
     process = bench.start(*given, "--set", "remote-spy.retry_after_s=90", "--run-id", "r")

@@ -93,7 +93,8 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     cls=Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Examples:\n\n\b\n  bench run\n  bench run --models motion,always --dataset dada2000 --data-root DADA\n"
-    "  bench run --models replay:answers.jsonl=gpt-4.1 --dataset dada2000 --labels labels.csv\n  bench models gpt-4.1",
+    "  bench run --models replay:answers.jsonl=gpt-4.1 --dataset dada2000 \\\n      --labels labels.csv\n"
+    "  bench models gpt-4.1",
 )
 @click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version.")
 def bench() -> None:

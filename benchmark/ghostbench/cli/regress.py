@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog="Examples:\n\n\b\n  bench regress results/RUN --against results/reference/ghost5.json\n"
-    "  bench regress results/RUN --against reference.json --times --junit regress.xml\n"
+    "  bench regress results/RUN --against reference.json --times --junit r.xml\n"
     "  bench regress results/RUN --against reference.json --update"
 )
 @click.argument("run", shell_complete=complete.runs, type=click.Path(path_type=Path))

@@ -18,14 +18,23 @@ _EPILOG = """Examples:
 
 \b
   bench run
-  bench run --models motion,category-prior --dataset dada2000 --data-root DADA --labels labels.csv
-  bench run --models drivemm,gpt-4.1 --dataset dada2000 --data-root DADA --max-cost 5
-  bench run --models replay:gpt.jsonl=GPT,always --task ghost-probing-summary --dataset dada2000 --labels labels.csv
-  bench run --models gpt-4.1 --set gpt-4.1.concurrency=16 --repeats 3 --run-id trial
+  bench run --models motion,category-prior --dataset dada2000 \\
+      --data-root DADA --labels labels.csv
+  bench run --models drivemm,gpt-4.1 --dataset dada2000 --max-cost 5 \\
+      --data-root DADA --labels labels.csv
+  bench run --models replay:gpt.jsonl=GPT,always --dataset dada2000 \\
+      --labels labels.csv --task ghost-probing-summary
+  bench run --models gpt-4.1 --set gpt-4.1.concurrency=16 \\
+      --repeats 3 --run-id trial
   bench run --resume --run-id trial
   bench run study.yaml --limit 10
 
-A run file has the options' own names: `models: [motion, always]`, `data-root: DADA`, `set: {gpt-4.1: {detail: low}}`.
+A run file has the options' own names, one a line:
+
+\b
+  models: [motion, always]
+  data-root: DADA
+  set: {gpt-4.1: {detail: low}}
 """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +69,6 @@ class RunCommand(click.Command):
         options = manifest.get("options")
         if not isinstance(options, Mapping):  # of an earlier version: its command line says it all
             options, _, _ = self.make_parser(ctx).parse_args(command[2:])
-        if "models" not in given and "models" not in file and not given.get("quiet"):
-            click.echo(printable(f"run '{run_id}' was begun with: {shlex.join(command)}"), err=True)
         names = {parameter.name for parameter in self.params} - _NOT_TAKEN
         return {
             name: list(value) if isinstance(value, list | tuple) else value

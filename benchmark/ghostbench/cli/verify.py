@@ -48,11 +48,13 @@ def command(run: Path, data_root: str | None, labels: str | None, quiet: bool, a
         return int(bool(verdict.findings))
     for finding in verdict.findings:
         console.print(Text(plain(str(finding)), style="red"), soft_wrap=True)
+    for part in verdict.checked if not quiet and not verdict.findings else ():
+        console.print(Text(plain(f"checked: {part}"), style="dim"), soft_wrap=True)
     for note in verdict.notes if not quiet else ():
         console.print(Text(plain(f"note: {note}"), style="dim"), soft_wrap=True)
     if verdict.findings:
         console.print(Text(f"{len(verdict.findings)} differences in {plain(str(run))}"), soft_wrap=True)
         return 1
     if not quiet:
-        console.print(Text(f"{plain(str(run))} holds: {'; '.join(verdict.checked)}"), soft_wrap=True)
+        console.print(Text(f"{plain(str(run))} holds"), soft_wrap=True)
     return 0

@@ -85,7 +85,7 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
     found, said = check_reports(records, again, granted)
     findings += found
     findings += list(check_sums(folder, {finding.file for finding in findings}))
-    pages = "report.md, report.html and every table" + ("" if said else ", charts and embedded frames included")
+    pages = "report.md, report.html, every table" + ("" if said else ", chart and embedded frame")
     checked += ["every number of metrics.json", pages, "every file's SHA-256"]
     return Verdict(tuple(findings), tuple(checked), (*notes, *said, *unchecked(folder)))
 

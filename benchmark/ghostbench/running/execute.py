@@ -105,6 +105,7 @@ def execute(options: Options, command: list[str], voice: Terminal) -> int:
         lost = write_down_losses(folder)
         if lost.requests:
             done = what_was_done(folder.attempts, plan)
+        _say_what_it_was(before, command, voice)
         _say_what_is_early(still_put_off(done, before), voice)
         manifest = manifests.gone_on_with(before, manifest)
     else:
@@ -136,6 +137,13 @@ def execute(options: Options, command: list[str], voice: Terminal) -> int:
         raise BadInput(f"cannot write {where}: {error.strerror}; make room, then go on with: {going_on}") from None
     finally:
         folder.close()
+
+
+def _say_what_it_was(before: Mapping[str, Any], command: list[str], voice: Terminal) -> None:
+    """Show how the run was begun, where the command line that goes on with it does not say it all."""
+    if not voice.quiet and not any(word == "--models" or word.startswith("--models=") for word in command):
+        begun = printable(f"run '{before.get('run_id')}' was begun with: {shlex.join(before.get('command') or ())}")
+        voice.err.print(begun, markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_what_is_early(put_off: Iterable[tuple[str, datetime]], voice: Terminal) -> None:

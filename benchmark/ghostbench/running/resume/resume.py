@@ -48,6 +48,8 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], plan: Plan) ->
         was, wanted = _comparable(key, before.get(key), free), _comparable(key, now.get(key), free)
         if was == wanted:
             continue
+        if key == "models" and set(was or ()) != set(wanted):
+            raise BadInput(_other_models(before, set(was or ()), set(wanted)))
         names = [key]
         while isinstance(was, dict) and isinstance(wanted, dict):
             differing = next(k for k in (*was, *wanted) if k not in was or k not in wanted or was[k] != wanted[k])
@@ -224,6 +226,15 @@ def _was_started_with(before: Mapping[str, Any], key: str, was: Any, wanted: Any
     )
 
 
+def _other_models(before: Mapping[str, Any], were: set[str], wanted: set[str]) -> str:
+    added, left_out = (", ".join(sorted(names)) for names in (wanted - were, were - wanted))
+    how = [f"without {_short(added)}"] * bool(added) + [f"with {_short(left_out)} as well"] * bool(left_out)
+    return (
+        f"run '{before.get('run_id')}' was started {' and '.join(how)}; "
+        "leave out --models to go on with the run's own, or choose another --run-id"
+    )
+
+
 def _as_far_as_stated(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """What is asked for now of each model, with the identity of before where one of the two states none: a run begun by
     an earlier version, or a model that could not be asked."""
@@ -255,5 +266,16 @@ def _model(row: Any, free: frozenset[str]) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = printable(str(value))
+    text = printable(_in_words(value))
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _in_words(value: Any) -> str:
+    """A value as an option or a run file would have it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_in_words(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ",".join(map(_in_words, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
