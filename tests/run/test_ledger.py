@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,16 @@ async def test_a_secret_that_is_an_ordinary_word_garbles_no_field_of_the_harness
     written = next(iter(read_lines(tmp_path / "a.jsonl")))
     assert (written["outcome"], written["fallback_level"]) == ("answered", 0)
     assert written["raw"] == "it [redacted] at [redacted] 0"
+
+
+async def test_a_file_that_somebody_closed_under_it_fails_the_line_and_nobody_waits(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "a.jsonl", Redactor({}))
+    os.close(ledger._file.fileno())
+    for number in (0, 1):
+        with pytest.raises(DiskFailed, match="Bad file descriptor"):
+            await asyncio.wait_for(ledger.append(line(number)), 10)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        ledger.close()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

@@ -75,6 +75,21 @@ def test_a_mistake_of_ours_ends_the_run_and_no_clip_answers_for_it(bench: Any, p
     assert [line["outcome"] for line in predictions] == ["answered"] * 12
 
 
+@pytest.mark.parametrize("file", ["begun.jsonl", "attempts.jsonl"])
+def test_a_file_that_a_model_closed_under_the_run_is_not_called_a_fault_of_ours(bench: Any, file: str) -> None:
+    ended = bench.run("--models", f"closing:{file},always", "--run-id", "r")
+    assert ended.returncode == 2
+    (error,) = (line for line in ended.stderr.splitlines() if line.startswith("error: "))
+    assert "closed under it (" in error
+    assert f"as far as can be told by code of closing:{file}, which computes in the same process" in error
+    assert "--run-id r --out results (without a model: --give-up" in error
+    assert "make room" not in error
+    gone_on = bench.run("--resume", "--run-id", "r", "--give-up", f"closing:{file}", dataset=False)
+    assert gone_on.returncode in {0, 1}, gone_on.stderr
+    outcomes = {line["model"]: line["outcome"] for line in bench.lines("r", "predictions.jsonl")}
+    assert outcomes["always"] == "answered"
+
+
 def with_clips(bench: Any, count: int, content: bytes) -> list[str]:
     """The words that choose a dataset of so many clips with this content."""
     root = bench.folder / "many"

@@ -27,7 +27,11 @@ _WORDS = ("raw", "served_model", "system_fingerprint", "server_request_id", "fin
 
 
 class DiskFailed(Exception):
-    """The ledger could not be written; nothing after that point may count."""
+    """The ledger could not be written; nothing after that point may count. errno : the system's number for why."""
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = number
 
 
 class Ledger:
@@ -80,16 +84,18 @@ class Ledger:
         """Put whole lines on disk; after the first failure nothing more, since what it left may be a torn line."""
         if self._failure is not None:
             return self._failure
-        start = os.fstat(self._file.fileno()).st_size
+        start = None
         try:
+            start = os.fstat(self._file.fileno()).st_size
             view = memoryview(data)
             while view:
                 view = view[self._file.write(view) :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._failure = DiskFailed(f"cannot write {self._path}: {error.strerror}")
+            self._failure = DiskFailed(f"cannot write {self._path}: {error.strerror}", error.errno)
             with contextlib.suppress(OSError):
-                os.truncate(self._file.fileno(), start)
+                if start is not None:
+                    os.truncate(self._file.fileno(), start)
         return self._failure
 
 

@@ -37,7 +37,7 @@ from ghostbench.running.resume.resume import (
 )
 from ghostbench.running.rules.predictions import AskKey, Last
 from ghostbench.running.runner import RunContext, Runner
-from ghostbench.running.settle.faults import in_one_line
+from ghostbench.running.settle.faults import closed_by_others, in_one_line, is_closed_file
 from ghostbench.running.watch import guard
 from ghostbench.running.watch.aside import bounded, printing_aside
 from ghostbench.running.watch.progress import Progress
@@ -126,17 +126,25 @@ def execute(options: Options, command: list[str], voice: Terminal) -> int:
     except OutputFailed as error:
         shown = shlex.join(["bench", "report", str(folder.path)])
         raise BadInput(f"{error}; the run in {folder.path} is complete, show it with: {shown}") from None
-    except DiskFailed as error:
-        raise BadInput(f"{error}; make room, then go on with: {going_on}") from None
     except BadInput:
         raise
     except Exception as error:
-        if not isinstance(error, OSError) or error.errno not in _DISK_TROUBLE:
-            raise OurFault(in_one_line(error, redactor, going_on)) from error
-        where = error.filename or folder.path
-        raise BadInput(f"cannot write {where}: {error.strerror}; make room, then go on with: {going_on}") from None
+        raise _as_told(error, plan, folder, redactor, going_on) from error
     finally:
         folder.close()
+
+
+def _as_told(error: Exception, plan: Plan, folder: RunFolder, redactor: Redactor, going_on: str) -> Exception:
+    """The error in the user's words: what the machine or a model's code did, or a mistake of ours."""
+    others = [host.choice.row for host in plan.hosts if host.choice.spec.kind != "reference"]
+    if others and is_closed_file(error):
+        return BadInput(closed_by_others(error, others, redactor, going_on))
+    if isinstance(error, DiskFailed):
+        return BadInput(f"{error}; make room, then go on with: {going_on}")
+    if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
+        where = error.filename or folder.path
+        return BadInput(f"cannot write {where}: {error.strerror}; make room, then go on with: {going_on}")
+    return OurFault(in_one_line(error, redactor, going_on))
 
 
 def _say_what_it_was(before: Mapping[str, Any], command: list[str], voice: Terminal) -> None:

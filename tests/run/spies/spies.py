@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import json
 import logging
@@ -237,6 +238,17 @@ class Chatty(LocalModel):
         print(f"the key is {os.environ.get('SPY_API_KEY')}", file=sys.stderr)
         os.write(1, b"straight to one\n")
         os.system("echo from a process of mine")
+        return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
+
+
+class Closing(LocalModel):
+    """Closes a file of the run's, the one that its argument names."""
+
+    def answer(self, requests: Any) -> Any:
+        for number in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if number.readlink().name == self.argument:
+                    os.close(int(number.name))
         return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
 
 
@@ -552,6 +564,7 @@ def register_models(register: Any) -> None:
     spec("hanging", "Hanging", "local", family="WHERE", needs_frames=False)
     spec("deadly", "Deadly", "local", family="HOW")
     spec("chatty", "Chatty", "local", needs_frames=False)
+    spec("closing", "Closing", "local", family="FILE", needs_frames=False)
     spec("restless", "Restless", "local", needs_frames=False)
     spec("hanging-early", "HangingEarly", "local", needs_frames=False)
     spec("hanging-remote", "HangingRemote", "remote", family="WHERE", needs_frames=False)

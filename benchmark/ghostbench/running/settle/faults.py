@@ -6,12 +6,16 @@ its ledger whole: an answer that is missing because of our mistake must not look
 
 from __future__ import annotations
 
+import errno
 import re
+import shlex
 import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Final
 
 from ghostbench.errors import BadInput, DecodeFailed, MediaError
+from ghostbench.folder.ledger import DiskFailed
 from ghostbench.records import Frames
 from ghostbench.redact import Redactor
 from ghostbench.running.rules.replies import encodable, in_words, without_addresses
@@ -36,16 +40,48 @@ def is_ours(error: BaseException, task: Task) -> bool:
 
 def in_one_line(error: BaseException, redactor: Redactor, going_on: str) -> str:
     """What to tell the user of an error that only a mistake in ghostbench explains. going_on : the resuming command."""
+    line = (
+        f"this is a fault of ghostbench and of no clip or model: {_what_and_where(error)}; {_REPORT}; "
+        f"all that was asked is on disk, and once it is mended you go on with: {going_on}"
+    )
+    return encodable(redactor.text(" ".join(line.split())))
+
+
+def is_closed_file(error: BaseException) -> bool:
+    """Whether what failed is that a file of the run's was not open any more."""
+    return any(isinstance(each, OSError | DiskFailed) and each.errno == errno.EBADF for each in _all_of(error))
+
+
+def closed_by_others(error: BaseException, rows: Sequence[str], redactor: Redactor, going_on: str) -> str:
+    """What to tell the user of a file that was closed under the run, where models' code computed in its process.
+
+    Whoever closes a descriptor leaves no trace. The run closes its own when it has ended, so that a model's code is
+    what to look at first, and it is not more than that. rows : these models'.
+    """
+    without = f" --give-up {shlex.quote(rows[0])}" if len(rows) == 1 else " --give-up MODEL"
+    line = (
+        f"a file that the run had open was closed under it ({_what_and_where(error)}), as far as can be told by code "
+        f"of {', '.join(rows)}, which computes in the same process, or by a library of theirs; all that was asked is "
+        f"on disk, go on with: {going_on} (without a model:{without}); if it comes without them too, {_REPORT}"
+    )
+    return encodable(redactor.text(" ".join(line.split())))
+
+
+_REPORT: Final = "please report this line and what `bench --version` says to ghostbench's developers"
+
+
+def _what_and_where(error: BaseException) -> str:
     words = without_addresses(in_words(error) or type(error).__name__)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "ghostbench" in PurePath(frame.filename).parts] or frames
-    where = f" ({'/'.join(PurePath(own[-1].filename).parts[-3:])}, line {own[-1].lineno})" if own else ""
-    line = (
-        f"this is a fault of ghostbench and of no clip or model: {words}{where}; please report this line and what "
-        f"`bench --version` says to ghostbench's developers; all that was asked is on disk, and once it is mended you "
-        f"go on with: {going_on}"
-    )
-    return encodable(redactor.text(" ".join(line.split())))
+    return f"{words} ({'/'.join(PurePath(own[-1].filename).parts[-3:])}, line {own[-1].lineno})" if own else words
+
+
+def _all_of(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class FirstClips:
