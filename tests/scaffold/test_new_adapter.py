@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
+from packaging.requirements import Requirement
+
+from ghostbench.scaffold.write import write_adapter
 
 if TYPE_CHECKING:
     from conftest import PluginSite
@@ -127,3 +130,17 @@ def test_it_says_what_to_do_next_with_names_that_a_shell_takes(plugin_site: Plug
     done = plugin_site.bench("new-adapter", "my-model", "--out", "my folder")
     assert "pip install -e 'my folder/my-model' pytest" in done.stdout
     assert "bench run --models my-model,always" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("version", "bound"),
+    [("1.2.3", ">=1.2.3"), ("0.1.1.dev84+g2695d6dbe.d20261126", ">=0.1.1.dev84"), ("unknown", "")],
+)
+def test_it_asks_for_this_harness_in_words_that_an_installer_takes(
+    version: str, bound: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ghostbench.scaffold.write.own_version", lambda: version)
+    folder = write_adapter("mine", "local", tmp_path)
+    needed = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    ours = Requirement(needed[0])
+    assert (ours.name, str(ours.specifier)) == ("ghostbench", bound)

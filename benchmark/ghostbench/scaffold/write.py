@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ghostbench.errors import BadInput
-from ghostbench.plugins.installed import own_version
+from ghostbench.plugins.installed import UNKNOWN, own_version
 from ghostbench.plugins.objections import NAME
 from ghostbench.plugins.registry import registry
 from ghostbench.plugins.text import printable
@@ -71,7 +71,7 @@ def write_adapter(model: str, kind: Kind, out: Path) -> Path:
             package=names.package,
             distribution=names.distribution,
             variable=names.variable,
-            version=own_version(),
+            needed=_own_requirement(),
             needs=_NEEDS[kind],
         )
         for file, template in files.items()
@@ -86,3 +86,12 @@ def write_adapter(model: str, kind: Kind, out: Path) -> Path:
     except OSError as error:
         raise BadInput(f"{folder} cannot be written: {error.strerror}; choose another place with --out") from None
     return folder
+
+
+def _own_requirement() -> str:
+    """This ghostbench or a later one, as a requirement; any where nobody knows which this is.
+
+    The part of a development version after its `+` names a commit and can bound nothing.
+    """
+    version = own_version().partition("+")[0]
+    return "ghostbench" if version == UNKNOWN else f"ghostbench>={version}"
