@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from ghostbench.outcomes import Outcome
+from annotated_types import Ge, Le
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,10 @@ Layout = Literal["auto", "files", "frames"]
 
 MOST_COUNT = 2**63 - 1
 """No count of tokens, bytes or attempts is larger: what reads a run folder holds 64 bits."""
+Count = Annotated[int, Ge(0), Le(MOST_COUNT)]
+Seconds = Annotated[float, Ge(0), Le(1e9)]
+"""Up to thirty years: more is no measurement."""
+Dollars = Annotated[float, Ge(0), Le(1e12)]
 TRUTHS: tuple[Truth, ...] = ("ghost_probing", "cut_in", "normal")
 """Every truth, in the order of tables."""
 GRADES: tuple[Grade, ...] = ("ghost_probing", "potential_ghost_probing", "normal")
@@ -291,32 +295,35 @@ class Request:
 class Usage:
     """Tokens and money of one attempt, as the server or the model counted them; None where unknown."""
 
-    input_tokens: int | None = None
-    cached_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
+    input_tokens: Count | None = None
+    cached_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cost_usd: Dollars | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
-    """Where an attempt's time went, seconds; `queue_s` and `video_decode_s` are the harness's to fill."""
+    """Where an attempt's time went, seconds; `queue_s` and `video_decode_s` are the harness's to fill.
 
-    queue_s: float | None = None
-    video_decode_s: float | None = None
-    preprocess_s: float | None = None
-    vision_s: float | None = None
-    prefill_s: float | None = None
-    first_token_s: float | None = None
-    generate_s: float | None = None
+    This is the one list of stages: the ledger, the metrics, the tables and the charts go by it.
+    """
+
+    queue_s: Seconds | None = None
+    video_decode_s: Seconds | None = None
+    preprocess_s: Seconds | None = None
+    vision_s: Seconds | None = None
+    prefill_s: Seconds | None = None
+    first_token_s: Seconds | None = None
+    generate_s: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """Device memory of the attempt's batch, bytes: the allocator's peaks, and the process as the driver sees it."""
 
-    peak_allocated_bytes: int | None = None
-    peak_reserved_bytes: int | None = None
-    process_bytes: int | None = None
+    peak_allocated_bytes: Count | None = None
+    peak_reserved_bytes: Count | None = None
+    process_bytes: Count | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,101 +387,3 @@ class Split:
     data_root: str | None = None
     layout: Layout = "auto"
     fps: float = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipLine:
-    """One line of `clips.jsonl`: a clip of the split, and what was seen of its media.
-
-    The last five are None where no model of the run needed frames, or the media failed.
-    """
-
-    clip: str
-    truth: Truth
-    truth_time_s: float | None
-    category: int | None
-    remark: str | None
-    duration_s: float | None
-    frame_indices: tuple[int, ...] | None
-    frame_times_s: tuple[float, ...] | None
-    decoder: str | None
-    frames_sha256: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentLine:
-    """One line of `sent.jsonl`: a request about to be sent to a model with a price.
-
-    request_id : as in `attempts.jsonl`. most_usd : the most that it can cost, US dollars >= 0; of several lines for one
-        request the last counts, and 0 says that it was not sent after all.
-    """
-
-    request_id: str
-    most_usd: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptFault:
-    """What went wrong in an attempt: the error's type name, and its message without secrets."""
-
-    type: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptLine:
-    """One line of `attempts.jsonl`, the ledger: one attempt of one model at one clip.
-
-    model : the row's name. repeat : from 0. attempt : from 1, over all levels. fallback_level : from 0.
-    started_at : UTC, ISO 8601. wall_s : the attempt itself, without `wait_s` (the pause before it) and the queue.
-    frames_sha256 : of the frames in this very request. prompt_sha256 : of system text, parts and schema.
-    raw : the model's own words, untrusted. notes : events that changed nothing of the answer.
-    """
-
-    model: str
-    clip: str
-    repeat: int
-    attempt: int
-    fallback_level: int
-    outcome: Outcome
-    error: AttemptFault | None = None
-    started_at: str
-    wall_s: float | None = None
-    wait_s: float | None = None
-    stages: Stages = field(default_factory=Stages)
-    batch_size: int | None = None
-    usage: Usage = field(default_factory=Usage)
-    memory: Memory = field(default_factory=Memory)
-    served_model: str | None = None
-    system_fingerprint: str | None = None
-    request_id: str | None = None
-    server_request_id: str | None = None
-    finish_reason: str | None = None
-    grade_probabilities: Mapping[str, float] | None = None
-    frames_sha256: str | None = None
-    prompt_sha256: str | None = None
-    raw: str | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionLine:
-    """One line of `predictions.jsonl`: what a model's row says of a clip in the end.
-
-    grade, event_time_s, score : None unless `outcome` is answered; score is P(ghost_probing), None where not given.
-    answered_by : "model", "substitute", or None where there is no answer.
-    attempts : ledger lines of this model, clip and repeat; 0 for a clip that was never sent.
-    """
-
-    model: str
-    clip: str
-    repeat: int
-    truth: Truth
-    truth_time_s: float | None
-    grade: Grade | None
-    event_time_s: float | None
-    score: float | None
-    answered_by: AnsweredBy | None
-    fallback_level: int
-    outcome: Outcome
-    attempts: int

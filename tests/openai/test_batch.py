@@ -15,6 +15,8 @@ import pytest
 from loopback_openai import Fault, Server
 
 from ghostbench import AuthFailed, ModelError, Reply, Request, errors
+from ghostbench.folder.lines import AttemptLine
+from ghostbench.folder.reading import read_records
 from ghostbench.folder.spending import spent_before
 from ghostbench.running.settle.rounds import FileJournal
 from ghostbench_openai import batch as batch_module
@@ -262,5 +264,5 @@ def test_lines_that_a_batch_leaves_without_a_result_count_at_their_most_on_resum
     assert all(line["most_usd"] > 0.001 for line in noted)
     folder = bench.folder / "results" / "r"
     stated = sum(line["usage"]["cost_usd"] or 0 for line in bench.lines("attempts.jsonl"))
-    spent = spent_before(folder / "attempts.jsonl", folder / "sent.jsonl")
+    spent = spent_before(read_records(folder / "attempts.jsonl", AttemptLine), folder / "sent.jsonl")
     assert spent == pytest.approx(stated + sum(line["most_usd"] for line in noted))

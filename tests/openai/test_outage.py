@@ -22,7 +22,9 @@ from rich.console import Console
 
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.folder.begun import Lost
+from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.place import RunFolder
+from ghostbench.folder.reading import read_records
 from ghostbench.redact import Redactor
 from ghostbench.running import manifest as manifests
 from ghostbench.running.plan.plan import Options, make_plan
@@ -83,7 +85,7 @@ class Run:
         finally:
             folder.close()
         rules = LedgerRules({row.name: None for row in plan.rows}, plan.options.repeats)
-        assert list(rules.breaches(self.lines("attempts.jsonl"))) == []
+        assert list(rules.breaches(read_records(folder.attempts, AttemptLine))) == []
         return Counter(line["outcome"] for line in self.lines("predictions.jsonl") if line["model"] == "gpt-4.1")
 
     def lines(self, name: str) -> list[dict[str, Any]]:

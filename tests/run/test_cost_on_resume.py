@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evidence_data import attempt
 
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
+from ghostbench.folder.lines import AttemptLine
+from ghostbench.folder.reading import read_records
 from ghostbench.folder.spending import SpendingJournal, spent_before
 from ghostbench.redact import Redactor
+
+
+def spent(folder: Path) -> float:
+    return spent_before(read_records(folder / "attempts.jsonl", AttemptLine), folder / "sent.jsonl")
 
 
 def outcomes(bench: Any) -> Counter[str]:
@@ -50,7 +57,7 @@ def test_requests_that_were_turned_away_count_nothing_on_resume(bench: Any, tmp_
     assert bench.run(*given, "--max-cost", "1").returncode == 1
     assert outcomes(bench) == {"rate_limited": 6}
     folder = bench.folder / "results" / "r"
-    assert spent_before(folder / "attempts.jsonl", folder / "sent.jsonl") == 0
+    assert spent(folder) == 0
 
 
 def test_a_run_without_prices_keeps_no_account(bench: Any) -> None:
@@ -71,20 +78,22 @@ async def test_what_is_known_replaces_what_could_have_been(tmp_path: Path) -> No
         {"request_id": None, "outcome": "decode_failed", "usage": {"cost_usd": None}, "raw": None},
         {"request_id": "of-a-local-model", "outcome": "crashed", "usage": {"cost_usd": None}, "raw": None},
     ]
-    (tmp_path / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    whole = [{**attempt("m", f"c{place}"), **line} for place, line in enumerate(lines)]
+    (tmp_path / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in whole))
     with (tmp_path / "sent.jsonl").open("ab") as file:
         file.write(b'{"request_id":"torn","most')
-    assert spent_before(tmp_path / "attempts.jsonl", tmp_path / "sent.jsonl") == 0.0625 + 0.25 + 0.25
+    assert spent(tmp_path) == 0.0625 + 0.25 + 0.25
 
 
 @pytest.mark.parametrize("usage", ['"free"', '{"cost_usd":"0.1"}'])
 def test_a_ledger_whose_costs_are_no_numbers_is_bad_input(tmp_path: Path, usage: str) -> None:
-    (tmp_path / "attempts.jsonl").write_text(f'{{"request_id":["a"],"usage":{usage}}}\n')
+    line = {**attempt("m", "c"), "usage": json.loads(usage)}
+    (tmp_path / "attempts.jsonl").write_text(json.dumps(line) + "\n")
     with pytest.raises(BadInput, match=r"attempts\.jsonl"):
-        spent_before(tmp_path / "attempts.jsonl", tmp_path / "sent.jsonl")
+        spent(tmp_path)
 
 
 def test_an_account_that_was_changed_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "sent.jsonl").write_text('{"request_id":"a","most_usd":"much"}\n')
     with pytest.raises(BadInput, match=r"sent\.jsonl"):
-        spent_before(tmp_path / "attempts.jsonl", tmp_path / "sent.jsonl")
+        spent(tmp_path)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.ledger import DiskFailed, Ledger, encode, read_lines, recover
+from ghostbench.folder.ledger import DiskFailed, Ledger, encode, recover
+from ghostbench.folder.lines import AttemptLine
+from ghostbench.folder.reading import read_lines
 from ghostbench.outcomes import Outcome
-from ghostbench.records import AttemptLine
 from ghostbench.redact import Redactor
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from ghostbench.folder.begun import Begun, note_end
-from ghostbench.folder.ledger import read_lines
+from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.place import RunFolder
+from ghostbench.folder.reading import read_records
 from ghostbench.running.resume.resume import write_down_losses
 from ghostbench.running.rules.predictions import last_lines
 from ghostbench.running.rules.standing import Standing
@@ -170,7 +171,7 @@ def test_what_was_lost_is_asked_again_from_all_the_rungs_that_it_stood_on(tmp_pa
     note_end(folder.begun, "was ended by signal 9")
     write_down_losses(folder)
     folder.close()
-    units = last_lines(read_lines(folder.attempts))
+    units = last_lines(read_records(folder.attempts, AttemptLine))
     stood = {repeat: Standing.noted(last.fallback_level, last.notes) for (_, _, repeat), last in units.items()}
     assert stood == {0: standing, 1: Standing.at(3)}
 

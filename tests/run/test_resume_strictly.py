@@ -137,9 +137,11 @@ BREACHES = [
 def test_a_ledger_that_no_run_wrote_is_bad_input_and_verify_names_the_line(
     finished: Any, change: Callable[[Lines], Lines], said: str
 ) -> None:
+    from ghostbench.folder.lines import AttemptLine, adapter_of
     from ghostbench.running.rules.ledger_rules import LedgerRules
 
-    lines = change([dict(line) for line in finished.lines("r", "attempts.jsonl")])
+    changed = change([dict(line) for line in finished.lines("r", "attempts.jsonl")])
+    lines = [adapter_of(AttemptLine).validate_json(json.dumps(line)) for line in changed]
     found = list(LedgerRules({"blind-spy": 0}, 1).breaches(lines))
     assert any(said in f"line {breach.number} {breach.what}" for breach in found)
 

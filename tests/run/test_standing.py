@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostbench import Level, errors
+from ghostbench.folder.lines import AttemptFault, AttemptLine
+from ghostbench.outcomes import Outcome
 from ghostbench.running.rules.habits import SEVERAL, Habits, learn_from_ledger
 from ghostbench.running.rules.standing import Standing, refusal_notes, refused_by_name
 
@@ -138,15 +142,18 @@ def test_too_large_and_unreadable_are_a_clips_own_fault() -> None:
 def test_habits_come_back_from_the_ledger() -> None:
     habits, failure = Habits(), REJECTED("no", refuses=["seed"])
     for clip in range(SEVERAL):
-        line = {
-            "clip": f"c{clip}",
-            "request_id": "r",
-            "fallback_level": 0,
-            "outcome": "request_rejected",
-            "error": {"type": "RequestRejected", "message": "no"},
-            "raw": None,
-            "notes": [*refusal_notes(failure)],
-        }
+        line = AttemptLine(
+            model="m",
+            clip=f"c{clip}",
+            repeat=0,
+            attempt=1,
+            started_at=None,
+            request_id="r",
+            fallback_level=0,
+            outcome=Outcome.REQUEST_REJECTED,
+            error=AttemptFault(type="RequestRejected", message="no"),
+            notes=tuple(refusal_notes(failure)),
+        )
         learn_from_ledger(habits, line, LADDER)
-        learn_from_ledger(habits, {**line, "request_id": None}, LADDER)
+        learn_from_ledger(habits, replace(line, request_id=None), LADDER)
     assert habits.start == Standing(frozenset({1}), frozenset({"seed"}))

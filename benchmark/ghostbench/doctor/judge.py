@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ghostbench.doctor.examine import Examination
 from ghostbench.doctor.rounds import Round, Seen
+from ghostbench.folder.lines import AttemptLine
 from ghostbench.outcomes import Outcome
 
 Judgement = Literal["pass", "fail", "not applicable"]
@@ -48,7 +49,7 @@ def _answers(found: Examination) -> tuple[Judgement, str]:
     outcomes = Counter(s.outcome for s in seen)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
     why = f"{len(seen)} clips: {counts}"
-    fallen = Counter(s.lines[-1]["fallback_level"] for s in seen if s.lines and s.lines[-1]["fallback_level"])
+    fallen = Counter(s.lines[-1].fallback_level for s in seen if s.lines and s.lines[-1].fallback_level)
     if fallen:
         why += "; " + ", ".join(f"{count} at fallback level {level}" for level, count in sorted(fallen.items()))
     if outcomes[Outcome.ANSWERED] == len(seen):
@@ -56,8 +57,8 @@ def _answers(found: Examination) -> tuple[Judgement, str]:
     last = next(s for s in seen if s.outcome is not Outcome.ANSWERED)
     # One that was never sent, since the model had stopped in an earlier round, has no words of its own.
     lines = last.lines or [line for asked in found.rounds.values() for s in _seen(asked) for line in s.lines]
-    error: Mapping[str, Any] = next((line["error"] for line in reversed(lines) if line["error"]), {})
-    return "fail", why + (f"; the first says: {error['message']}" if error.get("message") else "")
+    said = next((line.error.message for line in reversed(lines) if line.error), "")
+    return "fail", why + (f"; the first says: {said}" if said else "")
 
 
 def _frames(found: Examination) -> tuple[Judgement, str]:
@@ -106,7 +107,7 @@ def _batches(found: Examination) -> tuple[Judgement, str]:
         return "fail", "no clip was answered both alone and in a batch"
     same = sum(a.text == b.text for a, b in pairs)
     gap = _largest_gap(pairs)
-    size = max((line["batch_size"] or 0 for s in _seen(found.rounds["together"]) for line in s.lines), default=0)
+    size = max((line.batch_size or 0 for s in _seen(found.rounds["together"]) for line in s.lines), default=0)
     company = f"in batches of up to {size or min(found.batch_size, len(found.clips))}"
     why = f"{same} of {len(pairs)} texts are the same alone and {company}"
     if gap is not None:
@@ -116,13 +117,13 @@ def _batches(found: Examination) -> tuple[Judgement, str]:
 
 def _finite(found: Examination) -> tuple[Judgement, str]:
     lines = [line for r in found.rounds.values() for s in _seen(r) for line in s.lines]
-    bad = [line for line in lines if line["outcome"] == Outcome.NONFINITE]
-    broken = [line for line in lines if line["outcome"] == Outcome.CRASHED]
+    bad = [line for line in lines if line.outcome == Outcome.NONFINITE]
+    broken = [line for line in lines if line.outcome == Outcome.CRASHED]
     if bad:
-        return "fail", f"{len(bad)} of {len(lines)} attempts met NaN or infinity: {bad[0]['error']['message']}"
+        return "fail", f"{len(bad)} of {len(lines)} attempts met NaN or infinity: {_message(bad[0])}"
     if broken:
-        return "fail", f"{len(broken)} of {len(lines)} attempts crashed: {broken[0]['error']['message']}"
-    replied = sum(line["raw"] is not None for line in lines)
+        return "fail", f"{len(broken)} of {len(lines)} attempts crashed: {_message(broken[0])}"
+    replied = sum(line.raw is not None for line in lines)
     if not replied:
         return "fail", "there was no reply to look at"
     return "pass", f"{replied} replies of {len(lines)} attempts, every number in them finite"
@@ -136,7 +137,8 @@ def _speed(found: Examination) -> tuple[Judgement, str]:
     if not answered:
         return "fail", "no clip was answered, so there is nothing to time"
     timed = found.rounds.get("alone", crowd)
-    walls = [s.lines[-1]["wall_s"] for s in _seen(timed) if s.outcome is Outcome.ANSWERED]
+    ended = [s.lines[-1].wall_s for s in _seen(timed) if s.outcome is Outcome.ANSWERED]
+    walls = [wall for wall in ended if wall is not None]
     first, rest = walls[:1], walls[1:]
     how = "alone" if "alone" in found.rounds else "side by side"
     told = [f"first answer after {_seconds(first[0])}"] if first else []
@@ -150,9 +152,9 @@ def _memory(found: Examination) -> tuple[Judgement, str]:
         return "not applicable", "computed on the server"
     before, loaded, peak = found.process_bytes
     why = f"the process: {_bytes(before)} before loading, {_bytes(loaded)} after, {_bytes(peak)} at its peak"
-    lines = [line["memory"] or {} for r in found.rounds.values() for s in _seen(r) for line in s.lines]
+    lines = [line.memory for r in found.rounds.values() for s in _seen(r) for line in s.lines]
     for key, word in (("peak_allocated_bytes", "allocated"), ("peak_reserved_bytes", "reserved")):
-        most = max((memory.get(key) or 0 for memory in lines), default=0)
+        most = max((getattr(memory, key) or 0 for memory in lines), default=0)
         if most:
             why += f"; {_bytes(most)} {word} on the device"
     return "pass", why
@@ -168,7 +170,7 @@ def _cost(found: Examination) -> tuple[Judgement, str]:
     if found.kind != "remote":
         return "not applicable", f"nothing is billed; {run} takes {lasts} of answering"
     lines = [line for r in found.rounds.values() for s in _seen(r) for line in s.lines]
-    billed = [line["usage"]["cost_usd"] for line in lines if line["usage"]["cost_usd"] is not None]
+    billed = [line.usage.cost_usd for line in lines if line.usage.cost_usd is not None]
     most = [usage.cost_usd for usage in found.most if usage.cost_usd is not None]
     limit = f"at most ${statistics.mean(most) * clips:.4f} without retries" if most else ""
     if billed:
@@ -177,7 +179,7 @@ def _cost(found: Examination) -> tuple[Judgement, str]:
         return "pass", f"{why}, {limit}" if limit else why
     if limit:
         return "fail", f"its price is known, and no reply said what it cost; {run} would cost {limit}"
-    tokens = [line["usage"]["input_tokens"] for line in lines if line["usage"]["input_tokens"] is not None]
+    tokens = [line.usage.input_tokens for line in lines if line.usage.input_tokens is not None]
     seen = f"; {statistics.mean(tokens):,.0f} input tokens a request" if tokens else ""
     return "not applicable", f"its price is unknown{seen}; {run} takes {lasts}"
 
@@ -256,6 +258,10 @@ def _seconds(value: float) -> str:
 
 def _bytes(value: int) -> str:
     return f"{value / 2**30:.1f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+
+
+def _message(line: AttemptLine) -> str:
+    return line.error.message if line.error else "no reason was given"
 
 
 def as_json(lines: Sequence[Line]) -> list[Mapping[str, Any]]:

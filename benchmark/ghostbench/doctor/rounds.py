@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from ghostbench.folder.ledger import Ledger, read_lines
+from ghostbench.folder.ledger import Ledger
+from ghostbench.folder.lines import AttemptLine
+from ghostbench.folder.reading import read_records
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, Frames
 from ghostbench.redact import Redactor
@@ -35,7 +36,7 @@ class Seen:
     outcome: Outcome
     text: str | None
     score: float | None
-    lines: tuple[Mapping[str, Any], ...]
+    lines: tuple[AttemptLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,9 @@ class Rounds:
         finally:
             seconds = time.perf_counter() - started
             ledger.close()
-        by_clip: dict[str, list[Mapping[str, Any]]] = {unit.clip.id: [] for unit in units}
-        for line in read_lines(path):
-            by_clip[line["clip"]].append(line)
+        by_clip: dict[str, list[AttemptLine]] = {unit.clip.id: [] for unit in units}
+        for line in read_records(path, AttemptLine):
+            by_clip[line.clip].append(line)
         return Round(tuple(self._seen(by_clip.get(clip.id)) for clip in clips), seconds)
 
     def _announce(self, units: Sequence[Ask]) -> None:
@@ -101,13 +102,13 @@ class Rounds:
         for unit in units:
             unit.announced = True
 
-    def _seen(self, lines: Sequence[Mapping[str, Any]] | None) -> Seen | None:
+    def _seen(self, lines: Sequence[AttemptLine] | None) -> Seen | None:
         if lines is None:
             return None
         if not lines:
             stopped = self._state.stopped
             return Seen(stopped[0] if stopped else Outcome.CRASHED, None, None, ())
         last = lines[-1]
-        answered = last["outcome"] == Outcome.ANSWERED
-        score = (last["grade_probabilities"] or {}).get("ghost_probing") if answered else None
-        return Seen(Outcome(last["outcome"]), last["raw"] if answered else None, score, tuple(lines))
+        answered = last.outcome is Outcome.ANSWERED
+        score = (last.grade_probabilities or {}).get("ghost_probing") if answered else None
+        return Seen(last.outcome, last.raw if answered else None, score, tuple(lines))

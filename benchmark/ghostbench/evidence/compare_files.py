@@ -10,6 +10,7 @@ from typing import Any
 from ghostbench.errors import BadInput
 from ghostbench.evidence.compare import Comparison, Pair, differing_clips, pairs_apart
 from ghostbench.evidence.compare_tables import comparison_tables, truths_of
+from ghostbench.folder.names import MANIFEST, TABLES
 from ghostbench.report.escape import plain
 from ghostbench.report.files import csv_table, latex_table
 from ghostbench.report.html import TEMPLATES, table_cell
@@ -63,14 +64,14 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
 
     Raises `BadInput` for a run folder, and for one that cannot be written.
     """
-    if (folder / "manifest.json").exists():
+    if (folder / MANIFEST).exists():
         raise BadInput(f"{folder} is a run folder: give --out another one")
     tables = list(comparison_tables(comparison))
     try:
-        (folder / "tables").mkdir(parents=True, exist_ok=True)
+        (folder / TABLES).mkdir(parents=True, exist_ok=True)
         for table in tables:
-            write_text(folder / "tables" / f"{table.name}.csv", csv_table(table))
-            write_text(folder / "tables" / f"{table.name}.tex", latex_table(table))
+            write_text(folder / TABLES / f"{table.name}.csv", csv_table(table))
+            write_text(folder / TABLES / f"{table.name}.tex", latex_table(table))
         write_json(folder / "comparison.json", comparison_json(comparison))
         write_text(folder / "comparison.html", comparison_html(comparison, tables))
     except OSError as error:

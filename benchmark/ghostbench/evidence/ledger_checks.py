@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from ghostbench.datasets.granted import Granted, labels_place
 from ghostbench.errors import BadInput
-from ghostbench.evidence.differences import Finding, same
+from ghostbench.evidence.differences import Finding, differences
+from ghostbench.folder.ledger import encode
+from ghostbench.folder.lines import AttemptLine, ClipLine, PredictionLine, names_of
 from ghostbench.folder.manifest import Manifest
+from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, MANIFEST, PREDICTIONS, SENT
+from ghostbench.folder.reading import read_records
 from ghostbench.folder.run_records import RunRecords
-from ghostbench.folder.spending import SENT
 from ghostbench.report.sums import digest
-
-LEDGER = ("clips.jsonl", "attempts.jsonl", "predictions.jsonl")
 
 
 def digested(folder: Path, manifest: Manifest) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def check_digests(folder: Path, manifest: Manifest) -> Iterator[Finding]:
     for name in digested(folder, manifest):
         path = folder / name
         if name not in manifest.digests:
-            yield Finding("manifest.json", f"has no digest of {name}")
+            yield Finding(MANIFEST, f"has no digest of {name}")
         elif not path.is_file():
             yield Finding(name, "is missing")
         elif digest(path) != manifest.digests[name]:
@@ -47,7 +47,7 @@ def check_labels(run: RunRecords, granted: Granted) -> tuple[list[Finding], str]
     found = []
     ids = "\n".join(run.clips["clip"]).encode()
     if hashlib.sha256(ids).hexdigest() != data.split_sha256:
-        found.append(Finding("clips.jsonl", "does not hold the clips of the split that the manifest names by digest"))
+        found.append(Finding(CLIPS, "does not hold the clips of the split that the manifest names by digest"))
     try:
         location = labels_place(granted, data.name, data.labels)
         content = read_whole(location, "--labels")
@@ -62,9 +62,7 @@ def check_labels(run: RunRecords, granted: Granted) -> tuple[list[Finding], str]
         time = None if pd.isna(row["truth_time_s"]) else float(row["truth_time_s"])
         if label is None or (label.truth, label.truth_time_s) != (row["truth"], time):
             said = "nothing" if label is None else f"{label.truth} at {label.truth_time_s} s"
-            found.append(
-                Finding("clips.jsonl", f"{row['clip']} is {row['truth']} at {time} s, the label file says {said}")
-            )
+            found.append(Finding(CLIPS, f"{row['clip']} is {row['truth']} at {time} s, the label file says {said}"))
     return found, ""
 
 
@@ -73,20 +71,19 @@ def check_strays(run: RunRecords) -> tuple[list[Finding], str]:
     lines = run.attempts
     known = lines["model"].isin(run.names) & lines["clip"].isin(run.clips["clip"])
     return [
-        Finding("attempts.jsonl", f"line {number + 1} is of {model}, {clip}: the run has no such model or clip")
+        Finding(ATTEMPTS, f"line {number + 1} is of {model}, {clip}: the run has no such model or clip")
         for number, model, clip in zip(lines.index[~known], lines["model"][~known], lines["clip"][~known], strict=True)
     ], ""
 
 
 def check_attempts(run: RunRecords) -> tuple[list[Finding], str]:
     """Whether the ledger's lines can have been written one after the other by a run."""
-    from ghostbench.folder.ledger import read_lines
     from ghostbench.running.rules.ledger_rules import LedgerRules
 
     ladders = {name: len(entry.ladder) for name, entry in run.manifest.models.items()}
     rules = LedgerRules(ladders, run.manifest.repeats)
-    lines = read_lines(run.folder / "attempts.jsonl")
-    return [Finding("attempts.jsonl", f"line {breach.number} {breach.what}") for breach in rules.breaches(lines)], ""
+    lines = read_records(run.folder / ATTEMPTS, AttemptLine)
+    return [Finding(ATTEMPTS, f"line {breach.number} {breach.what}") for breach in rules.breaches(lines)], ""
 
 
 def check_frames(run: RunRecords) -> tuple[list[Finding], str]:
@@ -97,15 +94,13 @@ def check_frames(run: RunRecords) -> tuple[list[Finding], str]:
     digest = run.clips.set_index("clip")["frames_sha256"]
     wrong = used[used["frames_sha256"].to_numpy() != digest.reindex(used["clip"]).to_numpy()]
     return [
-        Finding("attempts.jsonl", f"{model} saw other frames of {clip} than clips.jsonl names")
+        Finding(ATTEMPTS, f"{model} saw other frames of {clip} than {CLIPS} names")
         for model, clip in zip(wrong["model"], wrong["clip"], strict=True)
     ], ""
 
 
 def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     """predictions.jsonl against what the task reads from attempts.jsonl."""
-    from ghostbench.folder.ledger import read_lines
-    from ghostbench.records import ClipLine
     from ghostbench.running.rules.predictions import RowFacts, last_lines, predict
     from ghostbench.tasks.load import load_task
 
@@ -125,21 +120,23 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
         for name in run.names
         if name in run.manifest.models
     ]
-    clips = [ClipLine(**line) for line in read_lines(run.folder / "clips.jsonl")]
+    clips = list(read_records(run.folder / CLIPS, ClipLine))
     repeats = int(run.predictions["repeat"].max()) + 1
     try:
-        again = predict(rows, clips, repeats, last_lines(read_lines(run.folder / "attempts.jsonl")), task)
+        again = predict(rows, clips, repeats, last_lines(read_records(run.folder / ATTEMPTS, AttemptLine)), task)
     except BadInput as error:
-        return [Finding("attempts.jsonl", str(error))], ""
-    want = {(line.model, line.clip, line.repeat): json.loads(json.dumps(asdict(line))) for line in again}
+        return [Finding(ATTEMPTS, str(error))], ""
+    want = {(line.model, line.clip, line.repeat): line for line in again}
     found = []
-    for line in read_lines(run.folder / "predictions.jsonl"):
-        key = (line["model"], line["clip"], line["repeat"])
-        for field, value in want.pop(key, {}).items():
-            if not same(line.get(field), value):
+    for line in read_records(run.folder / PREDICTIONS, PredictionLine):
+        key = (line.model, line.clip, line.repeat)
+        stated, again_stated = (json.loads(encode(each)) for each in (line, want.pop(key, line)))
+        for field in names_of(PredictionLine):
+            if any(differences(stated[field], again_stated[field])):
                 what = (
-                    f"{key[0]}, {key[1]}, repeat {key[2]}: {field} is {line.get(field)!r}, the ledger gives {value!r}"
+                    f"{key[0]}, {key[1]}, repeat {key[2]}: {field} is {stated[field]!r}, "
+                    f"the ledger gives {again_stated[field]!r}"
                 )
-                found.append(Finding("predictions.jsonl", what))
-    found += [Finding("predictions.jsonl", f"{key[0]}, {key[1]}, repeat {key[2]} is missing") for key in want]
+                found.append(Finding(PREDICTIONS, what))
+    found += [Finding(PREDICTIONS, f"{key[0]}, {key[1]}, repeat {key[2]} is missing") for key in want]
     return found, ""

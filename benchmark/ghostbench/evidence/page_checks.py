@@ -13,13 +13,13 @@ from typing import Any
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, different_lines
-from ghostbench.report.clip_rows import FOLDER, ClipRows
+from ghostbench.folder.names import CLIPS, PAGE, PAGE_ROWS
+from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData
 from ghostbench.report.frame_strips import each_strip
 from ghostbench.report.html import generator, report_html
 from ghostbench.report.sums import row_files
 
-PAGE = "report.html"
 CHART_TOLERANCE = 0.5
 """How far a coordinate of a chart may lie off on another machine, points: fonts are measured there anew."""
 _GENERATOR = re.compile(r'<meta name="generator" content="([^"]*)">')
@@ -67,9 +67,9 @@ def _rows(folder: Path, rows: ClipRows) -> Iterator[Finding]:
             continue
         for words in different_lines(_FRAMES.sub(_NO_FRAMES, stated), _FRAMES.sub(_NO_FRAMES, again)):
             yield Finding(name, words)
-    for path in sorted((folder / FOLDER).glob("*")):
-        if f"{FOLDER}/{path.name}" not in known:
-            yield Finding(f"{FOLDER}/{path.name}", "is no file of this run's page")
+    for path in sorted((folder / PAGE_ROWS).glob("*")):
+        if f"{PAGE_ROWS}/{path.name}" not in known:
+            yield Finding(f"{PAGE_ROWS}/{path.name}", "is no file of this run's page")
 
 
 def stated_strips(page: str, folder: Path) -> dict[str, list[str]]:
@@ -111,7 +111,7 @@ def _strips(stated: Mapping[str, list[str]], run: RunData, granted: Granted, not
             elif clip not in stated:
                 yield Finding(PAGE, f"does not hold the frames of {clip}, but those of other clips")
             elif stated[clip] != strip:
-                yield Finding(PAGE, f"the frames of {clip} are not those whose digest clips.jsonl records")
+                yield Finding(PAGE, f"the frames of {clip} are not those whose digest {CLIPS} records")
     except BadInput as error:
         notes.append(f"the embedded frames of {PAGE} were not compared with the media: {error}")
         return

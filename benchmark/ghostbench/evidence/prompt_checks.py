@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ghostbench.evidence.differences import Finding
-from ghostbench.folder.prompts import FOLDER, read_words
+from ghostbench.folder.names import PROMPTS
+from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords
 
 
@@ -13,9 +14,9 @@ def check_words(run: RunRecords) -> tuple[list[Finding], str]:
     try:
         words = read_words(run.folder, digest)
     except ValueError as error:
-        return [Finding(f"{FOLDER}/{digest}.json", str(error))], ""
+        return [Finding(f"{PROMPTS}/{digest}.json", str(error))], ""
     if words is not None and words["name"] != run.manifest.task.name:
         return [
-            Finding(f"{FOLDER}/{digest}.json", f"holds the words of another task than {run.manifest.task.name}")
+            Finding(f"{PROMPTS}/{digest}.json", f"holds the words of another task than {run.manifest.task.name}")
         ], ""
     return [], "" if words is not None else "the prompt's words were not checked: the folder does not hold them"

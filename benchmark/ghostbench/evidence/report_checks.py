@@ -10,15 +10,14 @@ from typing import Any
 
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.evidence.differences import Finding, differences, different_lines
-from ghostbench.evidence.page_checks import PAGE, check_page
+from ghostbench.evidence.page_checks import check_page
+from ghostbench.folder.names import JOURNALS, METRICS, PAGE, SENSITIVITY, SUMS, TABLES
 from ghostbench.folder.run_records import RunRecords
 from ghostbench.plugins.installed import own_version
-from ghostbench.report.data import METRICS, RunData
-from ghostbench.report.sums import SUMS, digest, listed_files, read_sums
+from ghostbench.report.data import RunData
+from ghostbench.report.sums import digest, listed_files, read_sums
 from ghostbench.report.write import report_files
 from ghostbench.scoring.score import SCHEMA_VERSION
-
-SENSITIVITY = "sensitivity"
 
 
 def check_metrics(run: RunRecords, computed: Mapping[str, Any]) -> list[Finding]:
@@ -85,9 +84,9 @@ def check_reports(
         else:
             lines = different_lines(stated, want[name], table=name.endswith(".csv"))
             found += [Finding(name, words) for words in lines]
-    for path in sorted((run.folder / "tables").glob("*")):
+    for path in sorted((run.folder / TABLES).glob("*")):
         if path.name not in known and not path.name.startswith(f"{SENSITIVITY}_"):
-            found.append(Finding(f"tables/{path.name}", "is no table of this run"))
+            found.append(Finding(f"{TABLES}/{path.name}", "is no table of this run"))
     return found, notes
 
 
@@ -122,5 +121,5 @@ def unchecked(folder: Path) -> Iterator[str]:
             f"{SENSITIVITY}.md and its tables were compared with their digests alone: "
             "the run does not hold the second label file"
         )
-    if (folder / "journals").is_dir():
-        yield "journals/ was not checked: models keep there what they need to go on after a kill"
+    if (folder / JOURNALS).is_dir():
+        yield f"{JOURNALS}/ was not checked: models keep there what they need to go on after a kill"

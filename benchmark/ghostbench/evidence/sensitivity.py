@@ -12,6 +12,7 @@ import pandas as pd
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import ModelEntry
+from ghostbench.folder.names import SENSITIVITY, TABLES
 from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.records import Clip
 from ghostbench.report.columns import COUNTS, MODEL, line, rate_columns
@@ -63,13 +64,13 @@ def sensitivity(folder: Path, labels: str, *, skip_bad: bool) -> Sensitivity:
 
 def write_sensitivity(folder: Path, found: Sensitivity) -> None:
     """Write sensitivity.md and tables/sensitivity_*.{csv,tex} into the run folder, and SHA256SUMS anew."""
-    make_folder(folder / "tables")
+    make_folder(folder / TABLES)
     skipped = [f"- skipped {line}" for line in found.skipped]
     text = "\n".join(["# Sensitivity to the labels", "", *skipped, *([""] if skipped else [])])
-    write_text(folder / "sensitivity.md", text + "\n".join(markdown_table(table) for table in found.tables))
+    write_text(folder / f"{SENSITIVITY}.md", text + "\n".join(markdown_table(table) for table in found.tables))
     for table in found.tables:
-        write_text(folder / "tables" / f"{table.name}.csv", csv_table(table))
-        write_text(folder / "tables" / f"{table.name}.tex", latex_table(table))
+        write_text(folder / TABLES / f"{table.name}.csv", csv_table(table))
+        write_text(folder / TABLES / f"{table.name}.tex", latex_table(table))
     write_sums(folder)
 
 

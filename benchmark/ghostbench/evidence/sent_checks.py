@@ -6,8 +6,9 @@ import pandas as pd
 
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding
+from ghostbench.folder.names import SENT
 from ghostbench.folder.run_records import RunRecords
-from ghostbench.folder.spending import SENT, most_by_request
+from ghostbench.folder.spending import most_by_request
 from ghostbench.outcomes import TURNED_AWAY
 
 

@@ -14,13 +14,11 @@ from ghostbench.evidence.prompt_checks import check_words
 from ghostbench.evidence.report_checks import check_metrics, check_reports, check_sums, scored_before, unchecked
 from ghostbench.evidence.sent_checks import check_sent
 from ghostbench.folder.manifest import Manifest, read_manifest, require_complete
+from ghostbench.folder.names import MANIFEST, METRICS, PAGE, REPORT, SENT
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.folder.seal import check_seal
-from ghostbench.folder.spending import SENT
 from ghostbench.scoring.score import compute_metrics
 from ghostbench.writing import check_plain
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,8 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
     found, said = check_reports(records, again, granted)
     findings += found
     findings += list(check_sums(folder, {finding.file for finding in findings}))
-    pages = "report.md, report.html, every table" + ("" if said else ", chart and embedded frame")
-    checked += ["every number of metrics.json", pages, "every file's SHA-256"]
+    pages = f"{REPORT}, {PAGE}, every table" + ("" if said else ", chart and embedded frame")
+    checked += [f"every number of {METRICS}", pages, "every file's SHA-256"]
     return Verdict(tuple(findings), tuple(checked), (*notes, *said, *unchecked(folder)))
 
 

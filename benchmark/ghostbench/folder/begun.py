@@ -21,11 +21,6 @@ from typing import IO, Any
 
 from ghostbench.writing import open_anew
 
-BEGUN = "begun.jsonl"
-"""The file's name in a run folder. It is there while a run has not ended."""
-PRINTED = "printed.txt"
-"""The name of the file for what models printed. It is there where something was."""
-
 
 @dataclass(frozen=True, slots=True)
 class Lost:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.ledger import Ledger, encode, read_lines, recover
+from ghostbench.folder.ledger import Ledger, encode, recover
+from ghostbench.folder.lines import ClipLine
 from ghostbench.folder.place import write_lines
-from ghostbench.records import Clip, ClipLine, Frames
+from ghostbench.folder.reading import read_records
+from ghostbench.records import Clip, Frames
 from ghostbench.redact import Redactor
 
 
@@ -23,7 +24,7 @@ class ClipLines:
         recover(path)
         self._path = path
         self._run_id = run_id
-        self._seen = {line.clip: line.frames_sha256 for line in map(_read, read_lines(path))}
+        self._seen = {line.clip: line.frames_sha256 for line in read_records(path, ClipLine)}
         self._ledger = Ledger(path, redactor)
 
     def __contains__(self, clip: Clip) -> bool:
@@ -37,7 +38,7 @@ class ClipLines:
         """
         if clip not in self or (frames is not None and self._seen[clip.id] is None):
             self._seen[clip.id] = frames.sha256 if frames is not None else None
-            await self._ledger.append(_line(clip, frames))
+            await self._ledger.append(ClipLine.of(clip, frames))
         elif frames is not None and self._seen[clip.id] != frames.sha256:
             raise BadInput(
                 f"the frames of {clip.id} are not those that run '{self._run_id}' began with; "
@@ -51,29 +52,7 @@ class ClipLines:
 
 def put_in_order(path: Path, clips: Iterable[Clip]) -> list[ClipLine]:
     """Write the file anew with the lines of these clips in this order; return them. Every clip must have its line."""
-    by_id = {line.clip: line for line in map(_read, read_lines(path))}
+    by_id = {line.clip: line for line in read_records(path, ClipLine)}
     lines = [by_id[clip.id] for clip in clips]
     write_lines(path, map(encode, lines))
     return lines
-
-
-def _line(clip: Clip, frames: Frames | None) -> ClipLine:
-    return ClipLine(
-        clip=clip.id,
-        truth=clip.truth,
-        truth_time_s=clip.truth_time_s,
-        category=clip.category,
-        remark=clip.remark,
-        duration_s=frames.duration_s if frames else None,
-        frame_indices=frames.indices if frames else None,
-        frame_times_s=frames.times_s if frames else None,
-        decoder=frames.decoder if frames else None,
-        frames_sha256=frames.sha256 if frames else None,
-    )
-
-
-def _read(line: Mapping[str, Any]) -> ClipLine:
-    try:
-        return ClipLine(**line)
-    except TypeError as error:
-        raise BadInput(f"a line of clips.jsonl has other fields than this version writes: {error}") from None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
 from ghostbench.errors import BadInput
-from ghostbench.folder.manifest import first_misfit
+from ghostbench.folder.reading import read_placed
 
 T = TypeVar("T")
 
@@ -20,7 +18,7 @@ LONGEST = 1000
 
 def read_columns(
     path: Path,
-    adapter: TypeAdapter[T],
+    kind: type[T],
     spread: Callable[[T, int], Mapping[str, Any]],
     names: tuple[str, ...],
     *,
@@ -29,7 +27,7 @@ def read_columns(
 ) -> dict[str, Any]:
     """A JSON-lines file as columns, one sequence a name.
 
-    spread : the fields of one line that starts at that byte. numbers : columns of doubles, NaN where there is none.
+    spread : a line's fields, from the line and its first byte. numbers : columns of doubles, NaN where there is none.
     unlike : columns of words that hardly come twice, of which no index is kept.
 
     Raises `BadInput` for a file that cannot be read, and for a line that does not fit, which it names.
@@ -40,16 +38,12 @@ def read_columns(
         (name, columns[name].append, _double if name in numbers else _as_it_is if name in unlike else shared.of)
         for name in names
     ]
-    for number, start, text in _lines(path):
-        try:
-            fields = spread(adapter.validate_json(text), start)
-        except ValidationError as error:
-            raise BadInput(f"{path}, line {number}: {first_misfit(error)}") from None
-        try:
-            for name, append, held in fills:
-                append(held(fields.get(name)))
-        except OverflowError:
-            raise BadInput(f"{path}, line {number}: a number is larger than any measurement") from None
+    if not path.exists():
+        raise BadInput(f"{path} is missing: the run folder is not whole")
+    for placed in read_placed(path, kind):
+        fields = spread(placed.line, placed.start)
+        for name, append, held in fills:
+            append(held(fields.get(name)))
     return columns
 
 
@@ -63,13 +57,13 @@ class _Shared:
 
     def __init__(self) -> None:
         self._words: dict[str, str] = {}
-        self._lists: dict[tuple[str, ...], list[str]] = {}
+        self._lists: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def of(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._words.setdefault(value, str(value))
-        if isinstance(value, list) and all(isinstance(each, str) for each in value):
-            return self._lists.setdefault(tuple(value), value)
+        if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
+            return self._lists.setdefault(value, value)
         return value
 
 
@@ -79,18 +73,3 @@ def _double(value: Any) -> float:
 
 def _as_it_is(value: Any) -> Any:
     return value
-
-
-def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Each line that is not blank, with its number from 1 and the byte at which it starts."""
-    start = 0
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, start, line
-                start += len(line)
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing: the run folder is not whole") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None

@@ -12,17 +12,14 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ghostbench.errors import BadInput
-from ghostbench.records import AttemptLine, ClipLine, PredictionLine, SentLine
+from ghostbench.folder.lines import AttemptLine, Line, as_mapping
 from ghostbench.redact import Redactor
 from ghostbench.writing import open_to_append, open_to_change
 
-Line = AttemptLine | ClipLine | PredictionLine | SentLine
 _WORDS = ("raw", "served_model", "system_fingerprint", "server_request_id", "finish_reason")
 
 
@@ -111,13 +108,7 @@ def _settle(waiting: list[asyncio.Future[None]], failure: DiskFailed | None) -> 
 
 def encode(line: Line) -> str:
     """The line as compact JSON, without the newline."""
-    return json.dumps(_as_mapping(line), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _as_mapping(record: Any) -> dict[str, Any]:
-    """The record's fields by name, records within it likewise: `dataclasses.asdict` without its deep copies."""
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    return {name: _as_mapping(value) if is_dataclass(value) else value for name, value in values.items()}
+    return json.dumps(as_mapping(line), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def recover(path: Path) -> None:
@@ -138,29 +129,3 @@ def recover(path: Path) -> None:
         if end < size:
             file.truncate(end)
             os.fsync(file.fileno())
-
-
-def read_lines(path: Path, *, torn: bool = False) -> Iterator[dict[str, Any]]:
-    """Each line as a mapping, in order, one at a time. Raises `BadInput` naming a line that is no JSON object.
-
-    torn : leave out a last line without its end, as a kill leaves it, and a run that is going on.
-    """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}; name a folder that bench run made") from None
-    with file:
-        for number, data in enumerate(file, start=1):
-            if torn and not data.endswith(b"\n"):
-                return
-            try:
-                value = json.loads(data)
-            except (ValueError, RecursionError):
-                value = None
-            if not isinstance(value, dict):
-                raise BadInput(
-                    f"{path} line {number} is not a JSON object; the file was changed after the run wrote it"
-                )
-            yield value

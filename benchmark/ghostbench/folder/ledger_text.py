@@ -6,18 +6,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic import ValidationError
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.lines import ErrorLine
+from ghostbench.folder.lines import AttemptFault, adapter_of
+from ghostbench.folder.names import ATTEMPTS
 
-ATTEMPTS = "attempts.jsonl"
 
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """What is wanted of an `AttemptLine`."""
 
-class _Texts(TypedDict):
     raw: str | None
-    error: ErrorLine | None
+    error: AttemptFault | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def line_texts(folder: Path, starts: Iterable[int]) -> Iterator[LineText]:
     Raises `BadInput` where the file is not the one that was read before.
     """
     path = folder / ATTEMPTS
-    adapter = TypeAdapter(_Texts)
+    adapter = adapter_of(_Texts)
     try:
         with path.open("rb") as file:
             for start in starts:
@@ -48,7 +49,6 @@ def line_texts(folder: Path, starts: Iterable[int]) -> Iterator[LineText]:
                     continue
                 file.seek(start)
                 line = adapter.validate_json(file.readline())
-                error = line["error"]
-                yield LineText(line["raw"], f"{error['type']}: {error['message']}" if error else None)
+                yield LineText(line.raw, f"{line.error.type}: {line.error.message}" if line.error else None)
     except (OSError, ValidationError):
         raise BadInput(f"{path} changed while it was read: run the command again") from None

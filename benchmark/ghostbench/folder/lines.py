@@ -1,34 +1,59 @@
-"""The lines of a run folder's files as a reader accepts them.
+"""The lines of a run folder's JSON-lines files: each kind of line is one record, written and read as that.
 
-They have the fields of `ghostbench.records`' lines, with the ranges that a file must keep to: nothing in it is trusted.
+A reader takes nothing in a file on trust: `adapter_of` holds a line against the ranges that stand here. A field that an
+earlier version did not write has a default.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import Field
-from typing_extensions import TypedDict
+from annotated_types import Ge, Le
 
 from ghostbench.outcomes import Outcome
-from ghostbench.records import GRADES, MOST_COUNT, AnsweredBy, Grade, Truth
+from ghostbench.records import (
+    GRADES,
+    MOST_COUNT,
+    AnsweredBy,
+    Clip,
+    Count,
+    Dollars,
+    Frames,
+    Grade,
+    Memory,
+    Seconds,
+    Stages,
+    Truth,
+    Usage,
+)
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-"""Up to thirty years: more is no measurement."""
-Dollars = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+L = TypeVar("L")
+
+_LARGEST = 1.7976931348623157e308
+Finite = Annotated[float, Ge(-_LARGEST), Le(_LARGEST)]
+Probability = Annotated[float, Ge(0), Le(1)]
 
 NO_ANSWER = "no_answer"
 COLUMNS: tuple[str, ...] = (*GRADES, NO_ANSWER)
 """The columns of a confusion matrix."""
-STAGES = ("queue_s", "video_decode_s", "preprocess_s", "vision_s", "prefill_s", "first_token_s", "generate_s")
-MEMORY = ("peak_allocated_bytes", "peak_reserved_bytes", "process_bytes")
+STAGES = tuple(stage.name for stage in fields(Stages))
+"""Every stage whose time is noted, as `Stages` has them."""
+USAGE = tuple(name.name for name in fields(Usage))
+MEMORY = tuple(name.name for name in fields(Memory))
 
 
-class ClipLine(TypedDict):
-    """A line of clips.jsonl. Times are seconds from the clip's start; frame fields are null where nothing decoded."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipLine:
+    """One line of `clips.jsonl`: a clip of the split, and what was seen of its media.
+
+    Times are seconds from the clip's start. The last five are None where no model of the run needed frames, or the
+    media failed.
+    """
 
     clip: str
     truth: Truth
@@ -36,79 +61,92 @@ class ClipLine(TypedDict):
     category: Count | None
     remark: str | None
     duration_s: Seconds | None
-    frame_indices: list[Count] | None
-    frame_times_s: list[Finite] | None
+    frame_indices: tuple[Count, ...] | None
+    frame_times_s: tuple[Finite, ...] | None
     decoder: str | None
     frames_sha256: str | None
 
+    @classmethod
+    def of(cls, clip: Clip, frames: Frames | None) -> ClipLine:
+        """The line of a clip with its frames, or without where nobody looked or there are none."""
+        return cls(
+            clip=clip.id,
+            truth=clip.truth,
+            truth_time_s=clip.truth_time_s,
+            category=clip.category,
+            remark=clip.remark,
+            duration_s=frames.duration_s if frames else None,
+            frame_indices=frames.indices if frames else None,
+            frame_times_s=frames.times_s if frames else None,
+            decoder=frames.decoder if frames else None,
+            frames_sha256=frames.sha256 if frames else None,
+        )
 
-class ErrorLine(TypedDict):
-    """What went wrong in an attempt, in the words of whoever knew."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentLine:
+    """One line of `sent.jsonl`: a request about to be sent to a model with a price.
+
+    request_id : as in `attempts.jsonl`. most_usd : the most that it can cost, US dollars >= 0; of several lines for one
+        request the last counts, and 0 says that it was not sent after all.
+    """
+
+    request_id: str
+    most_usd: Dollars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFault:
+    """What went wrong in an attempt: the error's type name, and its message without secrets."""
 
     type: str
     message: str
 
 
-class StagesLine(TypedDict):
-    """Where an attempt's time went, seconds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLine:
+    """One line of `attempts.jsonl`, the ledger: one attempt of one model at one clip.
 
-    queue_s: NotRequired[Seconds | None]
-    video_decode_s: NotRequired[Seconds | None]
-    preprocess_s: NotRequired[Seconds | None]
-    vision_s: NotRequired[Seconds | None]
-    prefill_s: NotRequired[Seconds | None]
-    first_token_s: NotRequired[Seconds | None]
-    generate_s: NotRequired[Seconds | None]
-
-
-class UsageLine(TypedDict):
-    """Tokens and money of an attempt."""
-
-    input_tokens: NotRequired[Count | None]
-    cached_tokens: NotRequired[Count | None]
-    output_tokens: NotRequired[Count | None]
-    cost_usd: NotRequired[Dollars | None]
-
-
-class MemoryLine(TypedDict):
-    """Device memory of an attempt's batch, bytes."""
-
-    peak_allocated_bytes: NotRequired[Count | None]
-    peak_reserved_bytes: NotRequired[Count | None]
-    process_bytes: NotRequired[Count | None]
-
-
-class AttemptLine(TypedDict):
-    """A line of attempts.jsonl."""
+    model : the row's name. repeat : from 0. attempt : from 1, over all levels. fallback_level : from 0.
+    started_at : UTC, ISO 8601. wall_s : the attempt itself, without `wait_s` (the pause before it) and the queue.
+    frames_sha256 : of the frames in this very request. prompt_sha256 : of system text, parts and schema.
+    raw : the model's own words, untrusted. notes : events that changed nothing of the answer.
+    """
 
     model: str
     clip: str
     repeat: Count
-    attempt: Annotated[int, Field(ge=1, le=MOST_COUNT)]
+    attempt: Annotated[int, Ge(1), Le(MOST_COUNT)]
     fallback_level: Count
     outcome: Outcome
-    error: ErrorLine | None
+    error: AttemptFault | None = None
     started_at: str | None
-    wall_s: Seconds | None
-    wait_s: Seconds | None
-    stages: StagesLine | None
-    batch_size: Count | None
-    usage: UsageLine | None
-    memory: MemoryLine | None
-    served_model: str | None
-    system_fingerprint: NotRequired[str | None]
-    request_id: NotRequired[str | None]
-    server_request_id: NotRequired[str | None]
-    finish_reason: str | None
-    grade_probabilities: dict[str, Probability] | None
-    frames_sha256: str | None
-    prompt_sha256: str | None
-    raw: str | None
-    notes: NotRequired[list[str] | None]
+    wall_s: Seconds | None = None
+    wait_s: Seconds | None = None
+    stages: Stages = field(default_factory=Stages)
+    batch_size: Count | None = None
+    usage: Usage = field(default_factory=Usage)
+    memory: Memory = field(default_factory=Memory)
+    served_model: str | None = None
+    system_fingerprint: str | None = None
+    request_id: str | None = None
+    server_request_id: str | None = None
+    finish_reason: str | None = None
+    grade_probabilities: Mapping[str, Probability] | None = None
+    frames_sha256: str | None = None
+    prompt_sha256: str | None = None
+    raw: str | None = None
+    notes: tuple[str, ...] = ()
 
 
-class PredictionLine(TypedDict):
-    """A line of predictions.jsonl."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionLine:
+    """One line of `predictions.jsonl`: what a model's row says of a clip in the end.
+
+    grade, event_time_s, score : None unless `outcome` is answered; score is P(ghost_probing), None where not given.
+    answered_by : "model", "substitute", or None where there is no answer.
+    attempts : ledger lines of this model, clip and repeat; 0 for a clip that was never sent.
+    """
 
     model: str
     clip: str
@@ -122,3 +160,31 @@ class PredictionLine(TypedDict):
     fallback_level: Count | None
     outcome: Outcome
     attempts: Count
+
+
+Line = AttemptLine | ClipLine | PredictionLine | SentLine
+"""A line of any of the files."""
+
+
+def names_of(kind: type[Line]) -> tuple[str, ...]:
+    """The fields of a kind of line, in the file's order."""
+    return tuple(each.name for each in fields(kind))
+
+
+def adapter_of(kind: type[L]) -> TypeAdapter[L]:
+    """What reads a kind of line, and raises pydantic's `ValidationError` for one that does not fit."""
+    from pydantic import TypeAdapter
+
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    found: TypeAdapter[L] = _ADAPTERS[kind]
+    return found
+
+
+_ADAPTERS: dict[type, Any] = {}
+
+
+def as_mapping(record: Any) -> dict[str, Any]:
+    """A record's fields by name, records within it likewise: `dataclasses.asdict` without its deep copies."""
+    values = {each.name: getattr(record, each.name) for each in fields(record)}
+    return {name: as_mapping(v) if hasattr(v, "__dataclass_fields__") else v for name, v in values.items()}

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.lines import Seconds
+from ghostbench.folder.misfit import first_misfit
+from ghostbench.folder.names import MANIFEST
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Layout
+from ghostbench.records import Layout, Seconds
 from ghostbench.writing import check_plain
 
 RECORDED = "replay"
@@ -116,7 +117,7 @@ class Manifest(BaseModel):
 def read_manifest(folder: Path) -> Manifest:
     """manifest.json of a run folder, finished or not. Raises `BadInput`, also for a folder with links in it."""
     check_plain(folder)
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     if not path.is_file():
         raise BadInput(f"{folder} is no run folder (it has no manifest.json): give the folder that `bench run` wrote")
     try:
@@ -137,11 +138,3 @@ def require_complete(folder: Path, manifest: Manifest) -> None:
             command += ["--run-id", manifest.run_id]
         command.append("--resume")
     raise BadInput(f"{folder} is not finished (status {manifest.status}): resume it with `{shlex.join(command)}`")
-
-
-def first_misfit(error: ValidationError) -> str:
-    """The first thing that did not fit, in one line without the offending text."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(ascii(part).strip("'") for part in first["loc"])
-    message = " ".join(first["msg"].split())
-    return f"{where}: {message}" if where else message

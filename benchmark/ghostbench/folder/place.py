@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import IO, Any
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.begun import BEGUN
+from ghostbench.folder.names import (
+    ATTEMPTS,
+    BEGUN,
+    CLIPS,
+    JOURNALS,
+    LOCK,
+    MANIFEST,
+    PAGE_ROWS,
+    PREDICTIONS,
+    SENT,
+    TABLES,
+)
 from ghostbench.plugins.registry import printable
 from ghostbench.writing import check_plain, open_lock, remove_begun, write_text
 
@@ -26,11 +37,11 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.manifest = path / "manifest.json"
-        self.clips = path / "clips.jsonl"
-        self.attempts = path / "attempts.jsonl"
-        self.predictions = path / "predictions.jsonl"
-        self.sent = path / "sent.jsonl"
+        self.manifest = path / MANIFEST
+        self.clips = path / CLIPS
+        self.attempts = path / ATTEMPTS
+        self.predictions = path / PREDICTIONS
+        self.sent = path / SENT
         self.begun = path / BEGUN
         self._lock: IO[bytes] | None = None
 
@@ -83,11 +94,11 @@ class RunFolder:
         (capitals, accents as one character or two).
         """
         readable = re.sub(r"[^A-Za-z0-9._-]+", "_", row).strip("._")[:60]
-        return self.path / "journals" / f"{readable}-{hashlib.sha256(row.encode('utf-8', 'replace')).hexdigest()[:16]}"
+        return self.path / JOURNALS / f"{readable}-{hashlib.sha256(row.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
     def _clear_away(self) -> None:
         """Remove what a kill left of files that were being written."""
-        below = (self.path / "tables", self.path / "report_rows", *(self.path / "journals").glob("*"))
+        below = (self.path / TABLES, self.path / PAGE_ROWS, *(self.path / JOURNALS).glob("*"))
         for folder in (self.path, *below):
             remove_begun(folder)
 
@@ -97,7 +108,7 @@ class RunFolder:
         It belongs to this process alone: one that a model's code forks off does not hold it.
         """
         try:
-            self._lock = open_lock(self.path / ".lock")
+            self._lock = open_lock(self.path / LOCK)
         except OSError as error:
             raise BadInput(f"cannot write to {self.path}: {error.strerror}; make the folder writable") from None
         until = time.monotonic() + patience_s

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ghostbench.folder.names import PROMPTS
 from ghostbench.tasks.base import Task, template_sha256
 from ghostbench.writing import write_json
 
-FOLDER = "prompts"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEYS = ["name", "version", "system", "frames", "question", "schema", "max_output_tokens"]
 _LARGEST = 1 << 20
@@ -19,7 +19,7 @@ _LARGEST = 1 << 20
 
 def words_path(folder: Path, digest: str) -> Path:
     """Where a run folder holds the words of that digest."""
-    return folder / FOLDER / f"{digest}.json"
+    return folder / PROMPTS / f"{digest}.json"
 
 
 def keep_words(folder: Path, task: Task) -> None:

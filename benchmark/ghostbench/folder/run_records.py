@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-
 from ghostbench.errors import BadInput
 from ghostbench.folder.columns import read_columns, shortened
-from ghostbench.folder.ledger_text import ATTEMPTS
-from ghostbench.folder.lines import MEMORY, STAGES, AttemptLine, ClipLine, PredictionLine, UsageLine
+from ghostbench.folder.lines import MEMORY, STAGES, USAGE, AttemptLine, ClipLine, Line, PredictionLine, names_of
 from ghostbench.folder.manifest import Manifest, read_manifest, require_complete
+from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, MANIFEST, PREDICTIONS
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, TRUTHS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES = ("manifest.json", "clips.jsonl", "attempts.jsonl", "predictions.jsonl")
+FILES = (MANIFEST, *LEDGER)
 _SPREAD = ("stages", "usage", "memory", "error")
 _LEFT_OUT = ("raw", "grade_probabilities")
 """Fields of attempts.jsonl that are not kept for all lines: nothing but the predictions is scored by them."""
@@ -34,7 +32,7 @@ class RunRecords:
 
     clips : one row a clip in the split's order, indexed 0..n-1, with the fields of `ClipLine`.
     attempts : one row a line of attempts.jsonl, in file order, with the fields of `AttemptLine`; `stages`,
-        `usage` and `memory` are spread into columns of their own, `notes` is a list. Missing values are NaN or None.
+        `usage` and `memory` are spread into columns of their own, `notes` is a tuple. Missing values are NaN or None.
         `raw` and `grade_probabilities` are not held: `raw_length` is the answer's length in characters, `starts_at` the
         byte at which the line starts, by which `ledger_text.line_texts` reads it. Errors and notes are shortened.
     predictions : one row a (model, clip, repeat), in file order, with the fields of `PredictionLine`, and `at`, the
@@ -80,14 +78,12 @@ def _signature(path: Path) -> tuple[int, int, int]:
 def _read(folder: Path, manifest: Manifest) -> RunRecords:
     import pandas as pd
 
-    clips = pd.DataFrame(
-        read_columns(folder / "clips.jsonl", TypeAdapter(ClipLine), _flat, tuple(ClipLine.__annotations__)),
-    )
+    clips = pd.DataFrame(read_columns(folder / CLIPS, ClipLine, _flat, names_of(ClipLine)))
     if clips.empty:
-        raise BadInput(f"{folder / 'clips.jsonl'} has no clips: run `bench run` again")
+        raise BadInput(f"{folder / CLIPS} has no clips: run `bench run` again")
     if clips["clip"].duplicated().any():
         twice = str(clips["clip"][clips["clip"].duplicated()].iloc[0])
-        raise BadInput(f"{folder / 'clips.jsonl'} names the clip {twice!a} twice: run `bench run` again")
+        raise BadInput(f"{folder / CLIPS} names the clip {twice!a} twice: run `bench run` again")
     predictions = _read_predictions(folder, clips)
     attempts = _read_attempts(folder)
     seen = list(dict.fromkeys(predictions["model"]))
@@ -99,21 +95,20 @@ def _read(folder: Path, manifest: Manifest) -> RunRecords:
 def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    path = folder / "predictions.jsonl"
-    names = tuple(PredictionLine.__annotations__)
-    frame = _frame(read_columns(path, TypeAdapter(PredictionLine), _flat, names, numbers=_MEASURED))
+    path = folder / PREDICTIONS
+    frame = _frame(read_columns(path, PredictionLine, _flat, names_of(PredictionLine), numbers=_MEASURED))
     if frame.empty:
         raise BadInput(f"{path} has no predictions: run `bench run` again")
     place = pd.Series(range(len(clips)), index=clips["clip"].to_numpy())
     at = frame["clip"].map(place)
     if at.isna().any():
         row = int(at.isna().to_numpy().argmax())
-        raise BadInput(f"{path}, line {row + 1}: the clip {frame['clip'].iloc[row]!a} is not in clips.jsonl")
+        raise BadInput(f"{path}, line {row + 1}: the clip {frame['clip'].iloc[row]!a} is not in {CLIPS}")
     frame["at"] = at.astype("int64")
     truths = pd.Series(clips["truth"].to_numpy()).iloc[frame["at"]].to_numpy()
     wrong = frame["truth"].to_numpy() != truths
     if wrong.any():
-        raise BadInput(f"{path}, line {int(wrong.argmax()) + 1}: the truth is not the one in clips.jsonl")
+        raise BadInput(f"{path}, line {int(wrong.argmax()) + 1}: the truth is not the one in {CLIPS}")
     twice = frame.duplicated(["model", "clip", "repeat"]).to_numpy()
     if twice.any():
         raise BadInput(f"{path}, line {int(twice.argmax()) + 1}: this model, clip and repeat were there already")
@@ -135,28 +130,26 @@ def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
 def _read_attempts(folder: Path) -> pd.DataFrame:
     import pandas as pd
 
-    usage = tuple(UsageLine.__annotations__)
-    measured = ("wall_s", "wait_s", "batch_size", *STAGES, *usage, *MEMORY)
-    names = [name for name in AttemptLine.__annotations__ if name not in (*_SPREAD, *_LEFT_OUT, *measured)]
+    measured = ("wall_s", "wait_s", "batch_size", *STAGES, *USAGE, *MEMORY)
+    names = [name for name in names_of(AttemptLine) if name not in (*_SPREAD, *_LEFT_OUT, *measured)]
+    own = [*names, "wall_s", "wait_s", "batch_size"]
 
     def spread(line: AttemptLine, start: int) -> Mapping[str, Any]:
-        error: Mapping[str, Any] = line["error"] or {}
-        raw, notes = line["raw"], line.get("notes")
-        return {
-            **line,
-            **(line["stages"] or {}),
-            **(line["usage"] or {}),
-            **(line["memory"] or {}),
-            "error_type": shortened(error.get("type")),
-            "error_message": shortened(error.get("message")),
-            "notes": notes and [shortened(note) for note in notes],
-            "raw_length": None if raw is None else len(raw),
-            "starts_at": start,
-        }
+        fields = {name: getattr(line, name) for name in own}
+        for group, keys in ((line.stages, STAGES), (line.usage, USAGE), (line.memory, MEMORY)):
+            fields |= {key: getattr(group, key) for key in keys}
+        if line.error is not None:
+            fields["error_type"] = shortened(line.error.type)
+            fields["error_message"] = shortened(line.error.message)
+        if line.raw is not None:
+            fields["raw_length"] = len(line.raw)
+        fields["notes"] = tuple(map(shortened, line.notes))
+        fields["starts_at"] = start
+        return fields
 
     columns = read_columns(
         folder / ATTEMPTS,
-        TypeAdapter(AttemptLine),
+        AttemptLine,
         spread,
         (*names, "error_type", "error_message", "starts_at", "raw_length", *measured),
         numbers=(*measured, "raw_length"),
@@ -167,9 +160,8 @@ def _read_attempts(folder: Path) -> pd.DataFrame:
     return frame
 
 
-def _flat(line: Any, _: int) -> Mapping[str, Any]:
-    fields: Mapping[str, Any] = line
-    return fields
+def _flat(line: Line, _: int) -> Mapping[str, Any]:
+    return {name: getattr(line, name) for name in names_of(type(line))}
 
 
 def _frame(columns: dict[str, Any]) -> pd.DataFrame:

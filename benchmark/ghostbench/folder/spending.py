@@ -6,17 +6,14 @@ cost is known before they are sent and never again, so that it is kept here for 
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from pathlib import Path
 
-from ghostbench.errors import BadInput
-from ghostbench.folder.ledger import Ledger, read_lines, recover
+from ghostbench.folder.ledger import Ledger, recover
+from ghostbench.folder.lines import AttemptLine, SentLine
+from ghostbench.folder.reading import read_records
 from ghostbench.outcomes import TURNED_AWAY
-from ghostbench.records import SentLine
 from ghostbench.redact import Redactor
-
-SENT = "sent.jsonl"
-"""The file's name in a run folder."""
 
 
 class SpendingJournal:
@@ -51,34 +48,22 @@ def most_by_request(sent: Path) -> dict[str, float]:
 
     Raises `BadInput` for lines that are no account.
     """
-    fault = f"{sent} holds a line without an amount; put it back as it was, or start a new run"
-    most: dict[str, float] = {}
-    for line in read_lines(sent):
-        name, amount = line.get("request_id"), line.get("most_usd")
-        if not isinstance(name, str) or isinstance(amount, bool) or not isinstance(amount, int | float):
-            raise BadInput(fault)
-        if not 0 <= amount < math.inf:
-            raise BadInput(fault)
-        most[name] = amount
-    return most
+    return {line.request_id: line.most_usd for line in read_records(sent, SentLine)}
 
 
-def spent_before(attempts: Path, sent: Path) -> float:
+def spent_before(attempts: Iterable[AttemptLine], sent: Path) -> float:
     """What a run may have spent so far, US dollars: what was stated, and where nobody stated it, the most it can be.
 
-    A request that was turned away costs nothing. Raises `BadInput` for lines that are no account.
+    attempts : the ledger's. A request that was turned away costs nothing. Raises `BadInput` for lines that are no
+    account.
     """
     recover(sent)
     most = most_by_request(sent)
     spent = 0.0
-    for line in read_lines(attempts):
-        unstated = most.pop(str(line.get("request_id")), 0.0)
-        usage = line.get("usage") or {}
-        stated = usage.get("cost_usd") if isinstance(usage, dict) else "no object"
-        if isinstance(stated, int | float):
-            spent += stated
-        elif stated is not None:
-            raise BadInput(f"{attempts} states a cost that is no number; put it back as it was, or start a new run")
-        elif line.get("outcome") not in TURNED_AWAY or line.get("raw") is not None:
+    for line in attempts:
+        unstated = most.pop(line.request_id, 0.0) if line.request_id is not None else 0.0
+        if line.usage.cost_usd is not None:
+            spent += line.usage.cost_usd
+        elif line.outcome not in TURNED_AWAY or line.raw is not None:
             spent += unstated
     return spent + sum(most.values())

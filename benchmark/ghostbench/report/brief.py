@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ghostbench.folder.names import PAGE
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.other_task import read_by_another
@@ -165,7 +166,7 @@ def _foot(run: RunData) -> list[Text]:
         _plain(f"{attempts} attempts, {retries} retries{spent}", "dim"),
         _plain(f"all tables: {again} --all"),
     ]
-    if (run.folder / "report.html").is_file():
+    if (run.folder / PAGE).is_file():
         lines.append(_plain(f"report:     {run.folder / 'report.html'}"))
     return lines
 

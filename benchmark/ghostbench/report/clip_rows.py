@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.folder.ledger_text import LineText, line_texts
+from ghostbench.folder.names import PAGE_ROWS
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain, script_json
 
-FOLDER = "report_rows"
 MOST_ROWS = 4000
 """Rows (models x clips x repeats) up to which they stand in the page itself,"""
 MOST_TEXT = 1 << 20
@@ -75,7 +75,7 @@ class ClipRows:
             "outcomes": list(self._run.predictions["outcome"].cat.categories),
             "models": models,
             "key": self.key,
-            "folder": None if self.embedded else FOLDER,
+            "folder": None if self.embedded else PAGE_ROWS,
         }
         if self.embedded:
             clips = len(self._run.clips)
@@ -86,10 +86,10 @@ class ClipRows:
         """The files beside the page, by path within the run folder, one at a time; none for a small run."""
         if self.embedded:
             return
-        yield f"{FOLDER}/index.js", self._script("index", self.index())
+        yield f"{PAGE_ROWS}/index.js", self._script("index", self.index())
         ends = [*self._starts[1:], len(self._run.clips)]
         for number, (start, end) in enumerate(zip(self._starts, ends, strict=True)):
-            yield f"{FOLDER}/{number:06d}.js", self._script(str(number), self.part(start, end))
+            yield f"{PAGE_ROWS}/{number:06d}.js", self._script(str(number), self.part(start, end))
 
     @cached_property
     def key(self) -> str:
@@ -202,7 +202,7 @@ def _clip(row: Mapping[Any, Any], strips: Mapping[str, list[str]]) -> dict[str, 
         "category": None if number(row["category"]) is None else int(row["category"]),
         "remark": plain(row["remark"]) if isinstance(row["remark"], str) else None,
         "duration": number(row["duration_s"]),
-        "times": [round(at, 4) for at in row["frame_times_s"]] if isinstance(row["frame_times_s"], list) else None,
+        "times": [round(at, 4) for at in row["frame_times_s"]] if isinstance(row["frame_times_s"], tuple) else None,
         "frames": strips.get(row["clip"]),
     }
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 from ghostbench.errors import BadInput
 from ghostbench.folder.ledger_text import line_texts
 from ghostbench.folder.manifest import Manifest
+from ghostbench.folder.names import METRICS
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords, read_run_records
 
 if TYPE_CHECKING:
     import pandas as pd
-
-METRICS = "metrics.json"
 
 
 @dataclass(frozen=True, slots=True)

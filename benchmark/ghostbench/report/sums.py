@@ -9,18 +9,15 @@ import hashlib
 import re
 from pathlib import Path
 
-from ghostbench.folder import prompts
+from ghostbench.folder.names import METRICS, PAGE, PAGE_ROWS, PROMPTS, REPORT, SENSITIVITY, SENT, SUMS, TABLES
 from ghostbench.folder.run_records import FILES
-from ghostbench.report import clip_rows
-from ghostbench.scoring.score import METRICS
 from ghostbench.writing import write_text
 
-SUMS = "SHA256SUMS"
-_TOP = (*FILES, "sent.jsonl", METRICS, "report.md", "report.html", "sensitivity.md")
+_TOP = (*FILES, SENT, METRICS, REPORT, PAGE, f"{SENSITIVITY}.md")
 _WORDS = re.compile(r"[0-9a-f]{64}\.json")
 _TABLE = re.compile(r"[a-z0-9_]+\.(?:csv|tex)")
 _ROWS = re.compile(r"(?:index|[0-9]{6})\.js")
-_BELOW = {prompts.FOLDER: _WORDS, "tables": _TABLE, clip_rows.FOLDER: _ROWS}
+_BELOW = {PROMPTS: _WORDS, TABLES: _TABLE, PAGE_ROWS: _ROWS}
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
@@ -43,7 +40,7 @@ def listed_files(folder: Path) -> list[str]:
 
 def row_files(folder: Path) -> list[str]:
     """The files of a large run's rows that are there, by path within the run folder."""
-    return [name for name in listed_files(folder) if name.startswith(f"{clip_rows.FOLDER}/")]
+    return [name for name in listed_files(folder) if name.startswith(f"{PAGE_ROWS}/")]
 
 
 def read_sums(folder: Path) -> dict[str, str]:

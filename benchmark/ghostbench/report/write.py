@@ -7,7 +7,8 @@ import contextlib
 from pathlib import Path
 
 from ghostbench.datasets.granted import NOTHING, Granted
-from ghostbench.report.clip_rows import FOLDER, ClipRows
+from ghostbench.folder.names import PAGE, PAGE_ROWS, REPORT, SENSITIVITY, TABLES
+from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown
 from ghostbench.report.facts import facts
@@ -33,8 +34,8 @@ def write_report(folder: Path, *, embed_frames: bool = False, granted: Granted =
 
     run = read_run(folder)
     strips = frame_strips(run, granted) if embed_frames else {}
-    make_folder(folder / "tables")
-    for written in (folder, folder / "tables"):
+    make_folder(folder / TABLES)
+    for written in (folder, folder / TABLES):
         remove_begun(written)
     files = report_files(run)
     for name in sorted(_tables_of_before(folder) - files.keys()):
@@ -43,15 +44,15 @@ def write_report(folder: Path, *, embed_frames: bool = False, granted: Granted =
         write_text(folder / name, text)
     rows = ClipRows(run, strips)
     _write_rows(folder, rows)
-    write_text(folder / "report.html", report_html(run, rows=rows))
+    write_text(folder / PAGE, report_html(run, rows=rows))
     write_sums(folder)
 
 
 def _write_rows(folder: Path, rows: ClipRows) -> None:
     """The files that a large run's page loads; what is there of an earlier report goes."""
     if not rows.embedded:
-        make_folder(folder / FOLDER)
-        remove_begun(folder / FOLDER)
+        make_folder(folder / PAGE_ROWS)
+        remove_begun(folder / PAGE_ROWS)
     before = set(row_files(folder))
     for name, text in rows.files():
         write_text(folder / name, text)
@@ -60,7 +61,7 @@ def _write_rows(folder: Path, rows: ClipRows) -> None:
         (folder / name).unlink(missing_ok=True)
     if rows.embedded:
         with contextlib.suppress(OSError):  # none, or something else is in it
-            (folder / FOLDER).rmdir()
+            (folder / PAGE_ROWS).rmdir()
 
 
 def _tables_of_before(folder: Path) -> set[str]:
@@ -69,16 +70,18 @@ def _tables_of_before(folder: Path) -> set[str]:
         stated = read_sums(folder)
     except (OSError, ValueError):
         return set()
-    return {name for name in stated if name.startswith("tables/") and not name.startswith("tables/sensitivity_")}
+    return {
+        name for name in stated if name.startswith(f"{TABLES}/") and not name.startswith(f"{TABLES}/{SENSITIVITY}_")
+    }
 
 
 def report_files(run: RunData) -> dict[str, str]:
     """The text of report.md and of every table file, by path within the run folder."""
     tables = run_tables(run)
-    files = {"report.md": report_markdown(run)}
+    files = {REPORT: report_markdown(run)}
     for table in tables:
-        files[f"tables/{table.name}.csv"] = csv_table(table)
-        files[f"tables/{table.name}.tex"] = latex_table(table)
+        files[f"{TABLES}/{table.name}.csv"] = csv_table(table)
+        files[f"{TABLES}/{table.name}.tex"] = latex_table(table)
     return files
 
 

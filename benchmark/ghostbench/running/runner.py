@@ -21,8 +21,10 @@ from typing import Any
 from ghostbench.errors import Unavailable
 from ghostbench.folder.begun import Begun, Lost
 from ghostbench.folder.clip_lines import ClipLines, put_in_order
-from ghostbench.folder.ledger import Ledger, encode, read_lines
+from ghostbench.folder.ledger import Ledger, encode
+from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.place import RunFolder, write_lines
+from ghostbench.folder.reading import read_records
 from ghostbench.folder.seal import write_sealed
 from ghostbench.folder.spending import SpendingJournal, spent_before
 from ghostbench.models import LocalModel, RemoteModel, Truths
@@ -122,7 +124,7 @@ class Runner:
         settler = Settler(
             task=self._plan.task,
             ledger=ledger,
-            budget=Budget(options.max_cost, spent_before(folder.attempts, folder.sent)),
+            budget=Budget(options.max_cost, spent_before(read_records(folder.attempts, AttemptLine), folder.sent)),
             progress=self._desk.progress,
             seed=options.seed,
             max_attempts=options.attempts_limit,
@@ -161,8 +163,9 @@ class Runner:
         if not self._done:
             return
         rows = {row.name: row for row in self._plan.rows}
-        for line in read_lines(self._desk.folder.attempts):
-            learn_from_ledger(self._states[rows[line["model"]].host].habits, line, ladder_of(rows[line["model"]].host))
+        for line in read_records(self._desk.folder.attempts, AttemptLine):
+            host = rows[line.model].host
+            learn_from_ledger(self._states[host].habits, line, ladder_of(host))
 
     async def _load(self, hosts: Iterable[ConfiguredModel]) -> None:
         """Load the models that have something left to answer, one after the other: they share the machine."""
@@ -287,7 +290,7 @@ class Runner:
             await self._load([host])
             rows = [row for row in self._plan.rows if row.host is host]
             for were_struck in (False, True):
-                self._done = last_lines(read_lines(self._desk.folder.attempts))
+                self._done = last_lines(read_records(self._desk.folder.attempts, AttemptLine))
                 await self._feed(host, self._own(host, rows, were_struck), settler, by_itself=were_struck)
         names = {row.name for host in self._suspects for row in self._plan.rows if row.host is host}
         late = [row for row in self._plan.rows if row.substitute and row.of in names and row.host not in self._suspects]
@@ -296,7 +299,7 @@ class Runner:
     async def _ask_late(self, rows: list[Contender], settler: Settler) -> None:
         """Ask substitutes where those that they stand in for have been asked."""
         if rows:
-            self._done = last_lines(read_lines(self._desk.folder.attempts))
+            self._done = last_lines(read_records(self._desk.folder.attempts, AttemptLine))
         async with asyncio.TaskGroup() as group:
             for row in rows:
                 group.create_task(self._feed(row.host, self._own(row.host, [row]), settler))
@@ -463,7 +466,7 @@ class Runner:
             )
             for row in self._plan.rows
         ]
-        units = last_lines(read_lines(folder.attempts))
+        units = last_lines(read_records(folder.attempts, AttemptLine))
         write_lines(
             folder.predictions, map(encode, predict(rows, clips, self._plan.options.repeats, units, self._plan.task))
         )

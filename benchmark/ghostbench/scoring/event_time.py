@@ -29,7 +29,7 @@ def sampled(clips: pd.DataFrame) -> npt.NDArray[np.object_]:
     for place, (truth, time_s, frames) in enumerate(
         zip(clips["truth"], clips["truth_time_s"], clips["frame_times_s"], strict=True)
     ):
-        if truth == "ghost_probing" and time_s is not None and not pd.isna(time_s) and isinstance(frames, list):
+        if truth == "ghost_probing" and time_s is not None and not pd.isna(time_s) and isinstance(frames, tuple):
             times = np.asarray(frames, dtype=np.float64)
             found[place] = bool(((times >= time_s - _SLACK_S) & (times <= time_s + WINDOW_S + _SLACK_S)).any())
     return found

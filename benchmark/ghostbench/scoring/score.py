@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.folder.manifest import ModelEntry
+from ghostbench.folder.names import METRICS
 from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.scoring import account, counts
 from ghostbench.scoring.actors import alarms_by_actor
@@ -27,7 +28,6 @@ from ghostbench.writing import write_json
 
 SCHEMA_VERSION = 2
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
-METRICS = "metrics.json"
 
 
 def score_run(folder: Path) -> dict[str, Any]:

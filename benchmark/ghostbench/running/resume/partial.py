@@ -6,7 +6,6 @@ Nothing is written into the run's folder, and what comes out says of itself that
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.ledger import encode, read_lines
+from ghostbench.folder.ledger import encode
+from ghostbench.folder.lines import AttemptLine, ClipLine
+from ghostbench.folder.names import ATTEMPTS, CLIPS, MANIFEST, PREDICTIONS
 from ghostbench.folder.place import read_manifest, write_lines
+from ghostbench.folder.reading import read_records
 from ghostbench.outcomes import FALLS_BACK, RETRIED, Outcome
-from ghostbench.records import ClipLine
 from ghostbench.report.data import RunData
 from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, predict
 from ghostbench.tasks.load import load_task
@@ -48,7 +49,7 @@ class Part:
 
 def is_unfinished(folder: Path) -> bool:
     """Whether the folder holds a run that has begun and not ended."""
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     return path.is_file() and read_manifest(path)["status"] in {"running", "interrupted"}
 
 
@@ -59,10 +60,10 @@ def read_part(folder: Path) -> Iterator[Part]:
     A failure that may still be tried again keeps its clip out. Raises `BadInput` for a folder that is no run, and where
     nothing is settled yet.
     """
-    manifest = read_manifest(folder / "manifest.json")
-    attempts = list(read_lines(folder / "attempts.jsonl", torn=True))
+    manifest = read_manifest(folder / MANIFEST)
+    attempts = list(read_records(folder / ATTEMPTS, AttemptLine, torn=True))
     units = last_lines(attempts)
-    clips = [_clip_line(line) for line in read_lines(folder / "clips.jsonl", torn=True)]
+    clips = list(read_records(folder / CLIPS, ClipLine, torn=True))
     entries: dict[str, Any] = manifest.get("models") or {}
     repeats = int(manifest.get("repeats") or 1)
     begun = {row for row, _, _ in units}
@@ -77,12 +78,12 @@ def read_part(folder: Path) -> Iterator[Part]:
     with tempfile.TemporaryDirectory(prefix="ghostbench-part-") as place:
         copy = Path(place) / folder.resolve().name
         copy.mkdir()
-        write_lines(copy / "clips.jsonl", map(encode, settled))
-        kept = [line for line in attempts if line["clip"] in names and line["model"] in rows]
-        write_lines(copy / "attempts.jsonl", (json.dumps(line, ensure_ascii=False) for line in kept))
-        write_lines(copy / "predictions.jsonl", map(encode, predict(facts, settled, repeats, units, task)))
+        write_lines(copy / CLIPS, map(encode, settled))
+        kept = [line for line in attempts if line.clip in names and line.model in rows]
+        write_lines(copy / ATTEMPTS, map(encode, kept))
+        write_lines(copy / PREDICTIONS, map(encode, predict(facts, settled, repeats, units, task)))
         part = {**manifest, "status": "complete", "digests": {}, "models": {name: entries[name] for name in rows}}
-        write_json(copy / "manifest.json", part)
+        write_json(copy / MANIFEST, part)
         yield Part(_read(copy, folder), int(manifest["dataset"]["n"]), tuple(n for n in entries if n not in rows))
 
 
@@ -120,10 +121,3 @@ def _stands_in_for(entry: Mapping[str, Any]) -> str | None:
 def _stopped(entry: Mapping[str, Any]) -> Outcome | None:
     stopped = entry.get("stopped")
     return Outcome(stopped["outcome"]) if stopped else None
-
-
-def _clip_line(line: Mapping[str, Any]) -> ClipLine:
-    try:
-        return ClipLine(**line)
-    except TypeError as error:
-        raise BadInput(f"a line of clips.jsonl has other fields than this version writes: {error}") from None

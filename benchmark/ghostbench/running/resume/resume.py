@@ -12,13 +12,15 @@ from typing import Any
 
 from ghostbench.errors import BadInput, WorkerLost
 from ghostbench.folder.begun import Lost, read_lost
-from ghostbench.folder.ledger import encode, read_lines, recover
+from ghostbench.folder.ledger import encode, recover
+from ghostbench.folder.lines import AttemptFault, AttemptLine
+from ghostbench.folder.names import MANIFEST
 from ghostbench.folder.place import RunFolder
+from ghostbench.folder.reading import read_records
 from ghostbench.folder.seal import check_seal
 from ghostbench.models import Level
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
 from ghostbench.plugins.registry import printable
-from ghostbench.records import AttemptFault, AttemptLine
 from ghostbench.running.ask.units import Ask, ladder_of
 from ghostbench.running.manifest import SCHEMA_VERSION, file_sha256
 from ghostbench.running.plan.plan import Plan
@@ -87,8 +89,8 @@ def check_unchanged(folder: Path, before: Mapping[str, Any]) -> None:
 
     A torn last line, as a kill leaves it, is cut off first.
     """
-    if before.get("status") == "complete" and check_seal(folder / "manifest.json") == "broken":
-        raise BadInput(f"{folder / 'manifest.json'} was changed after the run ended; put it back, or start a new run")
+    if before.get("status") == "complete" and check_seal(folder / MANIFEST) == "broken":
+        raise BadInput(f"{folder / MANIFEST} was changed after the run ended; put it back, or start a new run")
     for name, digest in (before.get("digests") or {}).items():
         path = folder / name
         recover(path)
@@ -141,8 +143,9 @@ def write_down_losses(folder: RunFolder) -> Lost:
     recover(folder.attempts)
     lost = read_lost(folder.begun, folder.attempts)
     attempts: Counter[AskKey] = Counter()
-    for line in read_lines(folder.attempts):
-        attempts[(line.get("model", ""), line.get("clip", ""), line.get("repeat", 0))] += 1
+    if lost.requests:
+        for line in read_records(folder.attempts, AttemptLine):
+            attempts[line.model, line.clip, line.repeat] += 1
     lines = []
     for begun in lost.requests:
         try:
@@ -193,24 +196,13 @@ def restore(unit: Ask, last: Last | None, max_attempts: int) -> bool:
     return not step.again
 
 
-def _sound(attempts: Path, plan: Plan) -> Iterator[Mapping[str, Any]]:
-    """The ledger's lines, each held against what a reader takes and against the lines before it."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from ghostbench.folder.lines import AttemptLine
-    from ghostbench.folder.manifest import first_misfit
-
-    adapter = TypeAdapter(AttemptLine)
+def _sound(attempts: Path, plan: Plan) -> Iterator[AttemptLine]:
+    """The ledger's lines, each held against the lines before it."""
     ladders = {row.name: len(ladder_of(row.host)) for row in plan.rows}
     clips, repeats = {clip.id for clip in plan.split.clips}, range(plan.options.repeats)
     rules = LedgerRules(ladders, len(repeats))
-    for number, line in enumerate(read_lines(attempts), start=1):
-        try:
-            adapter.validate_python(line)
-        except ValidationError as error:
-            misfit = f"is no attempt as this version writes it ({first_misfit(error)})"
-            raise BadInput(f"{attempts} line {number} {misfit}; {_WAY_OUT}") from None
-        row, clip, repeat = line["model"], line["clip"], line["repeat"]
+    for number, line in enumerate(read_records(attempts, AttemptLine, way_out=_WAY_OUT), start=1):
+        row, clip, repeat = line.model, line.clip, line.repeat
         if row not in ladders or clip not in clips or repeat not in repeats:
             what = printable(f"model {row}, clip {clip}, repeat {repeat}")
             raise BadInput(f"{attempts} has a line of {what}, which run '{plan.run_id}' does not have; {_WAY_OUT}")

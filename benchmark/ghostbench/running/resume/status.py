@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.ledger import read_lines
+from ghostbench.folder.names import ATTEMPTS, LOCK, MANIFEST, PREDICTIONS
 from ghostbench.folder.place import read_manifest
+from ghostbench.folder.reading import read_lines
 from ghostbench.writing import check_plain
 
 _RECENT = 60
@@ -71,9 +72,9 @@ class Status:
 
 def read_status(folder: Path) -> Status:
     """Read where a run stands. Raises `BadInput` for a folder that is no run."""
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     if not path.is_file():
-        raise BadInput(f"{folder} is no run folder (it has no manifest.json): give the folder that `bench run` wrote")
+        raise BadInput(f"{folder} is no run folder (it has no {MANIFEST}): give the folder that `bench run` wrote")
     check_plain(folder)
     manifest = read_manifest(path)
     try:
@@ -82,16 +83,16 @@ def read_status(folder: Path) -> Status:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise BadInput(f"{path} does not say what the run is about; name a folder that bench run made") from None
     state: Literal["running", "complete", "stopped"]
-    state = "running" if _is_locked(folder / ".lock") else "complete" if manifest["status"] == "complete" else "stopped"
+    state = "running" if _is_locked(folder / LOCK) else "complete" if manifest["status"] == "complete" else "stopped"
     seen = {name: _Row() for name in entries}
     last_at = None
-    for line in read_lines(folder / "attempts.jsonl", torn=True):
+    for line in read_lines(folder / ATTEMPTS, torn=True):
         row = seen.get(str(line.get("model")))
         if row is not None:
             row.take(line)
             last_at = str(line.get("started_at"))
     if state == "complete":
-        for line in read_lines(folder / "predictions.jsonl", torn=True):
+        for line in read_lines(folder / PREDICTIONS, torn=True):
             row = seen.get(str(line.get("model")))
             if row is not None:
                 row.last[str(line.get("clip")), str(line.get("repeat"))] = str(line.get("outcome"))

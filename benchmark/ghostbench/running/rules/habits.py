@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ghostbench import errors
+from ghostbench.folder.lines import AttemptLine
 from ghostbench.models import Level
-from ghostbench.outcomes import Outcome
 from ghostbench.running.rules.retry import Failure, failure_from_ledger
 from ghostbench.running.rules.standing import Standing, refused_by_name
 
@@ -46,13 +45,12 @@ class Habits:
         return standing
 
 
-def learn_from_ledger(habits: Habits, line: Mapping[str, Any], ladder: Sequence[Level]) -> None:
+def learn_from_ledger(habits: Habits, line: AttemptLine, ladder: Sequence[Level]) -> None:
     """Take in an attempt as its line in the ledger tells it; one that no request was made for tells nothing."""
-    if line.get("request_id") is None:
+    if line.request_id is None:
         return
-    notes, error = line.get("notes") or (), line.get("error") or {}
-    outcome = Outcome(line["outcome"])
     failure = None
-    if line.get("raw") is None:
-        failure = failure_from_ledger(outcome, error.get("type"), refused_by_name(notes))
-    habits.learn(line["clip"], Standing.noted(line["fallback_level"], notes), failure, ladder)
+    if line.raw is None:
+        error_type = line.error.type if line.error else None
+        failure = failure_from_ledger(line.outcome, error_type, refused_by_name(line.notes))
+    habits.learn(line.clip, Standing.noted(line.fallback_level, line.notes), failure, ladder)

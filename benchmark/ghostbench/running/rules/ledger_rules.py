@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from ghostbench.folder.lines import AttemptLine
 from ghostbench.outcomes import FALLS_BACK, NEVER_SENT, RETRIED, Outcome
 from ghostbench.running.rules.standing import AS_CONFIGURED, Standing
 
@@ -40,19 +40,19 @@ class LedgerRules:
         self._last: dict[tuple[str, str, int], tuple[int, Standing, Outcome]] = {}
         self._ids: set[str] = set()
 
-    def breaches(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[Breach]:
-        """Every breach, in order. The lines must have the fields and types of `attempts.jsonl`."""
+    def breaches(self, lines: Iterable[AttemptLine]) -> Iterator[Breach]:
+        """Every breach, in order."""
         for number, line in enumerate(lines, start=1):
             for what in self.objections(line):
                 yield Breach(number, what)
 
-    def objections(self, line: Mapping[str, Any]) -> Iterator[str]:
+    def objections(self, line: AttemptLine) -> Iterator[str]:
         """What is wrong with the next line of the ledger, in words that follow "line N"."""
-        row, clip, repeat = unit = (line["model"], line["clip"], line["repeat"])
-        attempt, level, outcome = line["attempt"], line["fallback_level"], Outcome(line["outcome"])
+        row, clip, repeat = unit = (line.model, line.clip, line.repeat)
+        attempt, level, outcome = line.attempt, line.fallback_level, line.outcome
         said = f"is attempt {attempt} of {row} at {clip}, repeat {repeat}"
         before, stood, was = self._last.get(unit, (0, AS_CONFIGURED, None))
-        stands = Standing.noted(level, line.get("notes") or ())
+        stands = Standing.noted(level, line.notes)
         self._last[unit] = (attempt, stands, outcome)
         if attempt != before + 1:
             yield f"{said}, where attempt {before + 1} is due"
@@ -67,19 +67,19 @@ class LedgerRules:
             yield f"{said} at fallback level {level}: the model has {rungs}"
         if repeat >= self._repeats:
             yield f"{said}: the run has {self._repeats} of each clip, counted from 0"
-        if attempt == 1 and (line["wait_s"] or 0) > 0:
+        if attempt == 1 and (line.wait_s or 0) > 0:
             yield f"{said}, with a pause since an attempt before it"
-        yield from self._request(line, outcome, said)
+        yield from self._request(line, said)
 
-    def _request(self, line: Mapping[str, Any], outcome: Outcome, said: str) -> Iterator[str]:
+    def _request(self, line: AttemptLine, said: str) -> Iterator[str]:
         """Whether the request is one of its own, and there where there was one."""
-        name = line.get("request_id")
+        name = line.request_id
         if name is None:
-            if outcome is Outcome.ANSWERED:
+            if line.outcome is Outcome.ANSWERED:
                 yield f"{said}, answered without a request"
         elif name in self._ids:
             yield f"{said} with the request of another line, {name}"
         else:
             self._ids.add(name)
-        if outcome is Outcome.ANSWERED and line["error"] is not None:
+        if line.outcome is Outcome.ANSWERED and line.error is not None:
             yield f"{said}, answered and failed at once"

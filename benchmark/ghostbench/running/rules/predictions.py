@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ghostbench.errors import BadInput, Unparseable
+from ghostbench.folder.lines import AttemptLine, ClipLine, PredictionLine
 from ghostbench.outcomes import Outcome
-from ghostbench.records import ClipLine, PredictionLine
 from ghostbench.tasks.base import Task
 
 AskKey = tuple[str, str, int]
@@ -43,33 +42,23 @@ class Last:
     notes: tuple[str, ...] = ()
 
 
-def last_lines(lines: Iterable[Mapping[str, Any]]) -> dict[AskKey, Last]:
-    """The state of every unit that the ledger (`attempts.jsonl`, as mappings) speaks of.
-
-    Raises `BadInput` for a line that is none of the ledger's.
-    """
+def last_lines(lines: Iterable[AttemptLine]) -> dict[AskKey, Last]:
+    """The state of every unit that the ledger speaks of."""
     units: dict[AskKey, Last] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            unit = (line["model"], line["clip"], line["repeat"])
-            before = units.get(unit)
-            error = line["error"] or {}
-            units[unit] = Last(
-                outcome=Outcome(line["outcome"]),
-                error_type=error.get("type"),
-                error_message=error.get("message"),
-                fallback_level=line["fallback_level"],
-                raw=line["raw"] if line["outcome"] == Outcome.ANSWERED else None,
-                score=(line["grade_probabilities"] or {}).get("ghost_probing"),
-                attempts=before.attempts + 1 if before else 1,
-                lost=(before.lost if before else 0) + (line["outcome"] == Outcome.WORKER_LOST),
-                notes=tuple(line.get("notes") or ()),
-            )
-        except (KeyError, ValueError, TypeError, AttributeError):
-            raise BadInput(
-                f"attempts.jsonl line {number} is no attempt as this version writes it; "
-                "put the ledger back as it was, or start a new run"
-            ) from None
+    for line in lines:
+        unit = (line.model, line.clip, line.repeat)
+        before = units.get(unit)
+        units[unit] = Last(
+            outcome=line.outcome,
+            error_type=line.error.type if line.error else None,
+            error_message=line.error.message if line.error else None,
+            fallback_level=line.fallback_level,
+            raw=line.raw if line.outcome is Outcome.ANSWERED else None,
+            score=(line.grade_probabilities or {}).get("ghost_probing"),
+            attempts=before.attempts + 1 if before else 1,
+            lost=(before.lost if before else 0) + (line.outcome is Outcome.WORKER_LOST),
+            notes=line.notes,
+        )
     return units
 
 

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from ghostbench.errors import AttemptError, Crashed, MediaError, Unparseable
 from ghostbench.folder.begun import Begun
 from ghostbench.folder.ledger import Ledger
+from ghostbench.folder.lines import AttemptFault, AttemptLine
 from ghostbench.folder.spending import SpendingJournal
 from ghostbench.models import LocalModel, RemoteModel
 from ghostbench.outcomes import STOPS_MODEL, TRANSIENT, TURNED_AWAY, Outcome
-from ghostbench.records import AttemptFault, AttemptLine, Clip, Frames, Prompt, Reply, Request, Usage
+from ghostbench.records import Clip, Frames, Prompt, Reply, Request, Usage
 from ghostbench.running.ask.decoding import Decoded
 from ghostbench.running.ask.dispatch import (
     Delivery,

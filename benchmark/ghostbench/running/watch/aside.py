@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ghostbench.folder.begun import PRINTED
+from ghostbench.folder.names import PRINTED
 from ghostbench.redact import Redactor
 
 if TYPE_CHECKING:

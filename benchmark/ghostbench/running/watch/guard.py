@@ -23,7 +23,8 @@ from types import FrameType
 from typing import Any
 
 from ghostbench.errors import BadInput, OurFault
-from ghostbench.folder.begun import BEGUN, PRINTED, note_end, read_lost
+from ghostbench.folder.begun import note_end, read_lost
+from ghostbench.folder.names import ATTEMPTS, BEGUN, PRINTED
 
 FAILED, BAD_INPUT, INTERRUPTED, LOST = 1, 2, 130, 70
 """Exit statuses: ended by an error that nobody foresaw; with an error's line; on request; by the code of a model, which
@@ -165,7 +166,7 @@ class _Watch:
         if folder is not None:
             path = Path(folder) / BEGUN
             note_end(path, how)
-            rows = read_lost(path, path.with_name("attempts.jsonl")).rows
+            rows = read_lost(path, path.with_name(ATTEMPTS)).rows
             if rows:
                 line += f", while it computed {', '.join(rows)}"
             line += f"; go on with: {going_on}"

@@ -1,0 +1,26 @@
+"""The names of a run folder's files and folders. No other package spells one."""
+
+from __future__ import annotations
+
+MANIFEST = "manifest.json"
+CLIPS = "clips.jsonl"
+ATTEMPTS = "attempts.jsonl"
+PREDICTIONS = "predictions.jsonl"
+LEDGER = (CLIPS, ATTEMPTS, PREDICTIONS)
+"""What scores are computed from, beside the manifest."""
+SENT = "sent.jsonl"
+BEGUN = "begun.jsonl"
+"""There while a run has not ended."""
+PRINTED = "printed.txt"
+"""What models printed; there where something was."""
+LOCK = ".lock"
+JOURNALS = "journals"
+PROMPTS = "prompts"
+METRICS = "metrics.json"
+REPORT = "report.md"
+PAGE = "report.html"
+PAGE_ROWS = "report_rows"
+TABLES = "tables"
+SENSITIVITY = "sensitivity"
+"""`sensitivity.md`, and the beginning of its tables' names."""
+SUMS = "SHA256SUMS"
