@@ -75,7 +75,7 @@ def write_run(folder: Path, models: int, clips: int) -> None:
                 }) + "\n")  # fmt: skip
     (folder / "clips.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     manifest = {
-        "schema_version": 1, "status": "complete", "run_id": "perf", "command": ["bench", "run"],
+        "format": 2, "status": "complete", "run_id": "perf", "command": ["bench", "run"],
         "dataset": {"name": "made-up", "split": "all", "labels_sha256": "a" * 64, "split_sha256": "b" * 64},
         "task": {"name": "ghost-probing"}, "sampling": "uniform:10", "repeats": 1, "seed": 0,
         "models": {name: {"spec": name, "kind": "remote"} for name in names},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from evidence_data import write_begun
 
 from ghostbench.cli.run import command
 from ghostbench.cli.run_given import RunCommand
@@ -99,7 +99,7 @@ def test_where_runs_go_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPa
 
 def begun(folder: Path, **manifest: Any) -> list[str]:
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"status": "interrupted", **manifest}), encoding="utf-8")
+    write_begun(folder, **manifest)
     return ["--resume", "--run-id", folder.name, "--out", str(folder.parent)]
 
 

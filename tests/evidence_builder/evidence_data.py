@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ghostbench.folder.manifest import DatasetEntry, Manifest, TaskEntry
 from ghostbench.folder.seal import write_sealed
 
 LABELS_SHA = "a" * 64
@@ -157,7 +158,7 @@ class RunBuilder:
             (folder / name).write_text(text, encoding="utf-8")
         ids = "\n".join(line["clip"] for line in self.clips)
         self.manifest = {
-            "schema_version": 1,
+            "format": 2,
             "status": "complete",
             "run_id": folder.name,
             "command": ["bench", "run", "--run-id", folder.name],
@@ -185,6 +186,13 @@ class RunBuilder:
         }  # fmt: skip
         write_sealed(folder / "manifest.json", self.manifest)
         return folder
+
+
+def write_begun(folder: Path, **fields: Any) -> None:
+    """manifest.json of a run that has begun and not ended, with these fields, in a folder that is there."""
+    data = DatasetEntry(name="test", split="all", labels_sha256=LABELS_SHA, split_sha256="b" * 64, n=0)
+    run = {"status": "interrupted", "run_id": folder.name, "dataset": data, "task": TaskEntry(name="ghost-probing")}
+    Manifest(**{**run, "models": {}, **fields}).write(folder)
 
 
 def lines(values: Iterable[Mapping[str, Any]]) -> str:

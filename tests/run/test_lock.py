@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from evidence_data import write_begun
 
 from ghostbench.errors import BadInput
 from ghostbench.folder import place as folders
@@ -33,7 +34,7 @@ os._exit(0)
 def begun(tmp_path: Path) -> Path:
     folder = RunFolder.at(tmp_path, "r")
     folder.create()
-    folder.manifest.write_text('{"status": "running"}')
+    write_begun(folder.path)
     folder.close()
     return folder.path
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ghostbench.folder.seal import check_seal, write_sealed
 
-MANIFEST = {"schema_version": 1, "status": "complete", "models": {"m": {"facts": {"seal": "0" * 64, "ü": 0.1}}}}
+MANIFEST = {"format": 2, "status": "complete", "models": {"m": {"facts": {"seal": "0" * 64, "ü": 0.1}}}}
 
 
 def test_a_finished_runs_manifest_is_sealed_and_anybody_can_compute_the_seal(bench: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from evidence_data import write_begun
 
 from ghostbench.cli.run import command
 from ghostbench.errors import BadInput
@@ -25,8 +26,7 @@ def nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def begun(folder: Path, **options: Any) -> list[str]:
     """A folder `r` as an unfinished run leaves it, with these options; the words that go on with it."""
     (folder / "r").mkdir(parents=True)
-    manifest = {"status": "interrupted", "run_id": "r", "command": ["bench", "run"], "options": options}
-    (folder / "r" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    write_begun(folder / "r", command=["bench", "run"], options=options)
     return ["--resume", "--run-id", "r", "--out", str(folder)]
 
 

@@ -11,7 +11,8 @@ import click
 
 from ghostbench.cli.run_file import read_run_file
 from ghostbench.errors import BadInput
-from ghostbench.folder.place import RunFolder, read_manifest
+from ghostbench.folder.manifest import has_manifest, read_manifest
+from ghostbench.folder.place import RunFolder
 from ghostbench.plugins.text import printable
 from ghostbench.redact import CROSSED_OUT
 from ghostbench.running.plan.named_servers import from_environment, only_in_the_folder, refuse
@@ -62,12 +63,12 @@ class RunCommand(click.Command):
             return {}
         out = given.get("out", os.environ.get(OUT_VARIABLE) or file.get("out") or "results")
         folder = RunFolder.at(Path(out), run_id)
-        if not folder.manifest.is_file():
+        if not has_manifest(folder.path):
             return {}
-        manifest = read_manifest(folder.manifest)
-        command = [str(word) for word in manifest.get("command") or ()]
-        options = manifest.get("options")
-        if not isinstance(options, Mapping):  # of an earlier version: its command line says it all
+        manifest = read_manifest(folder.path)
+        command = manifest.command
+        options: Mapping[str, Any] | None = manifest.options
+        if options is None:  # of an earlier version: its command line says it all
             options, _, _ = self.make_parser(ctx).parse_args(command[2:])
         names = {parameter.name for parameter in self.params} - _NOT_TAKEN
         return {

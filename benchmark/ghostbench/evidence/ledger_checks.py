@@ -111,15 +111,7 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
         return [], f"predictions were not read from the answers again: {error}"
     if entry.template_sha256 is not None and task.template_sha256() != entry.template_sha256:
         return [], f"predictions were not read from the answers again: the task {entry.name} has changed since the run"
-    rows = [
-        RowFacts(
-            name,
-            of=run.manifest.models[name].of if run.manifest.models[name].substitute else None,
-            stopped=stopped.outcome if (stopped := run.manifest.models[name].stopped) else None,
-        )
-        for name in run.names
-        if name in run.manifest.models
-    ]
+    rows = [RowFacts.of_entry(name, run.manifest.models[name]) for name in run.names if name in run.manifest.models]
     clips = list(read_records(run.folder / CLIPS, ClipLine))
     repeats = int(run.predictions["repeat"].max()) + 1
     try:

@@ -1,4 +1,4 @@
-"""manifest.json, as far as scores, tables and comparisons use it."""
+"""manifest.json: what a run was, as it is written and as it is read."""
 
 from __future__ import annotations
 
@@ -6,50 +6,65 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.misfit import first_misfit
 from ghostbench.folder.names import MANIFEST
+from ghostbench.folder.seal import write_sealed
 from ghostbench.outcomes import Outcome
+from ghostbench.plugins.text import printable
 from ghostbench.records import Layout, Seconds
-from ghostbench.writing import check_plain
+from ghostbench.writing import check_plain, write_json
 
+FORMAT = 2
+"""The format of the run folders that are written. 1 had no number: its lines lack the fields that came later."""
+READ = (1, 2)
+"""The formats that are read."""
 RECORDED = "replay"
 """The registered name of the model that gives recorded responses."""
+Facts = dict[str, JsonValue]
+"""What models, settings and machines say of themselves."""
 
 
-class Stopped(BaseModel):
+class _Entry(BaseModel):
+    """A part of the manifest. Keys that this version does not know are kept as they are."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Stopped(_Entry):
     """Why a model sent nothing more."""
 
     outcome: Outcome
     message: str = ""
 
 
-class ModelEntry(BaseModel):
+class ModelEntry(_Entry):
     """What the manifest says of one row.
 
+    spec : the registered name. argument : what stood behind its colon. asked_model : the name that the user's settings
+    ask the server for. mark : a remark that stands beside the row. identity : what decides which model answers, beside
+    its settings; None for one that could not be asked. ladder : the names of its fallback levels, from 1.
     of : the model that a probe's or a substitute's row belongs to. probe : the probe's name.
-    asked_model : the name that the user's settings ask the server for. mark : a remark that stands beside the row.
     """
-
-    model_config = ConfigDict(extra="allow")
 
     spec: str = ""
     kind: Literal["local", "remote", "reference"] = "local"
-    argument: str | None = None
-    mark: str | None = None
     reference: bool = False
+    mark: str | None = None
+    argument: str | None = None
     asked_model: str | None = None
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: Facts = Field(default_factory=dict)
+    identity: Facts | None = None
     needs_frames: bool = True
     ladder: list[str] = Field(default_factory=list)
-    facts: dict[str, Any] = Field(default_factory=dict)
-    load_s: Seconds | None = None
-    stopped: Stopped | None = None
     probe: str | None = None
     of: str | None = None
     substitute: bool = False
+    facts: Facts = Field(default_factory=dict)
+    load_s: Seconds | None = None
+    stopped: Stopped | None = None
 
     @property
     def baseline(self) -> bool:
@@ -58,13 +73,11 @@ class ModelEntry(BaseModel):
         return self.reference and self.spec != RECORDED
 
 
-class DatasetEntry(BaseModel):
+class DatasetEntry(_Entry):
     """What the manifest says of the dataset and its labels.
 
-    layout, fps : how the media lies under the data root, and the frames per second of frame folders.
+    layout, fps : how the media lies under the data root, and the frames per second of frame folders. n : clips.
     """
-
-    model_config = ConfigDict(extra="allow")
 
     name: str
     split: str
@@ -76,52 +89,126 @@ class DatasetEntry(BaseModel):
     split_sha256: str
     filters: list[str] = Field(default_factory=list)
     skipped_labels: list[str] = Field(default_factory=list)
-    n: int | None = None
+    n: Annotated[int, Field(ge=0)] | None = None
 
 
-class TaskEntry(BaseModel):
+class TaskEntry(_Entry):
     """What the manifest says of the task."""
-
-    model_config = ConfigDict(extra="allow")
 
     name: str
     version: str | int | None = None
     template_sha256: str | None = None
 
 
-class Manifest(BaseModel):
-    """manifest.json, as far as scores, tables and comparisons use it."""
+class GitEntry(_Entry):
+    """The revision of the source tree that the run's code was in. dirty : whether it had other changes."""
 
-    model_config = ConfigDict(extra="allow")
+    revision: str
+    dirty: bool = False
 
-    schema_version: Literal[1] = 1
+
+class Gpu(_Entry):
+    """A device as its driver shows it."""
+
+    name: str
+    memory_bytes: int
+
+
+class Hardware(_Entry):
+    """The machine."""
+
+    machine: str | None = None
+    system: str | None = None
+    processor: str | None = None
+    cores: int | None = None
+    memory_bytes: int | None = None
+    gpus: list[Gpu] = Field(default_factory=list)
+
+
+class Resumed(_Entry):
+    """When the run was gone on with under other options: each by name, with what it was before and is since then."""
+
+    at: str
+    changed: dict[str, tuple[JsonValue, JsonValue]]
+
+
+class Manifest(_Entry):
+    """manifest.json.
+
+    format : of the whole folder. command : as it was given, without secrets. options : every option of the run by its
+    parameter's name, for `--resume`; None in a folder of an earlier version. max_attempts, max_cost : US dollars; as
+    they are since the run was last gone on with. digests : SHA-256 of the ledger's files, hex, by name; {} until the
+    run has ended. start_up_s : from the start of the process until the run began. seal : see `ghostbench.folder.seal`.
+    """
+
+    format: Annotated[int, Field(strict=True)] = FORMAT
     status: Literal["running", "interrupted", "complete"]
     run_id: str
     command: list[str] = Field(default_factory=list)
+    options: Facts | None = None
     started_at: str | None = None
     finished_at: str | None = None
     versions: dict[str, str | None] = Field(default_factory=dict)
-    git: dict[str, Any] | None = None
-    hardware: dict[str, Any] = Field(default_factory=dict)
+    git: GitEntry | None = None
+    hardware: Hardware = Field(default_factory=Hardware)
     dataset: DatasetEntry
     task: TaskEntry
     sampling: str | None = None
     repeats: Annotated[int, Field(ge=1)] = 1
     seed: int = 0
+    max_attempts: int | None = None
+    max_cost: float | None = None
     probes: list[str] = Field(default_factory=list)
     models: dict[str, ModelEntry]
+    resumed: list[Resumed] = Field(default_factory=list)
     digests: dict[str, str] = Field(default_factory=dict)
     start_up_s: Seconds | None = None
+    seal: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_format(cls, stated: Any) -> Any:
+        """The first format said `schema_version`, always 1."""
+        if not isinstance(stated, dict) or "format" in stated:
+            return stated
+        return {"format": stated.get("schema_version", 1), **{k: v for k, v in stated.items() if k != "schema_version"}}
+
+    def as_mapping(self) -> dict[str, Any]:
+        """The manifest as JSON has it."""
+        return self.model_dump(mode="json")
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest of a run that has not ended into its folder."""
+        write_json(folder / MANIFEST, self.as_mapping())
+
+    def write_sealed(self, folder: Path) -> None:
+        """Write the manifest of a run that has ended, with its seal."""
+        write_sealed(folder / MANIFEST, self.as_mapping())
+
+
+def has_manifest(folder: Path) -> bool:
+    """Whether this is the folder of a run that has begun."""
+    return (folder / MANIFEST).is_file()
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """manifest.json of a run folder, finished or not. Raises `BadInput`, also for a folder with links in it."""
+    """manifest.json of a run folder, finished or not, of any format in `READ`.
+
+    Raises `BadInput`, also for a folder with links in it.
+    """
     check_plain(folder)
     path = folder / MANIFEST
     if not path.is_file():
-        raise BadInput(f"{folder} is no run folder (it has no manifest.json): give the folder that `bench run` wrote")
+        raise BadInput(f"{folder} is no run folder (it has no {MANIFEST}): give the folder that `bench run` wrote")
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        manifest = Manifest.model_validate_json(path.read_bytes())
+        if manifest.format not in READ:
+            wrote = manifest.versions.get("ghostbench")
+            raise BadInput(
+                f"{path} is of format {manifest.format}, and this version reads {' and '.join(map(str, READ))}: "
+                f"use the version of ghostbench that wrote it{f', {printable(wrote)}' if wrote else ''}"
+            )
+        return manifest
     except ValidationError as error:
         raise BadInput(f"{path} is not a run's manifest: {first_misfit(error)}") from None
     except OSError as error:

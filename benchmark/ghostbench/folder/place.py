@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from ghostbench.errors import BadInput
+from ghostbench.folder.manifest import Manifest, has_manifest, read_manifest
 from ghostbench.folder.names import (
     ATTEMPTS,
     BEGUN,
     CLIPS,
     JOURNALS,
     LOCK,
-    MANIFEST,
     PAGE_ROWS,
     PREDICTIONS,
     SENT,
@@ -37,7 +36,6 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.manifest = path / MANIFEST
         self.clips = path / CLIPS
         self.attempts = path / ATTEMPTS
         self.predictions = path / PREDICTIONS
@@ -72,14 +70,14 @@ class RunFolder:
             )
         self._take_lock()
 
-    def reopen(self) -> dict[str, Any]:
+    def reopen(self) -> Manifest:
         """Open an existing run to go on with it; return its manifest. Raises `BadInput`."""
-        if not self.manifest.is_file():
+        if not has_manifest(self.path):
             raise BadInput(f"there is no run '{self.path.name}' in {self.path.parent} to resume; leave out --resume")
         check_plain(self.path)
         self._take_lock(patience_s=PATIENCE_S)
         self._clear_away()
-        return read_manifest(self.manifest)
+        return read_manifest(self.path)
 
     def close(self) -> None:
         """Let others write."""
@@ -125,17 +123,6 @@ class RunFolder:
                 raise BadInput(
                     f"run '{self.path.name}' is being written by another process; wait for it to end"
                 ) from None
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest as a mapping. Raises `BadInput` when it is not one."""
-    try:
-        manifest = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"{path} cannot be read as a manifest: {error}") from None
-    if not isinstance(manifest, dict) or "status" not in manifest:
-        raise BadInput(f"{path} is not a manifest of ghostbench; name a folder that bench run made")
-    return manifest
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -30,7 +30,7 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         ("Seed", str(manifest.seed)),
         ("Command", shlex.join(manifest.command)),
         ("Started", manifest.started_at or "unknown"),
-        ("Hardware", ", ".join(_hardware(manifest.hardware))),
+        ("Hardware", ", ".join(_hardware(manifest.hardware.model_dump(exclude_unset=True)))),
         ("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items() if version)),
     ]
     if data.filters:

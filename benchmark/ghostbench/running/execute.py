@@ -19,6 +19,7 @@ from ghostbench.datasets.storage import without_credentials
 from ghostbench.errors import BadInput, OurFault, OutputFailed
 from ghostbench.folder.begun import Lost
 from ghostbench.folder.ledger import DiskFailed
+from ghostbench.folder.manifest import Manifest, has_manifest
 from ghostbench.folder.place import RunFolder
 from ghostbench.folder.prompts import keep_words
 from ghostbench.plugins.registry import printable, registry
@@ -43,7 +44,6 @@ from ghostbench.running.watch.aside import bounded, printing_aside
 from ghostbench.running.watch.progress import Progress
 from ghostbench.running.watch.stopping import StopSignals
 from ghostbench.running.watch.surroundings import surroundings_put_back
-from ghostbench.writing import write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,7 +98,7 @@ def execute(options: Options, command: list[str], voice: Terminal) -> int:
     lost = Lost()
     if options.resume:
         before = folder.reopen()
-        check_format(folder.manifest, before)
+        check_format(folder.path, before)
         check_same(before, manifest, plan)
         check_unchanged(folder.path, before)
         done = what_was_done(folder.attempts, plan)
@@ -113,14 +113,14 @@ def execute(options: Options, command: list[str], voice: Terminal) -> int:
     for plugin in registry().warnings:
         voice.warn(f"warning: {plugin}")
     _say_what_is_missing(plan, voice)
-    going_on = resume_command(redactor.command(command), plan, manifest["options"])
+    going_on = resume_command(redactor.command(command), plan, manifest.options or {})
     guard.tell(folder=str(folder.path.absolute()), going_on=going_on)
     try:
         with StopSignals() as signals:
             conduct = RunControl(redactor, signals, going_on, done, lost)
             return _run(plan, folder, manifest, voice, conduct)
     except KeyboardInterrupt:
-        how = f"; go on with: {going_on}" if folder.manifest.is_file() else ""
+        how = f"; go on with: {going_on}" if has_manifest(folder.path) else ""
         voice.err.print(f"interrupted{how}", markup=False, highlight=False, soft_wrap=True)
         return INTERRUPTED
     except OutputFailed as error:
@@ -147,10 +147,10 @@ def _as_told(error: Exception, plan: Plan, folder: RunFolder, redactor: Redactor
     return OurFault(in_one_line(error, redactor, going_on))
 
 
-def _say_what_it_was(before: Mapping[str, Any], command: list[str], voice: Terminal) -> None:
+def _say_what_it_was(before: Manifest, command: list[str], voice: Terminal) -> None:
     """Show how the run was begun, where the command line that goes on with it does not say it all."""
     if not voice.quiet and not any(word == "--models" or word.startswith("--models=") for word in command):
-        begun = printable(f"run '{before.get('run_id')}' was begun with: {shlex.join(before.get('command') or ())}")
+        begun = printable(f"run '{before.run_id}' was begun with: {shlex.join(before.command)}")
         voice.err.print(begun, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -188,11 +188,11 @@ def resume_command(command: list[str], plan: Plan, kept: Mapping[str, Any]) -> s
     return shlex.join([*words, "--resume"])
 
 
-def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Terminal, conduct: RunControl) -> int:
+def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, conduct: RunControl) -> int:
     """Ask, score and print. Raises KeyboardInterrupt when it is stopped, everything to keep being on disk."""
     # A model may change the working folder while the run writes.
     there = RunFolder(folder.path.absolute())
-    write_json(folder.manifest, manifest)
+    manifest.write(folder.path)
     keep_words(folder.path, plan.task)
     rows = [row.name for row in plan.rows]
     units = len(plan.split.clips) * plan.options.repeats
@@ -224,8 +224,8 @@ def _run(plan: Plan, folder: RunFolder, manifest: dict[str, Any], voice: Termina
     return status
 
 
-def _mark_interrupted(folder: RunFolder, manifest: dict[str, Any]) -> None:
-    write_json(folder.manifest, {**manifest, "status": "interrupted"})
+def _mark_interrupted(folder: RunFolder, manifest: Manifest) -> None:
+    manifest.model_copy(update={"status": "interrupted"}).write(folder.path)
 
 
 def _run_until_done_or_stopped(runner: Runner, signals: StopSignals, folder: RunFolder) -> bool:

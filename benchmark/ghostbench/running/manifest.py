@@ -12,100 +12,105 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ghostbench.folder.manifest import (
+    DatasetEntry,
+    Facts,
+    GitEntry,
+    Gpu,
+    Hardware,
+    Manifest,
+    ModelEntry,
+    Resumed,
+    Stopped,
+    TaskEntry,
+)
 from ghostbench.plugins.installed import OWN, homes_of, version_of
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.units import ModelState, ladder_of
 from ghostbench.running.plan.plan import ConfiguredModel, Contender, Options, Plan
 
-SCHEMA_VERSION = 1
 _MAY_CHANGE = ("max_attempts", "max_cost")
 _OF_A_CALL = {"patience", "out", "run_id", "resume", "give_up"}
 
 
-def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor) -> dict[str, Any]:
+def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor) -> Manifest:
     """The manifest of a run that begins now; model facts, end and digests are filled in later.
 
     start_up_s : seconds from the start of the process until the run could begin.
     """
     options, split = plan.options, plan.split
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "status": "running",
-        "run_id": plan.run_id,
-        "command": redactor.command(command),
-        "options": _options(options, redactor),
-        "started_at": utc_now(),
-        "finished_at": None,
-        "versions": _versions(plan),
-        "git": _git(),
-        "hardware": _hardware(),
-        "dataset": {
-            "name": split.dataset,
-            "split": split.name,
-            "data_root": split.data_root,
-            "layout": split.layout,
-            "fps": split.fps,
-            "labels": redactor.location(options.query.labels) if options.query.labels is not None else None,
-            "labels_sha256": split.labels_sha256,
-            "split_sha256": split.split_sha256,
-            "filters": list(split.filters),
-            "skipped_labels": list(split.skipped_labels),
-            "n": len(split.clips),
-        },
-        "task": {
-            "name": plan.task.name,
-            "version": plan.task.version,
-            "template_sha256": plan.task.template_sha256(),
-        },
-        "sampling": options.sampling,
-        "repeats": options.repeats,
-        "seed": options.seed,
-        "max_attempts": options.attempts_limit,
-        "max_cost": options.max_cost,
-        "probes": list(plan.probes),
-        "models": {row.name: _model(row, redactor) for row in plan.rows},
-        "resumed": [],
-        "digests": {},
-        "start_up_s": start_up_s,
-        "seal": None,
-    }
+    return Manifest(
+        status="running",
+        run_id=plan.run_id,
+        command=redactor.command(command),
+        options=_options(options, redactor),
+        started_at=utc_now(),
+        versions=dict(_versions(plan)),
+        git=_git(),
+        hardware=_hardware(),
+        dataset=DatasetEntry(
+            name=split.dataset,
+            split=split.name,
+            data_root=split.data_root,
+            layout=split.layout,
+            fps=split.fps,
+            labels=redactor.location(options.query.labels) if options.query.labels is not None else None,
+            labels_sha256=split.labels_sha256,
+            split_sha256=split.split_sha256,
+            filters=list(split.filters),
+            skipped_labels=list(split.skipped_labels),
+            n=len(split.clips),
+        ),
+        task=TaskEntry(name=plan.task.name, version=plan.task.version, template_sha256=plan.task.template_sha256()),
+        sampling=options.sampling,
+        repeats=options.repeats,
+        seed=options.seed,
+        max_attempts=options.attempts_limit,
+        max_cost=options.max_cost,
+        probes=list(plan.probes),
+        models={row.name: _model(row, redactor) for row in plan.rows},
+        start_up_s=start_up_s,
+    )
 
 
-def gone_on_with(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+def gone_on_with(before: Manifest, now: Manifest) -> Manifest:
     """The manifest of a run that is gone on with: as it was begun, with what may change as it is asked for now.
 
     before : as the run left it. now : of the same run as it would begin now. `resumed` says what changed, and when.
     """
-    changed = {key: [before.get(key), now[key]] for key in _MAY_CHANGE if before.get(key) != now[key]}
+    changed = {
+        key: (was, asked) for key in _MAY_CHANGE if (was := getattr(before, key)) != (asked := getattr(now, key))
+    }
     models = {}
-    for name, row in before["models"].items():
-        was, settings = row["settings"], now["models"][name]["settings"]
-        named = {f"models.{name}.settings.{key}": key for key in settings if was.get(key) != settings[key]}
-        changed |= {long: [was.get(key), settings[key]] for long, key in named.items()}
-        models[name] = {**row, "settings": settings}
-    resumed = [*before.get("resumed", []), *([{"at": utc_now(), "changed": changed}] if changed else [])]
-    manifest = {**before, **{key: now[key] for key in (*_MAY_CHANGE, "options")}, "status": "running", "models": models}
-    for name in ("resumed", "digests", "seal"):
-        manifest.pop(name, None)
-    return {**manifest, "resumed": resumed, "digests": {}, "seal": None}
+    for name, row in before.models.items():
+        settings = now.models[name].settings
+        changed |= {
+            f"models.{name}.settings.{key}": (row.settings.get(key), value)
+            for key, value in settings.items()
+            if row.settings.get(key) != value
+        }
+        models[name] = row.model_copy(update={"settings": settings})
+    resumed = [*before.resumed, *([Resumed(at=utc_now(), changed=changed)] if changed else [])]
+    asked_for = {key: getattr(now, key) for key in (*_MAY_CHANGE, "options")}
+    state = {"status": "running", "models": models, "resumed": resumed, "digests": {}, "seal": None}
+    return before.model_copy(update={**asked_for, **state})
 
 
-def describe_state(entry: dict[str, Any], state: ModelState, redactor: Redactor) -> None:
+def describe_state(entry: ModelEntry, state: ModelState, redactor: Redactor) -> None:
     """Fill in what is known of a model once it is loaded, or has stopped. One that could not be loaded again keeps what
     it said of itself before."""
-    entry["facts"] = as_recorded(state.facts, redactor) or entry["facts"]
-    entry["load_s"] = state.load_s
-    entry["identity"] = entry.get("identity") or _identity(state.host, redactor)
-    if state.stopped is None:
-        entry["stopped"] = None
-    else:
+    entry.facts = as_recorded(state.facts, redactor) or entry.facts
+    entry.load_s = state.load_s
+    entry.identity = entry.identity or _identity(state.host, redactor)
+    entry.stopped = None
+    if state.stopped is not None:
         outcome, message = state.stopped
-        entry["stopped"] = {"outcome": str(outcome), "message": redactor.message(message)}
+        entry.stopped = Stopped(outcome=outcome, message=redactor.message(message))
 
 
-def as_recorded(facts: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+def as_recorded(facts: Mapping[str, Any], redactor: Redactor) -> Facts:
     """A model's facts as the manifest holds them: JSON values alone, without secrets."""
-    recorded: dict[str, Any] = _plain(facts, redactor)
+    recorded: Facts = _plain(facts, redactor)
     return recorded
 
 
@@ -120,41 +125,39 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _options(options: Options, redactor: Redactor) -> dict[str, Any]:
+def _options(options: Options, redactor: Redactor) -> Facts:
     """What `--resume` takes from the manifest: every option of the run by its parameter's name, its query's too."""
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     query = given.pop("query")
     given |= {field.name: getattr(query, field.name) for field in dataclasses.fields(query)}
     kept = {name: value for name, value in given.items() if name not in _OF_A_CALL}
     kept["settings"] = redactor.command(kept["settings"])
+    kept = {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
     return {name: redactor.location(value) if isinstance(value, str) else value for name, value in kept.items()}
 
 
-def _model(row: Contender, redactor: Redactor) -> dict[str, Any]:
+def _model(row: Contender, redactor: Redactor) -> ModelEntry:
     host: ConfiguredModel = row.host
     spec = host.choice.spec
     argument = host.choice.argument
-    return {
-        "spec": spec.name,
-        "kind": spec.kind,
-        "reference": spec.kind == "reference",
-        "mark": spec.mark,
-        "argument": redactor.text(argument) if argument is not None else None,
-        "asked_model": argument if spec.kind == "remote" else None,
-        "settings": _plain(redactor.settings(dataclasses.asdict(host.settings)), redactor),
-        "identity": _identity(host, redactor),
-        "needs_frames": row.needs_frames,
-        "ladder": [level.name for level in ladder_of(host)],
-        "probe": row.probe,
-        "of": row.of,
-        "substitute": row.substitute,
-        "facts": {},
-        "load_s": None,
-        "stopped": None,
-    }
+    return ModelEntry(
+        spec=spec.name,
+        kind=spec.kind,
+        reference=spec.kind == "reference",
+        mark=spec.mark,
+        argument=redactor.text(argument) if argument is not None else None,
+        asked_model=argument if spec.kind == "remote" else None,
+        settings=_plain(redactor.settings(dataclasses.asdict(host.settings)), redactor),
+        identity=_identity(host, redactor),
+        needs_frames=row.needs_frames,
+        ladder=[level.name for level in ladder_of(host)],
+        probe=row.probe,
+        of=row.of,
+        substitute=row.substitute,
+    )
 
 
-def _identity(host: ConfiguredModel, redactor: Redactor) -> dict[str, Any] | None:
+def _identity(host: ConfiguredModel, redactor: Redactor) -> Facts | None:
     """What decides which model answers, beside its settings; None for one that cannot be asked."""
     return None if host.broken is not None else as_recorded(redactor.settings(host.identity), redactor)
 
@@ -186,7 +189,7 @@ def _versions(plan: Plan) -> dict[str, str]:
     return found
 
 
-def _git() -> dict[str, Any] | None:
+def _git() -> GitEntry | None:
     """The revision of the source tree that this package runs from; None for an installed package."""
     here = Path(__file__).resolve().parent
 
@@ -196,23 +199,23 @@ def _git() -> dict[str, Any] | None:
 
     try:
         if ask("ls-files", "--error-unmatch", str(here / "__init__.py")):
-            return {"revision": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "-uno"))}
+            return GitEntry(revision=ask("rev-parse", "HEAD"), dirty=bool(ask("status", "--porcelain", "-uno")))
     except (OSError, subprocess.SubprocessError):
         pass
     return None
 
 
-def _hardware() -> dict[str, Any]:
+def _hardware() -> Hardware:
     import psutil
 
-    return {
-        "machine": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
-        "processor": _processor(),
-        "cores": psutil.cpu_count(logical=True),
-        "memory_bytes": psutil.virtual_memory().total,
-        "gpus": _gpus(),
-    }
+    return Hardware(
+        machine=platform.machine(),
+        system=f"{platform.system()} {platform.release()}",
+        processor=_processor(),
+        cores=psutil.cpu_count(logical=True),
+        memory_bytes=psutil.virtual_memory().total,
+        gpus=_gpus(),
+    )
 
 
 def _processor() -> str | None:
@@ -225,7 +228,7 @@ def _processor() -> str | None:
     return platform.processor() or None
 
 
-def _gpus() -> list[dict[str, Any]]:
+def _gpus() -> list[Gpu]:
     """The NVIDIA GPUs that the driver shows, by name and memory; [] without the driver's library."""
     try:
         import pynvml
@@ -237,6 +240,6 @@ def _gpus() -> list[dict[str, Any]]:
     for index in range(pynvml.nvmlDeviceGetCount()):
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle).total
-        found.append({"name": str(pynvml.nvmlDeviceGetName(handle)), "memory_bytes": int(memory)})
+        found.append(Gpu(name=str(pynvml.nvmlDeviceGetName(handle)), memory_bytes=int(memory)))
     pynvml.nvmlShutdown()
     return found

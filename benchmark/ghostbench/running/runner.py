@@ -23,9 +23,9 @@ from ghostbench.folder.begun import Begun, Lost
 from ghostbench.folder.clip_lines import ClipLines, put_in_order
 from ghostbench.folder.ledger import Ledger, encode
 from ghostbench.folder.lines import AttemptLine
+from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.place import RunFolder, write_lines
 from ghostbench.folder.reading import read_records
-from ghostbench.folder.seal import write_sealed
 from ghostbench.folder.spending import SpendingJournal, spent_before
 from ghostbench.models import LocalModel, RemoteModel, Truths
 from ghostbench.outcomes import Outcome
@@ -50,7 +50,6 @@ from ghostbench.running.settle.faults import FIRST_CLIPS, FirstClips
 from ghostbench.running.settle.settler import Settler
 from ghostbench.running.watch.progress import Progress
 from ghostbench.running.watch.silence import tell_of_silence
-from ghostbench.writing import write_json
 
 DECODE_WORKERS = max(2, min(16, os.cpu_count() or 2))
 CLOSING_S = 60.0
@@ -68,7 +67,7 @@ class RunContext:
     """What a run writes with, and how it speaks."""
 
     folder: RunFolder
-    manifest: dict[str, Any]
+    manifest: Manifest
     redactor: Redactor
     progress: Progress
     say: Callable[[str], None]
@@ -207,7 +206,7 @@ class Runner:
         """Go on with no run under other weights: one row would hold two models' answers. Raises `Unavailable`."""
         now = manifests.as_recorded(facts, self._desk.redactor)
         for row in self._plan.rows:
-            before = self._desk.manifest["models"][row.name]["facts"] if row.host is host else {}
+            before = self._desk.manifest.models[row.name].facts if row.host is host else {}
             name = changed_file(before, now)
             if name is not None:
                 raise Unavailable(
@@ -448,24 +447,17 @@ class Runner:
     def _write_manifest(self) -> None:
         for row in self._plan.rows:
             state = self._states[row.host]
-            entry = self._desk.manifest["models"][row.name]
+            entry = self._desk.manifest.models[row.name]
             if state.load_s is not None or state.stopped is not None:
                 manifests.describe_state(entry, state, self._desk.redactor)
-        write_json(self._desk.folder.manifest, self._desk.manifest)
+        self._desk.manifest.write(self._desk.folder.path)
 
     def _finish(self) -> None:
         """Order the clips, work out the predictions from the ledger alone, and seal the folder with digests."""
         folder = self._desk.folder
         clips = put_in_order(folder.clips, self._plan.split.clips)
-        entries = self._desk.manifest["models"]
-        rows = [
-            RowFacts(
-                name=row.name,
-                of=row.of if row.substitute else None,
-                stopped=Outcome(entries[row.name]["stopped"]["outcome"]) if entries[row.name]["stopped"] else None,
-            )
-            for row in self._plan.rows
-        ]
+        manifest = self._desk.manifest
+        rows = [RowFacts.of_entry(row.name, manifest.models[row.name]) for row in self._plan.rows]
         units = last_lines(read_records(folder.attempts, AttemptLine))
         write_lines(
             folder.predictions, map(encode, predict(rows, clips, self._plan.options.repeats, units, self._plan.task))
@@ -473,10 +465,10 @@ class Runner:
         sealed = [folder.clips, folder.attempts, folder.predictions]
         if folder.sent.is_file():
             sealed.append(folder.sent)
-        self._desk.manifest["digests"] = {path.name: manifests.file_sha256(path) for path in sealed}
-        self._desk.manifest["status"] = "complete"
-        self._desk.manifest["finished_at"] = manifests.utc_now()
-        write_sealed(folder.manifest, self._desk.manifest)
+        manifest.digests = {path.name: manifests.file_sha256(path) for path in sealed}
+        manifest.status = "complete"
+        manifest.finished_at = manifests.utc_now()
+        manifest.write_sealed(folder.path)
 
 
 async def close_quietly(dispatcher: Dispatcher) -> None:

@@ -10,19 +10,18 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.ledger import encode
 from ghostbench.folder.lines import AttemptLine, ClipLine
-from ghostbench.folder.names import ATTEMPTS, CLIPS, MANIFEST, PREDICTIONS
-from ghostbench.folder.place import read_manifest, write_lines
+from ghostbench.folder.manifest import ModelEntry, has_manifest, read_manifest
+from ghostbench.folder.names import ATTEMPTS, CLIPS, PREDICTIONS
+from ghostbench.folder.place import write_lines
 from ghostbench.folder.reading import read_records
 from ghostbench.outcomes import FALLS_BACK, RETRIED, Outcome
 from ghostbench.report.data import RunData
 from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, predict
 from ghostbench.tasks.load import load_task
-from ghostbench.writing import write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,7 @@ class Part:
 
 def is_unfinished(folder: Path) -> bool:
     """Whether the folder holds a run that has begun and not ended."""
-    path = folder / MANIFEST
-    return path.is_file() and read_manifest(path)["status"] in {"running", "interrupted"}
+    return has_manifest(folder) and read_manifest(folder).status != "complete"
 
 
 @contextlib.contextmanager
@@ -60,21 +58,20 @@ def read_part(folder: Path) -> Iterator[Part]:
     A failure that may still be tried again keeps its clip out. Raises `BadInput` for a folder that is no run, and where
     nothing is settled yet.
     """
-    manifest = read_manifest(folder / MANIFEST)
+    manifest = read_manifest(folder)
     attempts = list(read_records(folder / ATTEMPTS, AttemptLine, torn=True))
     units = last_lines(attempts)
     clips = list(read_records(folder / CLIPS, ClipLine, torn=True))
-    entries: dict[str, Any] = manifest.get("models") or {}
-    repeats = int(manifest.get("repeats") or 1)
+    entries, repeats = manifest.models, manifest.repeats
     begun = {row for row, _, _ in units}
-    rows = [name for name, entry in entries.items() if name in begun or entry.get("of") in begun]
-    facts = [RowFacts(name=name, of=_stands_in_for(entries[name]), stopped=_stopped(entries[name])) for name in rows]
-    most = int(manifest.get("max_attempts") or 1)
+    rows = [name for name, entry in entries.items() if name in begun or entry.of in begun]
+    facts = [RowFacts.of_entry(name, entries[name]) for name in rows]
+    most = manifest.max_attempts or 1
     settled = [clip for clip in clips if all(_is_settled(f, clip, repeats, units, entries, most) for f in facts)]
     if not settled or not rows:
         raise BadInput(f"{folder} is not finished and no clip of it is settled yet; `bench status {folder}` says more")
     names = {clip.clip for clip in settled}
-    task = load_task(str(manifest["task"]["name"]))
+    task = load_task(manifest.task.name)
     with tempfile.TemporaryDirectory(prefix="ghostbench-part-") as place:
         copy = Path(place) / folder.resolve().name
         copy.mkdir()
@@ -82,9 +79,9 @@ def read_part(folder: Path) -> Iterator[Part]:
         kept = [line for line in attempts if line.clip in names and line.model in rows]
         write_lines(copy / ATTEMPTS, map(encode, kept))
         write_lines(copy / PREDICTIONS, map(encode, predict(facts, settled, repeats, units, task)))
-        part = {**manifest, "status": "complete", "digests": {}, "models": {name: entries[name] for name in rows}}
-        write_json(copy / MANIFEST, part)
-        yield Part(_read(copy, folder), int(manifest["dataset"]["n"]), tuple(n for n in entries if n not in rows))
+        part = {"status": "complete", "digests": {}, "models": {name: entries[name] for name in rows}}
+        manifest.model_copy(update=part).write(copy)
+        yield Part(_read(copy, folder), manifest.dataset.n or len(clips), tuple(n for n in entries if n not in rows))
 
 
 def _read(copy: Path, folder: Path) -> RunData:
@@ -96,9 +93,14 @@ def _read(copy: Path, folder: Path) -> RunData:
 
 
 def _is_settled(
-    row: RowFacts, clip: ClipLine, repeats: int, units: Mapping[AskKey, Last], entries: Mapping[str, Any], most: int
+    row: RowFacts,
+    clip: ClipLine,
+    repeats: int,
+    units: Mapping[AskKey, Last],
+    entries: Mapping[str, ModelEntry],
+    most: int,
 ) -> bool:
-    levels = len(entries[row.name].get("ladder") or ())
+    levels = len(entries[row.name].ladder)
     for repeat in range(repeats):
         stood_in_for = units.get((row.of, clip.clip, repeat)) if row.of is not None else None
         if stood_in_for is not None and stood_in_for.outcome is Outcome.ANSWERED:
@@ -112,12 +114,3 @@ def _is_settled(
         ):
             return False
     return True
-
-
-def _stands_in_for(entry: Mapping[str, Any]) -> str | None:
-    return str(entry["of"]) if entry.get("substitute") else None
-
-
-def _stopped(entry: Mapping[str, Any]) -> Outcome | None:
-    stopped = entry.get("stopped")
-    return Outcome(stopped["outcome"]) if stopped else None

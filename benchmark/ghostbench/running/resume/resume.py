@@ -14,6 +14,7 @@ from ghostbench.errors import BadInput, WorkerLost
 from ghostbench.folder.begun import Lost, read_lost
 from ghostbench.folder.ledger import encode, recover
 from ghostbench.folder.lines import AttemptFault, AttemptLine
+from ghostbench.folder.manifest import FORMAT, Manifest
 from ghostbench.folder.names import MANIFEST
 from ghostbench.folder.place import RunFolder
 from ghostbench.folder.reading import read_records
@@ -22,7 +23,7 @@ from ghostbench.models import Level
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
 from ghostbench.plugins.registry import printable
 from ghostbench.running.ask.units import Ask, ladder_of
-from ghostbench.running.manifest import SCHEMA_VERSION, file_sha256
+from ghostbench.running.manifest import file_sha256
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.rules.ledger_rules import LedgerRules
 from ghostbench.running.rules.predictions import AskKey, Last, last_lines
@@ -38,14 +39,15 @@ _WAY_OUT = "put the ledger back as it was, or start a new run"
 _MODEL_KEYS = ("spec", "argument", "settings", "identity", "probe", "of", "substitute")
 
 
-def check_same(before: Mapping[str, Any], now: Mapping[str, Any], plan: Plan) -> None:
+def check_same(begun: Manifest, asked: Manifest, plan: Plan) -> None:
     """Raise `BadInput` naming the first setting in which a run's manifest differs from what is asked for now.
 
     Where files lie may change, their contents may not. `--max-cost` and settings of throughput may change, and
     `--max-attempts` may be raised.
     """
     free = {row.name: throughput_settings(row.host.settings) for row in plan.rows}
-    now = {**now, "models": _as_far_as_stated(before, now)}
+    before, now = begun.as_mapping(), asked.as_mapping()
+    now["models"] = _as_far_as_stated(before, now)
     for key in _MUST_MATCH:
         was, wanted = _comparable(key, before.get(key), free), _comparable(key, now.get(key), free)
         if was == wanted:
@@ -68,30 +70,23 @@ def throughput_settings(settings: Any) -> frozenset[str]:
     return frozenset(field.name for field in dataclasses.fields(settings) if field.metadata.get("throughput"))
 
 
-def check_format(manifest: Path, before: Mapping[str, Any]) -> None:
-    """Raise `BadInput` for a run of another format than this version writes, or a manifest that no reader takes.
-
-    What could not be scored in the end is not to be asked and paid for.
-    """
-    from ghostbench.folder.manifest import read_manifest
-
-    written = before.get("schema_version")
-    if written != SCHEMA_VERSION or isinstance(written, bool):
+def check_format(folder: Path, before: Manifest) -> None:
+    """Raise `BadInput` for a run of another format than this version writes."""
+    if before.format != FORMAT:
         raise BadInput(
-            f"{manifest} is of schema version {_short(written)}, and this version goes on with {SCHEMA_VERSION}; "
+            f"{folder / MANIFEST} is of format {before.format}, and this version goes on with {FORMAT}; "
             "resume the run with the version of ghostbench that began it, or start a new run"
         )
-    read_manifest(manifest.parent)
 
 
-def check_unchanged(folder: Path, before: Mapping[str, Any]) -> None:
+def check_unchanged(folder: Path, before: Manifest) -> None:
     """Raise `BadInput` naming a file that is not as the run left it when it ended; one that never ended has no say.
 
     A torn last line, as a kill leaves it, is cut off first.
     """
-    if before.get("status") == "complete" and check_seal(folder / MANIFEST) == "broken":
+    if before.status == "complete" and check_seal(folder / MANIFEST) == "broken":
         raise BadInput(f"{folder / MANIFEST} was changed after the run ended; put it back, or start a new run")
-    for name, digest in (before.get("digests") or {}).items():
+    for name, digest in before.digests.items():
         path = folder / name
         recover(path)
         if not path.is_file() or file_sha256(path) != digest:
@@ -119,7 +114,7 @@ def what_was_done(attempts: Path, plan: Plan) -> dict[AskKey, Last]:
     return last_lines(_sound(attempts, plan))
 
 
-def still_put_off(done: Mapping[AskKey, Last], before: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
+def still_put_off(done: Mapping[AskKey, Last], before: Manifest) -> Iterator[tuple[str, datetime]]:
     """Rows whose server asked for more time than has passed, with the latest moment (UTC) that it named.
 
     before : the manifest, as the run left it.
@@ -127,8 +122,8 @@ def still_put_off(done: Mapping[AskKey, Last], before: Mapping[str, Any]) -> Ite
     named: dict[str, list[datetime | None]] = {}
     for (row, _, _), last in done.items():
         named.setdefault(row, []).append(put_off_until(last.error_message))
-    for row, entry in before.get("models", {}).items():
-        named.setdefault(row, []).append(put_off_until((entry.get("stopped") or {}).get("message")))
+    for row, entry in before.models.items():
+        named.setdefault(row, []).append(put_off_until(entry.stopped.message if entry.stopped else None))
     for row, moments in named.items():
         until = max((moment for moment in moments if moment is not None), default=None)
         if until is not None and until > datetime.now(UTC):

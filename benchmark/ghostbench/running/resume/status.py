@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ghostbench.errors import BadInput
+from ghostbench.folder.manifest import ModelEntry, read_manifest
 from ghostbench.folder.names import ATTEMPTS, LOCK, MANIFEST, PREDICTIONS
-from ghostbench.folder.place import read_manifest
 from ghostbench.folder.reading import read_lines
-from ghostbench.writing import check_plain
 
 _RECENT = 60
 """The attempts of a row from which its pace is reckoned."""
@@ -72,18 +71,12 @@ class Status:
 
 def read_status(folder: Path) -> Status:
     """Read where a run stands. Raises `BadInput` for a folder that is no run."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BadInput(f"{folder} is no run folder (it has no {MANIFEST}): give the folder that `bench run` wrote")
-    check_plain(folder)
-    manifest = read_manifest(path)
-    try:
-        units = int(manifest["dataset"]["n"]) * int(manifest.get("repeats") or 1)
-        entries = {str(name): dict(entry) for name, entry in manifest["models"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise BadInput(f"{path} does not say what the run is about; name a folder that bench run made") from None
+    manifest = read_manifest(folder)
+    if manifest.dataset.n is None:
+        raise BadInput(f"{folder / MANIFEST} does not say how many clips the run has: give a folder of `bench run`")
+    units, entries = manifest.dataset.n * manifest.repeats, manifest.models
     state: Literal["running", "complete", "stopped"]
-    state = "running" if _is_locked(folder / LOCK) else "complete" if manifest["status"] == "complete" else "stopped"
+    state = "running" if _is_locked(folder / LOCK) else "complete" if manifest.status == "complete" else "stopped"
     seen = {name: _Row() for name in entries}
     last_at = None
     for line in read_lines(folder / ATTEMPTS, torn=True):
@@ -98,9 +91,9 @@ def read_status(folder: Path) -> Status:
                 row.last[str(line.get("clip")), str(line.get("repeat"))] = str(line.get("outcome"))
     rows = {name: row.status(units, entries[name], running=state == "running") for name, row in seen.items()}
     return Status(
-        run_id=str(manifest.get("run_id")),
+        run_id=manifest.run_id,
         state=state,
-        started_at=manifest.get("started_at"),
+        started_at=manifest.started_at,
         last_attempt_at=last_at,
         rows=rows,
     )
@@ -127,15 +120,14 @@ class _Row:
         if isinstance(cost, int | float) and 0 <= cost <= _MOST_USD:
             self.cost = (self.cost or 0.0) + cost
 
-    def status(self, units: int, entry: Mapping[str, Any], *, running: bool) -> RowStatus:
-        stopped = entry.get("stopped")
+    def status(self, units: int, entry: ModelEntry, *, running: bool) -> RowStatus:
         return RowStatus(
             units=units,
             outcomes=dict(Counter(self.last.values()).most_common()),
             attempts=self.attempts,
             cost_usd=self.cost,
             left_s=self._left_s(units - len(self.last)) if running else None,
-            stopped=str(stopped.get("outcome")) if isinstance(stopped, Mapping) else None,
+            stopped=str(entry.stopped.outcome) if entry.stopped else None,
         )
 
     def _left_s(self, units: int) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ghostbench.errors import BadInput, Unparseable
 from ghostbench.folder.lines import AttemptLine, ClipLine, PredictionLine
+from ghostbench.folder.manifest import ModelEntry
 from ghostbench.outcomes import Outcome
 from ghostbench.tasks.base import Task
 
@@ -25,6 +26,12 @@ class RowFacts:
     name: str
     of: str | None = None
     stopped: Outcome | None = None
+
+    @classmethod
+    def of_entry(cls, name: str, entry: ModelEntry) -> RowFacts:
+        """The facts of the row of that name."""
+        stopped = entry.stopped.outcome if entry.stopped else None
+        return cls(name, of=entry.of if entry.substitute else None, stopped=stopped)
 
 
 @dataclass(frozen=True, slots=True)
