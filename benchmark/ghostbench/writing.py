@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
+from ghostbench import digests
 from ghostbench.errors import BadInput
 
 _BEGUN: Final = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
@@ -29,13 +31,15 @@ def write_text(path: Path, text: str) -> None:
 
     A link of that name is itself replaced.
     """
+    content = text.encode("utf-8", "replace")
     begun, file = _begin(path)
     try:
         with file:
-            file.write(text.encode("utf-8", "replace"))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
             os.replace(begun, path)
+        digests.remember(path, hashlib.sha256(content).hexdigest())
     except BaseException:
         begun.unlink(missing_ok=True)
         raise

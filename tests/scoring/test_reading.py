@@ -11,7 +11,7 @@ import pytest
 from evidence_data import RunBuilder, dash_clips
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.ledger_text import line_texts
+from ghostbench.folder import ledger_text
 from ghostbench.folder.run_records import read_run_records
 
 G, N = "ghost_probing", "normal"
@@ -106,7 +106,11 @@ def test_hostile_names_come_out_of_an_error_in_one_printable_line(tmp_path: Path
     assert str(error.value).isprintable()
 
 
-def test_answers_are_read_from_the_ledger_where_they_are_wanted_and_not_held(tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", [0, 1 << 20])
+def test_answers_of_a_large_ledger_are_read_where_they_are_wanted_and_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(ledger_text, "KEPT", room)
     run = RunBuilder(dash_clips(2, 0, 2))
     said = ["plain", "zwei\nZeilen, \u6c49\u5b57 \U0001f600", "", "{}"]
     for line, raw in zip(run.clips, said, strict=True):
@@ -115,16 +119,20 @@ def test_answers_are_read_from_the_ledger_where_they_are_wanted_and_not_held(tmp
     folder = run.write(tmp_path / "run")
     path = folder / "attempts.jsonl"
     path.write_text("\n" + path.read_text().replace("\n", "\n\n", 1))
-    attempts = read_run_records(folder).attempts
+    records = read_run_records(folder)
+    attempts = records.attempts
     assert "raw" not in attempts.columns
-    texts = list(line_texts(folder, [*attempts["starts_at"], -1]))
+    texts = list(records.texts.of([*attempts["starts_at"], -1]))
     assert [text.raw for text in texts] == [None, said[0], None, said[1], None, said[2], None, said[3], None]
     assert texts[0].error == "No: " + "w" * 5000
     assert attempts["error_message"].str.len().max() == 1001
     assert attempts["raw_length"].dropna().tolist() == [len(raw) for raw in said]
     path.write_text(path.read_text()[1:])
+    if room:
+        assert list(records.texts.of([*attempts["starts_at"], -1])) == texts
+        return
     with pytest.raises(BadInput, match=r"attempts\.jsonl changed while it was read"):
-        list(line_texts(folder, attempts["starts_at"]))
+        list(records.texts.of(attempts["starts_at"]))
 
 
 @pytest.mark.parametrize("field", ["usage", "memory"])

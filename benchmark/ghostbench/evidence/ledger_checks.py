@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ghostbench.datasets.granted import Granted, labels_place
+from ghostbench.digests import digest
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, differences
 from ghostbench.folder.ledger import encode
@@ -18,7 +19,6 @@ from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, MANIFEST, PREDICTIONS, SENT
 from ghostbench.folder.reading import read_records
 from ghostbench.folder.run_records import RunRecords
-from ghostbench.report.sums import digest
 
 
 def digested(folder: Path, manifest: Manifest) -> tuple[str, ...]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ghostbench.datasets.granted import NOTHING, Granted
+from ghostbench.digests import digest
 from ghostbench.evidence.differences import Finding, differences, different_lines
 from ghostbench.evidence.page_checks import check_page
 from ghostbench.folder.names import JOURNALS, METRICS, PAGE, SENSITIVITY, SUMS, TABLES
 from ghostbench.folder.run_records import RunRecords
 from ghostbench.plugins.installed import own_version
 from ghostbench.report.data import RunData
-from ghostbench.report.sums import digest, listed_files, read_sums
+from ghostbench.report.sums import listed_files, read_sums
 from ghostbench.report.write import report_files
 from ghostbench.scoring.score import SCHEMA_VERSION
 

@@ -10,6 +10,7 @@ from ghostbench.folder.ledger import Ledger, encode, recover
 from ghostbench.folder.lines import ClipLine
 from ghostbench.folder.place import write_lines
 from ghostbench.folder.reading import read_records
+from ghostbench.folder.run_records import keep_clips
 from ghostbench.records import Clip, Frames
 from ghostbench.redact import Redactor
 
@@ -55,4 +56,5 @@ def put_in_order(path: Path, clips: Iterable[Clip]) -> list[ClipLine]:
     by_id = {line.clip: line for line in read_records(path, ClipLine)}
     lines = [by_id[clip.id] for clip in clips]
     write_lines(path, map(encode, lines))
+    keep_clips(path, lines)
     return lines

@@ -13,7 +13,7 @@ from ghostbench.folder.reading import read_placed
 T = TypeVar("T")
 
 LONGEST = 1000
-"""Words of a line that stay in memory; `ledger_text.line_texts` gives the whole."""
+"""Words of a line that stay in memory; `ledger_text.LedgerTexts` has the whole."""
 
 
 def read_columns(

@@ -9,8 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.lines import AttemptFault, adapter_of
-from ghostbench.folder.names import ATTEMPTS
+from ghostbench.folder.lines import AttemptFault, AttemptLine, adapter_of
+
+KEPT = 4 << 20
+"""Characters up to which a ledger's texts stay in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +34,54 @@ class LineText:
 NOTHING = LineText(None, None)
 
 
-def line_texts(folder: Path, starts: Iterable[int]) -> Iterator[LineText]:
-    """The texts of the lines of a run's attempts.jsonl that start at these bytes, in their order; one at a time.
+class LedgerTexts:
+    """The texts of a ledger's lines, by the byte at which each starts.
 
-    starts : as the column `starts_at` of the run's attempts has them; a negative one stands for no line.
-
-    Raises `BadInput` where the file is not the one that was read before.
+    Those of a small ledger are kept as it is read; those of a large one are read again where they are wanted.
     """
-    path = folder / ATTEMPTS
-    adapter = adapter_of(_Texts)
-    try:
-        with path.open("rb") as file:
-            for start in starts:
-                if start < 0:
-                    yield NOTHING
-                    continue
-                file.seek(start)
-                line = adapter.validate_json(file.readline())
-                yield LineText(line.raw, f"{line.error.type}: {line.error.message}" if line.error else None)
-    except (OSError, ValidationError):
-        raise BadInput(f"{path} changed while it was read: run the command again") from None
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._kept: dict[int, LineText] | None = {}
+        self._room = KEPT
+
+    def keep(self, start: int, line: AttemptLine) -> None:
+        """Take in a line as it is read."""
+        if self._kept is None:
+            return
+        text = _text(line.raw, line.error)
+        self._room -= len(text.raw or "") + len(text.error or "")
+        if self._room < 0:
+            self._kept = None
+        elif text != NOTHING:
+            self._kept[start] = text
+
+    def of(self, starts: Iterable[int]) -> Iterator[LineText]:
+        """The texts of the lines that start at these bytes, in their order; one at a time.
+
+        starts : as the column `starts_at` of the run's attempts has them; a negative one stands for no line.
+
+        Raises `BadInput` where the file is not the one that was read before.
+        """
+        if self._kept is None:
+            return self._read(starts)
+        kept = self._kept
+        return (kept.get(start, NOTHING) for start in starts)
+
+    def _read(self, starts: Iterable[int]) -> Iterator[LineText]:
+        adapter = adapter_of(_Texts)
+        try:
+            with self._path.open("rb") as file:
+                for start in starts:
+                    if start < 0:
+                        yield NOTHING
+                        continue
+                    file.seek(start)
+                    line = adapter.validate_json(file.readline())
+                    yield _text(line.raw, line.error)
+        except (OSError, ValidationError):
+            raise BadInput(f"{self._path} changed while it was read: run the command again") from None
+
+
+def _text(raw: str | None, error: AttemptFault | None) -> LineText:
+    return LineText(raw, f"{error.type}: {error.message}" if error else None)

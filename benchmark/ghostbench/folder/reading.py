@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
+from ghostbench.digests import remember, signature
 from ghostbench.errors import BadInput
 from ghostbench.folder.lines import adapter_of
 from ghostbench.folder.misfit import first_misfit
@@ -42,7 +44,7 @@ def read_placed(
 ) -> Iterator[Placed[L]]:
     """As `read_records`, with each line's place; lines that are blank are passed over. start : a line's first byte.
 
-    Numbers count from `start`.
+    Numbers count from `start`. A file that is read from its first byte to its last needs no reading for its digest.
     """
     from pydantic import ValidationError
 
@@ -83,12 +85,17 @@ def _lines(path: Path, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
     file = _open(path)
     if file is None:
         return
+    seen, at = hashlib.sha256() if start == 0 else None, signature(path)
     with file:
         file.seek(start)
         for number, data in enumerate(file, start=1):
+            if seen is not None:
+                seen.update(data)
             if data.strip():
                 yield number, start, data
             start += len(data)
+    if seen is not None:
+        remember(path, seen.hexdigest(), at)
 
 
 def _open(path: Path) -> IO[bytes] | None:

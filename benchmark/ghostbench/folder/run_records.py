@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ghostbench.digests import signature
 from ghostbench.errors import BadInput
 from ghostbench.folder.columns import read_columns, shortened
+from ghostbench.folder.ledger_text import LedgerTexts
 from ghostbench.folder.lines import MEMORY, STAGES, USAGE, AttemptLine, ClipLine, Line, PredictionLine, names_of
 from ghostbench.folder.manifest import Manifest, read_manifest, require_complete
 from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, MANIFEST, PREDICTIONS
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, TRUTHS
+from ghostbench.writing import check_plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +37,11 @@ class RunRecords:
     attempts : one row a line of attempts.jsonl, in file order, with the fields of `AttemptLine`; `stages`,
         `usage` and `memory` are spread into columns of their own, `notes` is a tuple. Missing values are NaN or None.
         `raw` and `grade_probabilities` are not held: `raw_length` is the answer's length in characters, `starts_at` the
-        byte at which the line starts, by which `ledger_text.line_texts` reads it. Errors and notes are shortened.
+        byte at which the line starts, by which `texts` has it. Errors and notes are shortened.
     predictions : one row a (model, clip, repeat), in file order, with the fields of `PredictionLine`, and `at`, the
         clip's row in `clips`.
     names : the rows of every table, in the manifest's order.
+    texts : what the ledger's lines say at length.
     """
 
     folder: Path
@@ -46,8 +50,21 @@ class RunRecords:
     attempts: pd.DataFrame
     predictions: pd.DataFrame
     names: tuple[str, ...]
+    texts: LedgerTexts
 
 
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """A ledger in memory: `lines` as `RunRecords.attempts`, and `texts`."""
+
+    lines: pd.DataFrame
+    texts: LedgerTexts
+
+
+_ATTEMPTS: dict[tuple[Any, ...], Attempts] = {}
+"""The ledger that was read last: its run's predictions and its scores come from one reading."""
+_CLIPS: dict[tuple[Any, ...], pd.DataFrame] = {}
+"""The clips that were written last."""
 _LAST: dict[tuple[Any, ...], RunRecords] = {}
 """The run that was read last: scoring, reporting and printing one run read its files once."""
 
@@ -58,38 +75,57 @@ def read_run_records(folder: Path) -> RunRecords:
     Raises `BadInput` for a folder that is no run, a run that has not finished, and a line that does not fit. The frames
     of the result are shared: do not change them.
     """
-    manifest = read_manifest(folder)
-    require_complete(folder, manifest)
-    key = (folder.resolve(), *(_signature(folder / name) for name in FILES))
+    check_plain(folder)
+    key = (folder.resolve(), *(signature(folder / name) for name in FILES))
     if key not in _LAST:
+        manifest = read_manifest(folder)
+        require_complete(folder, manifest)
         _LAST.clear()
         _LAST[key] = _read(folder, manifest)
     return _LAST[key]
 
 
-def _signature(path: Path) -> tuple[int, int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
+def read_attempts(folder: Path, each: Callable[[AttemptLine], None] = lambda _: None) -> Attempts:
+    """The ledger of a run folder, each line of which is shown to `each` too. Raises `BadInput`."""
+    path = folder / ATTEMPTS
+    key = _key(path)
+    read = _read_attempts(path, each)
+    _ATTEMPTS.clear()
+    _ATTEMPTS[key] = read
+    return read
+
+
+def keep_clips(path: Path, lines: Iterable[ClipLine]) -> None:
+    """These are the lines that have just been written to clips.jsonl: who reads the run need not read them again."""
+    import pandas as pd
+
+    _CLIPS.clear()
+    rows = list(lines)
+    _CLIPS[_key(path)] = pd.DataFrame({name: [getattr(line, name) for line in rows] for name in names_of(ClipLine)})
+
+
+def _key(path: Path) -> tuple[Any, ...]:
+    return (path.resolve(), signature(path))
 
 
 def _read(folder: Path, manifest: Manifest) -> RunRecords:
     import pandas as pd
 
-    clips = pd.DataFrame(read_columns(folder / CLIPS, ClipLine, _flat, names_of(ClipLine)))
+    clips = _CLIPS.pop(_key(folder / CLIPS), None)
+    if clips is None:
+        clips = pd.DataFrame(read_columns(folder / CLIPS, ClipLine, _flat, names_of(ClipLine)))
     if clips.empty:
         raise BadInput(f"{folder / CLIPS} has no clips: run `bench run` again")
     if clips["clip"].duplicated().any():
         twice = str(clips["clip"][clips["clip"].duplicated()].iloc[0])
         raise BadInput(f"{folder / CLIPS} names the clip {twice!a} twice: run `bench run` again")
     predictions = _read_predictions(folder, clips)
-    attempts = _read_attempts(folder)
+    path = folder / ATTEMPTS
+    attempts = _ATTEMPTS.pop(_key(path), None) or _read_attempts(path)
     seen = list(dict.fromkeys(predictions["model"]))
     names = [name for name in manifest.models if name in set(seen)]
     names += [name for name in seen if name not in manifest.models]
-    return RunRecords(folder, manifest, clips, attempts, predictions, tuple(names))
+    return RunRecords(folder, manifest, clips, attempts.lines, predictions, tuple(names), attempts.texts)
 
 
 def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
@@ -127,14 +163,18 @@ def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _read_attempts(folder: Path) -> pd.DataFrame:
+def _read_attempts(path: Path, each: Callable[[AttemptLine], None] = lambda _: None) -> Attempts:
     import pandas as pd
 
     measured = ("wall_s", "wait_s", "batch_size", *STAGES, *USAGE, *MEMORY)
     names = [name for name in names_of(AttemptLine) if name not in (*_SPREAD, *_LEFT_OUT, *measured)]
     own = [*names, "wall_s", "wait_s", "batch_size"]
 
+    texts = LedgerTexts(path)
+
     def spread(line: AttemptLine, start: int) -> Mapping[str, Any]:
+        each(line)
+        texts.keep(start, line)
         fields = {name: getattr(line, name) for name in own}
         for group, keys in ((line.stages, STAGES), (line.usage, USAGE), (line.memory, MEMORY)):
             fields |= {key: getattr(group, key) for key in keys}
@@ -148,7 +188,7 @@ def _read_attempts(folder: Path) -> pd.DataFrame:
         return fields
 
     columns = read_columns(
-        folder / ATTEMPTS,
+        path,
         AttemptLine,
         spread,
         (*names, "error_type", "error_message", "starts_at", "raw_length", *measured),
@@ -157,7 +197,7 @@ def _read_attempts(folder: Path) -> pd.DataFrame:
     )
     frame = _frame(columns)
     frame["outcome"] = pd.Categorical(frame["outcome"], categories=[str(o) for o in Outcome])
-    return frame
+    return Attempts(frame, texts)
 
 
 def _flat(line: Line, _: int) -> Mapping[str, Any]:

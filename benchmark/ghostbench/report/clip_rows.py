@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ghostbench.folder.ledger_text import LineText, line_texts
+from ghostbench.folder.ledger_text import LineText
 from ghostbench.folder.names import PAGE_ROWS
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.report.data import RunData
@@ -141,7 +141,7 @@ class ClipRows:
 
     def _answers(self, model: _Columns, part: slice) -> dict[str, Any]:
         rows = model.rows.iloc[part]
-        texts = list(line_texts(self._run.folder, model.starts[part].tolist()))
+        texts = list(self._run.records.texts.of(model.starts[part].tolist()))
         return {
             "t": _values(rows["event_time_s"]),
             "s": _values(rows["score"]),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.ledger_text import line_texts
 from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.names import METRICS
 from ghostbench.folder.prompts import read_words
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunData:
     """A finished run.
 
@@ -54,14 +53,14 @@ class RunData:
 
         Raises `BadInput` where the ledger has changed since it was read.
         """
-        return (text.raw for text in line_texts(self.folder, lines["starts_at"]))
+        return (text.raw for text in self.records.texts.of(lines["starts_at"]))
 
     @property
     def predictions(self) -> pd.DataFrame:
         """One row a line of predictions.jsonl."""
         return self.records.predictions
 
-    @property
+    @cached_property
     def prompt(self) -> Mapping[str, Any] | None:
         """The words that were put to every model, as `Task.template` gives them; None where the folder lacks them."""
         try:
@@ -87,13 +86,13 @@ def read_run(folder: Path) -> RunData:
     Raises `BadInput` for a folder that is no run, is unfinished, or holds a file that does not fit.
     """
     records = read_run_records(folder)
+    from ghostbench.scoring.score import compute_metrics, read_metrics
+
     path = folder / METRICS
     if not path.is_file():
-        from ghostbench.scoring.score import compute_metrics
-
         return RunData(folder, records, compute_metrics(records))
     try:
-        metrics = json.loads(path.read_bytes())
+        metrics = read_metrics(folder)
         whole = isinstance(metrics, dict) and set(metrics["models"]) == set(records.names)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False

@@ -5,10 +5,10 @@ It finds accidents and careless edits. It proves nothing by itself: whoever edit
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
+from ghostbench.digests import own_digest
 from ghostbench.folder.names import METRICS, PAGE, PAGE_ROWS, PROMPTS, REPORT, SENSITIVITY, SENT, SUMS, TABLES
 from ghostbench.folder.run_records import FILES
 from ghostbench.writing import write_text
@@ -23,7 +23,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 def write_sums(folder: Path) -> None:
     """Write SHA256SUMS over the files that a run folder has now."""
-    lines = [f"{digest(folder / name)}  {name}\n" for name in listed_files(folder)]
+    lines = [f"{own_digest(folder / name)}  {name}\n" for name in listed_files(folder)]
     write_text(folder / SUMS, "".join(lines))
 
 
@@ -59,12 +59,6 @@ def read_sums(folder: Path) -> dict[str, str]:
             raise ValueError(f"line {number} is no digest of a file of this run")
         stated[found[2]] = found[1]
     return stated
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, hex. Raises `OSError`."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_listed(name: str) -> bool:

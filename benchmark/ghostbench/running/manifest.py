@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import platform
 import subprocess
@@ -112,12 +111,6 @@ def as_recorded(facts: Mapping[str, Any], redactor: Redactor) -> Facts:
     """A model's facts as the manifest holds them: JSON values alone, without secrets."""
     recorded: Facts = _plain(facts, redactor)
     return recorded
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def utc_now() -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ghostbench.digests import own_digest
 from ghostbench.errors import Unavailable
 from ghostbench.folder.begun import Begun, Lost
 from ghostbench.folder.clip_lines import ClipLines, put_in_order
@@ -26,6 +27,7 @@ from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.place import RunFolder, write_lines
 from ghostbench.folder.reading import read_records
+from ghostbench.folder.run_records import read_attempts
 from ghostbench.folder.spending import SpendingJournal, spent_before
 from ghostbench.models import LocalModel, RemoteModel, Truths
 from ghostbench.outcomes import Outcome
@@ -44,7 +46,7 @@ from ghostbench.running.resume.resume import MOST_LOST, changed_file, restore
 from ghostbench.running.resume.suspects import struck, suspects_of
 from ghostbench.running.rules.habits import learn_from_ledger
 from ghostbench.running.rules.patience import NO_PATIENCE
-from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, predict
+from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, note_last, predict
 from ghostbench.running.settle.budget import Budget
 from ghostbench.running.settle.faults import FIRST_CLIPS, FirstClips
 from ghostbench.running.settle.settler import Settler
@@ -117,13 +119,14 @@ class Runner:
         Raises `DiskFailed`. Cancelled, it leaves a folder that `--resume` goes on with.
         """
         folder, options = self._desk.folder, self._plan.options
+        spent = spent_before(read_records(folder.attempts, AttemptLine), folder.sent)
         sent = SpendingJournal(folder.sent, self._desk.redactor)
         clips = ClipLines(folder.clips, self._desk.redactor, self._plan.run_id)
         ledger = Ledger(folder.attempts, self._desk.redactor)
         settler = Settler(
             task=self._plan.task,
             ledger=ledger,
-            budget=Budget(options.max_cost, spent_before(read_records(folder.attempts, AttemptLine), folder.sent)),
+            budget=Budget(options.max_cost, spent),
             progress=self._desk.progress,
             seed=options.seed,
             max_attempts=options.attempts_limit,
@@ -458,14 +461,15 @@ class Runner:
         clips = put_in_order(folder.clips, self._plan.split.clips)
         manifest = self._desk.manifest
         rows = [RowFacts.of_entry(row.name, manifest.models[row.name]) for row in self._plan.rows]
-        units = last_lines(read_records(folder.attempts, AttemptLine))
+        units: dict[AskKey, Last] = {}
+        read_attempts(folder.path, functools.partial(note_last, units))
         write_lines(
             folder.predictions, map(encode, predict(rows, clips, self._plan.options.repeats, units, self._plan.task))
         )
         sealed = [folder.clips, folder.attempts, folder.predictions]
         if folder.sent.is_file():
             sealed.append(folder.sent)
-        manifest.digests = {path.name: manifests.file_sha256(path) for path in sealed}
+        manifest.digests = {path.name: own_digest(path) for path in sealed}
         manifest.status = "complete"
         manifest.finished_at = manifests.utc_now()
         manifest.write_sealed(folder.path)

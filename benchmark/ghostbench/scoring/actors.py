@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ghostbench.errors import BadInput, Unparseable
-from ghostbench.folder.ledger_text import line_texts
+from ghostbench.folder.ledger_text import LedgerTexts
 from ghostbench.scoring.intervals import shares
 from ghostbench.scoring.slices import SMALL
 from ghostbench.scoring.views import Bools, alarms
@@ -47,11 +46,11 @@ def actor_kind(words: str | None) -> str:
 
 
 def alarms_by_actor(
-    rows: pd.DataFrame, answered: Bools, attempts: pd.DataFrame, folder: Path, task: str
+    rows: pd.DataFrame, answered: Bools, attempts: pd.DataFrame, texts: LedgerTexts, task: str
 ) -> dict[str, Any]:
     """`actors` of metrics.json for one model: its alarms in the lenient view by the actor that each names.
 
-    folder : the run's, from whose ledger the answers are read.
+    texts : of the run's ledger.
 
     Returns
     -------
@@ -64,7 +63,7 @@ def alarms_by_actor(
     lines = said[[*key, "starts_at"]].drop_duplicates(key, keep="last").set_index(key)["starts_at"]
     starts = lines.reindex(pd.MultiIndex.from_frame(used[key]), fill_value=-1)
     read = _Reader(task)
-    kinds = np.array([actor_kind(read.actor(text.raw)) for text in line_texts(folder, starts)], dtype=object)
+    kinds = np.array([actor_kind(read.actor(text.raw)) for text in texts.of(starts)], dtype=object)
     right = np.asarray(used["truth"] == "ghost_probing")
     places = used["at"].to_numpy()
     found: dict[str, Any] = {}

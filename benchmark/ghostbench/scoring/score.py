@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ghostbench.digests import Signature, signature
 from ghostbench.folder.manifest import ModelEntry
 from ghostbench.folder.names import METRICS
 from ghostbench.folder.run_records import RunRecords, read_run_records
@@ -24,7 +26,7 @@ from ghostbench.scoring.slices import parts, score_slices
 from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
-from ghostbench.writing import write_json
+from ghostbench.writing import json_text, write_text
 
 SCHEMA_VERSION = 2
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
@@ -35,9 +37,24 @@ def score_run(folder: Path) -> dict[str, Any]:
 
     Raises `BadInput` for a folder that is no run, is unfinished, or holds a line that does not fit.
     """
-    metrics = compute_metrics(read_run_records(folder))
-    write_json(folder / METRICS, metrics)
+    path = folder / METRICS
+    text = json_text(compute_metrics(read_run_records(folder)))
+    write_text(path, text)
+    metrics: dict[str, Any] = json.loads(text)
+    _WRITTEN.clear()
+    _WRITTEN[path.resolve()] = (signature(path), metrics)
     return metrics
+
+
+def read_metrics(folder: Path) -> Any:
+    """What metrics.json holds, unread where this process wrote it last. Raises `OSError`, `ValueError`."""
+    path = folder / METRICS
+    at, metrics = _WRITTEN.get(path.resolve(), (None, None))
+    return metrics if at == signature(path) else json.loads(path.read_bytes())
+
+
+_WRITTEN: dict[Path, tuple[Signature, dict[str, Any]]] = {}
+"""The metrics that were written last."""
 
 
 def compute_metrics(run: RunRecords) -> dict[str, Any]:
@@ -86,7 +103,7 @@ class _Scorer:
         self.parts = parts(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
         self.task = run.manifest.task.name
-        self.folder = run.folder
+        self.texts = run.texts
         self.trivial: dict[str, pd.DataFrame] = {}
 
     def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> dict[str, Any]:
@@ -136,7 +153,7 @@ class _Scorer:
             found["load_s"] = entry.load_s
             found["warm_up_s"] = stated_warm_up(entry.facts)
             found["warm_up_attempts"] = warm_up_attempts(attempts)
-            found["actors"] = alarms_by_actor(rows, answered, attempts, self.folder, self.task)
+            found["actors"] = alarms_by_actor(rows, answered, attempts, self.texts, self.task)
         return found
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ghostbench.digests import digest
 from ghostbench.errors import BadInput, WorkerLost
 from ghostbench.folder.begun import Lost, read_lost
 from ghostbench.folder.ledger import encode, recover
@@ -23,7 +24,6 @@ from ghostbench.models import Level
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
 from ghostbench.plugins.registry import printable
 from ghostbench.running.ask.units import Ask, ladder_of
-from ghostbench.running.manifest import file_sha256
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.rules.ledger_rules import LedgerRules
 from ghostbench.running.rules.predictions import AskKey, Last, last_lines
@@ -86,10 +86,10 @@ def check_unchanged(folder: Path, before: Manifest) -> None:
     """
     if before.status == "complete" and check_seal(folder / MANIFEST) == "broken":
         raise BadInput(f"{folder / MANIFEST} was changed after the run ended; put it back, or start a new run")
-    for name, digest in before.digests.items():
+    for name, sealed in before.digests.items():
         path = folder / name
         recover(path)
-        if not path.is_file() or file_sha256(path) != digest:
+        if not path.is_file() or digest(path) != sealed:
             raise BadInput(f"{path} was changed after the run ended; put it back, or start a new run")
 
 

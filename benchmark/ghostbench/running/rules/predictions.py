@@ -53,20 +53,25 @@ def last_lines(lines: Iterable[AttemptLine]) -> dict[AskKey, Last]:
     """The state of every unit that the ledger speaks of."""
     units: dict[AskKey, Last] = {}
     for line in lines:
-        unit = (line.model, line.clip, line.repeat)
-        before = units.get(unit)
-        units[unit] = Last(
-            outcome=line.outcome,
-            error_type=line.error.type if line.error else None,
-            error_message=line.error.message if line.error else None,
-            fallback_level=line.fallback_level,
-            raw=line.raw if line.outcome is Outcome.ANSWERED else None,
-            score=(line.grade_probabilities or {}).get("ghost_probing"),
-            attempts=before.attempts + 1 if before else 1,
-            lost=(before.lost if before else 0) + (line.outcome is Outcome.WORKER_LOST),
-            notes=line.notes,
-        )
+        note_last(units, line)
     return units
+
+
+def note_last(units: dict[AskKey, Last], line: AttemptLine) -> None:
+    """Take in the next line of the ledger."""
+    unit = (line.model, line.clip, line.repeat)
+    before = units.get(unit)
+    units[unit] = Last(
+        outcome=line.outcome,
+        error_type=line.error.type if line.error else None,
+        error_message=line.error.message if line.error else None,
+        fallback_level=line.fallback_level,
+        raw=line.raw if line.outcome is Outcome.ANSWERED else None,
+        score=(line.grade_probabilities or {}).get("ghost_probing"),
+        attempts=before.attempts + 1 if before else 1,
+        lost=(before.lost if before else 0) + (line.outcome is Outcome.WORKER_LOST),
+        notes=line.notes,
+    )
 
 
 def predict(
