@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Unavailable,
         Unparseable,
     )
+    from ghostbench.label import Label
     from ghostbench.models import (
         LONGEST_PAUSE_S,
         Journal,
@@ -86,6 +87,7 @@ __all__ = [
     "Frames",
     "Grade",
     "Journal",
+    "Label",
     "Level",
     "LocalModel",
     "Memory",
@@ -151,6 +153,7 @@ _HOMES = {
         "Unavailable",
         "Unparseable",
     ),
+    "ghostbench.label": ("Label",),
     "ghostbench.models": (
         "Journal",
         "LONGEST_PAUSE_S",

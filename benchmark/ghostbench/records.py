@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Le
 
+from ghostbench.label import UNSAID, Label, Parameters, is_doubted
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -46,6 +48,7 @@ class Clip:
     category : the dataset's accident category, an integer >= 1; None where there is none.
     remark : the annotator's remark, untrusted text.
     media : where the media is, in the form the dataset's storage understands; None when it is missing.
+    labels : what the label says beside its truth. parameters : rendered or annotated attributes, by name.
     """
 
     id: str
@@ -54,6 +57,13 @@ class Clip:
     category: int | None = None
     remark: str | None = None
     media: str | None = None
+    labels: Label = UNSAID
+    parameters: Parameters = field(default_factory=dict, hash=False)
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the annotator doubts the label."""
+        return is_doubted(self.labels, self.remark)
 
 
 class Frames:
@@ -366,6 +376,23 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedAnnotations:
+    """What an annotation file added to a split's clips.
+
+    source : path or URL, without credentials. form : what kind of file it is, in words. sha256 : of its bytes, hex.
+    matched : clips that got a row. flagged : of these, those whose row may be another clip's, and why. unmatched :
+    clips without a row, and why.
+    """
+
+    source: str
+    form: str
+    sha256: str
+    matched: int
+    flagged: Mapping[str, str]
+    unmatched: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """The clips of one run, in their fixed order, and what they were chosen from.
 
@@ -375,6 +402,7 @@ class Split:
     skipped_labels : label rows left out by request, each as "line N: why".
     data_root : where media is looked for, without credentials; None where nobody said.
     layout, fps : how it lies there, and the frames per second of frame folders, as the dataset says.
+    annotations : what each annotation file added, in their order.
     """
 
     dataset: str
@@ -387,3 +415,4 @@ class Split:
     data_root: str | None = None
     layout: Layout = "auto"
     fps: float = 30.0
+    annotations: tuple[JoinedAnnotations, ...] = ()

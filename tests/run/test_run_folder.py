@@ -7,7 +7,7 @@ from typing import Any
 from ghostbench.redact import Redactor
 
 CLIP_FIELDS = """clip truth truth_time_s category remark duration_s frame_indices frame_times_s decoder
-    frames_sha256"""
+    frames_sha256 labels parameters"""
 ATTEMPT_FIELDS = """model clip repeat attempt fallback_level outcome error started_at wall_s wait_s stages batch_size
     usage memory served_model system_fingerprint request_id server_request_id finish_reason grade_probabilities
     frames_sha256 prompt_sha256 raw"""

@@ -9,7 +9,7 @@ import inspect
 import pytest
 
 MODULES = (
-    "clusters", "draws", "intervals", "paired", "prevalence", "probabilities", "ranking", "rates",
+    "attributes", "clusters", "draws", "intervals", "paired", "prevalence", "probabilities", "ranking", "rates",
     "significance", "trivial", "views",
 )  # fmt: skip
 

@@ -38,6 +38,7 @@ A run file has the options' own names, one a line:
 """
 
 
+_ANNOTATIONS = "More about the clips: DADA-2000's own, BADAS-Open's, Nexar's, JSON or a table. May be repeated."
 _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 
 
@@ -66,6 +67,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 )
 @click.option("--data-root", help="Folder or fsspec URL with the clips.  [else: the dataset's, GHOSTBENCH_DATA_ROOT]")
 @click.option("--labels", help="Label file (CSV or TSV).  [else: the dataset's, GHOSTBENCH_LABELS]")
+@click.option("--annotations", multiple=True, metavar="FILE", help=_ANNOTATIONS)
 @click.option("--split", shell_complete=complete.splits, default="all", show_default=True, help="Split of the dataset.")
 @click.option("--clips", help="GLOB over clip ids, or @FILE with one id a line.")
 @click.option("--limit", type=int, help="At most this many clips, from the start of the split.")
@@ -126,4 +128,14 @@ def command(
     return guarded(work)
 
 
-_QUERY = ("dataset", "data_root", "labels", "split", "clips", "limit", "only_available", "skip_bad_labels")
+_QUERY = (
+    "dataset",
+    "data_root",
+    "labels",
+    "annotations",
+    "split",
+    "clips",
+    "limit",
+    "only_available",
+    "skip_bad_labels",
+)

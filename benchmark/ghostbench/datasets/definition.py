@@ -19,7 +19,7 @@ from ghostbench.yaml_text import BoundedLoader
 
 _SUFFIXES = (".yaml", ".yml")
 _LIMIT_BYTES = 1 << 20
-_KEYS = "its keys are name, root, layout, labels, splits, fps"
+_KEYS = "its keys are name, root, layout, labels, annotations, splits, fps"
 _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _Path = Annotated[str, Field(min_length=1)]
 
@@ -35,6 +35,7 @@ class Definition(BaseModel):
     root : the folder with the media; None if only the user knows.
     layout : "files", "frames", or "auto" to look for either (see `ghostbench.datasets.layouts`).
     labels : the label file; None if the user brings it, or has it beside the media.
+    annotations : files with more about the clips, which `ghostbench.datasets.annotations` reads.
     splits : the id list of each named split. "all", every labelled clip, is always there.
     fps : frames per second of frame folders, which do not state it themselves.
     """
@@ -45,6 +46,7 @@ class Definition(BaseModel):
     root: _Path | None = None
     layout: Layout = "auto"
     labels: _Path | None = None
+    annotations: _Path | list[_Path] = []
     splits: dict[_Word, _Path] = {}
     fps: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False, strict=False)] = 30.0
     _file: Path = PrivateAttr(default=Path())

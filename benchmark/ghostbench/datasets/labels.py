@@ -1,15 +1,20 @@
-"""Reads a label file: CSV or TSV rows of `video_id`, `ground_truth_label` and an optional `remark`."""
+"""Reads a label file: CSV or TSV rows of `video_id`, `ground_truth_label`, and the optional columns.
+
+The optional ones are `remark` and those that `ghostbench.label` declares.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ghostbench.datasets.cells import column_places, label_of, shown, with_point
 from ghostbench.datasets.clip_ids import clip_id, dada_parts
 from ghostbench.datasets.spreadsheet import meant, meant_id, table_rows, table_text
 from ghostbench.errors import BadInput
+from ghostbench.label import COLUMNS
 from ghostbench.records import Clip, Truth
 
 GRAMMAR = "none | [<seconds>s: ]ghost probing | [<seconds>s: ]cut-in"
@@ -46,7 +51,7 @@ def parse_label(text: str) -> tuple[Truth, float | None]:
         return "normal", None
     match = _EVENT.fullmatch(label)
     if match is None:
-        raise ValueError(f"the label {_shown(text)} is not {GRAMMAR}")
+        raise ValueError(f"the label {shown(text)} is not {GRAMMAR}")
     seconds = match["seconds"]
     return _TRUTHS[match["event"]], None if seconds is None else float(seconds)
 
@@ -57,21 +62,24 @@ def read_labels(data: bytes, source: str, *, skip_bad: bool = False) -> Labels:
     Parameters
     ----------
     data : the file's bytes, CSV or TSV in any encoding, with any delimiter and any line ends that
-        `ghostbench.datasets.spreadsheet` reads for certain. Columns beside the three known ones are ignored.
+        `ghostbench.datasets.spreadsheet` reads for certain. Columns beside the known ones are ignored, but for those
+        whose names are nearly a known one's.
     source : how messages name the file.
     skip_bad : leave bad rows out and list them, instead of raising. Of rows with the same id the first stays.
 
     Raises `BadInput`, naming file and line, for a file that is no such table or has no usable row, a label outside the
-    grammar, an id that is blank, unsafe as a file name or there twice.
+    grammar, a cell that is none of its column, times that contradict each other, an id that is blank, unsafe as a file
+    name or there twice.
     """
     clips: dict[str, Clip] = {}
     skipped: list[str] = []
     skipped_ids: set[str] = set()
     rows = _rows(data, source)
-    columns = _columns(next(rows, (1, []))[1], source)
+    header = next(rows, (1, []))[1]
+    columns = column_places(header, _NAMES, ("remark", *COLUMNS), source)
     for line, row in rows:
         try:
-            clip = _clip(row, columns)
+            clip = _clip(row, columns, len(header))
             if clip.id in clips:
                 raise ValueError(f"the video id '{clip.id}' is there twice")
         except ValueError as error:
@@ -95,14 +103,6 @@ def read_labels(data: bytes, source: str, *, skip_bad: bool = False) -> Labels:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    count: int
-    video_id: int
-    label: int
-    remark: int | None
-
-
 def _rows(data: bytes, source: str) -> Iterator[tuple[int, list[str]]]:
     text = table_text(data, source, _NAMES)
     if not text.strip():
@@ -110,52 +110,33 @@ def _rows(data: bytes, source: str) -> Iterator[tuple[int, list[str]]]:
     return table_rows(text, _NAMES, source)
 
 
-def _columns(header: Sequence[str], source: str) -> _Columns:
-    names = [meant(name) for name in header]
-    for name in _NAMES:
-        if names.count(name) != 1:
-            how = "twice" if name in names else "not there"
-            raise BadInput(f"{source}, line 1: the column {name} is {how}; the first line must name the columns")
-    if names.count("remark") > 1:
-        raise BadInput(f"{source}, line 1: the column remark is twice; the first line must name the columns")
-    return _Columns(
-        len(names),
-        names.index("video_id"),
-        names.index("ground_truth_label"),
-        names.index("remark") if "remark" in names else None,
-    )
-
-
-def _clip(row: Sequence[str], columns: _Columns) -> Clip:
-    if len(row) > columns.count:
-        raise ValueError(f"{len(row)} cells where the header has {columns.count}")
-    if len(row) <= max(columns.video_id, columns.label):
+def _clip(row: Sequence[str], columns: Mapping[str, int], count: int) -> Clip:
+    """The row's clip. columns : where each known column stands. count : of the header's cells."""
+    if len(row) > count:
+        raise ValueError(f"{len(row)} cells where the header has {count}")
+    if len(row) <= max(columns[name] for name in _NAMES):
         raise ValueError("the row ends before its label")
-    name = clip_id(meant_id(row[columns.video_id]))
-    truth, seconds = parse_label(_meant_label(row[columns.label]))
+    cells = {name: row[place] for name, place in columns.items() if place < len(row)}
+    name = clip_id(meant_id(cells["video_id"]))
+    truth, seconds = parse_label(_meant_label(cells["ground_truth_label"]))
     parts = dada_parts(name)
-    remark = row[columns.remark].strip() if columns.remark is not None and columns.remark < len(row) else ""
     return Clip(
         id=name,
         truth=truth,
         truth_time_s=seconds,
         category=parts[0] if parts else None,
-        remark=remark or None,
+        remark=cells.get("remark", "").strip() or None,
+        labels=label_of(cells),
     )
 
 
 def _meant_label(cell: str) -> str:
-    """The label as it was meant; a decimal comma of up to two digits, as many countries write it, is a point."""
-    return re.sub(r"^([0-9]{1,6}),([0-9]{1,2})(?=s: )", r"\1.\2", meant(cell))
+    """The label as it was meant: a decimal comma is a point."""
+    return re.sub(r"^[0-9,]+(?=s: )", lambda number: with_point(number[0]), meant(cell))
 
 
-def _readable_id(row: Sequence[str], columns: _Columns) -> Iterator[str]:
+def _readable_id(row: Sequence[str], columns: Mapping[str, int]) -> Iterator[str]:
     try:
-        yield clip_id(meant_id(row[columns.video_id]))
+        yield clip_id(meant_id(row[columns["video_id"]]))
     except (ValueError, IndexError):
         return
-
-
-def _shown(text: str) -> str:
-    shown = ascii(text) if not text.isprintable() else f"'{text}'"
-    return shown if len(shown) <= 80 else shown[:79] + "…"

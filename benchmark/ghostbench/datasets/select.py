@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ghostbench.datasets import storage
+from ghostbench.datasets.annotations.join import Source, joined
+from ghostbench.datasets.annotations.rows import FrameTimes
 from ghostbench.datasets.clip_ids import composed
 from ghostbench.datasets.definition import Definition, find_definition
 from ghostbench.datasets.labels import Labels, read_labels
@@ -35,6 +37,7 @@ class SplitQuery:
     dataset : registered name, or path of a dataset YAML file.
     data_root : folder or URL of the media; None for the dataset's own.
     labels : label file, path or URL; None for the dataset's own, or the one beside the media.
+    annotations : files with more about the clips, paths or URLs; they go before the dataset's own.
     split : name of a split of the dataset.
     clips : a glob over clip ids, or "@FILE" with one id a line; None for all of the split.
     limit : the most clips to take, from the split's beginning, >= 1.
@@ -45,6 +48,7 @@ class SplitQuery:
     dataset: str = "ghost5"
     data_root: str | None = None
     labels: str | None = None
+    annotations: tuple[str, ...] = ()
     split: str = ALL
     clips: str | None = None
     limit: int | None = None
@@ -67,13 +71,17 @@ def with_environment(query: SplitQuery) -> SplitQuery:
     )
 
 
-def select(query: SplitQuery, *, media: bool = True, told: Told = silently) -> Split:
+def select(
+    query: SplitQuery, *, media: bool = True, told: Told = silently, frame_times: FrameTimes | None = None
+) -> Split:
     """The clips of a run, after the filters in the order split, clips, only-available, limit.
 
     Media is looked for once, here, for the clips that are left: a clip without it has `media` None, and so has every
     clip where no data root is known, or with `media` false, where nobody needs frames and no filter asks for them
     (a data root that the user names must be there all the same).
     told : hears of the folders listed and to be listed, where that takes long.
+    frame_times : counts the frames of clips for annotations by frame number; None leaves those unverified.
+
     A split list that states SHA-256 digests has them checked when a clip is decoded (`decode_failed` where they
     differ), so that models which need no frames need no media either. `Split.data_root` is the root in use, the
     dataset's own included, local paths absolute, so that a report can find the media again.
@@ -94,10 +102,15 @@ def select(query: SplitQuery, *, media: bool = True, told: Told = silently) -> S
     if query.limit is not None and query.limit < len(clips):
         clips = clips[: query.limit]
         filters.append(f"limit={query.limit}")
-    if media and not query.only_available:
+    sources = _annotations(query, definition)
+    if (media or any(source.file.by_frames for source in sources)) and not query.only_available:
         clips = _with_media(clips, where, digests, told)
     elif where is not None and query.data_root is not None and not query.only_available:
         check_root(where)
+    annotations = []
+    for source in sources:
+        clips, account = joined(clips, source, frame_times)
+        annotations.append(account)
     return Split(
         dataset=definition.name,
         name=query.split,
@@ -109,7 +122,18 @@ def select(query: SplitQuery, *, media: bool = True, told: Told = silently) -> S
         data_root=None if where is None else where.root,
         layout=definition.layout,
         fps=definition.fps,
+        annotations=tuple(annotations),
     )
+
+
+def _annotations(query: SplitQuery, definition: Definition) -> list[Source]:
+    """Every annotation file, those of the command line first."""
+    option = "--annotations"
+    places = [storage.accept(location, option) for location in query.annotations]
+    own = [definition.annotations] if isinstance(definition.annotations, str) else definition.annotations
+    way_out = f"give the file with {option}"
+    places += [definition.place("annotations", named, way_out, _given_folders(query)) for named in own]
+    return [Source.read(place) for place in places]
 
 
 def _where(query: SplitQuery, definition: Definition) -> Where | None:

@@ -63,6 +63,11 @@ def check_labels(run: RunRecords, granted: Granted) -> tuple[list[Finding], str]
         if label is None or (label.truth, label.truth_time_s) != (row["truth"], time):
             said = "nothing" if label is None else f"{label.truth} at {label.truth_time_s} s"
             found.append(Finding(CLIPS, f"{row['clip']} is {row['truth']} at {time} s, the label file says {said}"))
+            continue
+        for name, value in label.labels.stated().items():
+            if getattr(row["labels"], name) != value:
+                what = f"{row['clip']}: {name} is {getattr(row['labels'], name)!r}, the label file says {value!r}"
+                found.append(Finding(CLIPS, what))
     return found, ""
 
 

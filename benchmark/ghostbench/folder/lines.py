@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from annotated_types import Ge, Le
 
+from ghostbench.label import UNSAID, Label
 from ghostbench.outcomes import Outcome
 from ghostbench.records import (
     GRADES,
@@ -37,6 +38,8 @@ L = TypeVar("L")
 _LARGEST = 1.7976931348623157e308
 Finite = Annotated[float, Ge(-_LARGEST), Le(_LARGEST)]
 Probability = Annotated[float, Ge(0), Le(1)]
+Value = str | Annotated[int, Ge(-MOST_COUNT), Le(MOST_COUNT)] | Finite | bool
+"""A parameter's."""
 
 NO_ANSWER = "no_answer"
 COLUMNS: tuple[str, ...] = (*GRADES, NO_ANSWER)
@@ -51,8 +54,8 @@ MEMORY = tuple(name.name for name in fields(Memory))
 class ClipLine:
     """One line of `clips.jsonl`: a clip of the split, and what was seen of its media.
 
-    Times are seconds from the clip's start. The last five are None where no model of the run needed frames, or the
-    media failed.
+    Times are seconds from the clip's start. Duration, frames and decoder are None where no model of the run needed
+    frames, or the media failed. Lines of the first format have neither labels nor parameters.
     """
 
     clip: str
@@ -65,6 +68,8 @@ class ClipLine:
     frame_times_s: tuple[Finite, ...] | None
     decoder: str | None
     frames_sha256: str | None
+    labels: Label = UNSAID
+    parameters: Mapping[str, Value] = field(default_factory=dict)
 
     @classmethod
     def of(cls, clip: Clip, frames: Frames | None) -> ClipLine:
@@ -80,6 +85,8 @@ class ClipLine:
             frame_times_s=frames.times_s if frames else None,
             decoder=frames.decoder if frames else None,
             frames_sha256=frames.sha256 if frames else None,
+            labels=clip.labels,
+            parameters=clip.parameters,
         )
 
 

@@ -73,10 +73,21 @@ class ModelEntry(_Entry):
         return self.reference and self.spec != RECORDED
 
 
+class AnnotatedEntry(_Entry):
+    """What an annotation file added: see `ghostbench.records.JoinedAnnotations`."""
+
+    form: str
+    sha256: str
+    matched: Annotated[int, Field(ge=0)]
+    flagged: dict[str, str] = Field(default_factory=dict)
+    unmatched: dict[str, str] = Field(default_factory=dict)
+
+
 class DatasetEntry(_Entry):
     """What the manifest says of the dataset and its labels.
 
-    layout, fps : how the media lies under the data root, and the frames per second of frame folders. n : clips.
+    layout, fps : how the media lies under the data root, and the frames per second of frame folders. annotations :
+    where the annotation files lay; annotated : what each of them added. n : clips.
     """
 
     name: str
@@ -86,6 +97,8 @@ class DatasetEntry(_Entry):
     fps: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 30.0
     labels: str | None = None
     labels_sha256: str
+    annotations: list[str] = Field(default_factory=list)
+    annotated: list[AnnotatedEntry] = Field(default_factory=list)
     split_sha256: str
     filters: list[str] = Field(default_factory=list)
     skipped_labels: list[str] = Field(default_factory=list)

@@ -9,6 +9,7 @@ torn, a second pass takes the right ones. Clips whose coding allows it take a sh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import IO, TYPE_CHECKING
 
 import av
@@ -38,16 +39,7 @@ def decode_video(file: str | IO[bytes], sampling: Sampling, *, every_frame: bool
     Raises `MissingMedia` if the file is not there, `DecodeFailed` with the decoder's own words, or saying how the clip
     is torn, damaged, empty or too large.
     """
-    try:
-        found = None if every_frame else decode_groups(file, sampling)
-        if found is None:
-            found = _decode_all(file, sampling)
-    except FileNotFoundError:
-        raise MissingMedia("the media is no longer where it was when the clips were listed") from None
-    except (av.error.FFmpegError, OSError) as error:
-        words = error.strerror or str(error)
-        raise DecodeFailed(f"{type(error).__name__}: {words}") from None
-    codec, timeline, taker, indices = found
+    codec, timeline, taker, indices = _decoded(file, sampling, every_frame=every_frame)
     times = timeline.times_s
     return Frames(
         taker.upright(),
@@ -56,6 +48,26 @@ def decode_video(file: str | IO[bytes], sampling: Sampling, *, every_frame: bool
         duration_s=timeline.duration_s,
         decoder=f"PyAV {av.__version__} ({codec})",
     )
+
+
+def video_times(file: str | IO[bytes]) -> tuple[float, ...]:
+    """The presentation time of every frame of a video file; raises as `decode_video` does."""
+    _, timeline, _, _ = _decoded(file, Sampling("uniform", Fraction(1)), every_frame=False)
+    return tuple(timeline.times_s)
+
+
+def _decoded(
+    file: str | IO[bytes], sampling: Sampling, *, every_frame: bool
+) -> tuple[str, Timeline, Taker, tuple[int, ...]]:
+    """Codec, every frame's time, the sampled frames' pixels and their numbers, the short way where that is the same."""
+    try:
+        found = None if every_frame else decode_groups(file, sampling)
+        return _decode_all(file, sampling) if found is None else found
+    except FileNotFoundError:
+        raise MissingMedia("the media is no longer where it was when the clips were listed") from None
+    except (av.error.FFmpegError, OSError) as error:
+        words = error.strerror or str(error)
+        raise DecodeFailed(f"{type(error).__name__}: {words}") from None
 
 
 def _decode_all(file: str | IO[bytes], sampling: Sampling) -> tuple[str, Timeline, Taker, tuple[int, ...]]:

@@ -196,7 +196,7 @@ def actors(rows: Rows) -> Table:
     return Table("actors", "Alarms by the actor named", columns, lines, note)
 
 
-def slices(rows: Rows) -> Table:
+def slices(run: RunData) -> Table:
     """Counts, and rates where there are enough clips, by part of the split."""
     columns = (
         MODEL,
@@ -208,15 +208,19 @@ def slices(rows: Rows) -> Table:
         *rate_columns("recall", "specificity", "accuracy"),
     )
     lines = []
-    for name, row in rows.items():
+    for name, row in run.rows.items():
         if row["baseline"]:
             continue
         for way, found in row["slices"].items():
             for part, counts in found.items():
                 shown = TRUTH_TITLES.get(part, part) if way == "truth" else part
-                lines.append(line(columns, {"model": name, "by": way, "part": shown, **counts, **counts["lenient"]}))
+                by = way.partition(".")[2] or way
+                lines.append(line(columns, {"model": name, "by": by, "part": shown, **counts, **counts["lenient"]}))
     note = (
         f"Lenient view, answered clips. Parts with fewer than {SMALL} answered clips show counts and no rates. n "
         "counts clips, “answered” every repeat."
     )
+    left_out = [name.partition(".")[2] for name in run.metrics.get("slices_left_out", ())]
+    if left_out:
+        note += f" Not shown, since hardly two clips share a value or there are too many: {', '.join(left_out)}."
     return Table("slices", "Slices", columns, tuple(lines), note)

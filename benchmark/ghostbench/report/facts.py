@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ghostbench.folder.manifest import AnnotatedEntry
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.table import shown
+
+_SHOWN = 5
+"""Clips without an annotation, and with an uncertain one, that are named."""
 
 
 def facts(run: RunData) -> list[tuple[str, str]]:
@@ -33,11 +37,29 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         ("Hardware", ", ".join(_hardware(manifest.hardware.model_dump(exclude_unset=True)))),
         ("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items() if version)),
     ]
+    for file, place in zip(data.annotated, data.annotations, strict=False):
+        found.insert(3, ("Annotations", f"{place}: {_joined(file, len(run.clips))}"))
     if data.filters:
         found.insert(2, ("Filters", "; ".join(data.filters)))
     if data.skipped_labels:
         found.insert(3, ("Skipped label rows", "; ".join(data.skipped_labels)))
     return [(title, plain(text)) for title, text in found]
+
+
+def _joined(file: AnnotatedEntry, clips: int) -> str:
+    """What an annotation file added, and why not more."""
+    words = f"{file.form}, rows for {file.matched} of {clips} clips (SHA-256 {file.sha256[:12]}…)"
+    if file.flagged:
+        words += f"; not certain: {_few([f'{clip} ({why})' for clip, why in file.flagged.items()])}"
+    if file.unmatched:
+        words += f"; without a row: {_few([f'{clip} ({why})' for clip, why in file.unmatched.items()])}"
+    return words
+
+
+def _few(parts: Sequence[str]) -> str:
+    """The first parts; the manifest has them all."""
+    rest = len(parts) - _SHOWN
+    return "; ".join(parts[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def _hardware(stated: Mapping[str, Any]) -> Iterator[str]:

@@ -38,7 +38,7 @@ def run_tables(run: RunData) -> list[Table]:
             evidence.operating_points(rows),
             evidence.event_time(run),
             evidence.actors(rows),
-            evidence.slices(rows),
+            evidence.slices(run),
         )
         if table.rows
     ]

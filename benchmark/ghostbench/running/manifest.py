@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostbench.folder.manifest import (
+    AnnotatedEntry,
     DatasetEntry,
     Facts,
     GitEntry,
@@ -24,6 +25,7 @@ from ghostbench.folder.manifest import (
     TaskEntry,
 )
 from ghostbench.plugins.installed import OWN, homes_of, version_of
+from ghostbench.records import JoinedAnnotations
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.units import ModelState, ladder_of
 from ghostbench.running.plan.plan import ConfiguredModel, Contender, Options, Plan
@@ -55,6 +57,8 @@ def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor)
             fps=split.fps,
             labels=redactor.location(options.query.labels) if options.query.labels is not None else None,
             labels_sha256=split.labels_sha256,
+            annotations=[redactor.location(each.source) for each in split.annotations],
+            annotated=[_account(each) for each in split.annotations],
             split_sha256=split.split_sha256,
             filters=list(split.filters),
             skipped_labels=list(split.skipped_labels),
@@ -125,8 +129,19 @@ def _options(options: Options, redactor: Redactor) -> Facts:
     given |= {field.name: getattr(query, field.name) for field in dataclasses.fields(query)}
     kept = {name: value for name, value in given.items() if name not in _OF_A_CALL}
     kept["settings"] = redactor.command(kept["settings"])
+    kept["annotations"] = [redactor.location(place) for place in options.query.annotations]
     kept = {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
     return {name: redactor.location(value) if isinstance(value, str) else value for name, value in kept.items()}
+
+
+def _account(file: JoinedAnnotations) -> AnnotatedEntry:
+    return AnnotatedEntry(
+        form=file.form,
+        sha256=file.sha256,
+        matched=file.matched,
+        flagged=dict(file.flagged),
+        unmatched=dict(file.unmatched),
+    )
 
 
 def _model(row: Contender, redactor: Redactor) -> ModelEntry:

@@ -22,13 +22,13 @@ from ghostbench.scoring.intervals import Z
 from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
-from ghostbench.scoring.slices import parts, score_slices
+from ghostbench.scoring.slices import score_slices, slice_ways
 from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.writing import json_text, write_text
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
 
 
@@ -87,6 +87,7 @@ def compute_metrics(run: RunRecords) -> dict[str, Any]:
         "repeats": scorer.repeats,
         "intervals": {"level": LEVEL, "z": Z, "draws": DRAWS, "seed": SEED, "priors": list(PRIORS)},
         "event_coverage": event_coverage(run.clips),
+        "slices_left_out": list(scorer.ways.left_out),
         "models": models,
         "reference": reference,
     }
@@ -100,7 +101,7 @@ class _Scorer:
         self.duration = run.clips["duration_s"].astype("float64")
         self.sampled = sampled(run.clips)
         self.constant = constant_times(run.clips)
-        self.parts = parts(run.clips)
+        self.ways = slice_ways(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
         self.task = run.manifest.task.name
         self.texts = run.texts
@@ -142,7 +143,7 @@ class _Scorer:
             "agreement": agreement(rows, answered, self.repeats),
             "scores": score_probabilities(rows, answered),
             "event_time": event_time(rows, answered, self.sampled, self.constant),
-            "slices": score_slices(rows, answered, self.positive, self.parts),
+            "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }
         if attempts is not None:
             found["latency"] = account.latency(attempts)

@@ -1,38 +1,56 @@
-"""The same counts on parts of the split. A small part shows counts and no rates: a rate of seven clips says nothing."""
+"""The same counts on parts of the split, by what is known of its clips.
+
+A small part shows counts and no rates: a rate of seven clips says nothing.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ghostbench.label import UNSAID, Label, is_doubted
+from ghostbench.scoring.attributes import UNKNOWN, Ways, attribute_ways
 from ghostbench.scoring.intervals import Ints, shares
 from ghostbench.scoring.views import VIEWS, Bools, alarms, by_clip, cells
 
 SMALL = 20
 """Parts with fewer answered clips than this show no rates."""
 DURATIONS = ((0.0, 5.0), (5.0, 10.0), (10.0, 15.0), (15.0, float("inf")))
-UNKNOWN = "unknown"
 
 
-def parts(clips: pd.DataFrame) -> dict[str, pd.Series[Any]]:
-    """For each way to slice, the part that each clip is in, as text: category, duration, label, truth."""
+def slice_ways(clips: pd.DataFrame) -> Ways:
+    """For each way to slice, the part that each clip is in: category, duration, label (doubted or certain), truth, and
+    what labels state and parameters say."""
     category = clips["category"].map(lambda value: UNKNOWN if pd.isna(value) else str(int(value)))
     duration = clips["duration_s"].astype("float64").map(_duration)
-    doubt = clips["remark"].map(
-        lambda text: isinstance(text, str) and ("?" in text or "\N{FULLWIDTH QUESTION MARK}" in text)
-    )
-    return {
-        "category": category,
-        "duration": duration,
-        "label": doubt.map({True: "doubted", False: "certain"}),
-        "truth": clips["truth"].astype(str),
+    label = ["doubted" if doubted else "certain" for doubted in doubted_clips(clips)]
+    own: dict[str, list[str]] = {
+        "category": list(category),
+        "duration": list(duration),
+        "label": label,
+        "truth": list(clips["truth"]),
     }
+    more = attribute_ways(clips)
+    ordered = {way: pd.Categorical(parts, sorted(set(parts), key=_order)) for way, parts in own.items()}
+    return Ways({**ordered, **more.parts}, more.left_out)
+
+
+def doubted_clips(clips: pd.DataFrame) -> Bools:
+    """Per clip, whether its annotator doubts the label."""
+    return np.array(
+        [
+            is_doubted(label if isinstance(label, Label) else UNSAID, remark if isinstance(remark, str) else None)
+            for label, remark in zip(clips["labels"], clips["remark"], strict=True)
+        ],
+        dtype=bool,
+    )
 
 
 def score_slices(
-    rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, split: dict[str, pd.Series[Any]]
+    rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, ways: Mapping[str, pd.Categorical[Any]]
 ) -> dict[str, dict[str, Any]]:
     """`slices` of metrics.json for one model: way to slice, part, then counts in both views over answered clips.
 
@@ -52,10 +70,10 @@ def score_slices(
     answer_count = np.bincount(at, weights=answered, minlength=n).astype(np.int64)
     found: dict[str, dict[str, Any]] = {}
     wanted: list[tuple[dict[str, Any], str, tuple[Ints, Ints]]] = []
-    for way, part_of in split.items():
+    for way, part_of in ways.items():
         found[way] = {}
-        for part in sorted(set(part_of), key=_order):
-            inside = (part_of == part).to_numpy()
+        for place, part in enumerate(part_of.categories):
+            inside = part_of.codes == place
             found[way][part] = {
                 "n": int(inside.sum()),
                 "rows": int(row_count[inside].sum()),
@@ -91,5 +109,5 @@ def _duration(value: float) -> str:
 
 
 def _order(part: str) -> tuple[bool, float, str]:
-    digits = "".join(c if c.isdigit() else " " for c in part).split()
+    digits = "".join(c if c.isdecimal() else " " for c in part).split()
     return part == UNKNOWN, float(digits[0]) - part.startswith("under") if digits else 0.0, part

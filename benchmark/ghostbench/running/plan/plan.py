@@ -134,7 +134,8 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         check_requirements(choice)
     hosts = {choice.row: _host(choice, given.get(choice.row, {})) for _, choice in named}
     rows = tuple(_rows(named, hosts, probes))
-    split = select(options.query, media=any(row.needs_frames for row in rows), told=told)
+    needed = any(row.needs_frames for row in rows)
+    split = select(options.query, media=needed, told=told, frame_times=_frame_times)
     for host in hosts.values():
         _check_host(host)
     if probes and not any(row.probe for row in rows):
@@ -150,6 +151,12 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
             raise BadInput(f"--give-up '{printable(name)}' is no model of this run; choose from {', '.join(hosts)}")
     run_id = options.run_id or _run_id(list(hosts))
     return Plan(options=options, run_id=run_id, split=split, task=task, sampling=sampling, rows=rows, probes=probes)
+
+
+def _frame_times(media: str) -> tuple[float, ...]:
+    from ghostbench.media.count import frame_times
+
+    return frame_times(media)
 
 
 def _check_numbers(options: Options) -> None:

@@ -34,7 +34,7 @@ from ghostbench.writing import open_to_append
 MOST_LOST = 2
 """How often a clip, or a load, may take its process down before it is not tried again."""
 _MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "probes", "models")
-_FREE_DATASET_KEYS = ("data_root", "labels")
+_FREE_DATASET_KEYS = ("data_root", "labels", "annotations")
 _WAY_OUT = "put the ledger back as it was, or start a new run"
 _MODEL_KEYS = ("spec", "argument", "settings", "identity", "probe", "of", "substitute")
 
@@ -237,7 +237,7 @@ def _as_far_as_stated(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict
 
 def _comparable(key: str, value: Any, free: Mapping[str, frozenset[str]]) -> Any:
     if key == "dataset" and isinstance(value, dict):
-        return {k: v for k, v in value.items() if k not in _FREE_DATASET_KEYS}
+        return {"annotated": [], **{k: v for k, v in value.items() if k not in _FREE_DATASET_KEYS}}
     if key == "models" and isinstance(value, dict):
         return {name: _model(row, free.get(name, frozenset())) for name, row in value.items()}
     return value
