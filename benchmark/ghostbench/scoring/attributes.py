@@ -60,14 +60,25 @@ def parts_of(values: Sequence[Scalar | None]) -> pd.Categorical[Any] | None:
     """The part that each value is in, at most `MOST_PARTS` and those of clips without a value.
 
     Truth values and numbers of few kinds are parts by themselves; many numbers fall into four ranges of about as many
-    clips; of many words the frequent ones are parts. None where there is no part that says something: where most words
-    stand for a single clip.
+    clips; of many words the frequent ones are parts. None where that says nothing: where most values stand for a single
+    clip.
 
     >>> list(parts_of(["night", None, "day", "day"]))
     ['night', 'unknown', 'day', 'day']
     >>> list(parts_of([0.5, 1, 2, 3, 4, 5, 6, 7, 8, 9.5]).categories)
     ['under 2.25', '2.25 to 4.5', '4.5 to 6.75', 'from 6.75']
+    >>> parts_of(["a child runs out", "plain driving", "a bus stands"]) is None
+    True
     """
+    parts = _parts(values)
+    if parts is None:
+        return None
+    sizes = Counter(part for part, value in zip(parts, values, strict=True) if value is not None)
+    shared = sum(clips for clips in sizes.values() if clips > 1)
+    return parts if 2 * shared >= sum(sizes.values()) else None
+
+
+def _parts(values: Sequence[Scalar | None]) -> pd.Categorical[Any] | None:
     known = [value for value in values if value is not None]
     if all(isinstance(value, bool) for value in known):
         named = [None if value is None else "yes" if value else "no" for value in values]
