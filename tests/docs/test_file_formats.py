@@ -84,17 +84,19 @@ def test_every_field_is_named(run: Path, name: str) -> None:
 def test_every_line_is_the_record_that_the_page_shows(run: Path, name: str, record: str) -> None:
     import dataclasses
 
-    from ghostbench import records
+    from ghostbench import label, records
+    from ghostbench.folder import lines as folder_lines
 
     page = (DOCS / "file-formats.md").read_text(encoding="utf-8")
     section = page.partition(f"### {name}\n")[2].partition("### ")[0]
-    assert f"::: ghostbench.records.{record}\n" in section
-    shown = [field.name for field in dataclasses.fields(getattr(records, record))]
+    assert f"::: ghostbench.folder.lines.{record}\n" in section
+    shown = [field.name for field in dataclasses.fields(getattr(folder_lines, record))]
     lines = (run / name).read_text(encoding="utf-8").splitlines()
     assert all(list(json.loads(line)) == shown for line in lines)
-    for part in ("stages", "usage", "memory"):
+    parts = {"stages": records.Stages, "usage": records.Usage, "memory": records.Memory, "labels": label.Label}
+    for part, kind in parts.items():
         if part in shown:
-            fields_of = [f.name for f in dataclasses.fields(getattr(records, part.capitalize()))]
+            fields_of = [f.name for f in dataclasses.fields(kind)]
             assert all(list(json.loads(line)[part]) == fields_of for line in lines)
 
 

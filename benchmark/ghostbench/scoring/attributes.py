@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ghostbench.label import COLUMNS, UNSAID, Label, Scalar
+from ghostbench.label import COLUMNS, Scalar
 
 MOST_WAYS = 24
 """Attributes by which a run is shown at most, in their order; those left out are named."""
@@ -36,13 +36,11 @@ class Ways:
 
 def attribute_ways(clips: pd.DataFrame) -> Ways:
     """The ways to slice by what labels state and by parameters, those without a difference between clips left out."""
-    labels = [label if isinstance(label, Label) else UNSAID for label in clips["labels"]]
-    given = [values if isinstance(values, dict) else {} for values in clips["parameters"]]
     columns: dict[str, list[Scalar | None]] = {
-        f"labels.{name}": [getattr(label, name) for label in labels] for name in COLUMNS
+        f"labels.{name}": [getattr(label, name) for label in clips["labels"]] for name in COLUMNS
     }
-    for name in dict.fromkeys(itertools.chain.from_iterable(given)):
-        columns[f"parameters.{name}"] = [values.get(name) for values in given]
+    for name in dict.fromkeys(itertools.chain.from_iterable(clips["parameters"])):
+        columns[f"parameters.{name}"] = [values.get(name) for values in clips["parameters"]]
     found: dict[str, pd.Categorical[Any]] = {}
     left_out = []
     for name, values in columns.items():

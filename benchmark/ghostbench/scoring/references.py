@@ -12,7 +12,6 @@ import pandas as pd
 
 from ghostbench.errors import AttemptError, BadInput
 from ghostbench.folder.run_records import RunRecords
-from ghostbench.label import UNSAID
 from ghostbench.models import ReferenceModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, Clip, Prompt, Request, Verdict
@@ -126,8 +125,8 @@ def _clips(run: RunRecords) -> tuple[Clip, ...]:
             truth_time_s=_number(row["truth_time_s"]),
             category=None if pd.isna(row["category"]) else int(row["category"]),
             remark=row["remark"] if isinstance(row["remark"], str) else None,
-            labels=row["labels"] or UNSAID,
-            parameters=row["parameters"] or {},
+            labels=row["labels"],
+            parameters=row["parameters"],
         )
         for row in run.clips.to_dict("records")
     )

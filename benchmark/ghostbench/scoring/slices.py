@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ghostbench.label import UNSAID, Label, is_doubted
+from ghostbench.label import is_doubted
 from ghostbench.scoring.attributes import UNKNOWN, Ways, attribute_ways
 from ghostbench.scoring.intervals import Ints, shares
 from ghostbench.scoring.views import VIEWS, Bools, alarms, by_clip, cells
@@ -42,7 +42,7 @@ def doubted_clips(clips: pd.DataFrame) -> Bools:
     """Per clip, whether its annotator doubts the label."""
     return np.array(
         [
-            is_doubted(label if isinstance(label, Label) else UNSAID, remark if isinstance(remark, str) else None)
+            is_doubted(label, remark if isinstance(remark, str) else None)
             for label, remark in zip(clips["labels"], clips["remark"], strict=True)
         ],
         dtype=bool,
