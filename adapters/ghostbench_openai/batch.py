@@ -98,6 +98,7 @@ class BatchRun:
                     waiting.remove(part)
                     await self._forget(part)
             if waiting:
+                self._journal.expect_silence(pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * _SLOWER, _SLOWEST_POLL_S)
 
@@ -158,9 +159,11 @@ class BatchRun:
         self._journal.write(self._state)
 
     async def _upload(self, part: dict[str, Any]) -> str:
+        self._journal.expect_silence(_CALL_S)
         with self._part_file(part) as file:
             made = await self._service.client.files.create(file=(_file_name(part), file), purpose="batch")
         while made.status in _PREPARING:
+            self._journal.expect_silence(_FIRST_POLL_S)
             await asyncio.sleep(_FIRST_POLL_S)
             made = await self._service.client.files.retrieve(made.id)
         return made.id
@@ -319,6 +322,7 @@ class BatchRun:
             retry=retry_if_exception_type((RateLimited, TimedOut, ConnectionFailed, ServerError)),
             wait=_pause,
             stop=stop_before_delay(PATIENCE_S),
+            before_sleep=lambda state: self._journal.expect_silence(state.upcoming_sleep),
             reraise=True,
         )
 

@@ -18,7 +18,7 @@ retry, fall back or stop is the policy's decision, read from the error's type al
         ├── RequestRejected ── RequestTooLarge                            (next level)
         ├── Nonfinite  OutOfMemory                                        (next level)
         ├── AuthFailed  QuotaExhausted                                    (stops the model)
-        ├── WorkerLost                                                (retried once)
+        ├── WorkerLost                                                    (retried once)
         └── NotRecorded  OverBudget  Unavailable  Crashed
 """
 
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ghostbench.outcomes import Outcome
+from ghostbench.outcomes import FALLS_BACK, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,8 @@ class OurFault(Exception):
 
 class Unparseable(Exception):
     """A task could not read a reply's text as an answer. The message says what did not fit."""
+
+    outcome: ClassVar[Outcome] = Outcome.UNPARSEABLE
 
 
 class AttemptError(Exception):
@@ -213,3 +215,10 @@ class WorkerLost(ModelError):
     """The process that computed this clip ended while it did."""
 
     outcome = Outcome.WORKER_LOST
+
+
+FALL_BACK: tuple[type[ModelError] | type[Unparseable], ...] = (
+    Unparseable,
+    *(kind for kind in ModelError.__subclasses__() if kind.outcome in FALLS_BACK),
+)
+"""The failures that a fallback can follow: those of the outcomes in `FALLS_BACK`, which is where that is decided."""

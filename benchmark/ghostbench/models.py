@@ -43,14 +43,6 @@ LONGEST_PAUSE_S = 600.0
 """The longest pause that a server may ask a run for, seconds. Limits by the minute pass well within it; one by the hour
 or the day does not, and a run that sat through that would look like one that hangs."""
 
-_DEFAULT_REASONS: tuple[type[errors.ModelError] | type[errors.Unparseable], ...] = (
-    errors.RequestRejected,
-    errors.Nonfinite,
-    errors.OutOfMemory,
-    errors.Truncated,
-    errors.Unparseable,
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
@@ -61,7 +53,8 @@ class Level:
     name : shown in tables, e.g. "float32".
     settings : handed to the model in `Request.level_settings`.
     max_frames : send at most this many of the clip's frames, evenly chosen; None leaves all.
-    after : the failures that lead here; a rung that does not list a failure is passed over for it.
+    after : the failures that lead here; a rung that does not list a failure is passed over for it. By default all that
+        a fallback can follow, and no others may stand here.
     without : parts of a request that the model can leave out one by one. A refusal that names some of them
         (`RequestRejected.refuses`) leads here before any other rung, as often as it names more, and the model is handed
         all that were named so far as `level_settings["without"]`.
@@ -71,7 +64,7 @@ class Level:
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     max_frames: int | None = None
-    after: tuple[type[errors.ModelError] | type[errors.Unparseable], ...] = _DEFAULT_REASONS
+    after: tuple[type[errors.ModelError] | type[errors.Unparseable], ...] = errors.FALL_BACK
     without: tuple[str, ...] = ()
     instead_of: tuple[str, ...] = ()
 
@@ -158,6 +151,10 @@ class Journal(ABC):
     @abstractmethod
     def write(self, state: Mapping[str, Any]) -> None:
         """Replace the state, atomically and on disk when this returns. JSON values only, never secrets."""
+
+    def expect_silence(self, seconds: float) -> None:
+        """Say that the service is at work, and that nothing is to be heard of it for so long: a run gives up a model of
+        which it hears nothing (no result, no state written, no such word) for its deadline, counted from then on."""
 
 
 class RemoteModel(Model):

@@ -56,7 +56,8 @@ FALLS_BACK: frozenset[Outcome] = frozenset(
         Outcome.UNPARSEABLE,
     }
 )
-"""Tried at the next level of the model's declared ladder, if there is one for it."""
+"""Tried at the next level of the model's declared ladder, if there is one for it. Nothing else says which outcomes do:
+a rung's default reasons, the policy and the checks of a ledger are all made of this."""
 
 STOPS_MODEL: frozenset[Outcome] = frozenset({Outcome.AUTH_FAILED, Outcome.QUOTA_EXHAUSTED})
 """The model sends nothing more in this run; clips not sent get the same outcome with 0 attempts."""

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,9 @@ def test_what_a_used_up_budget_holds_back_for_a_day_is_not_waited_for(bench: Any
     stopped = bench.manifest()["models"]["gpt-4.1"]["stopped"]
     assert stopped["outcome"] == "rate_limited"
     assert stopped["message"].startswith("not sent: ")
+    in_a_day = datetime.now(UTC) + timedelta(days=1)
+    named = (stopped["until"], bench.manifest()["models"]["gpt-4.1"]["put_off_until"])
+    assert all(abs(datetime.fromisoformat(until) - in_a_day) < timedelta(minutes=2) for until in named)
     assert "ask again then with: " in done.stderr
     again = bench.run("--set", "gpt-4.1.concurrency=1", "--resume")
     assert again.returncode == 0, again.stderr

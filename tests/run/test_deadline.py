@@ -45,10 +45,36 @@ def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
     assert attempts["hanging-remote:answer"] == 12
 
 
+def test_a_batch_that_nothing_is_heard_of_is_given_up_and_gone_on_with(bench: Any) -> None:
+    rows = [f"hanging-batch:{where}={where}" for where in ("encode", "answer", "deaf", "patient")]
+    done = bench.run("--models", ",".join(rows), "--deadline", "0.7", "--run-id", "r")
+    assert done.returncode == 1, done.stderr
+    outcomes = Counter((p["model"], p["outcome"]) for p in bench.lines("r", "predictions.jsonl"))
+    assert outcomes == {
+        ("encode", "timed_out"): 6,
+        ("answer", "answered"): 1,
+        ("answer", "timed_out"): 5,
+        ("deaf", "answered"): 1,
+        ("deaf", "timed_out"): 5,
+        ("patient", "answered"): 6,
+    }
+    models = bench.manifest("r")["models"]
+    assert "no answer within the deadline of 0.7 s" in models["encode"]["stopped"]["message"]
+    for row in ("answer", "deaf"):
+        assert models[row]["stopped"]["message"] == (
+            "nothing was heard of the batch within the deadline of 0.7 s; "
+            "the round of requests is kept, and --resume goes on with it"
+        )
+    again = bench.run("--models", ",".join(rows), "--deadline", "0.7", "--run-id", "r", "--resume")
+    assert again.returncode == 1, again.stderr
+    answered = [p["model"] for p in bench.lines("r", "predictions.jsonl") if p["outcome"] == "answered"]
+    assert Counter(answered) == {"answer": 1, "deaf": 1, "patient": 6}, "the round of before was asked for again"
+
+
 def test_a_model_that_never_closes_keeps_nobody(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     site = bench.folder / "site"
     (site / "sitecustomize.py").write_text(
-        "import ghostbench.running.runner as runner\nrunner.CLOSING_S = 1.0\n", encoding="utf-8"
+        "import ghostbench.running.settle.loading as loading\nloading.CLOSING_S = 1.0\n", encoding="utf-8"
     )
     done = bench.run("--models", "hanging:close,always", "--run-id", "r")
     assert done.returncode == 0, done.stderr

@@ -201,10 +201,12 @@ def test_a_model_that_fails_in_its_batch_interface_ends_no_run(bench: Any, how: 
 
 
 def test_a_model_that_fails_its_own_check_is_unavailable(bench: Any) -> None:
-    ways = ["bad-check", "exit-check", "no-ladder", "odd-ladder", "bare-ladder"]
+    ways = ["bad-check", "exit-check", "no-ladder", "odd-ladder", "bare-ladder", "final-ladder"]
     done = bench.run("--models", ",".join(["always", *(f"careless:{how}={how}" for how in ways)]), "--run-id", "r")
     assert done.returncode == 1, done.stderr
     assert all(outcomes(bench, "r", how) == {"unavailable": N} for how in ways)
+    said = bench.manifest("r")["models"]["final-ladder"]["stopped"]["message"]
+    assert said.endswith("fallback level 'after all': nothing follows refused, it is final")
 
 
 @pytest.mark.parametrize("model", ["local-spy", "looking-batch"])

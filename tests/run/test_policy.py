@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from ghostbench import errors
 from ghostbench.models import Level
 from ghostbench.outcomes import FALLS_BACK, RETRIED, STOPS_MODEL, Outcome
-from ghostbench.running.rules.retry import failure_from_ledger, next_step, outcome_of, put_off, put_off_until
+from ghostbench.plugins.choose import parse_model
+from ghostbench.running.ask.units import ModelState
+from ghostbench.running.plan.plan import ConfiguredModel
+from ghostbench.running.rules.retry import failure_from_ledger, next_step, outcome_of, put_off
 from ghostbench.running.rules.standing import Standing
+from ghostbench.running.rules.stop import Stop, moment_after
 
 
 def kinds(base: type[errors.AttemptError] = errors.AttemptError) -> list[type[errors.AttemptError]]:
@@ -118,10 +122,37 @@ def test_a_pause_is_obeyed_in_full_or_the_outcome_is_final(wish: float, attempts
         assert (step.action, step.wait_s, step.put_off_s) == ("retry", wish, None)
     else:
         assert (step.action, step.put_off_s) == ("settle", wish)
-        assert f"{wish:.10g} s" in put_off(wish)
-        assert "--resume" in put_off(wish)
-        until = put_off_until(f"slow down; {put_off(wish)}")
+        until = moment_after(wish)
+        words = put_off(wish, until)
+        assert f"{wish:.10g} s" in words
+        assert "--resume" in words
         if until is not None:
             assert abs((until - datetime.now(UTC)).total_seconds() - wish) < 10
+            assert f"(until {until:%Y-%m-%d %H:%M:%S} UTC)" in words
         else:
-            assert "(until" not in put_off(wish)
+            assert "(until" not in words
+
+
+def test_the_first_reason_to_stop_is_the_one_that_stays() -> None:
+    state = ModelState(ConfiguredModel(parse_model("always"), None, None))
+    state.stop(Stop(Outcome.AUTH_FAILED, "no such key"))
+    state.stop(Stop(Outcome.RATE_LIMITED, "slow down", moment_after(3600)))
+    assert state.stopped == Stop(Outcome.AUTH_FAILED, "no such key")
+
+
+def test_of_several_moments_that_a_server_names_the_latest_counts() -> None:
+    state = ModelState(ConfiguredModel(parse_model("always"), None, None))
+    assert state.put_off_until is None
+    for pause_s in (700, 7000, 800, 1e300):
+        state.put_off(pause_s)
+    assert state.put_off_until is not None
+    assert 6990 < (state.put_off_until - datetime.now(UTC)).total_seconds() <= 7000
+
+
+def test_which_outcomes_fall_back_is_said_once() -> None:
+    """A rung's default reasons are the errors of just these outcomes, and no rung takes the policy further."""
+    assert {kind.outcome for kind in Level(name="next").after} == FALLS_BACK
+    for failure in FAILURES:
+        anything = Level(name="anything", after=(errors.AttemptError, errors.Unparseable))
+        step = next_step(failure, standing=Standing(), attempts=1, max_attempts=6, ladder=(anything,))
+        assert (step.action == "fall_back") == (outcome_of(failure) in FALLS_BACK)

@@ -20,7 +20,7 @@ from ghostbench.cli.main import bench as command_line
 from ghostbench.errors import BadInput
 from ghostbench.folder.ledger import recover
 from ghostbench.folder.place import RunFolder
-from ghostbench.running.settle.rounds import Round
+from ghostbench.running.settle.round_files import Round
 from ghostbench.writing import check_plain, make_folder, open_to_append, remove_begun, write_text
 
 FILES = (

@@ -18,7 +18,7 @@ from ghostbench.plugins.choose import Choice, build_model, build_settings, check
 from ghostbench.records import Clip, Frames, Reply, Request
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
-from ghostbench.running.settle.rounds import FileJournal
+from ghostbench.running.settle.round_files import FileJournal
 from ghostbench.tasks.load import load_task
 
 Result = Reply | AttemptError

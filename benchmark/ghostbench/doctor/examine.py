@@ -23,8 +23,9 @@ from ghostbench.running.ask.dispatch import as_unavailable, estimated
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
 from ghostbench.running.ask.units import ModelState
 from ghostbench.running.plan.plan import Plan
-from ghostbench.running.runner import close_quietly
+from ghostbench.running.rules.stop import Stop
 from ghostbench.running.settle.budget import Budget
+from ghostbench.running.settle.loading import close_quietly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,7 @@ class Examiner:
             self._found.facts = await load(state.dispatcher)
         except Exception as error:  # noqa: BLE001 - whatever loading raises is what the doctor reports
             reason = self._row.host.broken or str(as_unavailable(error))
-            state.stopped = (Outcome.UNAVAILABLE, reason)
+            state.stop(Stop(Outcome.UNAVAILABLE, reason))
             self._found.unavailable = Redactor().message(reason)
         self._found.load_s = time.perf_counter() - started
         loaded = process.memory_info().rss

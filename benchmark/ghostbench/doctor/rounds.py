@@ -19,6 +19,8 @@ from ghostbench.redact import Redactor
 from ghostbench.running.ask.units import Ask, ModelState
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.settle.budget import Budget
+from ghostbench.running.settle.making import RequestMaker
+from ghostbench.running.settle.recorder import Recorder
 from ghostbench.running.settle.settler import Settler
 from ghostbench.running.watch.progress import Progress
 
@@ -66,14 +68,15 @@ class Rounds:
         path = self._folder / f"round-{self._count}.jsonl"
         self._count += 1
         ledger = Ledger(path, Redactor())
-        settler = Settler(
-            task=self._plan.task,
+        task, seed = self._plan.task, self._plan.options.seed
+        recorder = Recorder(
+            task=task,
             ledger=ledger,
-            budget=self._budget,
             progress=Progress(Console(stderr=True), [self._row.name], len(clips), quiet=True),
-            seed=self._plan.options.seed,
             max_attempts=MAX_ATTEMPTS,
         )
+        maker = RequestMaker(task, seed, limited=self._budget.limit is not None)
+        settler = Settler(maker=maker, recorder=recorder, budget=self._budget)
         units = [
             Ask(self._row, clip, 0, frames=own)
             for clip, own in zip(clips, frames, strict=True)
@@ -107,7 +110,7 @@ class Rounds:
             return None
         if not lines:
             stopped = self._state.stopped
-            return Seen(stopped[0] if stopped else Outcome.CRASHED, None, None, ())
+            return Seen(stopped.outcome if stopped else Outcome.CRASHED, None, None, ())
         last = lines[-1]
         answered = last.outcome is Outcome.ANSWERED
         score = (last.grade_probabilities or {}).get("ghost_probing") if answered else None

@@ -34,10 +34,11 @@ class _Entry(BaseModel):
 
 
 class Stopped(_Entry):
-    """Why a model sent nothing more."""
+    """Why a model sent nothing more. until : the moment until which its server asked to be left alone, where it did."""
 
     outcome: Outcome
     message: str = ""
+    until: str | None = None
 
 
 class ModelEntry(_Entry):
@@ -65,6 +66,7 @@ class ModelEntry(_Entry):
     facts: Facts = Field(default_factory=dict)
     load_s: Seconds | None = None
     stopped: Stopped | None = None
+    put_off_until: str | None = None
 
     @property
     def baseline(self) -> bool:

@@ -106,7 +106,7 @@ def execute(options: Options, command: list[str], voice: Terminal) -> int:
         if lost.requests:
             done = what_was_done(folder.attempts, plan)
         _say_what_it_was(before, command, voice)
-        _say_what_is_early(still_put_off(done, before), voice)
+        _say_what_is_early(still_put_off(before), voice)
         manifest = manifests.gone_on_with(before, manifest)
     else:
         folder.create()
@@ -201,8 +201,10 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
         printing_aside(there.path, voice.err, conduct.redactor),
         Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
     ):
-        desk = RunContext(folder=there, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn)
-        runner = Runner(plan, desk, conduct.done, conduct.lost)
+        context = RunContext(
+            folder=there, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn
+        )
+        runner = Runner(plan, context, conduct.done, conduct.lost)
         try:
             finished = _run_until_done_or_stopped(runner, conduct.signals, there)
         except Exception:

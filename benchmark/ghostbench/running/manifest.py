@@ -27,7 +27,7 @@ from ghostbench.folder.manifest import (
 from ghostbench.plugins.installed import OWN, homes_of, version_of
 from ghostbench.records import JoinedAnnotations
 from ghostbench.redact import Redactor
-from ghostbench.running.ask.units import ModelState, ladder_of
+from ghostbench.running.ask.units import ModelState, ladder_of, utc
 from ghostbench.running.plan.plan import ConfiguredModel, Contender, Options, Plan
 
 _MAY_CHANGE = ("max_attempts", "max_cost")
@@ -106,9 +106,10 @@ def describe_state(entry: ModelEntry, state: ModelState, redactor: Redactor) -> 
     entry.load_s = state.load_s
     entry.identity = entry.identity or _identity(state.host, redactor)
     entry.stopped = None
-    if state.stopped is not None:
-        outcome, message = state.stopped
-        entry.stopped = Stopped(outcome=outcome, message=redactor.message(message))
+    if (stop := state.stopped) is not None:
+        message = redactor.message(stop.message)
+        entry.stopped = Stopped(outcome=stop.outcome, message=message, until=_stated(stop.until))
+    entry.put_off_until = _stated(state.put_off_until) or entry.put_off_until
 
 
 def as_recorded(facts: Mapping[str, Any], redactor: Redactor) -> Facts:
@@ -119,7 +120,11 @@ def as_recorded(facts: Mapping[str, Any], redactor: Redactor) -> Facts:
 
 def utc_now() -> str:
     """This moment in UTC, ISO 8601 to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc(datetime.now(UTC))
+
+
+def _stated(moment: datetime | None) -> str | None:
+    return None if moment is None else utc(moment)
 
 
 def _options(options: Options, redactor: Redactor) -> Facts:

@@ -292,6 +292,34 @@ class HangingRemote(RemoteModel):
         return Reply(text=request.write_answer(Verdict(grade="normal")))
 
 
+class HangingBatch(RemoteModel):
+    """Goes through a batch interface and lets hear nothing of itself there; "patient" says so before it is silent."""
+
+    batched = True  # type: ignore[assignment]
+
+    async def answer(self, request: Request) -> Any:
+        raise AssertionError("never reached")
+
+    def encode(self, request: Request) -> bytes:
+        while self.argument == "encode":
+            time.sleep(3600)
+        return json.dumps([request.id, request.write_answer(Verdict(grade="normal"))]).encode()
+
+    async def answer_batch(self, lines: Path, journal: Any) -> Any:
+        for line in lines.read_text().splitlines():
+            if self.argument == "patient":
+                journal.expect_silence(1.0)
+                await asyncio.sleep(1.0)
+            request_id, text = json.loads(line)
+            yield request_id, Reply(text=text)
+            while self.argument in {"answer", "deaf"}:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    if self.argument != "deaf":
+                        raise
+
+
 class RemoteScribbler(RemoteModel):
     """The same, behind a network."""
 
@@ -497,7 +525,9 @@ class Careless(LocalModel):
     @property
     def ladder(self) -> Any:
         bare = [Level(name="a", after=RequestRejected)]  # type: ignore[arg-type]
-        return {"no-ladder": None, "odd-ladder": ["float32"], "bare-ladder": bare}.get(self.argument or "", ())
+        final = [Level(name="after all", after=(Refused,))]
+        odd = {"no-ladder": None, "odd-ladder": ["float32"], "bare-ladder": bare, "final-ladder": final}
+        return odd.get(self.argument or "", ())
 
     def check(self) -> None:
         if self.argument == "bad-check":
@@ -568,6 +598,7 @@ def register_models(register: Any) -> None:
     spec("restless", "Restless", "local", needs_frames=False)
     spec("hanging-early", "HangingEarly", "local", needs_frames=False)
     spec("hanging-remote", "HangingRemote", "remote", family="WHERE", needs_frames=False)
+    spec("hanging-batch", "HangingBatch", "remote", family="WHERE", needs_frames=False)
     spec("dumper", "Dumper", "local")
     spec("unloadable", "Unloadable", "local")
     spec("unimportable", "Missing", "local", needs_frames=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,13 +18,15 @@ from ghostbench.running.ask.way import Way
 from ghostbench.running.plan.plan import ConfiguredModel, Contender
 from ghostbench.running.rules.habits import Habits
 from ghostbench.running.rules.standing import AS_CONFIGURED, Standing
+from ghostbench.running.rules.stop import Stop, moment_after
 
 
 @dataclass(slots=True, eq=False)
 class ModelState:
     """A model while the run goes on: the way to it, and whether it has stopped.
 
-    stopped : why nothing more is sent, as (outcome, message); None while it is asked.
+    stopped : why nothing more is sent; None while it is asked. put_off_until : the latest moment (UTC) that its server
+        named for being asked again; None where it named none.
     habits : what its server refuses again and again.
     way : whether requests can be sent now. places : for the units that are being asked, frames in hand; None for any
         number.
@@ -33,15 +36,22 @@ class ModelState:
     dispatcher: Dispatcher | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     load_s: float | None = None
-    stopped: tuple[Outcome, str] | None = None
+    stopped: Stop | None = None
+    put_off_until: datetime | None = None
     habits: Habits = field(default_factory=Habits)
     way: Way = field(default_factory=Way)
     places: asyncio.Semaphore | None = None
 
-    def stop(self, outcome: Outcome, message: str) -> None:
+    def stop(self, stop: Stop) -> None:
         """Send nothing more, for this reason unless there is one already; who waits for the model is let go."""
-        self.stopped = self.stopped or (outcome, message)
+        self.stopped = self.stopped or stop
         self.way.shut()
+
+    def put_off(self, pause_s: float) -> datetime | None:
+        """Note that the server asks to be left alone for so long; return the moment (UTC) when that ends."""
+        until = moment_after(pause_s)
+        self.put_off_until = max(filter(None, (self.put_off_until, until)), default=None)
+        return until
 
 
 @dataclass(slots=True)
@@ -97,3 +107,13 @@ class SentRequest:
 def ladder_of(host: ConfiguredModel) -> tuple[Level, ...]:
     """The model's declared fallback levels, from 1."""
     return tuple(host.model.ladder) if host.model is not None else ()
+
+
+def seconds_since(moment: float | None) -> float | None:
+    """Seconds since a moment of `time.perf_counter`; None since none."""
+    return None if moment is None else time.perf_counter() - moment
+
+
+def utc(moment: datetime) -> str:
+    """A moment in UTC as the ledger has it, ISO 8601 to the millisecond."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -16,6 +16,7 @@ from ghostbench.datasets.select import SplitQuery, select, with_environment
 from ghostbench.errors import AttemptError, BadInput, Unparseable
 from ghostbench.media.sampling import Sampling, parse_sampling
 from ghostbench.models import Level, Model, RemoteModel
+from ghostbench.outcomes import FALLS_BACK, Outcome
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Request, Split
@@ -217,6 +218,8 @@ def _check_host(host: ConfiguredModel) -> None:
         for level in host.model.ladder:
             if not _is_level(level):
                 raise TypeError(f"{printable(repr(level))} is no fallback level")
+            if (final := _never_leads_on(level)) is not None:
+                raise TypeError(f"fallback level {printable(repr(level.name))}: nothing follows {final}, it is final")
         if isinstance(host.model, RemoteModel):
             bool(host.model.batched)
     except (BadInput, KeyboardInterrupt):
@@ -236,6 +239,12 @@ def _is_level(level: object) -> bool:
             for parts in (level.without, level.instead_of)
         )
     )
+
+
+def _never_leads_on(level: Level) -> Outcome | None:
+    """An outcome that the level is there for, though no fallback follows it."""
+    outcomes = (getattr(kind, "outcome", None) for kind in level.after)
+    return next((outcome for outcome in outcomes if outcome is not None and outcome not in FALLS_BACK), None)
 
 
 def _rows(

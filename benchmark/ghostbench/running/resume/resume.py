@@ -27,12 +27,10 @@ from ghostbench.running.ask.units import Ask, ladder_of
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.rules.ledger_rules import LedgerRules
 from ghostbench.running.rules.predictions import AskKey, Last, last_lines
-from ghostbench.running.rules.retry import failure_from_ledger, next_step, put_off_until
+from ghostbench.running.rules.retry import MOST_LOST, failure_from_ledger, next_step
 from ghostbench.running.rules.standing import Standing, refused_by_name
 from ghostbench.writing import open_to_append
 
-MOST_LOST = 2
-"""How often a clip, or a load, may take its process down before it is not tried again."""
 _MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "probes", "models")
 _FREE_DATASET_KEYS = ("data_root", "labels", "annotations")
 _WAY_OUT = "put the ledger back as it was, or start a new run"
@@ -114,18 +112,13 @@ def what_was_done(attempts: Path, plan: Plan) -> dict[AskKey, Last]:
     return last_lines(_sound(attempts, plan))
 
 
-def still_put_off(done: Mapping[AskKey, Last], before: Manifest) -> Iterator[tuple[str, datetime]]:
+def still_put_off(before: Manifest) -> Iterator[tuple[str, datetime]]:
     """Rows whose server asked for more time than has passed, with the latest moment (UTC) that it named.
 
     before : the manifest, as the run left it.
     """
-    named: dict[str, list[datetime | None]] = {}
-    for (row, _, _), last in done.items():
-        named.setdefault(row, []).append(put_off_until(last.error_message))
     for row, entry in before.models.items():
-        named.setdefault(row, []).append(put_off_until(entry.stopped.message if entry.stopped else None))
-    for row, moments in named.items():
-        until = max((moment for moment in moments if moment is not None), default=None)
+        until = _moment(entry.put_off_until)
         if until is not None and until > datetime.now(UTC):
             yield row, until
 
@@ -250,6 +243,15 @@ def _model(row: Any, free: frozenset[str]) -> Any:
     if isinstance(kept["settings"], dict):
         kept["settings"] = {k: v for k, v in kept["settings"].items() if k not in free}
     return kept
+
+
+def _moment(text: object) -> datetime | None:
+    """A moment as a manifest states it; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _short(value: Any) -> str:

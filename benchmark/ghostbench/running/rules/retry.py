@@ -9,21 +9,20 @@ are final.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from ghostbench import errors
 from ghostbench.models import LONGEST_PAUSE_S, Level
-from ghostbench.outcomes import RETRIED, STOPS_MODEL, Outcome
+from ghostbench.outcomes import FALLS_BACK, RETRIED, STOPS_MODEL, Outcome
 from ghostbench.running.rules.patience import Patience
 from ghostbench.running.rules.standing import AS_CONFIGURED, Standing
 
 Failure = errors.AttemptError | errors.Unparseable
-_MOMENT = "%Y-%m-%d %H:%M:%S"
-_UNTIL = re.compile(r" \(until ([\d: -]{19}) UTC\), and a run waits for \S+ s at most; bench run --resume asks again\Z")
+MOST_LOST = 2
+"""How often a clip, or a load, may take its process down before it is not tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,7 @@ class Step:
 
 def outcome_of(failure: Failure | None) -> Outcome:
     """The outcome that an attempt's failure stands for; `answered` for None."""
-    if failure is None:
-        return Outcome.ANSWERED
-    return Outcome.UNPARSEABLE if isinstance(failure, errors.Unparseable) else failure.outcome
+    return Outcome.ANSWERED if failure is None else failure.outcome
 
 
 def next_step(
@@ -73,7 +70,7 @@ def next_step(
         asked = failure.retry_after_s if isinstance(failure, errors.AttemptError) else None
         too_long = put_off_for(failure)
         return Step("retry", standing, asked) if too_long is None else Step("settle", standing, put_off_s=too_long)
-    onward = standing.after(failure, ladder)
+    onward = standing.after(failure, ladder) if outcome in FALLS_BACK else None
     return Step("fall_back", onward) if onward is not None else Step("settle", standing)
 
 
@@ -83,25 +80,13 @@ def put_off_for(failure: Failure) -> float | None:
     return asked if asked is not None and asked > LONGEST_PAUSE_S and outcome_of(failure) in RETRIED else None
 
 
-def put_off(pause_s: float) -> str:
-    """In words for the ledger: how long the server asked to be left alone, counted from now, and what is done."""
-    try:
-        until = f" (until {datetime.now(UTC) + timedelta(seconds=pause_s):{_MOMENT}} UTC)"
-    except OverflowError:
-        until = ""
+def put_off(pause_s: float, until: datetime | None) -> str:
+    """In words for people: how long the server asked to be left alone, when that ends, and what is done."""
+    ends = f" (until {until:%Y-%m-%d %H:%M:%S} UTC)" if until is not None else ""
     return (
-        f"the server asks for a pause of {pause_s:.10g} s{until}, and a run waits for {LONGEST_PAUSE_S:g} s at most; "
+        f"the server asks for a pause of {pause_s:.10g} s{ends}, and a run waits for {LONGEST_PAUSE_S:g} s at most; "
         "bench run --resume asks again"
     )
-
-
-def put_off_until(message: str | None) -> datetime | None:
-    """The moment that a message ending in `put_off`'s words names, UTC; None for every other message."""
-    found = _UNTIL.search(message or "")
-    try:
-        return datetime.strptime(found[1], _MOMENT).replace(tzinfo=UTC) if found else None
-    except ValueError:
-        return None
 
 
 def pause_before_round(steps: Sequence[tuple[Step, int]], patience: Patience) -> float:

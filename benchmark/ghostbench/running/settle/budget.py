@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from ghostbench.errors import AttemptError
+from ghostbench.outcomes import TURNED_AWAY, Outcome
+from ghostbench.records import Reply
+from ghostbench.running.ask.dispatch import Delivery
+from ghostbench.running.rules.stop import Stop
+
 
 class Budget:
     """Money spent and reserved, US dollars. `limit` None never refuses."""
@@ -14,6 +20,11 @@ class Budget:
         self._reserved = 0.0
         self._in_flight = 0
         self._changed = asyncio.Event()
+
+    @property
+    def exhausted(self) -> Stop:
+        """The end of a model that has a request for which there is no money."""
+        return Stop(Outcome.OVER_BUDGET, f"another request could take the run over ${self.limit or 0.0:g}")
 
     async def reserve(self, most: float) -> bool:
         """Set aside the most that a request can cost; False if it does not fit, whatever is still in flight costs.
@@ -52,3 +63,12 @@ class Budget:
         self._reserved -= most
         self._in_flight -= 1
         self._changed.set()
+
+
+def billed_for(delivery: Delivery) -> float | None:
+    """What the attempt cost, US dollars; 0 for a request that was turned away; None where nobody said."""
+    result = delivery.result
+    reply = result.reply if isinstance(result, AttemptError) else result
+    if isinstance(reply, Reply):
+        return reply.usage.cost_usd
+    return 0.0 if isinstance(result, AttemptError) and result.outcome in TURNED_AWAY else None

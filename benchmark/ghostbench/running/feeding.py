@@ -1,0 +1,210 @@
+"""Who is asked what, when: each model at its own pace, batched ones by rounds, stand-ins after those they stand for.
+
+A model is asked about so many clips at once as keep it busy; their frames are lent by one window for all (`window.py`).
+So memory depends on that window, never on the number of clips, and no model waits for another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from ghostbench.folder.place import RunFolder
+from ghostbench.models import RemoteModel
+from ghostbench.outcomes import Outcome
+from ghostbench.records import Clip
+from ghostbench.running.ask.units import Ask, ModelState
+from ghostbench.running.plan.plan import ConfiguredModel, Contender, Plan
+from ghostbench.running.resume.left import Left
+from ghostbench.running.settle.settler import Settler
+
+_WAITING = 64
+"""So many more of a model's units may be under way that wait, for a place or for the end of a pause: they hold no
+frames, and where some fail for reasons of their own, there are others that can tell."""
+
+
+class Feeding:
+    """Hands a plan's units to the settler. decoders : how many clips are decoded at the same time.
+
+    busy : how much each row has under way.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        states: Mapping[ConfiguredModel, ModelState],
+        left: Left,
+        suspects: Sequence[ConfiguredModel],
+        decoders: int,
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._states = states
+        self._left = left
+        self._suspects = suspects
+        self._decoders = decoders
+        self._places = {clip.id: place for place, clip in enumerate(plan.split.clips)}
+        self._cursors: dict[ConfiguredModel, int] = {}
+        self.busy: Counter[str] = Counter()
+
+    def waiting_for(self) -> str:
+        """The rows that have something under way, in words."""
+        return ", ".join(row for row, count in self.busy.items() if count > 0) or "batches of requests"
+
+    def is_wanted(self, clip: Clip) -> bool:
+        """Whether a model that looks has not come to the clip yet."""
+        place = self._places[clip.id]
+        return any(cursor <= place for cursor in self._cursors.values())
+
+    def looking(self) -> list[Contender]:
+        """The rows that will want frames from the first clip on; from then on their models count as wanting them.
+
+        Batched models are left out, since a round that is gone on with needs no frames any more.
+        """
+        rows = (row for row in self.trusted_rows() if row.needs_frames and not row.substitute and not row.host.broken)
+        looking = [row for row in rows if not _is_batched(row)]
+        self._cursors = {row.host: 0 for row in looking}
+        return looking
+
+    def trusted_rows(self) -> list[Contender]:
+        """The rows that neither a suspect nor what it answers has a part in."""
+        suspect = {row.name for row in self._plan.rows if row.host in self._suspects}
+        return [
+            row for row in self._plan.rows if row.name not in suspect and not (row.substitute and row.of in suspect)
+        ]
+
+    async def ask_suspects(self, settler: Settler, load: Callable[[ConfiguredModel], Awaitable[None]]) -> None:
+        """One after the other, what was under way when the process ended last and by itself; then their substitutes.
+
+        load : called for each before it is asked.
+        """
+        for host in self._suspects:
+            await load(host)
+            rows = [row for row in self._plan.rows if row.host is host]
+            for were_struck in (False, True):
+                self._left.read_again(self._folder.attempts)
+                await self._feed(host, self._own(host, rows, were_struck), settler, by_itself=were_struck)
+        names = {row.name for host in self._suspects for row in self._plan.rows if row.host is host}
+        late = [row for row in self._plan.rows if row.substitute and row.of in names and row.host not in self._suspects]
+        await self._ask_late(late, settler)
+
+    async def _ask_late(self, rows: list[Contender], settler: Settler) -> None:
+        """Ask substitutes where those that they stand in for have been asked."""
+        if rows:
+            self._left.read_again(self._folder.attempts)
+        async with asyncio.TaskGroup() as group:
+            for row in rows:
+                group.create_task(self._feed(row.host, self._own(row.host, [row]), settler))
+
+    async def ask_trusted(self, settler: Settler) -> None:
+        """Batched models by rounds, the others clip by clip, both at once; then what stands in for batched rows."""
+        rows = self.trusted_rows()
+        batched = [row for row in rows if _is_batched(row)]
+        names = {row.name for row in batched}
+        late = [row for row in rows if row.substitute and row.of in names and row not in batched]
+        others = [row for row in rows if row not in batched and row not in late]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ask_one_by_one(others, settler))
+            for host in dict.fromkeys(row.host for row in batched):
+                own = [row for row in batched if row.host is host]
+                group.create_task(self._ask_by_rounds(host, own, settler))
+        await self._ask_late(late, settler)
+
+    def goes_on_with_round(self, row: Contender) -> bool:
+        """Whether a batched model's requests have been made already."""
+        from ghostbench.running.settle.round_files import Round
+
+        return _is_batched(row) and Round(self._journal_folder(row.host)).sealed
+
+    def _journal_folder(self, host: ConfiguredModel) -> Path:
+        return self._folder.journal_folder(host.choice.row)
+
+    async def _ask_by_rounds(self, host: ConfiguredModel, rows: list[Contender], settler: Settler) -> None:
+        """Settle a batched model's rows."""
+        from ghostbench.running.settle.rounds import BatchRunner
+
+        units = [unit for clip in self._plan.split.clips for unit in self._left.units(clip, rows)]
+        deadline_s = self._plan.options.deadline
+        await BatchRunner(self._states[host], settler, self._journal_folder(host), deadline_s).run(units)
+
+    async def _ask_one_by_one(self, rows: list[Contender], settler: Settler) -> None:
+        """Every model by itself; a substitute follows the row that it stands in for."""
+        stand_ins = {row: asyncio.Queue[Ask | None]() for row in rows if row.substitute}
+
+        def pass_on(unit: Ask) -> None:
+            for row, queue in stand_ins.items():
+                if row.of == unit.row.name:
+                    queue.put_nowait(unit)
+
+        async with asyncio.TaskGroup() as group:
+            for row, queue in stand_ins.items():
+                group.create_task(self._feed(row.host, self._standing_in(row, queue), settler))
+            async with asyncio.TaskGroup() as mains:
+                for host in dict.fromkeys(row.host for row in rows if not row.substitute):
+                    own = [row for row in rows if row.host is host and not row.substitute]
+                    mains.create_task(self._feed(host, self._own(host, own), settler, pass_on))
+            for queue in stand_ins.values():
+                queue.put_nowait(None)
+
+    async def _own(
+        self, host: ConfiguredModel, rows: list[Contender], were_struck: bool | None = None
+    ) -> AsyncIterator[Ask]:
+        """What is left to ask of a model's rows, clip by clip. were_struck : as for `_units`."""
+        for place, clip in enumerate(self._plan.split.clips):
+            units = self._left.units(clip, rows, were_struck)
+            if units and host in self._cursors:
+                self._cursors[host] = place
+            for unit in units:
+                yield unit
+        self._cursors.pop(host, None)
+
+    async def _standing_in(self, row: Contender, unanswered: asyncio.Queue[Ask | None]) -> AsyncIterator[Ask]:
+        """What a substitute is to be asked: clips that its row gave no answer to before, and those that come now."""
+        main = next(other for other in self._plan.rows if other.name == row.of)
+        for clip in self._plan.split.clips:
+            for unit in self._left.units(clip, [row]):
+                if self._left.is_settled(Ask(main, clip, unit.repeat)):
+                    yield unit
+        while (failed := await unanswered.get()) is not None:
+            for unit in self._left.units(failed.clip, [row]):
+                if unit.repeat == failed.repeat:
+                    yield unit
+
+    async def _feed(
+        self,
+        host: ConfiguredModel,
+        units: AsyncIterator[Ask],
+        settler: Settler,
+        unanswered: Callable[[Ask], None] = lambda _: None,
+        *,
+        by_itself: bool = False,
+    ) -> None:
+        """Settle a model's units, as many at once as keep it busy or each alone; tell of those without an answer."""
+        state = self._states[host]
+        in_flight = state.dispatcher.in_flight if state.dispatcher is not None else 0
+        of_a_clip = sum(row.host is host for row in self._plan.rows) * self._plan.options.repeats
+        width = max(2 * self._decoders, in_flight + self._decoders) * of_a_clip
+        state.places = asyncio.Semaphore(width)
+        line = asyncio.Semaphore(1 if by_itself else width + _WAITING)
+
+        async def settle(unit: Ask) -> None:
+            self.busy[unit.row.name] += 1
+            try:
+                if await settler.settle(unit, state) is not Outcome.ANSWERED:
+                    unanswered(unit)
+            finally:
+                self.busy[unit.row.name] -= 1
+                line.release()
+
+        async with asyncio.TaskGroup() as group:
+            async for unit in units:
+                await line.acquire()
+                group.create_task(settle(unit))
+
+
+def _is_batched(row: Contender) -> bool:
+    model = row.host.model
+    return isinstance(model, RemoteModel) and model.batched and not row.substitute

@@ -1,0 +1,31 @@
+"""The end of a run: clips in order, predictions from the ledger alone, and the seal over all of it."""
+
+from __future__ import annotations
+
+import functools
+
+from ghostbench.digests import own_digest
+from ghostbench.folder.clip_lines import put_in_order
+from ghostbench.folder.ledger import encode
+from ghostbench.folder.manifest import Manifest
+from ghostbench.folder.place import RunFolder, write_lines
+from ghostbench.folder.run_records import read_attempts
+from ghostbench.running import manifest as manifests
+from ghostbench.running.plan.plan import Plan
+from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, note_last, predict
+
+
+def finish(plan: Plan, folder: RunFolder, manifest: Manifest) -> None:
+    """Write predictions and the complete manifest of a run in which every unit is settled."""
+    clips = put_in_order(folder.clips, plan.split.clips)
+    rows = [RowFacts.of_entry(row.name, manifest.models[row.name]) for row in plan.rows]
+    units: dict[AskKey, Last] = {}
+    read_attempts(folder.path, functools.partial(note_last, units))
+    write_lines(folder.predictions, map(encode, predict(rows, clips, plan.options.repeats, units, plan.task)))
+    sealed = [folder.clips, folder.attempts, folder.predictions]
+    if folder.sent.is_file():
+        sealed.append(folder.sent)
+    manifest.digests = {path.name: own_digest(path) for path in sealed}
+    manifest.status = "complete"
+    manifest.finished_at = manifests.utc_now()
+    manifest.write_sealed(folder.path)

@@ -1,0 +1,97 @@
+"""Loading a run's models and closing them again: one that cannot be loaded is an outcome, and the run goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ghostbench.errors import Unavailable
+from ghostbench.folder.begun import Begun, Lost
+from ghostbench.models import LocalModel, Truths
+from ghostbench.outcomes import Outcome
+from ghostbench.running.ask.dispatch import Dispatcher, as_unavailable, within
+from ghostbench.running.ask.dispatchers import dispatcher_for, load
+from ghostbench.running.ask.units import ModelState
+from ghostbench.running.plan.plan import Plan
+from ghostbench.running.rules.retry import MOST_LOST
+from ghostbench.running.rules.stop import Stop
+
+CLOSING_S = 60.0
+"""The longest that a run waits for a model to close, seconds."""
+
+
+class Loading:
+    """Loads models, one after the other: they share the machine.
+
+    lost : what earlier loads took with them. preparing : how many threads each local model prepares requests in.
+    same : raises `Unavailable` where the facts that a model tells are not those that the run was begun with.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        begun: Begun,
+        lost: Lost,
+        preparing: int,
+        same: Callable[[ModelState, Mapping[str, Any]], None],
+    ) -> None:
+        self._plan = plan
+        self._begun = begun
+        self._lost = lost
+        self._width = preparing
+        self._same = same
+        self._truths = Truths(clips=plan.split.clips, seed=plan.options.seed)
+        self._preparing: list[ThreadPoolExecutor] = []
+
+    async def load(self, state: ModelState, busy: Counter[str]) -> None:
+        """Load a model; one that fails to is stopped. busy : told what is waited for, by name."""
+        row = state.host.choice.row
+        started = time.perf_counter()
+        busy[f"{row} (loading)"] += 1
+        try:
+            self._check(state)
+            if isinstance(state.host.model, LocalModel):
+                self._begun.loading(row)
+            # A pool for each: a model that never comes back from preparing keeps threads, and nobody else's.
+            self._preparing.append(pool := ThreadPoolExecutor(self._width, "prepare"))
+            state.dispatcher = dispatcher_for(state.host.model, self._truths, pool, self._plan.options.deadline)
+            facts = await load(state.dispatcher)
+            self._same(state, facts)
+            state.facts = facts
+        except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
+            state.stop(Stop(Outcome.UNAVAILABLE, str(as_unavailable(error))))
+            await self.give_up(state)
+        self._begun.loaded(row)
+        busy.clear()
+        state.load_s = time.perf_counter() - started
+
+    def _check(self, state: ModelState) -> None:
+        """Raise `Unavailable` for a model that is not to be loaded at all."""
+        row = state.host.choice.row
+        if state.host.broken is not None:
+            raise Unavailable(state.host.broken)
+        if row in self._plan.options.give_up:
+            raise Unavailable("given up by the user with --give-up")
+        if self._lost.loading.count(row) >= MOST_LOST:
+            raise Unavailable(f"loading it took the run's process down {MOST_LOST} times")
+
+    async def give_up(self, state: ModelState) -> None:
+        """Close a model, if it is there, and ask it nothing more."""
+        if state.dispatcher is not None:
+            dispatcher, state.dispatcher = state.dispatcher, None
+            await close_quietly(dispatcher)
+
+    def close(self) -> None:
+        """Let the threads go; what they were about to do is not done."""
+        for pool in self._preparing:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def close_quietly(dispatcher: Dispatcher) -> None:
+    """Close a model; what it raises while closing changes no answer and is dropped."""
+    with contextlib.suppress(Exception):
+        await within(dispatcher.close(), CLOSING_S)

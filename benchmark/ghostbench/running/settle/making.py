@@ -1,0 +1,103 @@
+"""The request of a unit's next attempt: the task's question, on the unit's rung, and the most that it can cost."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import uuid
+from dataclasses import dataclass, replace
+
+from ghostbench.errors import AttemptError, Crashed, MediaError
+from ghostbench.models import RemoteModel
+from ghostbench.records import Frames, Prompt, Request
+from ghostbench.running.ask.dispatch import estimated
+from ghostbench.running.ask.units import Ask, SentRequest, ladder_of
+from ghostbench.running.plan.probes import probed, thinned
+from ghostbench.running.rules.replies import checked, in_words
+from ghostbench.running.settle.faults import is_ours
+from ghostbench.tasks.base import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A request that may be sent. most_usd : the most that it can cost, US dollars."""
+
+    request: Request
+    most_usd: float
+
+
+class NotMade(Exception):
+    """There is no request that may be sent. named : the one that cannot be priced; None where there is none at all.
+
+    failure : what the attempt ends as.
+    """
+
+    def __init__(self, failure: AttemptError, named: SentRequest | None = None) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.named = named
+
+
+class RequestMaker:
+    """Makes requests. limited : whether what each can cost must be known, since the run has a limit to keep."""
+
+    def __init__(self, task: Task, seed: int, *, limited: bool) -> None:
+        self._task = task
+        self._seed = seed
+        self._limited = limited
+
+    def make(self, unit: Ask) -> Made:
+        """The unit's next request. Raises `NotMade`, and what only a mistake of ours explains."""
+        try:
+            request = self._request(unit)
+        except Exception as error:  # a stranger's task or ladder may raise anything; the clip cannot be asked about
+            if is_ours(error, self._task):
+                raise
+            raise NotMade(Crashed(f"the clip cannot be asked about: {in_words(error)}")) from None
+        try:
+            return Made(request, self._most_usd(unit, request))
+        except AttemptError as error:  # what cannot be priced is not sent, since it could break the limit
+            failure = checked(error)
+            assert isinstance(failure, AttemptError)
+            raise NotMade(failure, SentRequest.of(request, None)) from None
+
+    def _request(self, unit: Ask) -> Request:
+        """The question of the unit's next attempt, under a new random id."""
+        ladder = ladder_of(unit.row.host)
+        frames = None if isinstance(unit.frames, MediaError) else unit.frames
+        frames = thinned(probed(frames, unit.row.probe), unit.standing.max_frames(ladder))
+        prompt = self._prompt(frames)
+        return Request(
+            id=str(uuid.uuid4()),
+            # A model gets nothing to write to that another one reads.
+            prompt=replace(prompt, schema=copy.deepcopy(prompt.schema)),
+            frames=frames.private() if frames is not None else None,
+            seed=self._seed + unit.repeat,
+            level=unit.standing.level,
+            level_settings=unit.standing.settings(ladder),
+            write_answer=self._task.write,
+        )
+
+    def _prompt(self, frames: Frames | None) -> Prompt:
+        """The task's question about these frames, built once for all models."""
+        return self._blind_prompt if frames is None else frames.memo("prompt", self._task.build)
+
+    @functools.cached_property
+    def _blind_prompt(self) -> Prompt:
+        """The task's question without frames, the same for every clip."""
+        return self._task.build(None)
+
+    def _most_usd(self, unit: Ask, request: Request) -> float:
+        """The most that the request can cost, US dollars; 0 where the price is unknown.
+
+        Raises `AttemptError` where the model fails to tell, and the run has a limit that must be kept.
+        """
+        model = unit.row.host.model
+        if not isinstance(model, RemoteModel):
+            return 0.0
+        try:
+            return estimated(model, request).cost_usd or 0.0
+        except AttemptError:
+            if not self._limited:
+                return 0.0
+            raise
