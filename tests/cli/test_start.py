@@ -43,7 +43,18 @@ def bench(*words: str) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_subcommand_with_examples() -> None:
     done = bench("--help")
     assert done.returncode == 0
-    for name in ("run", "report", "compare", "verify", "regress", "models", "datasets", "doctor", "new-adapter"):
+    for name in (
+        "run",
+        "report",
+        "compare",
+        "verify",
+        "regress",
+        "models",
+        "datasets",
+        "doctor",
+        "render",
+        "new-adapter",
+    ):
         assert f"  {name} " in done.stdout
         single = bench(name, "--help")
         assert single.returncode == 0, single.stderr

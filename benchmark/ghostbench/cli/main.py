@@ -34,6 +34,7 @@ _SUMMARIES = {
     "datasets": "List the datasets and what is known of them.",
     "tasks": "List the tasks, or print one task's words.",
     "doctor": "Load a model and judge it: frames, determinism, batches, speed.",
+    "render": "Draw a grid of scenes and their twins as a dataset.",
     "new-adapter": "Write the start of an adapter package.",
 }
 

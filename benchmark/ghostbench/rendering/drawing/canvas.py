@@ -144,13 +144,13 @@ class Canvas:
         """Fill a flat polygon given by world points, shape (n, 3)."""
         seen = clip_near(self.camera.to_camera(points))
         if len(seen):
-            self._fill(self.camera.to_pixels(seen), self.light.seen(colour, points, float(seen[:, 2].mean())))
+            self.fill(self.camera.to_pixels(seen), self.light.seen(colour, points, float(seen[:, 2].mean())))
 
     def glow(self, points: Floats, colour: Colour) -> None:
         """Fill a flat polygon that shines by itself: no light falls on it, only the air takes some away."""
         seen = clip_near(self.camera.to_camera(points))
         if len(seen):
-            self._fill(self.camera.to_pixels(seen), self.light.through_air(colour, float(seen[:, 2].mean())))
+            self.fill(self.camera.to_pixels(seen), self.light.through_air(colour, float(seen[:, 2].mean())))
 
     def face(self, points: Floats, normal: Floats, colour: Colour) -> None:
         """Fill a polygon of a solid, shaded, if its outer side is turned to the camera."""
@@ -168,12 +168,12 @@ class Canvas:
         length = float(np.hypot(*along))
         tint = self.light.seen(colour, np.array([start, end]), float(ends[:, 2].mean()))
         for centre, size in zip(pixels, sizes, strict=True):
-            self._fill(_circle(centre, size), tint)
+            self.fill(_circle(centre, size), tint)
         if length > 1e-6:
             across = np.array([-along[1], along[0]]) / length
             corners = [pixels[0] + across * sizes[0], pixels[1] + across * sizes[1]]
             corners += [pixels[1] - across * sizes[1], pixels[0] - across * sizes[0]]
-            self._fill(np.array(corners), tint)
+            self.fill(np.array(corners), tint)
 
     def picture(self, pyramid: Sequence[Pixels], corner: Floats, right: Floats, down: Floats) -> None:
         """Lay a texture on the plane rectangle with top left `corner` and sides `right` and `down` (world vectors).
@@ -213,7 +213,8 @@ class Canvas:
         self.image[window] = np.rint(below + opacity[:, :, None] * (tinted - below)).astype(np.uint8)
         self.owner[window][opacity > 0.5] = self.owner_now
 
-    def _fill(self, pixels: Floats, colour: Colour) -> None:
+    def fill(self, pixels: Floats, colour: Colour | Floats) -> None:
+        """Fill a polygon given in drawn pixels, (n, 2), with a colour as it is to be seen."""
         tint = tuple(float(min(max(round(channel), 0), 255)) for channel in colour)
         _fill_polygon(self.image, pixels, tint)
         _fill_polygon(self.owner, pixels, float(self.owner_now))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +15,8 @@ Colour = tuple[float, float, float]
 
 SUN = np.array([-0.45, 0.80, -0.40]) / np.linalg.norm([-0.45, 0.80, -0.40])
 
+_BEAM: Colour = (1.0, 0.97, 0.90)
+_LAMP: Colour = (1.0, 0.80, 0.50)
 _LATTICE = 8
 """Light is computed for every so many drawn pixels of the road, and for as many places along a wall: it is smooth."""
 
@@ -63,6 +64,17 @@ class Light:
     def seen(self, colour: Colour, points: Floats, distance: float) -> Colour:
         """A surface colour as the camera sees it: of a part with these world points, shape (n, 3), so far away."""
         return self.through_air(colour, distance)
+
+    def all_seen(self, colours: Floats, places: Floats, distances: Floats, glows: NDArray[np.bool_]) -> Floats:
+        """`seen` of many parts at once, (n, 3), (n, 3), (n,): those that glow need no light to fall on them, (n,)."""
+        own = np.exp(-np.maximum(distances, 0.0) / self.haze_length)[:, None]
+        haze = np.array(self.haze)
+        result: Floats = haze + own * (colours * np.where(glows[:, None], 1.0, self.falling(places)) - haze)
+        return result
+
+    def falling(self, places: Floats) -> Floats:
+        """The light that falls on places of the world, (..., 3), per colour channel, as a share of daylight."""
+        return np.ones_like(places)
 
     def on_texture(self, texture: Pixels, corner: Floats, right: Floats, down: Floats) -> Pixels:
         """A texture, (h, w, 3 or 4), with the light that falls on its place in the world (see `Canvas.picture`)."""
@@ -114,15 +126,14 @@ class Dark(Light):
 
     def seen(self, colour: Colour, points: Floats, distance: float) -> Colour:
         """A surface colour in the light at its place, through the air."""
-        x, y, z = points.mean(axis=0)
-        red, green, blue = (float(share) for share in self._falling(float(x), float(y), float(z)))
+        red, green, blue = (float(share) for share in self.falling(points.mean(axis=0)))
         return self.through_air((colour[0] * red, colour[1] * green, colour[2] * blue), distance)
 
     def on_texture(self, texture: Pixels, corner: Floats, right: Floats, down: Floats) -> Pixels:
         """A wall's texture in the light that falls along it."""
         across, up = np.meshgrid(*2 * [(np.arange(_LATTICE) + 0.5) / _LATTICE])
         places = corner + across[..., None] * right + up[..., None] * down
-        light = np.stack(np.broadcast_arrays(*self._falling(*np.moveaxis(places, -1, 0))), axis=-1).astype(np.float32)
+        light = self.falling(places).astype(np.float32)
         size = (texture.shape[1], texture.shape[0])
         shade = cv2.resize(light, size, interpolation=cv2.INTER_LINEAR)
         result = texture.copy()
@@ -133,29 +144,29 @@ class Dark(Light):
         """The road in the light that falls on it; a wet one is darker and mirrors the sky and the lamps."""
         few = (slice(None, None, _LATTICE), slice(None, None, _LATTICE))
         across, along = x[few], z[few]
-        light = np.stack(np.broadcast_arrays(*self._falling(across, 0.0, along)), axis=-1)
+        light = self.falling(np.stack([across, np.zeros_like(across), along], axis=-1))
         mirrored = self.wet * self._mirrored(across, along, camera)
         size = (x.shape[1], x.shape[0])
         shade = cv2.resize((light * (1 - 0.38 * self.wet)).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
         sheen = cv2.resize(mirrored.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
         return np.asarray(colours * shade + sheen, dtype=np.float32)
 
-    def _falling(self, x: Floats | float, y: Floats | float, z: Floats | float) -> tuple[Floats | float, ...]:
-        """The light at places of the world, per colour channel, as a share of daylight.
-
-        Plain arithmetic alone, so that one formula serves a single place and whole pictures of them.
-        """
-        ahead: Any = z - self.front
-        ahead = ahead * (ahead > 0)
+    def falling(self, places: Floats) -> Floats:
+        """The light of the sky, of the low beams and of the street lamps."""
+        x, y, z = np.moveaxis(places, -1, 0)
+        ahead = np.maximum(z - self.front, 0.0)
         reach = 1.0 / (1.0 + (ahead / 19.0) ** 2)
         aside = 1.0 / (1.0 + ((x - 0.025 * ahead) / (2.0 + 0.16 * ahead)) ** 4)
         below = 1.0 / (1.0 + (y / (1.15 + 0.012 * ahead)) ** 4)
         beam = self.beams * reach * aside * below * ahead / (ahead + 1.5)
-        pools: Any = self.glow * sum(
-            1.0 / (1.0 + ((x - lamp.x) ** 2 + (z - lamp.z) ** 2) / 30.0) ** 2 for lamp in self.lamps
-        )
-        red, green, blue = self.ambient
-        return red + 1.0 * beam + 1.0 * pools, green + 0.97 * beam + 0.80 * pools, blue + 0.90 * beam + 0.50 * pools
+        pools = np.zeros_like(beam)
+        for lamp in self.lamps:
+            pools += self.glow / (1.0 + ((x - lamp.x) ** 2 + (z - lamp.z) ** 2) / 30.0) ** 2
+        shares = [
+            sky + beam * white + pools * warm for sky, white, warm in zip(self.ambient, _BEAM, _LAMP, strict=True)
+        ]
+        result: Floats = np.stack(shares, axis=-1)
+        return result
 
     def _mirrored(self, x: Floats, z: Floats, camera: Floats) -> Floats:
         """What a wet road mirrors, in colours: the sky at a flat angle, and each lamp as a streak below it."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghostbench.rendering.drawing.canvas import Canvas
 from ghostbench.rendering.drawing.light import Colour, Floats
+from ghostbench.rendering.drawing.surface import Surface
 
 SKIN: Colour = (214.0, 164.0, 134.0)
 
@@ -35,7 +35,7 @@ class Stride:
     lean: float = 0.05
 
 
-def draw_person(canvas: Canvas, height: float, clothes: Clothes, stride: Stride) -> None:
+def draw_person(canvas: Surface, height: float, clothes: Clothes, stride: Stride) -> None:
     """A person of `height` metres with knees and elbows, in profile."""
     leg, trunk = 0.48 * height, 0.30 * height
     bob = 0.02 * height * abs(float(np.sin(stride.phase)))
@@ -65,7 +65,7 @@ def _shade(colour: Colour, factor: float) -> Colour:
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
-def _leg(canvas: Canvas, body: tuple[Floats, Stride, float], swing: tuple[float, float], colour: Colour) -> None:
+def _leg(canvas: Surface, body: tuple[Floats, Stride, float], swing: tuple[float, float], colour: Colour) -> None:
     hip, stride, leg = body
     angle, side = swing
     bend = max(0.0, -angle) * 1.1 + 0.15 * stride.swing
@@ -81,7 +81,7 @@ def _leg(canvas: Canvas, body: tuple[Floats, Stride, float], swing: tuple[float,
     )
 
 
-def _arm(canvas: Canvas, body: tuple[Floats, Stride, float], swing: tuple[float, float], colour: Colour) -> None:
+def _arm(canvas: Surface, body: tuple[Floats, Stride, float], swing: tuple[float, float], colour: Colour) -> None:
     neck, stride, height = body
     angle, side = swing
     shoulder = neck + np.array([0.0, -0.045 * height, side * 1.2])
@@ -102,7 +102,7 @@ class ScooterLook:
     helmet: Colour
 
 
-def draw_scooter(canvas: Canvas, look: ScooterLook, place: tuple[float, float], toward: float, rolled: float) -> None:
+def draw_scooter(canvas: Surface, look: ScooterLook, place: tuple[float, float], toward: float, rolled: float) -> None:
     """A motor scooter with its rider, in profile; `place` is the (x, z) of the middle between the wheels."""
     x, z = place
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostbench.rendering.drawing.canvas import Camera, Canvas, Sensor
-from ghostbench.rendering.drawing.light import Colour, Dark, Day, Floats, Floats32, Light, Pixels
+from ghostbench.rendering.drawing.light import Colour, Dark, Day, Floats, Floats32, Lamp, Light, Pixels
 from ghostbench.rendering.drawing.textures import (
     clipped,
     house_front,
@@ -235,7 +235,7 @@ class Street:
             known = []
             for boxes, of_all, tone in (
                 (window_boxes(house.length, house.height), share, np.array([236.0, 190.0, 118.0])),
-                (shop_boxes(house.length, house.height), 0.4 + share, np.array([212.0, 204.0, 176.0])),
+                (shop_boxes(house.length, house.height), 0.2 + share, np.array([132.0, 122.0, 98.0])),
             ):
                 for left, top, width, height in boxes:
                     lit, strength = rng.random() < of_all, rng.uniform(0.45, 0.95)
@@ -250,6 +250,18 @@ class Street:
     def _windows(self) -> dict[tuple[float, float], list[tuple[float, float, float, float, Colour]]]:
         return {}
 
+    def keeping(self, wanted: Callable[[Furniture], bool]) -> Street:
+        """The same street with only the wanted of its trees and lamp posts."""
+        self.__dict__["furniture"] = [item for item in self.furniture if wanted(item)]
+        return self
+
+    @cached_property
+    def lamps(self) -> tuple[Lamp, ...]:
+        """Where the street lamps shine from."""
+        inward = {True: -1.5, False: 1.5}
+        posts = (item for item in self.furniture if item.crown is None)
+        return tuple(Lamp(post.x + inward[post.x > 0], post.z, post.size) for post in posts)
+
     def draw_furniture(self, canvas: Canvas, item: Furniture) -> None:
         """One tree or lamp post."""
         x, size = item.x, item.size
@@ -259,13 +271,21 @@ class Street:
             inward = np.array([-1.6 if x > 0 else 1.6, 0.15, 0.0])
             canvas.limb(foot, foot + size * up, (0.09, 0.06), (92.0, 98.0, 100.0))
             canvas.limb(foot + size * up, foot + size * up + inward, (0.05, 0.05), (92.0, 98.0, 100.0))
-            canvas.limb(
-                foot + size * up + inward * 0.8, foot + size * up + inward * 1.1, (0.11, 0.09), (206.0, 206.0, 196.0)
-            )
+            head = (foot + size * up + inward * 0.8, foot + size * up + inward * 1.1)
+            canvas.limb(*head, (0.11, 0.09), (206.0, 206.0, 196.0))
+            if isinstance(canvas.light, Dark) and canvas.light.glow:
+                canvas.glow(disc((head[0] + head[1]) / 2 - 0.08 * up, 0.16), (255.0, 226.0, 170.0))
             return
         canvas.limb(foot, foot + 2.6 * up, (0.16, 0.11), (88.0, 74.0, 60.0))
         corner = foot + (2.0 + size) * up - np.array([size / 2, 0, 0])
         canvas.picture(item.crown, corner, np.array([size, 0, 0.0]), -size * up)
+
+
+def disc(centre: Floats, radius: float) -> Floats:
+    """A round plate that faces along the road, as a polygon of the world, (12, 3)."""
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    result: Floats = centre + radius * np.stack([np.cos(angles), np.sin(angles), np.zeros(12)], axis=1)
+    return result
 
 
 def _shadow_mask(camera: Camera, shadows: Sequence[Floats]) -> Floats32:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghostbench.rendering.drawing.canvas import Canvas
 from ghostbench.rendering.drawing.light import Colour, Floats
+from ghostbench.rendering.drawing.surface import Surface
 
 GLASS: Colour = (52.0, 62.0, 70.0)
 RUBBER: Colour = (30.0, 30.0, 32.0)
@@ -58,7 +58,7 @@ class Vehicle:
         """Length, width and height in metres."""
         return {"car": (4.3, 1.78, 1.46), "van": (5.3, 1.96, 2.35), "bus": (11.2, 2.5, 3.05)}[self.kind]
 
-    def draw(self, canvas: Canvas, pose: Pose) -> None:
+    def draw(self, canvas: Surface, pose: Pose) -> None:
         """Paint the vehicle; what is farther away must have been painted before."""
         length, width, _ = self.size
         painter = _Painter(canvas, pose, length / 2, width / 2)
@@ -74,7 +74,7 @@ class Vehicle:
 class _Painter:
     """Draws parts given in vehicle axes; `l` and `w` are half the length and half the width."""
 
-    def __init__(self, canvas: Canvas, pose: Pose, half_length: float, half_width: float) -> None:
+    def __init__(self, canvas: Surface, pose: Pose, half_length: float, half_width: float) -> None:
         self.canvas, self.pose, self.l, self.w = canvas, pose, half_length, half_width
 
     def face(
