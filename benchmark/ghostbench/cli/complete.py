@@ -59,17 +59,21 @@ def splits(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> l
 
 def runs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Run folders: below the place where runs go, or below what is written so far."""
+    from ghostbench.folder.reader import runs_in
+
     folder = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
     places = [folder, Path(os.environ.get(_OUT_VARIABLE) or "results")]
-    found = [str(path.parent) for place in places for path in sorted(place.glob("*/manifest.json"))]
-    deeper = [f"{path}/" for path in sorted(folder.glob("*/")) if any(path.glob("*/manifest.json"))]
+    found = [str(path) for place in places for path in runs_in(place)]
+    deeper = [f"{path}/" for path in sorted(folder.glob("*/")) if runs_in(path)]
     return _beginning([*dict.fromkeys(found), *deeper], incomplete)
 
 
 def run_ids(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The ids of the runs below `--out`, for going on with one."""
+    from ghostbench.folder.reader import runs_in
+
     out = Path(ctx.params.get("out") or os.environ.get(_OUT_VARIABLE) or "results")
-    return _beginning([path.parent.name for path in sorted(out.glob("*/manifest.json"))], incomplete)
+    return _beginning([path.name for path in runs_in(out)], incomplete)
 
 
 def _files(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:

@@ -14,10 +14,10 @@ from ghostbench.digests import digest
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, differences
 from ghostbench.folder.ledger import encode
-from ghostbench.folder.lines import AttemptLine, ClipLine, PredictionLine, names_of
+from ghostbench.folder.lines import PredictionLine, names_of
 from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, MANIFEST, PREDICTIONS, SENT
-from ghostbench.folder.reading import read_records
+from ghostbench.folder.reader import Folder
 from ghostbench.folder.run_records import RunRecords
 
 
@@ -71,6 +71,10 @@ def check_labels(run: RunRecords, granted: Granted) -> tuple[list[Finding], str]
     return found, ""
 
 
+def _folder(run: RunRecords) -> Folder:
+    return Folder(run.folder, run.manifest)
+
+
 def check_strays(run: RunRecords) -> tuple[list[Finding], str]:
     """Attempts of models or clips that the run does not have."""
     lines = run.attempts
@@ -87,7 +91,7 @@ def check_attempts(run: RunRecords) -> tuple[list[Finding], str]:
 
     ladders = {name: len(entry.ladder) for name, entry in run.manifest.models.items()}
     rules = LedgerRules(ladders, run.manifest.repeats)
-    lines = read_records(run.folder / ATTEMPTS, AttemptLine)
+    lines = _folder(run).attempts()
     return [Finding(ATTEMPTS, f"line {breach.number} {breach.what}") for breach in rules.breaches(lines)], ""
 
 
@@ -117,15 +121,15 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     if entry.template_sha256 is not None and task.template_sha256() != entry.template_sha256:
         return [], f"predictions were not read from the answers again: the task {entry.name} has changed since the run"
     rows = [RowFacts.of_entry(name, run.manifest.models[name]) for name in run.names if name in run.manifest.models]
-    clips = list(read_records(run.folder / CLIPS, ClipLine))
+    clips = list(_folder(run).clips())
     repeats = int(run.predictions["repeat"].max()) + 1
     try:
-        again = predict(rows, clips, repeats, last_lines(read_records(run.folder / ATTEMPTS, AttemptLine)), task)
+        again = predict(rows, clips, repeats, last_lines(_folder(run).attempts()), task)
     except BadInput as error:
         return [Finding(ATTEMPTS, str(error))], ""
     want = {(line.model, line.clip, line.repeat): line for line in again}
     found = []
-    for line in read_records(run.folder / PREDICTIONS, PredictionLine):
+    for line in _folder(run).predictions():
         key = (line.model, line.clip, line.repeat)
         stated, again_stated = (json.loads(encode(each)) for each in (line, want.pop(key, line)))
         for field in names_of(PredictionLine):

@@ -167,7 +167,7 @@ def _foot(run: RunData) -> list[Text]:
         _plain(f"all tables: {again} --all"),
     ]
     if (run.folder / PAGE).is_file():
-        lines.append(_plain(f"report:     {run.folder / 'report.html'}"))
+        lines.append(_plain(f"report:     {run.folder / PAGE}"))
     return lines
 
 

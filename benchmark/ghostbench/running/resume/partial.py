@@ -13,11 +13,11 @@ from pathlib import Path
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.ledger import encode
-from ghostbench.folder.lines import AttemptLine, ClipLine
+from ghostbench.folder.lines import ClipLine
 from ghostbench.folder.manifest import ModelEntry, has_manifest, read_manifest
 from ghostbench.folder.names import ATTEMPTS, CLIPS, PREDICTIONS
 from ghostbench.folder.place import write_lines
-from ghostbench.folder.reading import read_records
+from ghostbench.folder.reader import Folder
 from ghostbench.outcomes import FALLS_BACK, RETRIED, Outcome
 from ghostbench.report.data import RunData
 from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, predict
@@ -58,13 +58,12 @@ def read_part(folder: Path) -> Iterator[Part]:
     A failure that may still be tried again keeps its clip out. Raises `BadInput` for a folder that is no run, and where
     nothing is settled yet.
     """
-    manifest = read_manifest(folder)
-    attempts = list(read_records(folder / ATTEMPTS, AttemptLine, torn=True))
+    begun = Folder.open(folder)
+    manifest, attempts, clips = begun.header, list(begun.attempts()), list(begun.clips())
     units = last_lines(attempts)
-    clips = list(read_records(folder / CLIPS, ClipLine, torn=True))
     entries, repeats = manifest.models, manifest.repeats
-    begun = {row for row, _, _ in units}
-    rows = [name for name, entry in entries.items() if name in begun or entry.of in begun]
+    asked = {row for row, _, _ in units}
+    rows = [name for name, entry in entries.items() if name in asked or entry.of in asked]
     facts = [RowFacts.of_entry(name, entries[name]) for name in rows]
     most = manifest.max_attempts or 1
     settled = [clip for clip in clips if all(_is_settled(f, clip, repeats, units, entries, most) for f in facts)]

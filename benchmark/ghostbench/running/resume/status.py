@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.manifest import ModelEntry, read_manifest
-from ghostbench.folder.names import ATTEMPTS, LOCK, MANIFEST, PREDICTIONS
+from ghostbench.folder.manifest import ModelEntry
+from ghostbench.folder.names import ATTEMPTS, MANIFEST, PREDICTIONS
+from ghostbench.folder.reader import Folder, State
 from ghostbench.folder.reading import read_lines
 
 _RECENT = 60
@@ -50,7 +49,7 @@ class Status:
     """A run. state : "running" while a process holds its lock, "complete", or "stopped" (resume it)."""
 
     run_id: str
-    state: Literal["running", "complete", "stopped"]
+    state: State
     started_at: str | None
     last_attempt_at: str | None
     rows: dict[str, RowStatus]
@@ -71,12 +70,11 @@ class Status:
 
 def read_status(folder: Path) -> Status:
     """Read where a run stands. Raises `BadInput` for a folder that is no run."""
-    manifest = read_manifest(folder)
+    run = Folder.open(folder)
+    manifest, state = run.header, run.state
     if manifest.dataset.n is None:
         raise BadInput(f"{folder / MANIFEST} does not say how many clips the run has: give a folder of `bench run`")
     units, entries = manifest.dataset.n * manifest.repeats, manifest.models
-    state: Literal["running", "complete", "stopped"]
-    state = "running" if _is_locked(folder / LOCK) else "complete" if manifest.status == "complete" else "stopped"
     seen = {name: _Row() for name in entries}
     last_at = None
     for line in read_lines(folder / ATTEMPTS, torn=True):
@@ -143,18 +141,3 @@ def _moment(text: object) -> float | None:
         return datetime.fromisoformat(str(text)).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether another process writes the run. The file is opened for reading alone, and the lock let go at once."""
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.lockf(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(number)
-    return False

@@ -1,0 +1,8 @@
+"""What a run folder's tests build on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "evidence_builder"))
