@@ -53,7 +53,7 @@ def test_the_manifest_says_what_was_run_and_seals_the_files(bench: Any) -> None:
 
     assert bench.run("--models", "local-spy", "--limit", "3", "--seed", "7", "--run-id", "r").returncode == 0
     manifest = bench.manifest("r")
-    assert manifest["status"] == "complete"
+    assert (manifest["format"], manifest["status"]) == (2, "complete")
     assert manifest["command"][:2] == ["bench", "run"]
     assert (manifest["seed"], manifest["sampling"], manifest["dataset"]["n"]) == (7, "uniform:10", 3)
     assert manifest["dataset"]["filters"]

@@ -37,7 +37,7 @@ _FIRST, _SECOND = Column("first", "First"), Column("second", "Second")
 def comparison_tables(comparison: Comparison) -> Iterator[Table]:
     """Every table of a comparison, in reading order."""
     yield from (_ranking(ranking) for ranking in comparison.rankings)
-    yield trivial({name: {"beats_trivial": found, "baseline": False} for name, found in comparison.against.items()})
+    yield trivial(comparison.against)
     for view in VIEWS:
         yield from (_pairs(comparison, view, side) for side in SIDES)
     for view in VIEWS:

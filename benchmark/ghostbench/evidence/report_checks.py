@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.digests import digest
@@ -18,10 +17,11 @@ from ghostbench.plugins.installed import own_version
 from ghostbench.report.data import RunData
 from ghostbench.report.sums import listed_files, read_sums
 from ghostbench.report.write import report_files
+from ghostbench.scoring.metrics import Metrics
 from ghostbench.scoring.score import SCHEMA_VERSION
 
 
-def check_metrics(run: RunRecords, computed: Mapping[str, Any]) -> list[Finding]:
+def check_metrics(run: RunRecords, computed: Metrics) -> list[Finding]:
     """metrics.json against the metrics computed again."""
     path = run.folder / METRICS
     if not path.is_file():
@@ -52,9 +52,7 @@ def scored_before(folder: Path) -> Finding | None:
     )
 
 
-def check_reports(
-    run: RunRecords, computed: Mapping[str, Any], granted: Granted = NOTHING
-) -> tuple[list[Finding], list[str]]:
+def check_reports(run: RunRecords, computed: Metrics, granted: Granted = NOTHING) -> tuple[list[Finding], list[str]]:
     """report.md, report.html and the tables against what the ledger gives; and what was not compared, and why.
 
     Another version of ghostbench words its pages otherwise: then the CSV tables alone are compared. granted : where the

@@ -21,7 +21,7 @@ from ghostbench.report.sums import write_sums
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.titles import TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.counts import own_answers
-from ghostbench.scoring.views import VIEWS, score_views
+from ghostbench.scoring.views import VIEWS, View, score_views
 from ghostbench.writing import make_folder, write_text
 
 RATES = ("precision", "recall", "specificity", "f1", "balanced_accuracy", "mcc")
@@ -118,7 +118,7 @@ def _clips_table(changed: list[tuple[Value, ...]], compared: int, total: int) ->
     return Table("sensitivity_clips", "Clips with another label", columns, lines, note)
 
 
-def _scores(run: RunRecords, both: tuple[RunRecords, RunRecords], view: str) -> Table:
+def _scores(run: RunRecords, both: tuple[RunRecords, RunRecords], view: View) -> Table:
     columns = (
         MODEL,
         Column("labels", "Labels"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -121,7 +121,7 @@ def _model(run: RunRecords, name: str) -> ModelSnapshot:
     prompts = last["prompt_sha256"].reindex(pd.MultiIndex.from_frame(rows[key]))
     answered = own_answers(rows, substitute=run.manifest.models.get(name, ModelEntry()).substitute)
     tried = int(answered.sum()) + int((rows["outcome"] == "unparseable").sum())
-    timed: dict[str, Any] | None = latency(lines)["wall_s"]
+    timed = latency(lines)["wall_s"]
     answers = {}
     for line, prompt in zip(rows.to_dict("records"), prompts, strict=True):
         clip = line["clip"] if line["repeat"] == 0 else f"{line['clip']}#{line['repeat']}"

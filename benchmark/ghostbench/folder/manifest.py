@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, ValidationInfo, model_validator
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.misfit import first_misfit
@@ -182,9 +182,9 @@ class Manifest(_Entry):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_any_format(cls, stated: Any) -> Any:
-        """The first format said `schema_version`, always 1."""
-        if not isinstance(stated, dict) or "format" in stated:
+    def _of_any_format(cls, stated: Any, info: ValidationInfo) -> Any:
+        """In a file: the first format said `schema_version`, always 1."""
+        if info.mode != "json" or not isinstance(stated, dict) or "format" in stated:
             return stated
         return {"format": stated.get("schema_version", 1), **{k: v for k, v in stated.items() if k != "schema_version"}}
 

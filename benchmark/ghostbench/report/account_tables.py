@@ -8,28 +8,31 @@ from typing import Any
 from ghostbench.outcomes import Outcome
 from ghostbench.report.columns import MODEL, Rows
 from ghostbench.report.data import RunData
-from ghostbench.report.table import Column, Table
+from ghostbench.report.table import Column, Table, Value
 
 _LONGEST = 60
 
 
 def outcomes(rows: Rows) -> Table:
     """How each clip ended for each model."""
-    return _by_outcome(rows, "outcomes", "Outcomes", "How each clip ended for each model.")
+    counts = {name: row["outcomes"] for name, row in rows.items()}
+    return _by_outcome(counts, "outcomes", "Outcomes", "How each clip ended for each model.")
 
 
 def attempt_outcomes(rows: Rows) -> Table:
     """How each single attempt ended."""
-    named = {name: row for name, row in rows.items() if row["attempts"] is not None}
+    named = {name: row["attempt_outcomes"] for name, row in rows.items() if "attempt_outcomes" in row}
     note = "How each single attempt ended, those that were followed by a retry or a fallback included."
     return _by_outcome(named, "attempt_outcomes", "Outcomes of attempts", note)
 
 
-def _by_outcome(rows: Rows, key: str, title: str, note: str) -> Table:
-    seen = {outcome for row in rows.values() for outcome in row[key]}
+def _by_outcome(counts: Mapping[str, Mapping[str, int]], key: str, title: str, note: str) -> Table:
+    seen = {outcome for row in counts.values() for outcome in row}
     ordered = [str(outcome) for outcome in Outcome if str(outcome) in seen]
     columns = (MODEL, *(Column(outcome, outcome.replace("_", " "), "count") for outcome in ordered))
-    lines = tuple((model, *(row[key].get(outcome, 0) for outcome in ordered)) for model, row in rows.items())
+    lines: tuple[tuple[Value, ...], ...] = tuple(
+        (model, *(row.get(outcome, 0) for outcome in ordered)) for model, row in counts.items()
+    )
     return Table(key, title, columns, lines, note)
 
 
@@ -37,7 +40,7 @@ def ledger(run: RunData) -> Table:
     """Attempts, retries and the steps to each fallback level, and who served them."""
     named = {name: row for name, row in run.rows.items() if row["attempts"] is not None}
     entries = run.manifest.models
-    levels = sorted({int(level) for row in named.values() for level in row["fallbacks"]})
+    levels = sorted({int(level) for row in named.values() for level in row["fallbacks"] or ()})
     columns = (
         MODEL,
         Column("rows", "Clips × repeats", "count"),
@@ -54,7 +57,7 @@ def ledger(run: RunData) -> Table:
             row["rows"],
             row["attempts"],
             row["retries"],
-            *(row["fallbacks"].get(str(level), 0) for level in levels),
+            *((row["fallbacks"] or {}).get(str(level), 0) for level in levels),
             ", ".join(f"{n} {level}" for n, level in enumerate(entries[name].ladder, 1)) if name in entries else "",
             row["asked_model"] or "",
             ", ".join(row["served_models"]),

@@ -13,6 +13,8 @@ from ghostbench.report.reasons import Unanswered, unanswered
 from ghostbench.report.table import IN_RETROSPECT, shown
 from ghostbench.report.tables import marks
 from ghostbench.report.titles import VIEW_NOTES
+from ghostbench.scoring.rates import RateName
+from ghostbench.scoring.views import View
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 LINES = 28
 """Two are left for what a run may say before and after."""
 _FEWEST = 4
-_RATES = (
+_RATES: tuple[tuple[View, RateName, str], ...] = (
     ("strict", "f1", "F1 strict"),
     ("lenient", "f1", "F1 lenient"),
     ("lenient", "balanced_accuracy", "Bal.acc. lenient"),
@@ -158,8 +160,9 @@ def _marks(run: RunData, console: Console) -> list[Text]:
 def _foot(run: RunData) -> list[Text]:
     """What it took, and where the rest is; a path is not broken."""
     rows = [row for row in run.metrics["models"].values() if row["attempts"] is not None]
-    attempts, retries = (sum(row[key] for row in rows) for key in ("attempts", "retries"))
-    costs = [row["usage"]["cost_usd"] for row in rows if row["usage"]["cost_usd"] is not None]
+    attempts = sum(row["attempts"] or 0 for row in rows)
+    retries = sum(row["retries"] or 0 for row in rows)
+    costs = [cost for row in rows if (cost := row["usage"]["cost_usd"]) is not None]
     spent = f", {shown(sum(costs), 'usd')} as far as stated" if costs else ""
     again = f"bench report {run.folder}"
     lines = [

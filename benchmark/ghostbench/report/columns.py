@@ -7,8 +7,9 @@ from typing import Any
 
 from ghostbench.report.table import Column, Value
 from ghostbench.report.titles import RATE_TITLES
+from ghostbench.scoring.metrics import Row
 
-Rows = Mapping[str, Mapping[str, Any]]
+Rows = Mapping[str, Row]
 """The metrics of each row of a run's tables, by its name."""
 
 MODEL = Column("model", "Model")

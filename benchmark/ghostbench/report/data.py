@@ -13,6 +13,7 @@ from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.names import METRICS
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords, read_run_records
+from ghostbench.scoring.metrics import Metrics, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ class RunData:
 
     folder: Path
     records: RunRecords
-    metrics: Mapping[str, Any]
+    metrics: Metrics
 
     @property
     def manifest(self) -> Manifest:
@@ -69,12 +70,12 @@ class RunData:
             return None
 
     @property
-    def rows(self) -> dict[str, Mapping[str, Any]]:
+    def rows(self) -> dict[str, Row]:
         """The metrics of every row of the tables: the run's models, then the baselines that it did not name.
 
         A baseline whose name another model of the run has is called "NAME (baseline)".
         """
-        models: dict[str, Mapping[str, Any]] = dict(self.metrics["models"])
+        models: dict[str, Row] = dict(self.metrics["models"])
         for name, row in self.metrics["reference"].items():
             models[name if name not in self.metrics["models"] else f"{name} (baseline)"] = row
         return models

@@ -15,8 +15,11 @@ from ghostbench.scoring.trivial import LEAST
 from ghostbench.scoring.views import VIEWS
 
 
-def trivial(rows: Rows) -> Table:
-    """Every model beside every trivial baseline, on the clips that the model answered."""
+def trivial(held: Mapping[str, Mapping[str, Any] | None]) -> Table:
+    """Every model beside every trivial baseline, on the clips that the model answered.
+
+    held : `beats_trivial` of each row; None for baselines, which have no line.
+    """
     columns = (
         MODEL,
         Column("view", "View"),
@@ -28,9 +31,10 @@ def trivial(rows: Rows) -> Table:
         Column("verdict", "Verdict"),
     )
     lines = []
-    for name, row in rows.items():
-        bars = row["beats_trivial"]
-        for view in VIEWS if bars is not None else ():
+    for name, bars in held.items():
+        if bars is None:
+            continue
+        for view in VIEWS:
             for baseline, found in bars[view]["baselines"].items():
                 verdict = bars[view]["verdict"].replace("_", " ")
                 lines.append(

@@ -23,6 +23,7 @@ from ghostbench.report.prompt import words_as_text
 from ghostbench.report.table import IN_RETROSPECT, Table, Value, interval, shown
 from ghostbench.report.tables import marks, run_tables
 from ghostbench.report.titles import GRADE_TITLES, TRUTH_TITLES
+from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.views import VIEWS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -106,7 +107,7 @@ def table_cell(value: Value, table: Table, place: int) -> dict[str, Any]:
     return {"text": plain(shown(value, column.kind)), "bounds": "", "bar": None, "numeric": column.kind != "text"}
 
 
-def _matrix(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+def _matrix(name: str, row: Row) -> dict[str, Any]:
     """A confusion matrix as cells with a shade: the share of its truth's clips, right or wrong apart."""
     lines = []
     for truth in TRUTHS:
@@ -132,7 +133,7 @@ def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
             ("asked for", "stopped") if row["probe"] else ("does not", "not shown", "asked for", "no answer", "stopped")
         )
         serious = [plain(mark) for mark in marks(row) if mark.startswith(warned) and not row["baseline"]]
-        views = _no_worse(row, run.metrics["models"].get(row["of"])) if row["probe"] else []
+        views = _no_worse(row, run.metrics["models"].get(row["of"] or "")) if row["probe"] else []
         if views:
             serious.append(
                 f"F1 over all clips no lower than {plain(str(row['of']))}’s ({', '.join(views)}): "
@@ -143,7 +144,7 @@ def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _no_worse(probe: Mapping[str, Any], model: Mapping[str, Any] | None) -> list[str]:
+def _no_worse(probe: Row, model: Row | None) -> list[str]:
     """The views in which a probe's F1, every clip counted, is at least its model's."""
     if model is None:
         return []

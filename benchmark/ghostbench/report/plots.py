@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ghostbench.folder.lines import STAGES
+from ghostbench.report.columns import Rows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
+from ghostbench.scoring.account import QUANTILES
+from ghostbench.scoring.metrics import Percentiles
+from ghostbench.scoring.views import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +72,7 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
     return {section: figures for section, figures in found.items() if figures}
 
 
-def _forest(rows: Mapping[str, Mapping[str, Any]], view: str) -> tuple[str, str]:
+def _forest(rows: Rows, view: View) -> tuple[str, str]:
     """F1 with its interval, one line a model, and the best trivial baseline as a rule."""
     shown = [(name, row["views"][view]["answered"]["f1"], row) for name, row in rows.items()]
     known = [(name, f1, row["baseline"]) for name, f1, row in shown if f1 is not None][:MOST]
@@ -78,7 +82,7 @@ def _forest(rows: Mapping[str, Mapping[str, Any]], view: str) -> tuple[str, str]
         axes.axvline(bar, color=PALETTE[1], linewidth=1, linestyle=(0, (4, 3)))
     for place, (_, f1, reference) in enumerate(known):
         colour = PALETTE[7] if reference else PALETTE[0]
-        if f1["low"] is not None:
+        if f1["low"] is not None and f1["high"] is not None:
             axes.plot([f1["low"], f1["high"]], [place, place], color=colour, linewidth=2, solid_capstyle="round")
         axes.plot([f1["value"]], [place], "o", color=colour, markersize=5)
     axes.set_yticks(range(len(known)), [_short(name) for name, _, _ in known])
@@ -95,11 +99,11 @@ def _forest(rows: Mapping[str, Mapping[str, Any]], view: str) -> tuple[str, str]
     return words, _svg(figure, f"forest {view}")
 
 
-def _curves(run: RunData, rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, str]]:
     from sklearn.metrics import precision_recall_curve, roc_curve
 
-    scored = [name for name, row in rows.items() if row["scores"] and row["scores"]["auc"]]
-    scored.sort(key=lambda name: -rows[name]["scores"]["average_precision"]["value"])
+    scored = [(name, row["scores"]) for name, row in rows.items() if row["scores"] and row["scores"]["auc"]]
+    scored.sort(key=lambda each: -each[1]["average_precision"]["value"])
     picked = scored[:MOST_CURVES]
     if not picked:
         return
@@ -109,8 +113,7 @@ def _curves(run: RunData, rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tup
     dots, dots_axes = _square("Reliability", "stated probability", "share that was true")
     roc_axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     dots_axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    for name, colour in zip(picked, PALETTE, strict=False):
-        scores = rows[name]["scores"]
+    for (name, scores), colour in zip(picked, PALETTE, strict=False):
         score, truth = _scored(run, name)
         fpr, tpr, _ = roc_curve(truth, score)
         precision, recall, _ = precision_recall_curve(truth, score)
@@ -142,19 +145,20 @@ def _scored(run: RunData, name: str) -> tuple[Any, Any]:
     return used["score"].to_numpy(), (used["truth"] == "ghost_probing").to_numpy()
 
 
-def _latency(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+def _latency(rows: Rows) -> Iterable[tuple[str, str]]:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     timed = [(name, row["latency"]) for name, row in rows.items() if row["latency"]["wall_s"]][:MOST]
+    walls = [wall for _, found in timed if (wall := found["wall_s"])]
     if not timed:
         return
     figure, axes = _figure(5.2, 0.9 + 0.28 * len(timed), "Time per attempt: p50, p90, p99")
-    for place, (_, found) in enumerate(timed):
-        marks = [max(found["wall_s"][q], 1e-6) for q in ("p50", "p90", "p99")]
+    for place, wall in enumerate(walls):
+        marks = [max(wall[q], 1e-6) for q, _ in QUANTILES]
         axes.plot([marks[0], marks[2]], [place, place], color=PALETTE[0], linewidth=2, alpha=0.4)
         axes.plot(marks, [place] * 3, "o", color=PALETTE[0], markersize=5)
         axes.annotate(f"{_clock(marks[0])}", (marks[0], place), (0, 5), textcoords="offset points", ha="center", size=7)
-    times = [max(found["wall_s"][q], 1e-6) for _, found in timed for q in ("p50", "p90", "p99")]
+    times = [max(wall[q], 1e-6) for wall in walls for q, _ in QUANTILES]
     wide = max(times) > _WIDE * min(times)
     if wide:
         axes.set_xscale("log")
@@ -175,14 +179,14 @@ def _latency(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]
     yield from _stages(timed, len(rows))
 
 
-def _stages(timed: Sequence[tuple[str, Mapping[str, Any]]], total: int) -> Iterable[tuple[str, str]]:
+def _stages(timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], total: int) -> Iterable[tuple[str, str]]:
     stages = [stage for stage in STAGES if any(found[stage] for _, found in timed) and stage != "first_token_s"]
     if not stages:
         return
     figure, axes = _figure(5.2, 1.5 + 0.28 * len(timed), "Where the time goes, medians")
     left = np.zeros(len(timed))
     for stage, colour in zip(stages, PALETTE, strict=False):
-        width = np.array([found[stage]["p50"] if found[stage] else 0.0 for _, found in timed])
+        width = np.array([taken["p50"] if (taken := found[stage]) else 0.0 for _, found in timed])
         axes.barh(range(len(timed)), width, left=left, height=0.6, color=colour, label=_stage(stage))
         left += width
     axes.set_yticks(range(len(timed)), [_short(name) for name, _ in timed])
@@ -196,7 +200,7 @@ def _stages(timed: Sequence[tuple[str, Mapping[str, Any]]], total: int) -> Itera
     )
 
 
-def _memory(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+def _memory(rows: Rows) -> Iterable[tuple[str, str]]:
     used = [(name, row["memory"]) for name, row in rows.items() if any(v is not None for v in row["memory"].values())]
     if not used:
         return

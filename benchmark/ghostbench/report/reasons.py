@@ -60,7 +60,7 @@ def unanswered(run: RunData) -> list[Unanswered]:
         lines = run.predictions[(run.predictions["model"] == name) & (run.predictions["outcome"] != "answered")]
         if lines.empty:
             continue
-        stopped = (row["stopped"] or {}).get("message") or ""
+        stopped = row["stopped"]["message"] if row["stopped"] else ""
         found: Counter[tuple[str, str]] = Counter()
         first: dict[tuple[str, str], str] = {}
         for clip, repeat, outcome in zip(lines["clip"], lines["repeat"], lines["outcome"], strict=True):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ghostbench.folder.lines import COLUMNS
 from ghostbench.records import TRUTHS
 from ghostbench.report import account_tables as account
@@ -15,7 +12,8 @@ from ghostbench.report.data import RunData
 from ghostbench.report.reasons import no_answer
 from ghostbench.report.table import IN_RETROSPECT, Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
-from ghostbench.scoring.views import BASES, VIEWS
+from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.views import BASES, VIEWS, Basis, View
 
 _MARKS = Column("marks", "Marks")
 
@@ -25,7 +23,11 @@ def run_tables(run: RunData) -> list[Table]:
     rows = run.rows
     tables = [headline(rows)]
     tables += [_rates(rows, view, basis) for view in VIEWS for basis in BASES]
-    tables += [evidence.trivial(rows), _confusion(rows), _detection(rows)]
+    tables += [
+        evidence.trivial({name: row["beats_trivial"] for name, row in rows.items()}),
+        _confusion(rows),
+        _detection(rows),
+    ]
     tables += [account.outcomes(rows), account.attempt_outcomes(rows), account.ledger(run)]
     tables += [table for table in (no_answer(run),) if table.rows]
     tables += [times.attempt_time(rows), times.start_up(rows), times.cost(rows), times.latency(rows)]
@@ -91,7 +93,7 @@ def _repeated(rows: Rows) -> str:
     return f" n counts clips, “answered” every one of the {max(times)} repeats of a clip." if times else ""
 
 
-def marks(row: Mapping[str, Any]) -> list[str]:
+def marks(row: Row) -> list[str]:
     """What a reader must know of a row before its rates: what it is, and what is wrong with it. Plain text."""
     found = []
     if row["baseline"] and "baseline" not in (row["mark"] or ""):
@@ -124,7 +126,7 @@ def same_model(asked: str, served: str) -> bool:
 _NOT_BEATEN = {"does_not_beat": "does not beat", "undecided": "not shown to beat"}
 
 
-def _not_beaten(row: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
+def _not_beaten(row: Row) -> dict[tuple[str, str], list[str]]:
     """The views in which the row does not beat the best trivial baseline or is not shown to, by words and its name.
 
     None for a row without answers: that is said instead.
@@ -139,7 +141,7 @@ def _not_beaten(row: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def _rates(rows: Rows, view: str, basis: str) -> Table:
+def _rates(rows: Rows, view: View, basis: Basis) -> Table:
     columns = (
         MODEL,
         Column("n", "n", "count"),
@@ -159,7 +161,7 @@ def _rates(rows: Rows, view: str, basis: str) -> Table:
     return Table(f"rates_{view}_{basis}", f"Rates, {view} view, {BASIS_TITLES[basis]}", columns, tuple(lines), note)
 
 
-def _beats(row: Mapping[str, Any], view: str) -> str:
+def _beats(row: Row, view: View) -> str:
     if row["beats_trivial"] is None:
         return "baseline"
     bar = row["beats_trivial"][view]
@@ -170,7 +172,7 @@ def _beats(row: Mapping[str, Any], view: str) -> str:
 
 def _confusion(rows: Rows) -> Table:
     columns = (MODEL, Column("truth", "Truth"), *(Column(grade, GRADE_TITLES[grade], "count") for grade in COLUMNS))
-    lines = tuple(
+    lines: tuple[tuple[Value, ...], ...] = tuple(
         (name, TRUTH_TITLES[truth], *(row["confusion"][truth][grade] for grade in COLUMNS))
         for name, row in rows.items()
         for truth in TRUTHS

@@ -48,11 +48,13 @@ def attempt_time(rows: Rows) -> Table:
     lines = []
     for name, row in rows.items():
         found = row.get("latency", {})
-        if found.get("wall_s") is None:
+        wall, batch = found.get("wall_s"), row.get("batch_size")
+        if wall is None:
             continue
-        values = {"model": name, "n": found["wall_s"]["n"], "batch": (row.get("batch_size") or {}).get("median")}
+        values: dict[str, Value] = {"model": name, "n": wall["n"], "batch": batch["median"] if batch else None}
         for stage in _TITLES:
-            values |= {f"{stage}_{quantile}": (found[stage] or {}).get(quantile) for quantile, _ in QUANTILES}
+            taken = found[stage]
+            values |= {f"{stage}_{quantile}": taken[quantile] if taken else None for quantile, _ in QUANTILES}
         lines.append(line(columns, values))
     note = (
         "Attempt: the wall time of one attempt; every clip of a batch waits for the whole batch. Share of batch: that "

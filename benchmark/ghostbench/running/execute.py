@@ -268,7 +268,7 @@ def _conclude(folder: RunFolder, voice: Terminal) -> int:
     from ghostbench.report.write import write_report
     from ghostbench.scoring.score import score_run
 
-    metrics: dict[str, Any] = score_run(folder.path)
+    metrics = score_run(folder.path)
     write_report(folder.path)
     run = read_run(folder.path)
     if voice.as_json:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from ghostbench.folder.lines import MEMORY, STAGES
+from ghostbench.scoring.metrics import BatchSize, Percentiles, Usage
 from ghostbench.scoring.warm_up import is_warm_up
 
-QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+Quantile = Literal["p50", "p90", "p99"]
+QUANTILES: tuple[tuple[Quantile, float], ...] = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 NOT_COMPUTED = ("missing_media", "decode_failed", "not_recorded", "over_budget")
 """Outcomes of lines for which no model was asked: they say nothing of its latency."""
 
 
-def latency(attempts: pd.DataFrame) -> dict[str, dict[str, float | int] | None]:
+def latency(attempts: pd.DataFrame) -> dict[str, Percentiles | None]:
     """Percentiles over the attempts of one model, seconds: each stage, `wall_s`, `batch_share_s` (wall time over the
     batch's size) and `clip_s` (all attempts of a clip together, with the waits between them).
 
@@ -33,7 +35,7 @@ def latency(attempts: pd.DataFrame) -> dict[str, dict[str, float | int] | None]:
     return {**found, **{stage: _percentiles(steady[stage]) for stage in STAGES}}
 
 
-def batch_size(attempts: pd.DataFrame) -> dict[str, float | int] | None:
+def batch_size(attempts: pd.DataFrame) -> BatchSize | None:
     """The `median` and the `largest` batch that an attempt of one model was computed in; null where none is known."""
     known = attempts["batch_size"].dropna()
     return None if known.empty else {"median": float(known.median()), "largest": int(known.max())}
@@ -62,28 +64,29 @@ def memory(attempts: pd.DataFrame) -> dict[str, int | None]:
     return {name: None if attempts[name].isna().all() else int(attempts[name].max()) for name in MEMORY}
 
 
-def usage(attempts: pd.DataFrame) -> dict[str, Any]:
+def usage(attempts: pd.DataFrame) -> Usage:
     """Tokens and US dollars over all attempts; null where no attempt reported any.
 
     attempts_without_price : attempts that used tokens for which no price is known; the total does not hold them.
     """
-    found: dict[str, Any] = {}
-    for name in ("input_tokens", "cached_tokens", "output_tokens"):
-        found[name] = None if attempts[name].isna().all() else int(attempts[name].sum())
+
+    def tokens(name: str) -> int | None:
+        return None if attempts[name].isna().all() else int(attempts[name].sum())
+
     priced = attempts["cost_usd"]
-    found["cost_usd"] = None if priced.isna().all() else float(priced.sum())
     used = attempts["input_tokens"].notna() | attempts["output_tokens"].notna()
-    found["attempts_without_price"] = int((used & priced.isna()).sum())
-    return found
+    return {
+        "input_tokens": tokens("input_tokens"),
+        "cached_tokens": tokens("cached_tokens"),
+        "output_tokens": tokens("output_tokens"),
+        "cost_usd": None if priced.isna().all() else float(priced.sum()),
+        "attempts_without_price": int((used & priced.isna()).sum()),
+    }
 
 
-def _percentiles(values: pd.Series[Any]) -> dict[str, float | int] | None:
+def _percentiles(values: pd.Series[Any]) -> Percentiles | None:
     known = values.dropna().to_numpy(dtype=np.float64)
     if not len(known):
         return None
-    marks = np.quantile(known, [q for _, q in QUANTILES])
-    return {
-        "n": len(known),
-        **{name: float(v) for (name, _), v in zip(QUANTILES, marks, strict=True)},
-        "max": float(known.max()),
-    }
+    p50, p90, p99 = map(float, np.quantile(known, [q for _, q in QUANTILES]))
+    return {"n": len(known), "p50": p50, "p90": p90, "p99": p99, "max": float(known.max())}

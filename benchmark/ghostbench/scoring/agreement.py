@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from ghostbench.folder.lines import COLUMNS, NO_ANSWER
+from ghostbench.scoring.metrics import Agreement
 from ghostbench.scoring.views import Bools
 
 
-def agreement(rows: pd.DataFrame, answered: Bools, repeats: int) -> dict[str, Any] | None:
+def agreement(rows: pd.DataFrame, answered: Bools, repeats: int) -> Agreement | None:
     """Agreement of the repeats over the three grades and no answer; None for a run without repeats.
 
     Returns

@@ -11,6 +11,7 @@ import pandas as pd
 from ghostbench.folder.lines import COLUMNS, NO_ANSWER
 from ghostbench.outcomes import FALLS_BACK, Outcome
 from ghostbench.records import GRADES, TRUTHS
+from ghostbench.scoring.metrics import AttemptCounts
 from ghostbench.scoring.views import Bools
 
 SECONDS_PER_HOUR = 3600
@@ -50,7 +51,7 @@ def outcomes(rows: pd.DataFrame) -> dict[str, int]:
     return {str(o): int(counts[str(o)]) for o in Outcome if counts.get(str(o), 0)}
 
 
-def attempt_counts(attempts: pd.DataFrame) -> dict[str, Any]:
+def attempt_counts(attempts: pd.DataFrame) -> AttemptCounts:
     """`attempts`, `retries` and `fallbacks` of one model.
 
     Every line of the ledger is a clip's first attempt, a retry with the same settings, or a step on the ladder, which

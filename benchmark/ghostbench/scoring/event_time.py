@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ghostbench.scoring.intervals import Ints, share
+from ghostbench.scoring.metrics import EventCoverage
 from ghostbench.scoring.paired import share_difference
 from ghostbench.scoring.rates import Floats
 from ghostbench.scoring.views import VIEWS, Bools, alarms
@@ -35,7 +36,7 @@ def sampled(clips: pd.DataFrame) -> npt.NDArray[np.object_]:
     return found
 
 
-def event_coverage(clips: pd.DataFrame) -> dict[str, Any]:
+def event_coverage(clips: pd.DataFrame) -> EventCoverage:
     """For how many positives the sampling could have shown the event.
 
     Returns

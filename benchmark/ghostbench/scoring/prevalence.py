@@ -16,14 +16,14 @@ from ghostbench.scoring.clusters import effective_rows
 from ghostbench.scoring.draws import around, drawn_intervals
 from ghostbench.scoring.intervals import Estimate, Ints
 from ghostbench.scoring.rates import Floats
-from ghostbench.scoring.views import VIEWS, Bools, alarms, by_clip, cells
+from ghostbench.scoring.views import VIEWS, Bools, View, alarms, by_clip, cells
 
 PREVALENCES = (0.5, 0.1, 0.01, 0.001)
 
 
 def precision_at(
     rows: pd.DataFrame, answered: Bools, positive: Bools
-) -> dict[str, dict[str, dict[str, Estimate | None]]]:
+) -> dict[View, dict[str, dict[str, Estimate | None]]]:
     """`precision_at` of metrics.json for one model: per view, `prevalences`: `precisions` over answered clips."""
     at = rows["at"].to_numpy()
     tables = {view: cells(positive[at], alarms(rows["grade"], view), answered, "answered") for view in VIEWS}

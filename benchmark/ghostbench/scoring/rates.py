@@ -6,7 +6,7 @@ A rate whose denominator is zero is NaN here and null in every file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,17 @@ PROPORTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Rates that are a share: the cells that count as hits, and the other cells of the denominator."""
 
-RATES = ("accuracy", "precision", "recall", "specificity", "fpr", "f1", "balanced_accuracy", "mcc")
+RateName = Literal["accuracy", "precision", "recall", "specificity", "fpr", "f1", "balanced_accuracy", "mcc"]
+RATES: tuple[RateName, ...] = (
+    "accuracy",
+    "precision",
+    "recall",
+    "specificity",
+    "fpr",
+    "f1",
+    "balanced_accuracy",
+    "mcc",
+)
 """Every rate, in the order of the files and tables."""
 
 

@@ -19,6 +19,7 @@ from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED
 from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
+from ghostbench.scoring.metrics import Metrics, Row, StoppedRow
 from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
@@ -32,7 +33,7 @@ SCHEMA_VERSION = 3
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
 
 
-def score_run(folder: Path) -> dict[str, Any]:
+def score_run(folder: Path) -> Metrics:
     """Write metrics.json of a finished run and return it.
 
     Raises `BadInput` for a folder that is no run, is unfinished, or holds a line that does not fit.
@@ -40,7 +41,7 @@ def score_run(folder: Path) -> dict[str, Any]:
     path = folder / METRICS
     text = json_text(compute_metrics(read_run_records(folder)))
     write_text(path, text)
-    metrics: dict[str, Any] = json.loads(text)
+    metrics: Metrics = json.loads(text)
     _WRITTEN.clear()
     _WRITTEN[path.resolve()] = (signature(path), metrics)
     return metrics
@@ -53,11 +54,11 @@ def read_metrics(folder: Path) -> Any:
     return metrics if at == signature(path) else json.loads(path.read_bytes())
 
 
-_WRITTEN: dict[Path, tuple[Signature, dict[str, Any]]] = {}
+_WRITTEN: dict[Path, tuple[Signature, Metrics]] = {}
 """The metrics that were written last."""
 
 
-def compute_metrics(run: RunRecords) -> dict[str, Any]:
+def compute_metrics(run: RunRecords) -> Metrics:
     """The content of metrics.json: counts, unrounded rates with 95% intervals, null where a denominator is zero."""
     scorer = _Scorer(run)
     entries = run.manifest.models
@@ -107,13 +108,13 @@ class _Scorer:
         self.texts = run.texts
         self.trivial: dict[str, pd.DataFrame] = {}
 
-    def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> dict[str, Any]:
+    def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> Row:
         """One row of the tables; `attempts` is None for a baseline that the run did not name."""
         answered = counts.own_answers(rows, substitute=entry.substitute)
         table = counts.confusion(rows, answered)
         at = rows["at"].to_numpy()
         seconds = self.duration.iloc[at]
-        found: dict[str, Any] = {
+        found: Row = {
             "kind": entry.kind,
             "reference": entry.reference,
             "baseline": entry.baseline,
@@ -125,9 +126,12 @@ class _Scorer:
             "answered": int(answered.sum()),
             "coverage": float(answered.mean()),
             "outcomes": counts.outcomes(rows),
-            **_ledger_counts(attempts),
+            "attempts": None,
+            "retries": None,
+            "fallbacks": None,
+            "served_models": [],
             "asked_model": entry.asked_model,
-            "stopped": entry.stopped.model_dump(mode="json") if entry.stopped else None,
+            "stopped": _stopped(entry),
             "confusion": table,
             "detection_rates": counts.detection_rates(table),
             "false_alarms_per_hour": counts.false_alarms_per_hour(
@@ -146,6 +150,14 @@ class _Scorer:
             "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }
         if attempts is not None:
+            tried = counts.attempt_counts(attempts)
+            found["attempts"], found["retries"], found["fallbacks"] = (
+                tried["attempts"],
+                tried["retries"],
+                tried["fallbacks"],
+            )
+            found["attempt_outcomes"] = tried["attempt_outcomes"]
+            found["served_models"] = sorted({name for name in attempts["served_model"] if isinstance(name, str)})
             found["latency"] = account.latency(attempts)
             found["batch_size"] = account.batch_size(attempts)
             found["throughput_clips_per_s"] = account.throughput(attempts, found["answered"])
@@ -162,11 +174,9 @@ def _by_model(lines: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {str(name): part for name, part in lines.groupby("model", sort=False)}
 
 
-def _ledger_counts(attempts: pd.DataFrame | None) -> dict[str, Any]:
-    if attempts is None:
-        return {"attempts": None, "retries": None, "fallbacks": None, "served_models": []}
-    served = sorted({name for name in attempts["served_model"] if isinstance(name, str)})
-    return {**counts.attempt_counts(attempts), "served_models": served}
+def _stopped(entry: ModelEntry) -> StoppedRow | None:
+    stopped = entry.stopped
+    return None if stopped is None else {"outcome": str(stopped.outcome), "message": stopped.message}
 
 
 def _mark(name: str) -> str | None:

@@ -64,7 +64,7 @@ def by_clip(rows: Ints, at: Ints, clips: int) -> Ints:
     return total
 
 
-def score_views(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools) -> dict[str, dict[str, dict[str, Any]]]:
+def score_views(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools) -> dict[View, dict[Basis, Any]]:
     """`views` of metrics.json for one model's predictions.
 
     Parameters
@@ -74,7 +74,7 @@ def score_views(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools) -> di
     """
     at = rows["at"].to_numpy()
     positive = truth_of_clip[at]
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[View, dict[Basis, Any]] = {}
     for view in VIEWS:
         found[view] = {}
         alarm = alarms(rows["grade"], view)

@@ -8,6 +8,8 @@ from typing import Any, TypeGuard
 import numpy as np
 import pandas as pd
 
+from ghostbench.scoring.metrics import WarmUpAttempts
+
 WARM_UP = "warm-up"
 """A ledger note that begins with this marks an attempt that also paid for compiling or first use."""
 FACT = "warm_up_s"
@@ -30,7 +32,7 @@ def stated_warm_up(facts: Mapping[str, Any]) -> dict[str, float] | None:
     return dict(list(found.items())[:MOST_DEVICES]) or None
 
 
-def warm_up_attempts(attempts: pd.DataFrame) -> dict[str, float | int | None] | None:
+def warm_up_attempts(attempts: pd.DataFrame) -> WarmUpAttempts | None:
     """The attempts of one model that are marked as warm-up: `n`, and their `wall_s` together (seconds, null if
     unknown). None where no attempt is."""
     marked = attempts[is_warm_up(attempts)]
