@@ -207,11 +207,11 @@ def test_hostile_names_of_models_runs_and_datasets_are_text_everywhere(tmp_path:
 def test_the_machine_is_told_in_words_and_units(tmp_path: Path) -> None:
     run = RunBuilder(dash_clips(1, 0, 1))
     run.rows("m", [G, N])
-    gpus = [{"name": "Some GPU", "memory_bytes": 80 * 2**30}, "<b>odd</b>"]
+    gpus = [{"name": "Some GPU", "memory_bytes": 80 * 2**30}, {"name": "<b>odd</b>", "memory_bytes": 2**30}]
     hardware = {"processor": None, "cores": 2, "memory_bytes": 2**34, "gpus": gpus}
     found = dict(facts(read_run(run.write(tmp_path / "run", hardware=hardware))))
     assert found["Hardware"] == (
-        "processor unknown, cores 2, 16.00 GiB memory, GPUs: Some GPU 80.00 GiB memory; <b>odd</b>"
+        "processor unknown, cores 2, 16.00 GiB memory, GPUs: Some GPU 80.00 GiB memory; <b>odd</b> 1.00 GiB memory"
     )
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ghostbench.folder.manifest import (
-    FORMAT,
     AnnotatedEntry,
     DatasetEntry,
     Facts,
@@ -42,7 +41,6 @@ def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor)
     """
     options, split = plan.options, plan.split
     return Manifest(
-        format=FORMAT,
         status="running",
         run_id=plan.run_id,
         command=redactor.command(command),

@@ -154,5 +154,6 @@ class Metrics(TypedDict):
     repeats: int
     intervals: Mapping[str, Any]
     event_coverage: EventCoverage
+    slices_left_out: NotRequired[list[str]]
     models: dict[str, Row]
     reference: dict[str, Row]
