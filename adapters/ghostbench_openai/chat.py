@@ -46,7 +46,7 @@ from ghostbench_openai.endpoint import (
 from ghostbench_openai.failures import from_exception
 from ghostbench_openai.images import JPEG_QUALITY, fitted
 from ghostbench_openai.pacing import Pacer, Ticket, pacer_for
-from ghostbench_openai.prices import PriceTable, read_prices
+from ghostbench_openai.prices import Prices, read_prices
 from ghostbench_openai.redaction import Secrets
 from ghostbench_openai.service import Service
 from ghostbench_openai.settings import OpenAISettings
@@ -107,7 +107,7 @@ class ChatModel(RemoteModel):
         return openai_endpoint(self.settings, os.environ)
 
     @cached_property
-    def prices(self) -> PriceTable:
+    def prices(self) -> Prices:
         """The price table in use. Raises `BadInput`."""
         return read_prices(self.settings.price_file)
 
@@ -169,7 +169,7 @@ class ChatModel(RemoteModel):
             "answer_format": "a JSON schema is asked for; answers that show it was not enforced have a note",
             "jpeg": f"Pillow {version('pillow')}, quality {JPEG_QUALITY}",
             "prices": {"date": self.prices.date, "source": self.prices.source},
-            "price": price.model_dump() if price is not None else None,
+            "price": price.facts() if price is not None else None,
         }
 
     async def aclose(self) -> None:

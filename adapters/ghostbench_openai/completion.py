@@ -27,7 +27,7 @@ from pydantic import (
 
 from ghostbench import ContentFiltered, ModelError, Refused, Reply, ServerError, Stages, Truncated, Usage
 from ghostbench_openai.failures import from_error_object, not_protocol
-from ghostbench_openai.prices import PriceTable
+from ghostbench_openai.prices import Prices
 from ghostbench_openai.redaction import Secrets
 from ghostbench_openai.thoughts import without_thoughts
 from ghostbench_openai.verdict import Token, grade_probabilities
@@ -209,7 +209,7 @@ class Reading:
     verdict_field: str | None
     verdict_values: tuple[str, ...]
     names: Sequence[str]
-    prices: PriceTable
+    prices: Prices
     batch: bool
     secrets: Secrets
     schema: Mapping[str, Any] | None = None

@@ -1,16 +1,21 @@
-"""What a model's tokens cost, and how many of them an image is: a dated table, or the user's own file.
+"""What a model's tokens cost, and how many of them an image is: the package `genai-prices`, or the user's own file.
 
-The file is JSON: `date` and `source` (texts), and `models`, where each model has `input`, `cached_input` and `output`
-in US dollars per million tokens, `batch_factor` (what the Batch API's price is of that, e.g. 0.5), and optionally
-`image`, how the model counts an image's tokens (`ghostbench_openai.tokens`).
+`genai-prices` is data in a wheel: nothing is asked of the network, and a newer version brings newer prices. What it has
+not, how a model counts an image's tokens (`ghostbench_openai.tokens`), is a dated table here, `images.json`.
+
+The user's file is JSON: `date` and `source` (texts), and `models`, where each model has `input`, `cached_input` and
+`output` in US dollars per million tokens, `batch_factor` (what the Batch API's price is of that, e.g. 0.5), and
+optionally `image`.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -42,14 +47,46 @@ class Patches(_Strict):
     most_patches: int = Field(ge=1)
 
 
+ImageFormula = Annotated[Tiles | Patches, Field(discriminator="formula")]
+
+
+class ModelPrice(Protocol):
+    """One model's price, and how it counts an image's tokens (None: unknown)."""
+
+    @property
+    def image(self) -> Tiles | Patches | None:
+        """The formula of an image's tokens."""
+
+    def cost(self, usage: Usage, *, batch: bool) -> float | None:
+        """What the usage costs, US dollars >= 0; None where the server did not count it."""
+
+    def facts(self) -> dict[str, Any]:
+        """The rates for the manifest, US dollars per million tokens."""
+
+
+class Prices(Protocol):
+    """Prices by model, with where they are from (and of which day, where that is known)."""
+
+    @property
+    def source(self) -> str:
+        """Where the prices are from."""
+
+    @property
+    def date(self) -> str | None:
+        """The day they were read; None where the source has a version instead."""
+
+    def find(self, *names: str | None) -> ModelPrice | None:
+        """The price of the first name that has one."""
+
+
 class Price(_Strict):
-    """One model's prices, US dollars per million tokens, and how it counts an image's tokens (None: unknown)."""
+    """One model of the user's file: US dollars per million tokens."""
 
     input: Amount
     cached_input: Amount
     output: Amount
     batch_factor: Amount = 0.5
-    image: Annotated[Tiles | Patches, Field(discriminator="formula")] | None = None
+    image: ImageFormula | None = None
 
     def cost(self, usage: Usage, *, batch: bool) -> float | None:
         """What the usage costs, US dollars >= 0; None where the server did not count it."""
@@ -61,9 +98,13 @@ class Price(_Strict):
         ) / _MILLION
         return full * self.batch_factor if batch else full
 
+    def facts(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        return self.model_dump()
+
 
 class PriceTable(_Strict):
-    """Prices by model, with the day they were read and where."""
+    """The user's file."""
 
     date: str
     source: str
@@ -80,10 +121,95 @@ class PriceTable(_Strict):
         return None
 
 
-def read_prices(price_file: str | None) -> PriceTable:
-    """The built-in table, or the user's file. Raises `BadInput` when that cannot be read as one."""
+class _Images(_Strict):
+    date: str
+    source: str
+    models: dict[str, ImageFormula]
+
+
+class PublicPrice:
+    """One of OpenAI's models as `genai-prices` knows it, at the rates of today."""
+
+    def __init__(self, model: str, image: Tiles | Patches | None) -> None:
+        self._model = model
+        self.image = image
+
+    def cost(self, usage: Usage, *, batch: bool) -> float | None:
+        """What the usage costs, US dollars >= 0; None where the server did not count it.
+
+        batch : at the Batch API's rates; where the package has none for the model, at half of all others.
+        """
+        if usage.input_tokens is None or usage.output_tokens is None:
+            return None
+        full = self._cost(usage, {})
+        if not batch:
+            return full
+        reduced = self._cost(usage, {"processing": "batch"})
+        return reduced if reduced < full else full / 2
+
+    def facts(self) -> dict[str, Any]:
+        """What a million tokens of each kind cost, US dollars, and the image formula."""
+        from genai_prices import Usage as Counted
+        from genai_prices import calc_price
+
+        def of(**counts: int) -> float:
+            return float(calc_price(Counted(**counts), self._model, provider_id="openai").total_price)
+
+        return {
+            "input": of(input_tokens=_MILLION, output_tokens=0),
+            "cached_input": of(input_tokens=_MILLION, cache_read_tokens=_MILLION, output_tokens=0),
+            "output": of(input_tokens=0, output_tokens=_MILLION),
+            "image": self.image.model_dump() if self.image is not None else None,
+        }
+
+    def _cost(self, usage: Usage, context: dict[str, str]) -> float:
+        from genai_prices import Usage as Counted
+        from genai_prices import calc_price
+
+        assert usage.input_tokens is not None
+        counted = Counted(
+            input_tokens=usage.input_tokens,
+            cache_read_tokens=min(usage.cached_tokens or 0, usage.input_tokens),
+            output_tokens=usage.output_tokens,
+        )
+        return float(calc_price(counted, self._model, provider_id="openai", price_context=context).total_price)
+
+
+class PublicPrices:
+    """OpenAI's public prices as the installed `genai-prices` has them."""
+
+    date = None
+
+    def __init__(self) -> None:
+        self.source = f"genai-prices {version('genai-prices')}"
+        self._images = _Images.model_validate_json(files("ghostbench_openai").joinpath("images.json").read_bytes())
+
+    def find(self, *names: str | None) -> PublicPrice | None:
+        """The price of the first name that OpenAI lists; dated snapshots have the price that is stated for them."""
+        from genai_prices import Usage as Counted
+        from genai_prices import calc_price
+
+        for name in names:
+            if not name:
+                continue
+            try:
+                found = calc_price(Counted(input_tokens=1, output_tokens=1), name, provider_id="openai")
+            except LookupError:
+                continue
+            images = self._images.models
+            return PublicPrice(name, images.get(name) or images.get(found.model.id))
+        return None
+
+
+@cache
+def _public_prices() -> PublicPrices:
+    return PublicPrices()
+
+
+def read_prices(price_file: str | None) -> Prices:
+    """The public prices, or the user's file. Raises `BadInput` when that cannot be read as one."""
     if price_file is None:
-        return PriceTable.model_validate_json(files("ghostbench_openai").joinpath("prices.json").read_bytes())
+        return _public_prices()
     try:
         return PriceTable.model_validate_json(Path(price_file).read_bytes())
     except OSError as error:

@@ -43,4 +43,4 @@ class OpenAISettings:
     stream: bool = setting(False, "receive the answer piece by piece: gives the time to the first token")
     logprobs: bool = setting(True, "ask for token probabilities, which give the score")
     batch: bool = setting(False, "use the Batch API: half the price, an answer within 24 hours")
-    price_file: str | None = setting(None, "JSON file of prices to use instead of the built-in table")
+    price_file: str | None = setting(None, "JSON file of prices to use instead of the public ones")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
+
+from filelock import lock_descriptor
 
 from ghostbench import digests
 from ghostbench.errors import BadInput
@@ -80,11 +81,6 @@ def open_new(path: Path) -> IO[bytes]:
     return os.fdopen(_open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
 
 
-def open_lock(path: Path) -> IO[bytes]:
-    """A file to hold a lock on, made if need be; its content stays. Raises `BadInput` for a link, and `OSError`."""
-    return os.fdopen(_open(path, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)
-
-
 def make_folder(path: Path) -> None:
     """Make a folder inside a run folder, unless it is there. Raises `BadInput` for a link or a file, and `OSError`."""
     try:
@@ -120,8 +116,8 @@ def remove_begun(folder: Path) -> None:
         for entry in entries:
             if _BEGUN.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with contextlib.suppress(OSError), open_to_change(Path(entry.path)) as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(entry.path)
+                    if lock_descriptor(file.fileno(), blocking=False):
+                        os.unlink(entry.path)
 
 
 _WAY_OUT: Final = "a run folder holds plain files and folders alone, and nothing is opened through others: remove it"
@@ -133,7 +129,7 @@ def _begin(path: Path) -> tuple[Path, IO[bytes]]:
         begun = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
         file = open_new(begun)
         with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_descriptor(file.fileno())
         if os.fstat(file.fileno()).st_nlink:
             return begun, file
         file.close()  # removed between the two steps: once more

@@ -62,7 +62,7 @@ def test_a_batch_answers_each_line_at_half_the_price(
     assert set(results) == {request.id for request in requests}
     for reply in results.values():
         assert isinstance(reply, Reply), reply
-        assert reply.usage.cost_usd == pytest.approx(0.00242 / 2)
+        assert reply.usage.cost_usd == pytest.approx((1000 * 1 + 200 * 0.5 + 40 * 4) / 1e6)
         assert reply.grade_probabilities is not None
         assert reply.server_request_id is not None
     (batch,) = server.batches.batches.values()

@@ -49,22 +49,60 @@ def test_no_byte_level_tokenizer_makes_more_tokens_than_bytes(text: str) -> None
     assert most_text_tokens(text) == len(text.encode())
 
 
-def test_the_built_in_table_is_dated_and_finds_snapshots() -> None:
-    table = read_prices(None)
-    assert table.date >= "2026-11-23"
-    assert table.source
-    assert table.find("gpt-4.1-2025-04-14") == table.find("gpt-4.1") == table.models["gpt-4.1"]
-    assert table.find("gpt-4o-2024-05-13") != table.find("gpt-4o")
-    assert table.find("ft:gpt-4.1:me") is None
-    assert table.find(None, "unknown", "gpt-4o-mini") == table.models["gpt-4o-mini"]
+@pytest.mark.parametrize(
+    ("model", "rates"),
+    [
+        ("gpt-4.1", (2.0, 0.5, 8.0)),
+        ("gpt-4.1-mini", (0.4, 0.1, 1.6)),
+        ("gpt-4o", (2.5, 1.25, 10.0)),
+        ("gpt-4o-mini", (0.15, 0.075, 0.6)),
+        ("o4-mini", (1.1, 0.275, 4.4)),
+        ("gpt-5-mini", (0.25, 0.025, 2.0)),
+    ],
+)
+def test_the_public_prices_are_those_of_the_pricing_page(model: str, rates: tuple[float, float, float]) -> None:
+    """OpenAI's pricing page on 2026-11-23; all models whose images can be counted have a price."""
+    price = read_prices(None).find(model)
+    assert price is not None
+    assert price.image is not None
+    facts = price.facts()
+    assert (facts["input"], facts["cached_input"], facts["output"]) == pytest.approx(rates)
+
+
+def test_the_public_prices_name_their_source_and_find_snapshots() -> None:
+    prices = read_prices(None)
+    assert prices.source.startswith("genai-prices 0.")
+    usage = Usage(input_tokens=1_000_000, cached_tokens=0, output_tokens=0)
+
+    def cost(*names: str | None) -> float | None:
+        price = prices.find(*names)
+        return None if price is None else price.cost(usage, batch=False)
+
+    assert cost("gpt-4.1-2025-04-14") == cost("gpt-4.1") == 2.0
+    assert cost("gpt-4o-2024-05-13") == 5.0
+    assert cost("ft:gpt-4.1:me") is None
+    assert cost("my-gpt-4.1") is None
+    assert cost("") is None
+    assert cost(None, "unknown", "gpt-4o-mini") == 0.15
 
 
 def test_cached_tokens_and_batches_are_cheaper() -> None:
-    price = read_prices(None).models["gpt-4.1"]
+    """The Batch API's page lists no rate of its own for cached tokens."""
+    price = read_prices(None).find("gpt-4.1")
+    assert price is not None
     usage = Usage(input_tokens=1_000_000, cached_tokens=400_000, output_tokens=100_000)
     assert price.cost(usage, batch=False) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 8)
-    assert price.cost(usage, batch=True) == pytest.approx(price.cost(usage, batch=False) / 2)
+    assert price.cost(usage, batch=True) == pytest.approx(0.6 * 1 + 0.4 * 0.5 + 0.1 * 4)
     assert price.cost(Usage(input_tokens=5), batch=False) is None
+
+
+def test_where_no_batch_rate_is_stated_it_is_half() -> None:
+    price = read_prices(None).find("gpt-4o-audio-preview")
+    assert price is not None
+    usage = Usage(input_tokens=1000, cached_tokens=0, output_tokens=1000)
+    full = price.cost(usage, batch=False)
+    assert full is not None
+    assert price.cost(usage, batch=True) == pytest.approx(full / 2)
 
 
 def price_file(folder: Path, **models: Any) -> str:
@@ -99,7 +137,8 @@ def test_the_estimate_covers_what_is_sent(model: str, make_request: Callable[...
     assert large.input_tokens is not None
     assert small.input_tokens is not None
     assert large.input_tokens > small.input_tokens
-    price = read_prices(None).models[model]
+    price = read_prices(None).find(model)
+    assert price is not None
     assert price.image is not None
     images = 10 * image_tokens(price.image, 1584, 660, "high")
     assert large.input_tokens > images + len(request.prompt.system) // 4

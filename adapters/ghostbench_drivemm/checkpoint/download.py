@@ -14,8 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from ghostbench_drivemm.checkpoint.hub_errors import INSTEAD, DownloadError, http_error
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 TIMEOUT_S = 30.0
 """Longest wait for the hub's next bytes, seconds."""
@@ -25,6 +29,7 @@ _CHUNK = 256 << 10
 _WORKERS = 4
 _TRIES = 5
 """Connections that may break one after the other without a byte between; 1, 2, 4, then 8 seconds pass between them."""
+_FIRST_PAUSE_S = 1.0
 
 Advance = Callable[[int], None]
 """Told how many bytes have come; a negative number takes them back."""
@@ -111,28 +116,73 @@ def download(repository: str, commit: str, files: Sequence[RemoteFile], folder: 
 
 def _fetch(url: str, file: RemoteFile, folder: Path, advance: Advance, stop: Event) -> None:
     """Fetch what is missing of one file, check it, and give it its name."""
+    from tenacity import Retrying, retry_if_exception, sleep_using_event, stop_when_event_set
+
     part = _part(folder, file)
     advance(_have(folder, file))
-    tries = 0
-    while (have := part.stat().st_size if part.is_file() else 0) < file.size:
-        try:
-            _append(url, part, have, file.size, advance)
-        except http_error() as error:
-            # A refusal is final; a broken connection is tried again as long as bytes keep coming.
-            tries = 1 if part.is_file() and part.stat().st_size > have else tries + 1
-            if getattr(error, "response", None) is not None or tries >= _TRIES or stop.wait(2 ** (tries - 1)):
-                raise
+    row = _FruitlessRow(part)
+    trying = Retrying(
+        retry=retry_if_exception(_is_broken_connection),
+        before=row.begin,
+        after=row.count,
+        wait=row.pause_s,
+        stop=lambda state: row.is_over(state) or stop_when_event_set(stop)(state),
+        sleep=sleep_using_event(stop),
+        reraise=True,
+    )
+    for attempt in trying:
+        with attempt:
+            # Raises where another file's fault has stopped this one while it waited.
+            advance(0)
+            _append(url, part, file.size, advance)
     _check(part, file)
     part.replace(folder / file.name)
 
 
-def _append(url: str, part: Path, have: int, size: int, advance: Advance) -> None:
+def _is_broken_connection(error: BaseException) -> bool:
+    """Whether the connection failed; an answer of the hub's, a refusal say, is final."""
+    return isinstance(error, http_error()) and getattr(error, "response", None) is None
+
+
+class _FruitlessRow:
+    """Connections in a row that broke without a byte: one that brings some begins the row, and its pauses, anew."""
+
+    def __init__(self, part: Path) -> None:
+        self._part = part
+        self._had = 0
+        self._length = 0
+
+    def begin(self, state: RetryCallState) -> None:
+        """Note what is there before a connection."""
+        self._had = self._size()
+
+    def count(self, state: RetryCallState) -> None:
+        """Count a connection that has broken."""
+        self._length = 1 if self._size() > self._had else self._length + 1
+
+    def pause_s(self, state: RetryCallState) -> float:
+        """How long to wait before the next, seconds."""
+        return _FIRST_PAUSE_S * 2.0 ** (self._length - 1)
+
+    def is_over(self, state: RetryCallState) -> bool:
+        """Whether no further connection is tried."""
+        return self._length >= _TRIES
+
+    def _size(self) -> int:
+        return self._part.stat().st_size if self._part.is_file() else 0
+
+
+def _append(url: str, part: Path, size: int, advance: Advance) -> None:
+    """Ask for the bytes that are missing and add them to what is there; nothing where all are there."""
     from huggingface_hub import get_session
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
         build_hf_headers,
         hf_raise_for_status,
     )
 
+    have = part.stat().st_size if part.is_file() else 0
+    if have >= size:
+        return
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"

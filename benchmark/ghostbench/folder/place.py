@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
-import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import Manifest, has_manifest, read_manifest
@@ -24,10 +23,12 @@ from ghostbench.folder.names import (
     TABLES,
 )
 from ghostbench.plugins.registry import printable
-from ghostbench.writing import check_plain, open_lock, remove_begun, write_text
+from ghostbench.writing import check_plain, remove_begun, write_text
 
 PATIENCE_S = 3.0
 """How long a run that is gone on with waits for the process before it to be gone, seconds: a kill takes a moment."""
+_GLANCE_S = 0.2
+"""How long a new run waits for the lock, seconds: `bench status` holds it while it looks."""
 _RUN_ID = re.compile(r"[^\W_][\w.+-]{0,127}")
 
 
@@ -41,7 +42,7 @@ class RunFolder:
         self.predictions = path / PREDICTIONS
         self.sent = path / SENT
         self.begun = path / BEGUN
-        self._lock: IO[bytes] | None = None
+        self._lock: FileLock | None = None
 
     @classmethod
     def at(cls, out: Path, run_id: str) -> RunFolder:
@@ -68,21 +69,21 @@ class RunFolder:
                 f"run '{self.path.name}' exists in {self.path.parent}; "
                 "continue it with --resume, or choose another --run-id"
             )
-        self._take_lock()
+        self._take_lock(_GLANCE_S)
 
     def reopen(self) -> Manifest:
         """Open an existing run to go on with it; return its manifest. Raises `BadInput`."""
         if not has_manifest(self.path):
             raise BadInput(f"there is no run '{self.path.name}' in {self.path.parent} to resume; leave out --resume")
         check_plain(self.path)
-        self._take_lock(patience_s=PATIENCE_S)
+        self._take_lock(PATIENCE_S)
         self._clear_away()
         return read_manifest(self.path)
 
     def close(self) -> None:
         """Let others write."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def journal_folder(self, row: str) -> Path:
@@ -100,29 +101,20 @@ class RunFolder:
         for folder in (self.path, *below):
             remove_begun(folder)
 
-    def _take_lock(self, patience_s: float = 0.0) -> None:
+    def _take_lock(self, patience_s: float) -> None:
         """Take the lock, waiting that long for a process that is about to end.
 
-        It belongs to this process alone: one that a model's code forks off does not hold it.
+        It belongs to this process alone: one that a model's code forks off does not hold it (filelock closes what a
+        fork inherits). Where a file system knows no locks, the file's being there is the lock.
         """
+        lock = FileLock(self.path / LOCK, thread_local=False)
         try:
-            self._lock = open_lock(self.path / LOCK)
+            lock.acquire(timeout=patience_s, poll_interval=0.05)
+        except Timeout:
+            raise BadInput(f"run '{self.path.name}' is being written by another process; wait for it to end") from None
         except OSError as error:
             raise BadInput(f"cannot write to {self.path}: {error.strerror}; make the folder writable") from None
-        until = time.monotonic() + patience_s
-        while True:
-            try:
-                # Not `flock`, which a process forked off by somebody's code would hold on to.
-                fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except OSError:
-                if time.monotonic() < until:
-                    time.sleep(0.05)
-                    continue
-                self.close()
-                raise BadInput(
-                    f"run '{self.path.name}' is being written by another process; wait for it to end"
-                ) from None
+        self._lock = lock
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

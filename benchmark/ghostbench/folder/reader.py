@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
+
+from filelock import lock_descriptor
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.lines import AttemptLine, ClipLine, PredictionLine, adapter_of
@@ -20,6 +22,7 @@ from ghostbench.plugins.text import printable
 L = TypeVar("L", ClipLine, AttemptLine, PredictionLine)
 State = Literal["running", "complete", "stopped"]
 """running : a process holds the run's lock. stopped : it has begun and not ended, and nobody writes it."""
+_GLANCE_S = 0.01
 _MOST_AT_ONCE = 8 << 20
 """Bytes of a ledger that `new_attempts` reads in one call, if a line is not longer."""
 
@@ -159,15 +162,21 @@ def changed_at(path: Path) -> tuple[int, ...]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process writes the run. The file is opened for reading alone, and the lock let go at once."""
+    """Whether another process writes the run. The file is opened for reading alone, and the lock let go at once.
+
+    It is tried thrice, since another that only looks holds it for a moment too.
+    """
     try:
         number = os.open(path / LOCK, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
-        fcntl.lockf(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+        for _ in range(3):
+            if lock_descriptor(number, blocking=False):
+                return False
+            time.sleep(_GLANCE_S)
+        return True
+    except OSError:  # a file system without locks, where the file itself is the lock
         return True
     finally:
         os.close(number)
-    return False

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
-import math
 import re
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +11,8 @@ from typing import Any
 from ghostbench.errors import BadInput
 from ghostbench.models import LocalModel, Model, ModelSpec, ReferenceModel, RemoteModel
 from ghostbench.plugins.registry import find, load_target, printable, registry
-from ghostbench.redact import CROSSED_OUT, Redactor, is_secret_name, without_value
+from ghostbench.plugins.setting_values import listed, read_values
+from ghostbench.redact import Redactor, without_value
 
 _ROW = re.compile(r"[^\W_][\w.:@/-]{0,99}")
 _BASES: dict[str, type[Model]] = {"local": LocalModel, "remote": RemoteModel, "reference": ReferenceModel}
@@ -77,21 +75,14 @@ def parse_set(pairs: Sequence[str], choices: Sequence[Choice]) -> dict[str, dict
             raise BadInput(f"--set '{printable(without_value(pair))}' is not of the form MODEL.key=value")
         if row not in rows:
             where = f"--set '{printable(without_value(pair))}'"
-            raise BadInput(f"{where}: this run has no model '{printable(row)}'; it has {_list(rows)}")
+            raise BadInput(f"{where}: this run has no model '{printable(row)}'; it has {listed(rows)}")
         given.setdefault(row, {})[key] = value
     return given
 
 
-def build_settings(choice: Choice, given: Mapping[str, str]) -> Any:
+def build_settings(choice: Choice, given: Mapping[str, Any]) -> Any:
     """The spec's settings dataclass with the given texts read as its fields' types. Raises `BadInput`."""
-    fields = {f.name: f for f in dataclasses.fields(choice.spec.settings)}
-    values = {}
-    for key, text in given.items():
-        if key not in fields:
-            known = f"it has {_list(fields)}" if fields else "it has none"
-            raise BadInput(f"model '{choice.row}' has no setting '{printable(key)}'; {known}")
-        hints = typing.get_type_hints(choice.spec.settings)
-        values[key] = _read(f"--set {choice.row}.{key}", text, hints[key], fields[key].metadata)
+    values = read_values(choice.row, choice.spec.settings, given)
     try:
         return choice.spec.settings(**values)
     except Exception as error:  # noqa: BLE001 - the class may check more than its fields say
@@ -126,41 +117,3 @@ def build_model(choice: Choice, settings: Any) -> Model:
     if not isinstance(made, base):
         raise TypeError(f"{choice.spec.load} is not a {base.__name__}, as its kind '{choice.spec.kind}' says")
     return made
-
-
-def _read(where: str, text: str, hint: Any, metadata: Mapping[str, Any]) -> Any:
-    from pydantic import TypeAdapter, ValidationError
-
-    options = typing.get_args(hint)
-    if type(None) in options and text.lower() in {"none", "null", ""}:
-        return None
-    allowed = metadata.get("choices")
-    told = CROSSED_OUT if is_secret_name(where) else printable(text)
-    try:
-        if typing.get_origin(hint) is tuple:
-            value: Any = TypeAdapter(hint).validate_python([part.strip() for part in text.split(",")])
-        else:
-            value = TypeAdapter(hint).validate_strings(text)
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise BadInput(f"{where}='{told}' does not fit: {reason}") from None
-    if allowed is not None and value not in allowed:
-        raise BadInput(f"{where}='{told}' is not one of {_list(map(str, allowed))}")
-    low, high = metadata.get("minimum"), metadata.get("maximum")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        below, above = low is not None and value < low, high is not None and value > high
-        if not math.isfinite(value) or below or above:
-            raise BadInput(f"{where}='{told}' is out of range; {_bounds(low, high)}")
-    return value
-
-
-def _bounds(low: float | None, high: float | None) -> str:
-    if low is not None and high is not None:
-        return f"from {low:g} to {high:g}"
-    if low is not None:
-        return f"at least {low:g}"
-    return f"at most {high:g}" if high is not None else "a number is needed"
-
-
-def _list(names: typing.Iterable[str]) -> str:
-    return ", ".join(sorted(names))

@@ -5,39 +5,31 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pylatexenc.latexencode import UnicodeToLatexEncoder
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Unicode's categories Cc, Cs, Zl and Zp, and the characters that change the direction of text."""
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&@$]|:(?=//)|(?<=www)\.)")
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
+# What LaTeX takes for a command, joins into another character, or has in another place of its old fonts.
+_LATEX_ASCII = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
-    "κ": r"$\kappa$",
-    "−": r"$-$",
-    "×": r"$\times$",
-    "’": r"'",
-    "“": r"``",
-    "”": r"''",
-    "…": r"\ldots{}",
-    "≥": r"$\geq$",
-    "Δ": r"$\Delta$",
 }
+_LATEX_NAMED = "ÆæØøŒœßŁłÐðÞþĐđŊŋΓΔΘΛΞΠΣΦΨΩαβγδεζηθικλμνξπρςστυφχψω±×÷≤≥≠≈−∞←→°·•€£§–—…‘’“”"
+"""Characters whose names every LaTeX with `textcomp` and T1 fonts knows; the others' need packages of their own."""
+_LATEX_ACCENTS = dict(
+    zip("`'^~\"=.uvHckr", "\u0300\u0301\u0302\u0303\u0308\u0304\u0307\u0306\u030c\u030b\u0327\u0328\u030a", strict=True)
+)
+_LATEX_ACCENTED = re.compile(r"\\([`'^~\"=.uvHckr])(?:\{([A-Za-z])\}|\\?([A-Za-z]))")
 
 
 def plain(text: str, *, lines: bool = False) -> str:
@@ -72,23 +64,46 @@ the document's font, pdfLaTeX its number, so that two names never look alike. A 
 def latex(text: str) -> str:
     """Text for LaTeX with the `textcomp` symbols and T1 fonts, safe at the start of a table's cell.
 
-    Characters that no macro here names, nor ISO 8859-1 as a letter, become `\\unicodechar{HEX}`: see `LATEX_UNICODE`.
+    Characters that it has no safe name for become `\\unicodechar{HEX}`: see `LATEX_UNICODE`.
     """
-    shown = unicodedata.normalize("NFC", plain(text))
-    text = "".join(_LATEX.get(c, c if c.isascii() or _is_latin(c) else rf"\unicodechar{{{ord(c):04X}}}") for c in shown)
-    text = text.replace("--", "-{}-")
+    shown: str = _latex_encoder().unicode_to_latex(unicodedata.normalize("NFC", plain(text))).replace("--", "-{}-")
     # After the end of a row LaTeX reads [ as the beginning of a length, and * as a command's star.
-    return "{}" + text if text.startswith(("[", "*")) else text
+    return "{}" + shown if shown.startswith(("[", "*")) else shown
+
+
+@cache
+def _latex_encoder() -> UnicodeToLatexEncoder:
+    """pylatexenc's encoder, with what of its table is right everywhere.
+
+    That table holds names of many packages, gives 82 characters a name that another has too, and writes Ű as Ú.
+    """
+    from pylatexenc.latexencode import RULE_DICT, UnicodeToLatexConversionRule, UnicodeToLatexEncoder
+    from pylatexenc.latexencode import get_builtin_uni2latex_dict as known
+
+    safe = {code: name for code, name in known().items() if code < 0x80 or _is_safe(chr(code), name)}
+    rules = [{ord(character): name for character, name in _LATEX_ASCII.items()}, safe]
+    return UnicodeToLatexEncoder(
+        conversion_rules=[UnicodeToLatexConversionRule(RULE_DICT, rule) for rule in rules],
+        replacement_latex_protection="braces-after-macro",
+        unknown_char_policy=lambda character: rf"\unicodechar{{{ord(character):04X}}}",
+        unknown_char_warning=False,
+    )
+
+
+def _is_safe(character: str, name: str) -> bool:
+    """Whether the name means this character, and no other, to every LaTeX."""
+    if character in _LATEX_NAMED:
+        return True
+    accented = _LATEX_ACCENTED.fullmatch(name)
+    if accented is None:
+        return False
+    return unicodedata.normalize("NFD", character) == (accented[2] or accented[3]) + _LATEX_ACCENTS[accented[1]]
 
 
 def csv_cell(text: str) -> str:
     """Text for a CSV cell that no spreadsheet reads as a formula."""
     shown = plain(text)
     return "'" + shown if shown.lstrip().startswith(("=", "+", "-", "@")) else shown
-
-
-def _is_latin(character: str) -> bool:
-    return "\u00c0" <= character <= "\u00ff" and character not in "\u00d7\u00f7"
 
 
 def _entity(character: str) -> str:
