@@ -16,6 +16,9 @@ from textwrap import dedent
 import pytest
 from hypothesis import settings
 
+# Here beside the folders of tests, which find it by its name.
+sys.path.insert(0, str(Path(__file__).parent / "warm_process"))
+
 # A shell starts background jobs with Ctrl-C ignored, and processes inherit that; tests here send it and mean it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -78,7 +81,9 @@ class PluginSite:
 
     def bench(self, *words: str, timeout: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
         """`bench WORDS` as a process, in the folder itself."""
-        return self.python("-m", "ghostbench", *words, timeout=timeout, **more)
+        from warm_process import run_bench
+
+        return run_bench(words, cwd=self.folder, env=self.environment(**more), timeout=timeout)
 
     def python(self, *words: str, timeout: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
         """`python WORDS` as a process, in the folder itself."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ghostbench_openai.endpoint import Endpoint
-from ghostbench_openai.prices import PriceTable
+from ghostbench_openai.prices import Prices
 from ghostbench_openai.redaction import Secrets
 
 if TYPE_CHECKING:
@@ -23,5 +23,5 @@ class Service:
     client: AsyncOpenAI
     endpoint: Endpoint
     model: str
-    prices: PriceTable
+    prices: Prices
     secrets: Secrets

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from warm_process import run_bench
 
 sys.path.insert(0, str(Path(__file__).parent / "server"))
 
@@ -104,9 +105,8 @@ class Bench:
         return subprocess.Popen(command, cwd=self.folder, env=everything, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, *words: str, env: dict[str, str] | None = None, **named: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*words, env=env, **named)
-        out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        _, _, _, *given = self.words(*words, **named)
+        return run_bench(given, cwd=self.folder, env={**os.environ, **(env or {})})
 
     def lines(self, name: str, run_id: str = "r") -> list[dict[str, Any]]:
         text = (self.folder / "results" / run_id / name).read_text(encoding="utf-8")

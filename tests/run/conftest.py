@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from warm_process import run_bench
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evidence_builder"))
 
@@ -47,15 +48,8 @@ class Bench:
         )
 
     def run(self, *words: str, dataset: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.words(*words, dataset=dataset),
-            cwd=self.folder,
-            env={**self.env, **more},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        _, _, _, *given = self.words(*words, dataset=dataset)
+        return run_bench(given, cwd=self.folder, env={**self.env, **more})
 
     def lines(self, run_id: str, name: str) -> list[dict[str, Any]]:
         path = self.folder / "results" / run_id / name

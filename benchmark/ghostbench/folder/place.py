@@ -17,6 +17,7 @@ from ghostbench.folder.names import (
     CLIPS,
     JOURNALS,
     LOCK,
+    LOG,
     PAGE_ROWS,
     PREDICTIONS,
     SENT,
@@ -42,6 +43,7 @@ class RunFolder:
         self.predictions = path / PREDICTIONS
         self.sent = path / SENT
         self.begun = path / BEGUN
+        self.log = path / LOG
         self._lock: FileLock | None = None
 
     @classmethod

@@ -19,6 +19,7 @@ from ghostbench.datasets.storage import without_credentials
 from ghostbench.errors import BadInput, OurFault, OutputFailed
 from ghostbench.folder.begun import Lost
 from ghostbench.folder.ledger import DiskFailed
+from ghostbench.folder.log import LOGGER, logging_into
 from ghostbench.folder.manifest import Manifest, has_manifest
 from ghostbench.folder.place import RunFolder
 from ghostbench.folder.prompts import keep_words
@@ -196,21 +197,28 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
     keep_words(folder.path, plan.task)
     rows = [row.name for row in plan.rows]
     units = len(plan.split.clips) * plan.options.repeats
+
+    def say(line: str) -> None:
+        LOGGER.warning("%s", line)
+        voice.warn(line)
+
     with (
         surroundings_put_back(),
+        logging_into(there.log, conduct.redactor),
         printing_aside(there.path, voice.err, conduct.redactor),
         Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
     ):
-        context = RunContext(
-            folder=there, manifest=manifest, redactor=conduct.redactor, progress=progress, say=voice.warn
-        )
+        context = RunContext(folder=there, manifest=manifest, redactor=conduct.redactor, progress=progress, say=say)
+        LOGGER.info("%s", f"{'goes on' if plan.options.resume else 'begins'}: {len(rows)} rows, {units} units each")
         runner = Runner(plan, context, conduct.done, conduct.lost)
         try:
             finished = _run_until_done_or_stopped(runner, conduct.signals, there)
         except Exception:
+            LOGGER.exception("ends by a fault")
             with contextlib.suppress(OSError):
                 _mark_interrupted(there, manifest)
             raise
+        LOGGER.info("%s", "has asked all" if finished else "is interrupted")
     if not finished:
         _mark_interrupted(folder, manifest)
     if not finished or conduct.signals.came:

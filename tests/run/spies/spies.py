@@ -252,6 +252,19 @@ class Closing(LocalModel):
         return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
 
 
+class Talkative(LocalModel):
+    """Uses the library's way to speak, and refuses."""
+
+    def load(self) -> Any:
+        logging.getLogger("talkative").warning("opening with %s", os.environ.get("SPY_API_KEY"))
+        return {}
+
+    def answer(self, requests: Any) -> Any:
+        logging.getLogger("talkative").info("not heard")
+        logging.getLogger("talkative").warning("looking at a batch")
+        return [Refused("no") for _ in requests]
+
+
 class Restless(LocalModel):
     """Changes whatever the process has in common, as libraries do when they are set up."""
 
@@ -595,6 +608,7 @@ def register_models(register: Any) -> None:
     spec("deadly", "Deadly", "local", family="HOW")
     spec("chatty", "Chatty", "local", needs_frames=False)
     spec("closing", "Closing", "local", family="FILE", needs_frames=False)
+    spec("talkative", "Talkative", "local", needs_frames=False)
     spec("restless", "Restless", "local", needs_frames=False)
     spec("hanging-early", "HangingEarly", "local", needs_frames=False)
     spec("hanging-remote", "HangingRemote", "remote", family="WHERE", needs_frames=False)

@@ -8,12 +8,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from typing_extensions import override
 
 from ghostbench.errors import AttemptError, Crashed, TimedOut
+from ghostbench.folder.log import about
 from ghostbench.models import LocalModel
 from ghostbench.records import Clip, Request
 from ghostbench.running.ask.dispatch import (
@@ -36,6 +38,7 @@ _LOOK_S = 0.5
 
 @dataclass(slots=True)
 class _Waiting:
+    group: str
     request: Request
     answered: asyncio.Future[Delivery]
     since: float
@@ -75,7 +78,7 @@ class LocalDispatcher(Dispatcher):
         loop = asyncio.get_running_loop()
         self._running += 1
         try:
-            facts = await self._ended(loop.run_in_executor(self._threads, self._loaded))
+            facts = await self._ended(loop.run_in_executor(self._threads, copy_context().run, self._loaded))
         except TimedOut as error:
             raise did_not_load(self._deadline_s) from error
         except Exception:
@@ -131,7 +134,7 @@ class LocalDispatcher(Dispatcher):
             frames = request.frames.renewed() if request.frames is not None else None
             request = replace(request, prepared=prepared, frames=frames)
         # To wait for a thread that prepares is to queue, as to wait for a batch is.
-        item = _Waiting(request, loop.create_future(), asked + prepare_s, prepare_s, notes, sending)
+        item = _Waiting(group, request, loop.create_future(), asked + prepare_s, prepare_s, notes, sending)
         self._ready.setdefault(group, deque()).append(item)
         self.expect(-int(expected), group)
         return await item.answered
@@ -162,9 +165,11 @@ class LocalDispatcher(Dispatcher):
                     await item.sending()
             started = time.perf_counter()
             self._running += 1
-            call = loop.run_in_executor(self._threads, self._answer, [item.request for item in batch])
             try:
-                results, wall, notes = await self._ended(call)
+                with about(batch[0].group):
+                    requests = [item.request for item in batch]
+                    call = loop.run_in_executor(self._threads, copy_context().run, self._answer, requests)
+                    results, wall, notes = await self._ended(call)
             except TimedOut as error:
                 for item in batch:
                     if not item.answered.done():
@@ -203,7 +208,7 @@ class LocalDispatcher(Dispatcher):
             loop.call_soon_threadsafe(begun.set)
             return self._prepared(request)
 
-        call = loop.run_in_executor(self._pool, prepared)
+        call = loop.run_in_executor(self._pool, copy_context().run, prepared)
         waiting = asyncio.ensure_future(begun.wait())
         either: set[asyncio.Future[Any]] = {waiting, call}
         while not waiting.done() and not call.done():

@@ -11,6 +11,7 @@ from typing import Any
 
 from ghostbench.errors import Unavailable
 from ghostbench.folder.begun import Begun, Lost
+from ghostbench.folder.log import LOGGER, about
 from ghostbench.models import LocalModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.running.ask.dispatch import Dispatcher, as_unavailable, within
@@ -59,10 +60,13 @@ class Loading:
             # A pool for each: a model that never comes back from preparing keeps threads, and nobody else's.
             self._preparing.append(pool := ThreadPoolExecutor(self._width, "prepare"))
             state.dispatcher = dispatcher_for(state.host.model, self._truths, pool, self._plan.options.deadline)
-            facts = await load(state.dispatcher)
+            with about(row):
+                facts = await load(state.dispatcher)
             self._same(state, facts)
             state.facts = facts
+            LOGGER.info("loaded in %.3g s", time.perf_counter() - started, extra={"row": row})
         except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
+            LOGGER.warning("unavailable: %s", as_unavailable(error), extra={"row": row})
             state.stop(Stop(Outcome.UNAVAILABLE, str(as_unavailable(error))))
             await self.give_up(state)
         self._begun.loaded(row)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from ghostbench.errors import AttemptError, Crashed, MediaError, Unparseable
 from ghostbench.folder.ledger import Ledger
 from ghostbench.folder.lines import AttemptFault, AttemptLine
+from ghostbench.folder.log import log_failure
 from ghostbench.outcomes import STOPS_MODEL, TRANSIENT, Outcome
 from ghostbench.records import Reply, Usage
 from ghostbench.running.ask.dispatch import Delivery
@@ -137,6 +138,8 @@ class Recorder:
             line = replace(line, error=replace(line.error, message=message))
             self.progress.put_off(unit.row.name, step.put_off_s)
         await self.ledger.append(line)
+        if line.error is not None:
+            log_failure(line, step.action)
         if step.again:
             self.progress.again(unit.row.name, step.action)
         unit.standing, unit.ended = step.standing, time.perf_counter()

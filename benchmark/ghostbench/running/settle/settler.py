@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ghostbench.errors import MediaError
 from ghostbench.folder.begun import Begun
+from ghostbench.folder.log import about
 from ghostbench.folder.spending import SpendingJournal
 from ghostbench.models import LocalModel
 from ghostbench.outcomes import Outcome
@@ -54,10 +55,11 @@ class Settler:
 
         Between attempts, and while the way to the model or to the media is closed, the unit holds no frames.
         """
-        while (step := await self._try(unit, state)).again:
-            if step.wait_s is None and not (state.way.paused or self.recorder.storage.paused):
-                pause_s = pause_after(step, unit.attempts, self.recorder.patience)
-                await self.recorder.progress.rest(unit.row.name, pause_s)
+        with about(unit.row.name, unit.clip.id):
+            while (step := await self._try(unit, state)).again:
+                if step.wait_s is None and not (state.way.paused or self.recorder.storage.paused):
+                    pause_s = pause_after(step, unit.attempts, self.recorder.patience)
+                    await self.recorder.progress.rest(unit.row.name, pause_s)
         return self.recorder.finish(unit, state)
 
     async def prepare(self, unit: Ask, state: ModelState) -> Made | Step:
