@@ -7,6 +7,7 @@ exit status.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -26,9 +27,16 @@ WARM = (
 )  # fmt: skip
 
 
+WHERE_INSTALLED = ("anyio._backends._asyncio", "genai_prices", "httpx2", "jiter")
+"""Of extras. Not the SDKs themselves, which look at the environment while they are imported."""
+
+
 def serve(listening: socket.socket) -> None:
     for name in WARM:
         importlib.import_module(name)
+    for name in WHERE_INSTALLED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
     while True:
