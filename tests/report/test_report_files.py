@@ -236,3 +236,45 @@ def test_a_model_that_takes_a_baselines_name_hides_no_baseline(tmp_path: Path) -
     assert list(rows) == ["always", "always (baseline)", "never", "random", "category-prior"]
     assert rows["always"]["views"]["strict"]["answered"]["tp"] == 1
     assert rows["always (baseline)"]["views"]["strict"]["answered"]["tp"] == 2
+
+
+def test_a_table_that_is_added_to_the_one_list_reaches_the_terminal_the_files_and_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ghostbench.report import html as pages
+    from ghostbench.report import terminal, write
+
+    run = RunBuilder(dash_clips(1, 0, 1))
+    run.rows("m", [G, N])
+    folder = run.write(tmp_path / "run")
+    added = Table("brand_new", "Something brand new", (Column("model", "Model"),), (("only here",),))
+    for module in (pages, terminal, write):
+        monkeypatch.setattr(module, "run_tables", lambda run: [*run_tables(run), added])
+    score_run(folder)
+    write.write_report(folder)
+    page = (folder / "report.html").read_text()
+    renamed = {"summary", "confusion", "scores", "slices", "event_time"}
+    titles = [table.title for table in [*run_tables(read_run(folder)), added] if table.name not in renamed]
+    assert [title for title in titles if f">{html.escape(title)}<" not in page] == []
+    assert "only here" in page
+    assert "only here" in (folder / "report.md").read_text()
+    assert "only here" in (folder / "tables" / "brand_new.csv").read_text()
+    out = io.StringIO()
+    terminal.print_tables(read_run(folder), Console(file=out, width=100))
+    assert "only here" in out.getvalue()
+
+
+def test_the_page_holds_no_absolute_path_of_the_machine_that_made_it(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(1, 0, 1))
+    run.model("m", settings={"weights": "/home/me/secret-project/w.bin"}, argument="/home/me/secret-project/a.jsonl")
+    run.row("m", run.clips[0]["clip"], G)
+    fault = {"type": "DecodeFailed", "message": "cannot open '/home/me/secret-project/clip.avi'"}
+    lines = [{"outcome": "decode_failed", "error": fault, "raw": None}]
+    run.row("m", run.clips[1]["clip"], None, outcome="decode_failed", attempts=lines)
+    folder = run.write(tmp_path / "run", command=["bench", "run", "--data-root", "/home/me/secret-project/DADA"])
+    score_run(folder)
+    write_report(folder)
+    page = (folder / "report.html").read_text()
+    assert "secret-project" not in page
+    assert "…/DADA" in page
+    assert "…/clip.avi" in page

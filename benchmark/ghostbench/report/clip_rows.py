@@ -20,7 +20,7 @@ from ghostbench.folder.ledger_text import LineText
 from ghostbench.folder.names import PAGE_ROWS
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.report.data import RunData
-from ghostbench.report.escape import plain, script_json
+from ghostbench.report.escape import plain, script_json, without_places
 
 MOST_ROWS = 4000
 """Rows (models x clips x repeats) up to which they stand in the page itself,"""
@@ -149,7 +149,7 @@ class ClipRows:
             "l": _values(rows["fallback_level"]),
             "n": rows["attempts"].tolist(),
             "r": [_raw(text) for text in texts],
-            "e": [None if text.error is None else plain(text.error) for text in texts],
+            "e": [None if text.error is None else without_places(plain(text.error)) for text in texts],
             "v": [plain(value) if isinstance(value, str) else None for value in model.served.iloc[part]],
         }
 

@@ -37,6 +37,20 @@ def plain(text: str, *, lines: bool = False) -> str:
     return _UNSEEN.sub(lambda match: _seen(match[0], lines=lines), text)
 
 
+def without_places(text: str) -> str:
+    """Text with the names of files in the place of absolute paths: where they lay on its author's machine.
+
+    >>> without_places("bench run --labels /home/me/my.csv --set m.weights=/data/w --out=results")
+    'bench run --labels …/my.csv --set m.weights=…/w --out=results'
+    >>> without_places("https://host/a/b and a/b stay; so do 1/2 and /etc")
+    'https://host/a/b and a/b stay; so do 1/2 and /etc'
+    """
+    return _PLACE.sub(lambda match: f"…/{match[1]}", text)
+
+
+_PLACE = re.compile(r"""(?<![\w/.:…])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'"=,;]+[/\\])+([^\s/\\'"=,;:)]*)""")
+
+
 def markdown(text: str) -> str:
     """Text that Markdown shows as it is, in one line, also inside a table."""
     return _MARKDOWN.sub(lambda match: "\\" + match[1] if match[1] not in "<>&" else _entity(match[1]), plain(text))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ghostbench.folder.manifest import AnnotatedEntry
 from ghostbench.report.data import RunData
-from ghostbench.report.escape import plain
+from ghostbench.report.escape import plain, without_places
 from ghostbench.report.table import shown
 
 _SHOWN = 5
@@ -43,7 +43,7 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         found.insert(2, ("Filters", "; ".join(data.filters)))
     if data.skipped_labels:
         found.insert(3, ("Skipped label rows", "; ".join(data.skipped_labels)))
-    return [(title, plain(text)) for title, text in found]
+    return [(title, without_places(plain(text))) for title, text in found]
 
 
 def _joined(file: AnnotatedEntry, clips: int) -> str:

@@ -11,7 +11,8 @@ from ghostbench.errors import AttemptError, BadInput
 from ghostbench.records import Frames
 from ghostbench.report.data import RunData
 
-WIDTH = 176
+WIDTH = 480
+"""The longer side of a picture, pixels: a pedestrian at the kerb can be told."""
 _QUALITY = 72
 
 

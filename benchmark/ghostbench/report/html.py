@@ -17,7 +17,7 @@ from ghostbench.plugins.installed import version_of
 from ghostbench.records import TRUTHS
 from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData
-from ghostbench.report.escape import plain, script_json
+from ghostbench.report.escape import plain, script_json, without_places
 from ghostbench.report.facts import facts
 from ghostbench.report.prompt import words_as_text
 from ghostbench.report.table import IN_RETROSPECT, Table, Value, interval, shown
@@ -104,7 +104,12 @@ def table_cell(value: Value, table: Table, place: int) -> dict[str, Any]:
         if bounds and column.key != "mcc":
             bar = tuple(round(100 * value[key], 2) for key in ("low", "value", "high"))
         return {"text": text, "bounds": bounds, "bar": bar, "numeric": True}
-    return {"text": plain(shown(value, column.kind)), "bounds": "", "bar": None, "numeric": column.kind != "text"}
+    return {
+        "text": without_places(plain(shown(value, column.kind))),
+        "bounds": "",
+        "bar": None,
+        "numeric": column.kind != "text",
+    }
 
 
 def _matrix(name: str, row: Row) -> dict[str, Any]:
@@ -132,7 +137,9 @@ def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
         warned = (
             ("asked for", "stopped") if row["probe"] else ("does not", "not shown", "asked for", "no answer", "stopped")
         )
-        serious = [plain(mark) for mark in marks(row) if mark.startswith(warned) and not row["baseline"]]
+        serious = [
+            without_places(plain(mark)) for mark in marks(row) if mark.startswith(warned) and not row["baseline"]
+        ]
         views = _no_worse(row, run.metrics["models"].get(row["of"] or "")) if row["probe"] else []
         if views:
             serious.append(

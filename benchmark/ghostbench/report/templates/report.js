@@ -94,13 +94,16 @@
     return grade < 0 ? "none" : yes.includes(grade);
   };
 
-  const disagree = (models, clip, yes) =>
-    new Set(models.flatMap((model) => repeats.map((repeat) => side(model, place(clip, repeat), yes)))).size > 1;
+  // Only answers can disagree: that a model gave none is no opinion.
+  const opinions = (models, clip, yes) => new Set(models
+    .flatMap((model) => repeats.map((repeat) => side(model, place(clip, repeat), yes)))
+    .filter((opinion) => opinion !== "none"));
+
+  const disagree = (models, clip, yes) => opinions(models, clip, yes).size > 1;
 
   // One model disagrees with the others, or with itself when it saw the clip more than once.
-  const disagrees = (one, clip, yes) =>
-    disagree([one], clip, yes) || judged.some((other) => repeats.some((repeat) =>
-      side(other, place(clip, repeat), yes) !== side(one, place(clip, repeat), yes)));
+  const disagrees = (one, clip, yes) => opinions([one], clip, yes).size > 0 && disagree(judged.includes(one) ? judged : [one, ...judged], clip, yes)
+    && (opinions([one], clip, yes).size > 1 || judged.some((other) => [...opinions([other], clip, yes)].some((opinion) => !opinions([one], clip, yes).has(opinion))));
 
   const chosen = () => {
     const show = form.elements.show.value;
@@ -220,11 +223,30 @@
     return box;
   };
 
+  // Every clip has a link: the page then shows those clips whose id, remark or answers hold the word.
+  const linkTo = (id) => `#clip=${encodeURIComponent(id)}`;
+  const linked = () => {
+    const found = /^#clip=(.*)$/.exec(location.hash);
+    if (!found) return false;
+    try {
+      form.elements.words.value = decodeURIComponent(found[1]);
+    } catch {
+      return false;
+    }
+    form.elements.show.value = "all";
+    form.elements.model.value = "";
+    return true;
+  };
+  window.addEventListener("hashchange", () => { if (linked()) { refresh(); form.scrollIntoView(); } });
+
   const clipBox = (held, clip, local) => {
     const row = held.clips[local];
     const box = make("article", "clip");
     box.dataset.clip = row.id;
-    const head = make("h3", "", row.id);
+    const head = make("h3");
+    const link = make("a", "", row.id);
+    link.href = linkTo(row.id);
+    head.append(link);
     head.append(make("span", "truth", TRUTH[row.truth] + (row.time === null ? "" : ` at ${row.time} s`)));
     if (row.duration !== null) head.append(make("span", "", `${row.duration.toFixed(1)} s long`));
     if (row.category !== null) head.append(make("span", "", `category ${row.category}`));
@@ -332,7 +354,9 @@
     list.setAttribute("aria-busy", "true");
     index = data.folder === null ? data.index : await load("index", "index");
     form.hidden = false;
+    const asked = linked();
     refresh();
+    if (asked) form.scrollIntoView();
   };
   begin().catch(failed);
 })();
