@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ghostbench import imported as imported  # it looks at the clock
 
 if TYPE_CHECKING:
+    from ghostbench.api import read_run, run, score
     from ghostbench.errors import (
         AuthFailed,
         BadInput,
@@ -127,10 +128,14 @@ __all__ = [
     "Usage",
     "Verdict",
     "hookimpl",
+    "read_run",
+    "run",
+    "score",
     "setting",
 ]
 
 _HOMES = {
+    "ghostbench.api": ("read_run", "run", "score"),
     "ghostbench.errors": (
         "AuthFailed",
         "BadInput",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -102,7 +104,6 @@ def command(
     dry_run: bool,
     quiet: bool,
     as_json: bool,
-    settings: tuple[str, ...],
     **given: object,
 ) -> int:
     """Put models through a task on a dataset, and report every attempt.
@@ -111,8 +112,7 @@ def command(
     command line go before it.
     """
     refuse_both(quiet, as_json)
-    query = SplitQuery(**{name: given.pop(name) for name in _QUERY})  # type: ignore[arg-type]
-    options = Options(query=query, settings=settings, **given)  # type: ignore[arg-type]
+    options = options_of(given)
 
     def work() -> int:
         from rich.console import Console
@@ -128,6 +128,14 @@ def command(
     return guarded(work)
 
 
+def options_of(given: Mapping[str, Any]) -> Options:
+    """The run that the command's parameters ask for; those that only say how it speaks are passed over."""
+    run = {name: value for name, value in given.items() if name not in _SPEAKING}
+    query = SplitQuery(**{name: run.pop(name) for name in _QUERY})
+    return Options(query=query, **run)
+
+
+_SPEAKING = ("study", "dry_run", "quiet", "as_json")
 _QUERY = (
     "dataset",
     "data_root",

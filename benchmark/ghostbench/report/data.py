@@ -13,10 +13,11 @@ from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.names import METRICS
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords, read_run_records
-from ghostbench.scoring.metrics import Metrics, Row
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ghostbench.scoring.metrics import Metrics, Row
 
 
 @dataclass(frozen=True)

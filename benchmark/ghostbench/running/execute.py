@@ -87,13 +87,16 @@ class RunControl:
     lost: Lost
 
 
-def execute(options: Options, command: list[str], voice: Terminal) -> int:
-    """Run, score and report; return the exit status. Raises `BadInput` and `OurFault`."""
+def execute(options: Options, command: list[str], voice: Terminal, *, own_process: bool = True) -> int:
+    """Run, score and report; return the exit status. Raises `BadInput` and `OurFault`.
+
+    own_process : whether the process was started for this run, so that it has a start-up.
+    """
     plan = make_plan(options, told=voice.looking_for_media)
     redactor = Redactor()
     for host in plan.hosts:
         redactor.learn_settings({f.name: getattr(host.settings, f.name) for f in dataclasses.fields(host.settings)})
-    manifest = manifests.start(plan, command, start_up_s(), redactor)
+    manifest = manifests.start(plan, command, start_up_s() if own_process else None, redactor)
     folder = RunFolder.at(options.out, plan.run_id)
     done: Mapping[AskKey, Last] = {}
     lost = Lost()

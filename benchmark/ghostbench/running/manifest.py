@@ -34,10 +34,10 @@ _MAY_CHANGE = ("max_attempts", "max_cost")
 _OF_A_CALL = {"patience", "out", "run_id", "resume", "give_up"}
 
 
-def start(plan: Plan, command: list[str], start_up_s: float, redactor: Redactor) -> Manifest:
+def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Redactor) -> Manifest:
     """The manifest of a run that begins now; model facts, end and digests are filled in later.
 
-    start_up_s : seconds from the start of the process until the run could begin.
+    start_up_s : seconds from the start of the process until the run could begin; None where it was started for others.
     """
     options, split = plan.options, plan.split
     return Manifest(

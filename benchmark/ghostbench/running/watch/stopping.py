@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -16,9 +17,9 @@ from ghostbench.running.watch.guard import SAME_PRESS_S, heard
 class StopSignals:
     """Each signal cancels the task named by `cancelling`, while there is one, and raises KeyboardInterrupt otherwise.
 
-    For the main thread, as a context manager; what the signals did before is put back at its end. Signals that come
-    within `SAME_PRESS_S` of one another are one. came : whether one has come while there was a task; one that comes as
-    the task ends may be too late to cancel it.
+    A context manager: what the signals did before is put back at its end. In a thread that is not the main one it hears
+    nothing, as Python has it. Signals that come within `SAME_PRESS_S` of one another are one. came : whether one has
+    come while there was a task; one that comes as the task ends may be too late to cancel it.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,8 @@ class StopSignals:
         self._last = -SAME_PRESS_S
 
     def __enter__(self) -> StopSignals:
-        self._before = {number: signal.signal(number, self._stop) for number in heard()}
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._stop) for number in heard()}
         return self
 
     def __exit__(self, *_: object) -> None:
