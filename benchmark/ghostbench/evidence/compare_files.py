@@ -18,7 +18,7 @@ from ghostbench.report.table import IN_RETROSPECT, Table
 from ghostbench.scoring.significance import ALPHA
 from ghostbench.writing import write_json, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MOST_ROWS = 1000
 """A longer table would make the page slow: it is in the files beside it."""
 
@@ -41,6 +41,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "rankings": {ranking.view: asdict(ranking) for ranking in comparison.rankings},
         "beats_trivial": comparison.against,
         "pairs": [_pair(comparison, pair) for pair in comparison.pairs],
+        "leads": [asdict(each) for each in comparison.leads],
+        "places_under_doubt": [asdict(each) for each in comparison.places],
         "differing_clips": {clip: {"truth": truths[clip], "said": dict(words)} for clip, words in clips.items()},
         "differing_pairs": [
             {"first": one, "second": other, "clips": apart} for one, other, apart in pairs_apart(clips, names)

@@ -41,6 +41,7 @@ def run_tables(run: RunData) -> list[Table]:
             evidence.event_time(run),
             evidence.actors(rows),
             evidence.slices(run),
+            evidence.label_doubt(rows),
         )
         if table.rows
     ]

@@ -19,11 +19,12 @@ from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED
 from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
+from ghostbench.scoring.label_doubt import score_doubt
 from ghostbench.scoring.metrics import Metrics, Row, StoppedRow
 from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
-from ghostbench.scoring.slices import score_slices, slice_ways
+from ghostbench.scoring.slices import doubted_clips, score_slices, slice_ways
 from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
@@ -103,6 +104,7 @@ class _Scorer:
         self.sampled = sampled(run.clips)
         self.constant = constant_times(run.clips)
         self.ways = slice_ways(run.clips)
+        self.doubted = doubted_clips(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
         self.task = run.manifest.task.name
         self.texts = run.texts
@@ -147,6 +149,7 @@ class _Scorer:
             "agreement": agreement(rows, answered, self.repeats),
             "scores": score_probabilities(rows, answered),
             "event_time": event_time(rows, answered, self.sampled, self.constant),
+            "label_doubt": score_doubt(rows, answered, self.positive, self.doubted),
             "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }
         if attempts is not None:
