@@ -64,7 +64,7 @@ class Lazy(click.Group):
         if word not in _SUMMARIES and not word.startswith("-") and not ctx.resilient_parsing:
             import difflib
 
-            near = difflib.get_close_matches(word, _SUMMARIES, n=2, cutoff=0.5)
+            near = difflib.get_close_matches(word, _SUMMARIES, n=2, cutoff=0.6)
             hint = f"did you mean {' or '.join(near)}?" if near else f"commands: {', '.join(_SUMMARIES)}"
             raise click.UsageError(f"there is no command '{word}'; {hint}", ctx)
         return super().resolve_command(ctx, args)
