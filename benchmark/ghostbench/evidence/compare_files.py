@@ -14,7 +14,7 @@ from ghostbench.folder.names import MANIFEST, TABLES
 from ghostbench.report.escape import plain
 from ghostbench.report.files import csv_table, latex_table
 from ghostbench.report.html import TEMPLATES, table_cell
-from ghostbench.report.table import IN_RETROSPECT, Table
+from ghostbench.report.table import Table
 from ghostbench.scoring.significance import ALPHA
 from ghostbench.writing import write_json, write_text
 
@@ -92,7 +92,7 @@ def comparison_html(comparison: Comparison, tables: Sequence[Table]) -> str:
     )
     return environment.get_template("comparison.html.j2").render(
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        retrospect=IN_RETROSPECT,
+        claim=plain(field.runs[0].manifest.task.claim),
         runs=[plain(run.manifest.run_id) for run in field.runs],
         clips=len(field.clips),
         positives=int(field.positive.sum()),

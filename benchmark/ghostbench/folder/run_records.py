@@ -166,9 +166,9 @@ def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
 def _read_attempts(path: Path, each: Callable[[AttemptLine], None] = lambda _: None) -> Attempts:
     import pandas as pd
 
-    measured = ("wall_s", "wait_s", "batch_size", *STAGES, *USAGE, *MEMORY)
+    measured = ("moment_s", "wall_s", "wait_s", "batch_size", *STAGES, *USAGE, *MEMORY)
     names = [name for name in names_of(AttemptLine) if name not in (*_SPREAD, *_LEFT_OUT, *measured)]
-    own = [*names, "wall_s", "wait_s", "batch_size"]
+    own = [*names, "moment_s", "wall_s", "wait_s", "batch_size"]
 
     texts = LedgerTexts(path)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
-from ghostbench.report.table import IN_RETROSPECT, Column, Table
+from ghostbench.report.table import Column, Table
 from ghostbench.report.titles import TRUTH_TITLES
 from ghostbench.scoring.prevalence import PREVALENCES
 from ghostbench.scoring.rates import RATES
@@ -144,7 +144,7 @@ def event_time(run: RunData) -> Table:
         f"{covered['with_frames']} positives with a stated time and decoded frames ({covered['positives']} positives "
         "in all). Constant: the median of the times that the labels of all other positives state, said of every clip "
         "without a look at it, on the same clips; gain: the model’s share within 2 s minus the constant’s, paired. "
-        f"{IN_RETROSPECT}"
+        f"{run.claim}"
     )
     return Table("event_time", "Event time", columns, tuple(lines), note)
 
