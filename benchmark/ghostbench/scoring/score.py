@@ -106,8 +106,6 @@ class _Scorer:
         self.ways = slice_ways(run.clips)
         self.doubted = doubted_clips(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
-        self.task = run.manifest.task.name
-        self.texts = run.texts
         self.trivial: dict[str, pd.DataFrame] = {}
 
     def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> Row:
@@ -169,7 +167,7 @@ class _Scorer:
             found["load_s"] = entry.load_s
             found["warm_up_s"] = stated_warm_up(entry.facts)
             found["warm_up_attempts"] = warm_up_attempts(attempts)
-            found["actors"] = alarms_by_actor(rows, answered, attempts, self.texts, self.task)
+            found["actors"] = alarms_by_actor(rows, answered)
         return found
 
 
