@@ -48,6 +48,8 @@ from ghostbench_drivemm.settings import DriveMMSettings
 
 _USUAL_POSITIONS = (2100 + 450, 2100 + 900)
 """Ten frames and a task's prompt: what is made ready for, and reckoned with until longer prompts have been seen."""
+_USUAL_TEXT = 400
+"""Of these, the positions of a task's text before the frames, which are computed for the first clip alone."""
 _USUAL_FRAME = (660, 1584)
 """Height and width of DADA-2000's frames."""
 _SCORE_ROWS = 32
@@ -160,6 +162,7 @@ class DriveMMModel(LocalModel):
                 kind="text" if frames is None else "video",
                 system=request.prompt.system,
                 threads=self._threads,
+                shown=None if frames is None else frames.sha256,
             )
         except PromptTooLong as error:
             raise RequestTooLarge(str(error)) from None
@@ -287,7 +290,7 @@ class DriveMMModel(LocalModel):
         model, options = replica.model(self.settings.dtype), self._warm_options()
         # A batch size that was asked for may be more than fits, which the first batches find out and halve.
         rows, positions = min(self.batch_size, self._fitting(replica)), self._longest + self._new_tokens
-        warm(engine_of(model), rows, positions, options, range(*_USUAL_POSITIONS, 16))
+        warm(engine_of(model), rows, positions, options, range(*_USUAL_POSITIONS, 16), shared=_USUAL_TEXT)
         noise = np.random.default_rng(0).integers(0, 256, (10, *_USUAL_FRAME, 3), dtype=np.uint8)
         ready = model.prepare(noise, "<image>\n", kind="video")
         # As many as are prefilled together, so that every kernel meets the shapes it will see.

@@ -2,9 +2,12 @@
 
     python benchmark/perf/drivemm.py --plain --json result.json
 
-Every row decodes all of its tokens: end tokens and the closing of the answer are masked until then. The limit is
-computed from ceilings measured at the start: products at the rate of an 8192 x 8192 x 8192 one, weights and cached keys
-and values read once a step at the rate of a large read.
+Every clip has frames and a question of its own behind the task's system text, and nothing is kept from one pass to the
+next; the tokenizer has learnt this project's pages. In the first rows every answer has all of its tokens: end tokens
+and the closing of the answer are masked until then. In the rows `closing` answers close by themselves, with and without
+taking at once what the grammar forces. The limit is computed from ceilings measured at the start: products at the rate
+of an 8192 x 8192 x 8192 one, weights and cached keys and values read once a step at the rate of a large read; positions
+that prompts share are counted once.
 """
 
 # ruff: noqa: E402
@@ -19,33 +22,25 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
 
+from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary
 from ghostbench_drivemm.answer.score import GradeReader
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate_prepared
+from ghostbench_drivemm.engine.sharing import TextStore
 
-GRADES = ("ghost_probing", "potential_ghost_probing", "normal")
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "grade": {"type": "string", "enum": list(GRADES)},
-        "event_time_s": {"type": ["number", "null"], "minimum": 0, "maximum": 3600},
-        "actor": {"type": ["string", "null"], "maxLength": 60},
-        "occluder": {"type": ["string", "null"], "maxLength": 60},
-        "evidence": {"type": "string", "maxLength": 240},
-    },
-    "required": ["grade", "event_time_s", "actor", "occluder", "evidence"],
-}
+GRADES = GhostProbing.verdict_values
+SCHEMA = GhostProbing.schema
 
 
 def say(*words: object) -> None:
@@ -82,33 +77,60 @@ def ceilings() -> dict[str, float]:
 def requests(model: DriveMM, count: int, frames: int, prompt_tokens: int) -> list[Any]:
     """Prepared requests with different pixels and texts; `prompt_tokens` counts all that is not visual."""
     random = np.random.default_rng(0)
-    videos = []
-    for _ in range(4):
-        pixels = random.integers(0, 256, (frames, 330, 792, 3), dtype=np.uint8)
-        videos.append([Image.fromarray(frame) for frame in pixels])
-    bare = model.prepare(videos[0], "<image>\n", kind="video")
-    letters = prompt_tokens - (len(bare.input_ids) - 1)
-    made = []
+    base = random.integers(0, 256, (frames, 330, 792, 3), dtype=np.uint8)
+    system = GhostProbing.system
+
+    def ask(pixels: Any, text: str) -> Any:
+        return model.prepare(pixels, "<image>\n" + text, kind="video", system=system)
+
+    missing = prompt_tokens + 1 - len(ask(base, ".").input_ids)
+    if missing < 8:
+        raise SystemExit(f"--prompt-tokens must be at least {prompt_tokens - missing + 8}: the task's text has most")
+    made: list[Any] = []
+    short = 0
     for place in range(count):
-        text = "".join(random.choice(list("abcdefghij klmno"), letters - 1)) + "."
-        made.append(model.prepare(videos[place % len(videos)], "<image>\n" + text, kind="video"))
+        text = "".join(f"{digit}]" for digit in random.integers(0, 10, missing // 2 - 2))
+        short = prompt_tokens + 1 - len(ask(base, text).input_ids) if not made else short
+        made.append(ask(np.roll(base, 7 * place, axis=2), text + " the" * short))
+    if {len(request.input_ids) for request in made} != {prompt_tokens + 1}:
+        raise SystemExit(f"the prompts have other lengths than {prompt_tokens} tokens")
     return made
 
 
-def limit(model: DriveMM, length: int, new: int, batch: int, rates: dict[str, float]) -> dict[str, float]:
-    """Clips per second that the ceilings allow, and their parts in seconds."""
+def asked_again(model: DriveMM, prepared: Sequence[Any]) -> list[Any]:
+    """The same clips with another question of about the same length each."""
+    again = []
+    for request in prepared:
+        question = request.prompt_text.split("<image>\n")[1].split("<|eot_id|>")[0]
+        frames, system = request.visuals[0].frames, GhostProbing.system
+        again.append(model.prepare(frames, "<image>\n" + question[::-1], kind="video", system=system))
+    return again
+
+
+def forget(model: DriveMM) -> None:
+    """Keep nothing of what was computed before."""
+    model.forget()
+    engine_of(model).texts = TextStore()
+
+
+def limit(
+    model: DriveMM, length: int, new: float, batch: int, rates: dict[str, float], shared: float = 0.0
+) -> dict[str, float]:
+    """Clips per second that the ceilings allow, and their parts in seconds; `shared` positions need no products."""
     shape = model.config
     weights = engine_of(model).weights
     per_layer = sum(getattr(weights.layers[0], name).numel() for name in ("qkv", "out", "gate_up", "down"))
     layers = per_layer * len(weights.layers)
     hidden = shape.hidden_size
-    language = 2 * layers * length + 2 * length * length * weights.heads * weights.head_size * len(weights.layers)
+    language = 2 * layers * (length - shared) + 2 * length * length * weights.heads * weights.head_size * len(
+        weights.layers
+    )
     vision = shape.vision
     patches = 729 * 10
     tower = vision.layers * (
         2 * patches * (4 * vision.width**2 + 2 * vision.width * vision.feed_forward) + 4 * patches * 729 * vision.width
     )
-    projector = 2 * patches * (vision.width * hidden + hidden * hidden)
+    projector = 2 * hidden * (patches * vision.width + 196 * 10 * hidden)
     prefill = (language + tower + projector) / rates["bf16_flop_per_s"]
     read = 2 * (layers + weights.head.numel()) + batch * (length + new / 2) * weights.cache_bytes_per_token
     step = max(read / rates["read_bytes_per_s"], 2 * batch * layers / rates["bf16_flop_per_s"])
@@ -120,24 +142,31 @@ def limit(model: DriveMM, length: int, new: int, batch: int, rates: dict[str, fl
     }
 
 
-def fast_row(model: DriveMM, prepared: Sequence[Any], options: GenerateOptions, repeats: int) -> dict[str, Any]:
+def fast_row(
+    model: DriveMM, prepared: Sequence[Any], options: GenerateOptions, repeats: int, *, closing: bool = False
+) -> dict[str, Any]:
     """One row of the table: batches answered from prepared requests on; warming up is timed apart."""
-    started = time.perf_counter()
-    generate_prepared(model, prepared, options)
-    torch.cuda.synchronize()
-    warm = time.perf_counter() - started
-    torch.cuda.reset_peak_memory_stats()
-    walls, answers = [], []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        answers = generate_prepared(model, prepared, options)
+
+    def timed() -> tuple[float, list[Any]]:
+        forget(model)
         torch.cuda.synchronize()
-        walls.append(time.perf_counter() - started)
-    wall, times = statistics.median(walls), answers[-1].times
-    begun = len(options.grades.begun) if options.grammar is not None and options.grades is not None else 0
+        started = time.perf_counter()
+        found = generate_prepared(model, prepared, options)
+        torch.cuda.synchronize()
+        return time.perf_counter() - started, found
+
+    warm, answers = timed()
+    torch.cuda.reset_peak_memory_stats()
+    walls = []
+    for _ in range(repeats):
+        wall, answers = timed()
+        walls.append(wall)
+    wall = statistics.median(walls)
     new = {len(answer.output_ids) for answer in answers}
-    if options.max_new_tokens and new != {options.max_new_tokens}:
+    if not closing and options.max_new_tokens and new != {options.max_new_tokens}:
         raise SystemExit(f"rows decoded {sorted(new)} tokens instead of {options.max_new_tokens}")
+    if closing and any(answer.finish != "closed" for answer in answers):
+        raise SystemExit("an answer did not close by itself")
     if any(answer.nonfinite_step is not None for answer in answers):
         raise SystemExit("logits were not finite")
     filled = sum(
@@ -151,12 +180,22 @@ def fast_row(model: DriveMM, prepared: Sequence[Any], options: GenerateOptions, 
         "warm_up_s": warm,
         "prefill_s_per_clip": filled / len(prepared),
         "vision_s_per_clip": sum((a.times.vision_s or 0) / a.times.chunk for a in answers) / len(prepared),
+        "shared_positions": statistics.mean(answer.shared_positions for answer in answers),
         "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
     }
     if options.max_new_tokens:
-        steps = options.max_new_tokens - begun - 1
-        row["first_token_s"] = times.first_token_s
-        row["ms_per_step"] = 1e3 * (times.end_s - times.first_token_s) / steps
+        steps = max(answer.steps for answer in answers)
+        first = answers[-1].times.first_token_s
+        row |= {
+            "tokens": statistics.mean(len(answer.output_ids) for answer in answers),
+            "fewest_and_most_tokens": [min(new), max(new)],
+            "forced_tokens": statistics.mean(answer.forced_tokens for answer in answers),
+            "steps": steps,
+            "mean_steps": statistics.mean(answer.steps for answer in answers),
+            "first_token_s": first,
+            "ms_per_step": 1e3 * (max(answer.times.end_s for answer in answers) - first) / (steps - 1),
+            "answers": [answer.output_ids for answer in answers],
+        }
     return row
 
 
@@ -232,11 +271,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=112)
     parser.add_argument("--frames", type=int, default=10)
-    parser.add_argument("--prompt-tokens", type=int, default=700)
+    parser.add_argument("--prompt-tokens", type=int, default=701)
     parser.add_argument("--new-tokens", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--plain", action="store_true", help="measure plain transformers at batch 1 and 32 too")
-    parser.add_argument("--rows", default="generate,grammar,score")
+    parser.add_argument("--rows", default="generate,grammar,closing,score,alone,twice")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     import transformers
@@ -255,17 +294,26 @@ def main() -> None:
     gc.collect()
     torch.cuda.empty_cache()
     started = time.perf_counter()
-    model = DriveMM.from_random(DriveMMConfig.full_shape())
+    pages = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
+    model = DriveMM.from_random(DriveMMConfig.full_shape(), corpus=[page.read_text() for page in pages])
     torch.cuda.synchronize()
     result["parameters"] = model.facts["parameters"]
     say(f"{model.facts['parameters']:,} parameters made in {time.perf_counter() - started:.1f} s")
     prepared = requests(model, chosen.batch, chosen.frames, chosen.prompt_tokens)
     length, new = prepared[0].length, chosen.new_tokens
     result["positions"] = length
-    say(f"{length} positions a clip, {length - len(prepared[0].input_ids) + 1} of them visual")
+    text = prepared[0].beginnings[0].positions
+    result["shared_text"] = text
+    say(
+        f"{length} positions a clip, {length - len(prepared[0].input_ids) + 1} of them visual, the first {text} the "
+        "same for all"
+    )
 
     def add(name: str, row: dict[str, Any], kind: str) -> None:
-        bound = limit(model, length, new, row["batch"], result["ceilings"])
+        row.pop("answers", None)
+        bound = limit(
+            model, length, row.get("tokens", new), row["batch"], result["ceilings"], row.get("shared_positions", 0.0)
+        )
         result["rows"][name] = {**row, "limit": bound, "fraction": row["clips_per_s"] / bound[f"{kind}_clips_per_s"]}
         show(name, row, bound[f"{kind}_clips_per_s"])
         if chosen.json:
@@ -291,9 +339,33 @@ def main() -> None:
         add("engine, no grammar", fast_row(model, prepared, free, chosen.repeats), "generate")
     if "grammar" in wanted:
         add("engine, grammar", fast_row(model, prepared, held, chosen.repeats), "generate")
+    if "closing" in wanted:
+        closing = GenerateOptions(
+            max_new_tokens=256, eos_ids=model.eos_ids, grammar=Grammar(SCHEMA, vocabulary), grades=reader
+        )
+        written = []
+        for name, ahead in (("closing", True), ("closing, step by step", False)):
+            chosen_options = replace(closing, fast_forward=ahead)
+            row = fast_row(model, prepared, chosen_options, chosen.repeats, closing=True)
+            written.append(row["answers"])
+            add(f"engine, {name}", row, "generate")
+        same = sum(one == other for one, other in zip(*written, strict=True))
+        fast, slow = (result["rows"][f"engine, {name}"] for name in ("closing", "closing, step by step"))
+        result["closing"] = {"same_answers": same, "times": fast["clips_per_s"] / slow["clips_per_s"]}
+        say(
+            f"  {slow['tokens']:.0f} tokens on average ({slow['fewest_and_most_tokens']}), {fast['forced_tokens']:.0f} "
+            f"of them forced: {slow['steps']} steps and {fast['steps']}, on average {slow['mean_steps']:.0f} and "
+            f"{fast['mean_steps']:.0f}; {result['closing']['times']:.3f} times, {same} of {len(prepared)} answers equal"
+        )
+    score = GenerateOptions(max_new_tokens=0, grades=reader)
     if "score" in wanted:
-        score = GenerateOptions(max_new_tokens=0, grades=reader)
         add("engine, score mode", fast_row(model, prepared[:32], score, chosen.repeats), "score")
+    if "alone" in wanted:
+        apart = [replace(request, beginnings=()) for request in prepared[:32]]
+        add("score, nothing shared", fast_row(model, apart, score, chosen.repeats), "score")
+    if "twice" in wanted:
+        both = [*prepared[:32], *asked_again(model, prepared[:32])]
+        add("score, asked twice", fast_row(model, both, score, chosen.repeats), "score")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate
 from ghostbench_drivemm.engine.cache import KeyValueCache
 from ghostbench_drivemm.engine.language import Language, Packed
+from ghostbench_drivemm.engine.placed import NewTokens
 
 LENGTHS = (700, 1900, 2800, 2743)
 STEPS = 16
@@ -154,10 +155,13 @@ def compare_layers(model: DriveMM, deviation: float) -> dict[str, float]:
         fast = Language(alone)
         cache = KeyValueCache(alone, 1, length)
         reads = tuple(range(length - STEPS, length))
-        found = fast.prefill(Packed(embeds=hidden, rows=(0,), lengths=(length,), reads=(reads,)), cache)
+        found = fast.prefill(Packed(embeds=hidden, rows=(0,), lengths=(length,), reads=(reads,), skips=(0,)), cache)
         filled.append(distance(found, wanted))
-        slots = torch.zeros(1, dtype=torch.int64, device=embeds.device)
-        rows = [fast.step(at[None], at[None], at[None] + 1, cache, slots)[0] for at in last]
+        none = torch.zeros(1, dtype=torch.int64, device=embeds.device)
+        rows = []
+        for at in last:
+            new = NewTokens(row=none, position=at[None], first=none, count=none + 1, most=1)
+            rows.append(fast.step(at[None], new, cache, none)[0])
         stepped.append(distance(torch.stack(rows), wanted))
     return {"prefill, worst layer": max(filled), "step, worst layer": max(stepped)}
 

@@ -20,7 +20,7 @@ import torch
 sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
 sys.path.insert(0, str(Path(__file__).parent))
 
-from drivemm import GRADES, SCHEMA, open_ended, requests
+from drivemm import GRADES, SCHEMA, forget, open_ended, requests
 
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary
@@ -40,7 +40,10 @@ def main() -> None:
     chosen = parser.parse_args()
     names = [f"cuda:{name}" for name in chosen.devices.split(",")]
     shape = DriveMMConfig.full_shape()
-    replicas = Replicas(names, lambda dtype, device: DriveMM.from_random(shape, dtype=dtype, device=device))
+    pages = [page.read_text() for page in sorted((Path(__file__).parents[2] / "docs").glob("*.md"))]
+    replicas = Replicas(
+        names, lambda dtype, device: DriveMM.from_random(shape, dtype=dtype, device=device, corpus=pages)
+    )
     replicas.load("bfloat16")
     model = replicas.all[0].model("bfloat16")
     prepared = requests(model, chosen.batch, 10, 700)
@@ -57,6 +60,7 @@ def main() -> None:
     def work(replica: Replica, batches: int) -> None:
         with torch.cuda.device(replica.device):
             for _ in range(batches):
+                forget(replica.model("bfloat16"))
                 generate_prepared(replica.model("bfloat16"), prepared, options)
             torch.cuda.synchronize()
 

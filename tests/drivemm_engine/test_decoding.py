@@ -15,6 +15,7 @@ pytest.importorskip("llguidance")
 
 from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate  # noqa: E402
 from ghostbench_drivemm.engine.operations import PREFERRED, preferred_attention  # noqa: E402
+from ghostbench_drivemm.engine.placed import NewTokens  # noqa: E402
 
 LENGTHS = (37, 5, 64, 120)
 STEPS = 24
@@ -198,14 +199,38 @@ def test_triton_kernels_compute_what_the_reference_says() -> None:
 
     for dtype, allowed in ((torch.bfloat16, 1e-2), (torch.float16, 2e-3), (torch.float32, 1e-5)):
         torch.manual_seed(0)
-        queries = torch.randn(5, 32, 128, device="cuda", dtype=dtype)
+        ends = ([1], [1022, 1023, 1024, 1025, 1026], [1024], [], [2295, 2296, 2297, 2298, 2299, 2300, 2301, 2302])
+        used = sum(map(len, ends))
+        row = torch.tensor([r for r, own in enumerate(ends) for _ in own] + [-1] * 2, device="cuda")
+        position = torch.tensor([at for own in ends for at in own] + [-1] * 2, device="cuda")
+        count = torch.tensor([len(own) for own in ends], device="cuda")
+        new = NewTokens(row=row, position=position, first=count.cumsum(0) - count, count=count, most=8)
+        queries = torch.randn(used + 2, 32, 128, device="cuda", dtype=dtype)
         keys, values = (torch.randn(5, 8, 2304, 128, device="cuda", dtype=dtype) for _ in range(2))
-        lengths = torch.tensor([1, 1024, 1025, 0, 2303], device="cuda")
         keys[2, :, 1025:] = values[2, :, 1025:] = float("nan")
-        found = kernels.attend_one(queries, keys, values, lengths, 128**-0.5).double()
-        wanted = reference.attend_one(queries, keys, values, lengths, 128**-0.5).double()
+        found = kernels.attend_new(queries, keys, values, new, 128**-0.5).double()
+        wanted = reference.attend_new(queries, keys, values, new, 128**-0.5).double()
         assert (found - wanted).norm() <= allowed * wanted.norm()
-        assert not found[3].any()
+        assert not found[used:].any()
+        tables = tuple(torch.randn(2304, 64, device="cuda", dtype=dtype) for _ in range(2))
+        qkv = torch.randn(used + 2, 48 * 128, device="cuda", dtype=dtype)
+        caches = [(torch.zeros_like(keys), torch.zeros_like(values)) for _ in range(2)]
+        place = torch.randperm(used + 9, device="cuda")[: used + 2]
+        homes = [torch.zeros(used + 9, 32, 128, device="cuda", dtype=dtype) for _ in range(2)]
+        for home, cached, into in zip((kernels, reference), caches, homes, strict=True):
+            home.rope_store(qkv, tables, position, row, cached, (into, place))
+        for one, other in zip((*caches[0], homes[0]), (*caches[1], homes[1]), strict=True):
+            assert torch.allclose(one, other, rtol=allowed, atol=allowed)
+            assert one.any()
+        weight, bias = (torch.randn(1152, device="cuda", dtype=dtype) for _ in range(2))
+        for added in (torch.randn(300, 1152, device="cuda", dtype=dtype), None):
+            residuals = [torch.full((300, 1152), 0.5, device="cuda", dtype=dtype).cumsum(1) / 99 for _ in range(2)]
+            normed = [
+                home.add_layernorm(added, residual, weight, bias, 1e-6)
+                for home, residual in zip((kernels, reference), residuals, strict=True)
+            ]
+            assert torch.equal(*residuals)
+            assert torch.allclose(*normed, rtol=allowed, atol=allowed)
         gate_up = torch.randn(300, 2 * 1500, device="cuda", dtype=dtype)
         assert torch.allclose(kernels.silu_mul(gate_up), reference.silu_mul(gate_up), rtol=allowed, atol=allowed)
     logits = torch.randn(7, 128256, device="cuda")

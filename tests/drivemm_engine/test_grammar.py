@@ -15,6 +15,8 @@ from jsonschema import Draft202012Validator
 pytest.importorskip("llguidance")
 pytest.importorskip("tokenizers")
 
+from llguidance.numpy import fill_next_token_bitmask
+
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench.tasks.summary import GhostProbingSummary
 from ghostbench_drivemm.answer.grammar import Answers, Grammar, Vocabulary
@@ -36,10 +38,11 @@ def write(grammar: Grammar, seed: int, spread: float, limit: int) -> list[int]:
     masks = np.full((1, SIZE // 32), -1, dtype=np.int32)
     tokens: list[int] = []
     while len(tokens) < limit:
-        answers.fill(masks)
+        alone = answers.fill(masks, [0])
         allowed = np.unpackbits(masks.view(np.uint8), bitorder="little")[:SIZE].astype(bool)
+        assert list(alone.values()) == (np.flatnonzero(allowed).tolist() if allowed.sum() == 1 else [])
         tokens.append(int(np.where(allowed, random.normal(size=SIZE) + taste, -np.inf).argmax()))
-        if answers.add(tokens[-1:])[0]:
+        if answers.add(0, tokens[-1]):
             return tokens
     raise AssertionError(f"not closed within {limit} tokens: {TOKENIZER.decode(tokens)}")
 
@@ -55,6 +58,27 @@ def test_any_logits_close_an_object_that_the_task_reads(task: Any, seed: int, sp
     outside_strings = re.sub(r'"(\\.|[^"\\])*"', '""', text)
     assert not re.search(r"\s", outside_strings)
     task.parse(text)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.0, 2.0, 5.0]))
+@settings(max_examples=30, deadline=None)
+def test_what_is_remembered_of_a_spot_is_what_the_answer_itself_may_go_on_with(
+    task: Any, seed: int, spread: float
+) -> None:
+    random = np.random.default_rng(seed)
+    taste = random.normal(size=SIZE) * spread
+    answers = Answers(GRAMMARS[task.name], 1, [], 300)
+    masks, own = (np.full((1, SIZE // 32), -1, dtype=np.int32) for _ in range(2))
+    closed = False
+    while not closed:
+        answers.fill(masks, [0])
+        row = answers._rows[0]
+        if row.forced_token() is None:
+            fill_next_token_bitmask(row.matcher.deep_copy(), own, 0)
+            assert np.array_equal(masks, own), row.spot
+        allowed = np.unpackbits(masks.view(np.uint8), bitorder="little")[:SIZE].astype(bool)
+        closed = answers.add(0, int(np.where(allowed, random.normal(size=SIZE) + taste, -np.inf).argmax()))
 
 
 def test_a_limit_that_leaves_room_cuts_no_string_short() -> None:
@@ -108,6 +132,6 @@ def test_a_schema_that_cannot_be_bounded_is_refused(schema: dict[str, Any]) -> N
 def test_a_token_outside_the_grammar_closes_its_row_and_is_its_fault() -> None:
     answers = Answers(GRAMMARS["ghost-probing"], 2, [], 100)
     good = VOCABULARY.encode("{")[0]
-    assert answers.add([VOCABULARY.encode("x")[0], good]) == [True, False]
+    assert [answers.add(0, VOCABULARY.encode("x")[0]), answers.add(1, good)] == [True, False]
     assert answers.faults[0] is not None
     assert answers.faults[1] is None

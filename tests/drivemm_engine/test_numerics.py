@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ghostbench import GRADES  # noqa: E402
 from ghostbench.tasks.ghost_probing import SCHEMA  # noqa: E402
 from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary  # noqa: E402
 from ghostbench_drivemm.answer.score import GradeReader  # noqa: E402
-from ghostbench_drivemm.engine import GenerateOptions, generate, generate_prepared  # noqa: E402
+from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate, generate_prepared  # noqa: E402
 from ghostbench_drivemm.network.numerics import diagnose  # noqa: E402
 
 
@@ -44,6 +45,9 @@ def test_a_nan_weight_planted_after_loading_is_found_and_named(tiny: Any, module
     part, _, path = module.partition(".")
     with torch.no_grad():
         getattr(model, part).get_submodule(path).weight[3, 5] = float("nan")
+    # Features and keys of before were made by weights that no longer are.
+    model.forget()
+    engine_of(model).release()
     answers = generate_prepared(model, [prepared, clip(model, 1)], options)
     assert [answer.nonfinite_step for answer in answers] == [0, 0]
     found = diagnose(model, prepared)
@@ -117,7 +121,7 @@ def test_the_step_counts_an_answers_fixed_beginning_so_that_the_diagnosis_meets_
     reader, grammar = GradeReader("grade", GRADES, vocabulary), Grammar(SCHEMA, vocabulary)
     begun = len(reader.begun)
     prepared = clip(model)
-    options = GenerateOptions(max_new_tokens=40, grades=reader, grammar=grammar)
+    options = GenerateOptions(max_new_tokens=200, grades=reader, grammar=grammar)
     clean = generate_prepared(model, [prepared], options)[0]
     asked = {*prepared.input_ids.tolist(), *reader.begun}
     place = next(at for at, token in enumerate(clean.output_ids) if at > begun and token not in asked)
@@ -129,11 +133,14 @@ def test_the_step_counts_an_answers_fixed_beginning_so_that_the_diagnosis_meets_
         before = row.clone()
         with torch.no_grad():
             row.fill_(float("inf"))
-        answer = generate_prepared(model, [prepared], options)[0]
-        assert answer.nonfinite_step == (begun if at is None else at + 1)
-        found = diagnose(model, prepared, answer.output_ids[: answer.nonfinite_step])
-        assert found is not None
-        assert found.module == "language_model.model.embed_tokens"
+        for ahead in (False, True):
+            answer = generate_prepared(model, [prepared], replace(options, fast_forward=ahead))[0]
+            # Logits between forced tokens are not looked at.
+            latest = begun if at is None else at + 1 + ahead * answer.forced_tokens
+            assert (begun if at is None else at + 1) <= answer.nonfinite_step <= latest
+            found = diagnose(model, prepared, answer.output_ids[: answer.nonfinite_step])
+            assert found is not None
+            assert found.module == "language_model.model.embed_tokens"
         with torch.no_grad():
             row.copy_(before)
 

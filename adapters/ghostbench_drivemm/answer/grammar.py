@@ -26,11 +26,16 @@ from ghostbench_drivemm.answer.schema_text import (
     longest_end,
     shortest_end,
 )
+from ghostbench_drivemm.answer.spot import Spot
 
 Masks = npt.NDArray[np.int32]
 
 _MARGIN = 6
 """Tokens kept in hand for a character or an escape that is half written when a string has to end."""
+
+_MOST_MASKS = 2048
+"""Spots whose masks are remembered: 32 MiB for 128,000 tokens, and more than the answers of a task come to."""
+_MOST_STEPS = 200_000
 
 _SLICES = [rf"{PLAIN_CHARACTER}{{1,{most}}}" for most in (10, 30)] + [rf"{PLAIN_CHARACTER}+"]
 """Tokens that fit into any string with so much room are allowed together, instead of one by one in every step."""
@@ -81,10 +86,37 @@ class Grammar:
         self._template = LLMatcher(vocabulary.tokens, source)
         self._ends = [('"' + shortest_end(self.fields[place + 1 :])) for place in range(len(self.fields))]
         self.needed = [1 + longest_end(self.fields[place + 1 :]) + _MARGIN for place in range(len(self.fields))]
+        self._free = tuple(field.free for field in self.fields)
+        self._masks: dict[Spot, tuple[Masks, int | None]] = {}
+        self._spots: dict[tuple[Spot, int], Spot] = {}
 
     def matcher(self) -> LLMatcher:
         """A fresh matcher at the beginning of an answer."""
         return self._template.deep_copy()
+
+    def spot_after(self, spot: Spot, token: int) -> Spot:
+        """The spot behind one more token."""
+        found = self._spots.get((spot, token))
+        if found is None:
+            if len(self._spots) >= _MOST_STEPS:
+                self._spots.clear()
+            found = self._spots[spot, token] = spot.after(self.vocabulary.tokens.decode_bytes([token]), self._free)
+        return found
+
+    def mask_at(self, spot: Spot) -> tuple[Masks, int | None] | None:
+        """The tokens that are allowed at a spot, as bits, and the only one if there is one; None if not known yet."""
+        return self._masks.get(spot)
+
+    def know(self, spot: Spot, mask: Masks) -> tuple[Masks, int | None]:
+        """Remember which tokens are allowed at a spot."""
+        if len(self._masks) >= _MOST_MASKS:
+            self._masks.clear()
+        words = np.flatnonzero(mask)
+        alone = None
+        if len(words) == 1 and int(mask[words[0]].view(np.uint32)).bit_count() == 1:
+            alone = 32 * int(words[0]) + int(mask[words[0]].view(np.uint32)).bit_length() - 1
+        self._masks[spot] = mask.copy(), alone
+        return self._masks[spot]
 
     def end_from(self, place: int) -> list[int]:
         """Tokens that end the string being written in field `place`, and the object."""
@@ -101,29 +133,46 @@ class Answers:
     """
 
     def __init__(self, grammar: Grammar, rows: int, begun: Sequence[int], limit: int) -> None:
+        self._grammar = grammar
         self._rows = [_Answer(grammar, begun, limit) for _ in range(rows)]
         self._threads = LLExecutor(max(1, min(rows, (os.cpu_count() or 2) - 1)))
 
-    def fill(self, masks: Masks) -> None:
-        """Write each row's allowed tokens as bits, lowest first; rows whose answer is closed keep what they have."""
-        running = [(answer.matcher, place) for place, answer in enumerate(self._rows) if not answer.closed]
-        if running:
-            fill_next_token_bitmask_par(self._threads, running, masks)
-        for place, answer in enumerate(self._rows):
-            forced = answer.forced_token()
+    def fill(self, masks: Masks, places: Sequence[int]) -> dict[int, int]:
+        """Write the allowed tokens of these rows as bits, lowest first; a closed row keeps what it has.
+
+        Returns, of the rows that have no choice, the one token that they may go on with.
+        """
+        alone = {}
+        asked: dict[Spot, list[int]] = {}
+        for place in places:
+            row = self._rows[place]
+            if row.closed:
+                continue
+            forced = row.forced_token()
             if forced is not None:
                 masks[place] = 0
                 masks[place, forced // 32] = np.uint32(1 << (forced % 32)).astype(np.int32)
+                alone[place] = forced
+            else:
+                asked.setdefault(row.spot, []).append(place)
+        unknown = [there[0] for spot, there in asked.items() if self._grammar.mask_at(spot) is None]
+        if unknown:
+            fill_next_token_bitmask_par(self._threads, [(self._rows[place].matcher, place) for place in unknown], masks)
+        for spot, there in asked.items():
+            mask, token = self._grammar.mask_at(spot) or self._grammar.know(spot, masks[there[0]])
+            masks[there] = mask
+            if token is not None:
+                alone |= dict.fromkeys(there, token)
+        return alone
 
-    def add(self, tokens: Sequence[int]) -> list[bool]:
-        """Take each row's next token; whether each row's answer is closed now. Closed rows ignore theirs.
+    def add(self, place: int, token: int) -> bool:
+        """Take a row's next token; whether its answer is closed now. A closed row ignores it.
 
         A token that the mask did not allow closes its row too and is its fault: it can only have been chosen from
         logits that are not finite.
         """
-        for answer, token in zip(self._rows, tokens, strict=True):
-            answer.add(token)
-        return [answer.closed for answer in self._rows]
+        self._rows[place].add(token)
+        return self._rows[place].closed
 
     @property
     def faults(self) -> list[str | None]:
@@ -132,7 +181,7 @@ class Answers:
 
 
 class _Answer:
-    """One answer: what it may go on with, and in which field's string it is."""
+    """One answer: what it may go on with, and where in its text it is."""
 
     def __init__(self, grammar: Grammar, begun: Sequence[int], limit: int) -> None:
         self.matcher = grammar.matcher()
@@ -141,8 +190,7 @@ class _Answer:
         self._grammar = grammar
         self._left = limit
         self._forced: list[int] = []
-        self._place = 0
-        self._in_string = self._in_value = self._escaped = False
+        self.spot = Spot()
         for token in begun:
             self.add(token)
 
@@ -151,7 +199,7 @@ class _Answer:
         if self.closed or (not self._forced and not self._must_end()):
             return None
         if not self._forced:
-            end = self._grammar.end_from(self._place)
+            end = self._grammar.end_from(self.spot.place)
             if self.matcher.validate_tokens(end) < len(end):
                 return None
             self._forced = end
@@ -167,26 +215,9 @@ class _Answer:
         self._left -= 1
         if self._forced:
             self._forced.pop(0)
-        for byte in self._grammar.vocabulary.tokens.decode_bytes([token]):
-            self._read(byte)
+        self.spot = self._grammar.spot_after(self.spot, token)
         self.closed = self.matcher.is_stopped()
 
     def _must_end(self) -> bool:
-        return self._in_string and self._in_value and self._left <= self._grammar.needed[self._place]
-
-    def _read(self, byte: int) -> None:
-        character = chr(byte)
-        if self._in_string:
-            if self._escaped:
-                self._escaped = False
-            elif character == "\\":
-                self._escaped = True
-            else:
-                self._in_string = character != '"'
-        elif character == '"':
-            self._in_string = True
-        elif character == ":":
-            self._in_value = True
-        elif character == ",":
-            self._in_value = False
-            self._place += 1
+        place, in_value, in_string, _, _ = self.spot
+        return in_string and in_value and self._left <= self._grammar.needed[place]

@@ -6,7 +6,6 @@ Format: safetensors (8 bytes header length, JSON header, raw little-endian tenso
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import struct
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostbench_drivemm.checkpoint.config import CONFIG_FILE, GENERATION_FILE, CheckpointError
+from ghostbench_drivemm.checkpoint.digests import file_digest
 
 INDEX_FILE = "model.safetensors.index.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -62,20 +62,17 @@ class Checkpoint:
         return tuple(sorted({entry.file for entry in self.tensors.values()}))
 
     def start_hashing(self) -> dict[str, Future[tuple[int, str]]]:
-        """Begin hashing every file that was used, in threads; results are (bytes, SHA-256 in hexadecimal)."""
+        """Begin hashing every file that was used, in threads; results are (bytes, SHA-256 in hexadecimal).
+
+        The index, and each header, are read anew in any case: `inspect` has held the tensors against them.
+        """
         beside = [CONFIG_FILE, GENERATION_FILE, INDEX_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, TEMPLATE_FILE]
         names = [*beside, *self.weight_files]
         present = [name for name in names if (self.folder / name).is_file()]
         pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sha256")
-        futures = {name: pool.submit(_digest, self.folder / name) for name in present}
+        futures = {name: pool.submit(file_digest, self.folder / name) for name in present}
         pool.shutdown(wait=False)
         return futures
-
-
-def _digest(path: Path) -> tuple[int, str]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return file.tell(), digest
 
 
 def weight_files_in(folder: Path) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -12,31 +13,46 @@ from ghostbench_drivemm.engine.clock import Clock
 from ghostbench_drivemm.engine.language import Packed, embed_tokens
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation
 from ghostbench_drivemm.engine.rows import Chosen, Rules, uniform_draws
+from ghostbench_drivemm.engine.sharing import Chunk, Prompt
 from ghostbench_drivemm.engine.state import EngineState
+
+Embed = Callable[[Sequence[int], Sequence[int]], Callable[[], Sequence[Tensor]]]
+"""Makes ready to embed the prompts at these places, without their first so many positions each."""
 
 
 class Batch:
     """One batch while it is answered; see `Engine.answer`."""
 
-    def __init__(self, engine: EngineState, lengths: Sequence[int], options: GenerateOptions) -> None:
+    def __init__(
+        self, engine: EngineState, prompts: Sequence[Prompt], planned: Sequence[Chunk], options: GenerateOptions
+    ) -> None:
         self.options = options
         self.weights = engine.weights
         self.language = engine.language
         self.align = engine.align
         self.begun = options.grades.begun if options.grades is not None else ()
-        self.prompts = list(lengths)
-        longest = max(lengths) + len(self.begun) + self.align
+        self.planned = planned
+        # Rows are filled in the order of the plan.
+        self.places = [place for chunk in planned for place in chunk.places]
+        self.beginnings = [prompts[place].beginnings for place in self.places]
+        self.prompts = [prompts[place].length for place in self.places]
+        shared = [own for chunk in planned for own in chunk.shared if own is not None]
+        # Held here, since what is kept for other batches may change meanwhile.
+        self.known = {own.digest: engine.texts.get(own.digest) for own in shared if own.digest in engine.texts}
+        longest = max(self.prompts) + len(self.begun) + self.align
         further = max(options.max_new_tokens, 0 if options.grades is None else options.grades.deepest)
-        self.cache, self.decoder = engine.reserve(len(lengths), longest + further + 2)
+        self.cache, self.decoder = engine.reserve(len(prompts), longest + further + 2)
         if options.max_new_tokens:
-            self.decoder.capture(masked=self.options.masked)
+            self.decoder.capture(masked=options.masked, wide=options.goes_ahead)
         # After the capture: recording graphs is no part of any clip's latency.
         self.clock = Clock(self.weights.device)
-        self.answers = [Generation() for _ in lengths]
+        self.answers = [Generation() for _ in prompts]
         self.first: list[Tensor] = []
         self.graded: list[Tensor] = []
         self.token_marks: list[Any] = []
-        self.faults: list[str | None] = [None] * len(lengths)
+        self.faults: list[str | None] = [None] * len(prompts)
+        self.texts = engine.texts
+        self.done: dict[bytes, int] = {}
 
     @property
     def fixed(self) -> bool:
@@ -44,15 +60,16 @@ class Batch:
         return self.options.grammar is not None and bool(self.begun)
 
     @torch.inference_mode()
-    def run(self, chunks: Iterable[Callable[[], Sequence[Tensor]]]) -> list[Generation]:
+    def run(self, embed: Embed) -> list[Generation]:
         """Answer it; to be called once."""
         row = 0
         marks: list[tuple[int, int, Any, Any, Any]] = []
-        for chunk in chunks:
+        for chunk in self.planned:
+            ready = embed(chunk.places, chunk.skips)
             start = self.clock.mark()
-            embeds = chunk()
+            embeds = ready()
             embedded = self.clock.mark()
-            self._prefill(row, embeds)
+            self._prefill(row, chunk, embeds)
             marks.append((row, len(embeds), start, embedded, self.clock.mark()))
             row += len(embeds)
         first = torch.cat(self.first)
@@ -62,33 +79,47 @@ class Batch:
             self._decode(graded if self.fixed and graded is not None else first)
         self._collect(first, graded, masses)
         self._collect_times(marks)
-        return self.answers
+        return [answer for _, answer in sorted(zip(self.places, self.answers, strict=True), key=itemgetter(0))]
 
-    def _prefill(self, row: int, embeds: Sequence[Tensor]) -> None:
-        logits = self.language.prefill(self._packed(row, embeds), self.cache)
+    def _prefill(self, first: int, chunk: Chunk, embeds: Sequence[Tensor]) -> None:
+        for row, shared in enumerate(chunk.shared, start=first):
+            if shared is not None:
+                known = self.known.get(shared.digest)
+                if known is None:
+                    known = self.cache.beginning(self.done[shared.digest], shared.positions)
+                self.cache.beginning(row, shared.positions).copy_(known)
+                self.answers[row].shared_positions = shared.positions
+        logits = self.language.prefill(self._packed(first, chunk.skips, embeds), self.cache)
         if self.begun:
             self.first.append(logits[0::2])
             self.graded.append(logits[1::2])
         else:
             self.first.append(logits)
+        for row in range(first, first + len(embeds)):
+            for own in self.beginnings[row]:
+                self.done.setdefault(own.digest, row)
+                if own.lasting and own.digest not in self.texts:
+                    self.texts.put(own.digest, self.cache.beginning(row, own.positions).clone())
 
-    def _packed(self, row: int, embeds: Sequence[Tensor]) -> Packed:
+    def _packed(self, row: int, skips: Sequence[int], embeds: Sequence[Tensor]) -> Packed:
         begun = embed_tokens(self.weights, self.begun) if self.begun else None
         pieces: list[Tensor] = []
         lengths, reads = [], []
-        for own in embeds:
-            used = own.shape[0] + len(self.begun)
+        for skip, own in zip(skips, embeds, strict=True):
+            prompt = skip + own.shape[0]
+            used = prompt + len(self.begun)
             padding = -used % self.align
             pieces += [own, *([] if begun is None else [begun])]
             if padding:
                 # Behind the text, where no position of it attends to; overwritten by the first new tokens.
                 pieces.append(own.new_zeros(padding, own.shape[1]))
             lengths.append(used + padding)
-            reads.append((own.shape[0] - 1, used - 1) if self.begun else (used - 1,))
+            reads.append((prompt - 1, used - 1) if self.begun else (used - 1,))
         return Packed(
             embeds=torch.cat(pieces),
             rows=tuple(range(row, row + len(embeds))),
             lengths=tuple(lengths),
+            skips=tuple(skips),
             reads=tuple(reads),
         )
 
@@ -100,8 +131,7 @@ class Batch:
         def after(path: Sequence[int]) -> Tensor:
             self.decoder.begin(graded, base)
             for token in path:
-                self.decoder.force([token] * len(base))
-                self.decoder.forward()
+                self.decoder.forward([[token]] * len(base))
             return self.decoder.logits[: len(base)].clone()
 
         return self.options.grades.masses(graded, after)
@@ -115,33 +145,34 @@ class Batch:
             for answer in self.answers:
                 answer.output_ids = list(self.begun[: options.max_new_tokens])
             return
-        rules = Rules(self.options, decoder, count, self.begun if self.fixed else ())
+        rules = Rules(options, decoder, count, self.begun if self.fixed else ())
         chosen = Chosen(steps, decoder.rows, self.clock, on_cuda=decoder.tokens.is_cuda)
-        draws = uniform_draws(options, steps, decoder.tokens.device, decoder.rows)
+        draws = uniform_draws(options, steps, decoder.tokens.device, self.places)
+        forced = None if options.forced is None else [options.forced[place] for place in self.places]
         for step in range(steps):
-            if step:
-                decoder.forward()
-                # The device is busy with the step while its last tokens are read and the next masks are made.
-                ended = rules.add(chosen.read(step - 1)[:count])
-                self.token_marks.append(chosen.marks[step - 1])
-                if all(ended):
-                    break
             rules.fill()
             if options.keep_logits:
                 self._keep_logits()
             if options.sampling is not None and draws is not None:
-                decoder.sample(options.sampling, draws[:, step], masked=self.options.masked)
+                at = torch.tensor([[min(len(row.tokens), steps - 1)] for row in rules.rows], device=draws.device)
+                own = torch.nn.functional.pad(draws.gather(1, at)[:, 0], (0, decoder.rows - count))
+                decoder.sample(options.sampling, own, masked=options.masked)
             else:
-                decoder.select(masked=self.options.masked)
-            if options.forced is not None:
-                decoder.force([row[step] if step < len(row) else 0 for row in options.forced])
+                decoder.select(masked=options.masked)
+            if forced is not None:
+                decoder.force([row[step] if step < len(row) else 0 for row in forced])
             chosen.keep(step, decoder.tokens)
-        else:
-            rules.add(chosen.read(steps - 1)[:count])
-            self.token_marks.append(chosen.marks[steps - 1])
+            new = rules.new()
+            if step + 1 < steps and any(new):
+                decoder.forward(new)
+            # The device is busy with the next step while its last tokens are read and the next masks are made.
+            ended = rules.add(chosen.read(step)[:count])
+            self.token_marks.append(chosen.marks[step])
+            if ended:
+                break
         for answer, row in zip(self.answers, rules.rows, strict=True):
             answer.output_ids = [*(self.begun if self.fixed else ()), *row.tokens]
-            answer.finish = row.finish
+            answer.finish, answer.steps, answer.forced_tokens = row.finish, row.steps, row.forced
         self.faults = rules.faults
 
     def _keep_logits(self) -> None:
@@ -187,9 +218,8 @@ class Batch:
             first_token = clock.since_start(self.token_marks[0])
             ends = [clock.since_start(mark) for mark in self.token_marks]
             for answer in self.answers:
-                new = len(answer.output_ids) - (len(self.begun) if self.fixed else 0)
                 answer.times.first_token_s = first_token
-                answer.times.end_s = ends[min(max(new, 1), len(ends)) - 1]
+                answer.times.end_s = ends[min(max(answer.steps, 1), len(ends)) - 1]
 
 
 def _not_finite(logits: Tensor) -> list[bool]:

@@ -30,6 +30,10 @@ class KeyValueCache:
         keys, values = self._store[index, 0], self._store[index, 1]
         return (keys, values) if rows is None else (keys[:rows], values[:rows])
 
+    def beginning(self, row: int, positions: int) -> Tensor:
+        """Keys and values of a row's first positions, all layers: [layers, 2, kv_heads, positions, head]."""
+        return self._store[:, :, row, :, :positions]
+
     def fits(self, rows: int, capacity: int) -> bool:
         """Whether a batch of this size has room in it. Room left over costs little: rows are read up to their ends."""
         return rows <= self.rows and capacity <= self.capacity

@@ -1,4 +1,4 @@
-"""The Llama forward pass over joined weights: many prompts packed end to end, or one new token a row."""
+"""The Llama forward pass over joined weights: many prompts packed end to end, or a few new tokens a row."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from ghostbench_drivemm.engine.cache import KeyValueCache
 from ghostbench_drivemm.engine.operations import Operations, attend_prompts, head_logits, operations_for
+from ghostbench_drivemm.engine.placed import NewTokens
 from ghostbench_drivemm.engine.weights import LanguageWeights, LayerWeights
 
 
@@ -18,7 +19,8 @@ from ghostbench_drivemm.engine.weights import LanguageWeights, LayerWeights
 class Packed:
     """Prompts end to end.
 
-    embeds : [sum of lengths, hidden]. rows : the cache row of each prompt. lengths : positions of each prompt.
+    embeds : [sum of lengths - skips, hidden]. rows : the cache row of each prompt. lengths : positions of each prompt.
+    skips : of each prompt, positions at its beginning whose keys and values are in its row already.
     reads : for each prompt, the positions (from its start) whose logits are wanted.
     """
 
@@ -26,6 +28,7 @@ class Packed:
     rows: tuple[int, ...]
     lengths: tuple[int, ...]
     reads: tuple[tuple[int, ...], ...]
+    skips: tuple[int, ...]
 
 
 class Language:
@@ -44,44 +47,67 @@ class Language:
         keys and values is computed for the read positions alone.
         """
         weights, device = self.weights, packed.embeds.device
-        starts = _starts(packed.lengths)
-        position = _to_device([at for length in packed.lengths for at in range(length)], device)
-        row = _to_device([r for r, n in zip(packed.rows, packed.lengths, strict=True) for _ in range(n)], device)
-        wanted = [start + at for start, reads in zip(starts, packed.reads, strict=True) for at in reads]
-        wanted_at = _to_device(wanted, device)
+        spans = [range(skip, length) for skip, length in zip(packed.skips, packed.lengths, strict=True)]
+        starts = _starts([len(span) for span in spans])
+        position = _to_device([at for span in spans for at in span], device)
+        row = _to_device([r for r, span in zip(packed.rows, spans, strict=True) for _ in span], device)
+        wanted_at = _to_device(
+            [
+                start + at - span.start
+                for start, span, reads in zip(starts, spans, packed.reads, strict=True)
+                for at in reads
+            ],
+            device,
+        )
+        into = self._padded(packed, spans) if any(packed.skips) else None
         residual = packed.embeds.clone()
         x: Tensor | None = None
         for index, layer in enumerate(weights.layers):
             keys, values = cache.layer(index)
             normed = self._do.add_rmsnorm(x, residual, layer.input_norm, weights.eps)
             qkv = functional.linear(normed, layer.qkv, layer.qkv_bias)
-            queries = self._do.rope_store(qkv, cache.tables, position, row, keys, values)
+            queries = self._do.rope_store(qkv, cache.tables, position, row, (keys, values), into)
             del normed, qkv
             whole = attend_prompts(queries, (keys, values), packed.rows, packed.lengths, self._scale)
             if index == len(weights.layers) - 1:
-                whole, residual = whole[wanted_at], residual[wanted_at]
+                whole = whole[wanted_at if into is None else into[1][wanted_at]]
+                residual = residual[wanted_at]
+            elif into is not None:
+                whole = whole[into[1]]
             x = self._rest(layer, whole, residual)
         normed = self._do.add_rmsnorm(x, residual, weights.norm, weights.eps)
         return head_logits(normed, weights.head)
 
-    @torch.inference_mode()
-    def step(self, tokens: Tensor, positions: Tensor, lengths: Tensor, cache: KeyValueCache, slots: Tensor) -> Tensor:
-        """Logits float32 [rows, vocabulary] of one new token a row.
+    def _padded(self, packed: Packed, spans: Sequence[range]) -> tuple[Tensor, Tensor]:
+        """Room for queries of whole prompts, and the places of those that are computed.
 
-        tokens, positions : [rows] int64, the tokens and where they stand. lengths : [rows] int64, positions that each
-        row attends to, its own included; 0 for a row that is not in use. slots : [rows] int64, 0 … rows - 1.
+        Attention over a whole prompt costs little beside the products that are saved, and has the fastest kernels.
         """
         weights = self.weights
-        rows = tokens.shape[0]
+        # What is never written is attended with and thrown away: it only has to be finite.
+        queries = packed.embeds.new_zeros(sum(packed.lengths), weights.heads, weights.head_size)
+        starts = _starts(packed.lengths)
+        places = [start + at for start, span in zip(starts, spans, strict=True) for at in span]
+        return queries, _to_device(places, packed.embeds.device)
+
+    @torch.inference_mode()
+    def step(self, tokens: Tensor, new: NewTokens, cache: KeyValueCache, reads: Tensor) -> Tensor:
+        """Logits float32 [reads, vocabulary] after some new tokens of each row.
+
+        tokens : [tokens] int64, as `new` places them. reads : int64, the tokens whose logits are wanted.
+        """
+        weights = self.weights
         residual = functional.embedding(tokens, weights.embedding)
         x: Tensor | None = None
         for index, layer in enumerate(weights.layers):
-            keys, values = cache.layer(index, rows)
+            keys, values = cache.layer(index, new.first.shape[0])
             normed = self._do.add_rmsnorm(x, residual, layer.input_norm, weights.eps)
             qkv = functional.linear(normed, layer.qkv, layer.qkv_bias)
-            queries = self._do.rope_store(qkv, cache.tables, positions, slots, keys, values)
-            mixed = self._do.attend_one(queries, keys, values, lengths, self._scale)
-            x = self._rest(layer, mixed.view(rows, -1), residual)
+            queries = self._do.rope_store(qkv, cache.tables, new.position, new.row, (keys, values))
+            mixed = self._do.attend_new(queries, keys, values, new, self._scale).flatten(1)
+            if index == len(weights.layers) - 1:
+                mixed, residual = mixed[reads], residual[reads]
+            x = self._rest(layer, mixed, residual)
         normed = self._do.add_rmsnorm(x, residual, weights.norm, weights.eps)
         return head_logits(normed, weights.head)
 

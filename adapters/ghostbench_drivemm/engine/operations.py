@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ghostbench_drivemm.engine import reference
+from ghostbench_drivemm.engine.placed import NewTokens
 
 PREFERRED = (
     SDPBackend.CUDNN_ATTENTION,
@@ -28,14 +29,19 @@ class _AddNorm(Protocol):
     def __call__(self, x: Tensor | None, residual: Tensor, weight: Tensor, eps: float) -> Tensor: ...
 
 
+class _AddLayerNorm(Protocol):
+    def __call__(self, x: Tensor | None, residual: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor: ...
+
+
 class _RopeStore(Protocol):
     def __call__(
-        self, qkv: Tensor, tables: tuple[Tensor, Tensor], position: Tensor, row: Tensor, keys: Tensor, values: Tensor
-    ) -> Tensor: ...
+        self, qkv: Tensor, tables: tuple[Tensor, Tensor], position: Tensor, row: Tensor,
+        cached: tuple[Tensor, Tensor], into: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor: ...  # fmt: skip
 
 
-class _AttendOne(Protocol):
-    def __call__(self, queries: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, scale: float) -> Tensor: ...
+class _AttendNew(Protocol):
+    def __call__(self, queries: Tensor, keys: Tensor, values: Tensor, new: NewTokens, scale: float) -> Tensor: ...
 
 
 class _SiluMul(Protocol):
@@ -51,9 +57,10 @@ class Operations:
     """One implementation of each function of `reference`."""
 
     add_rmsnorm: _AddNorm
+    add_layernorm: _AddLayerNorm
     rope_store: _RopeStore
     silu_mul: _SiluMul
-    attend_one: _AttendOne
+    attend_new: _AttendNew
     choose: _Choose
 
 
@@ -76,7 +83,14 @@ def operations_for(device: torch.device) -> Operations:
         home: Any = kernels
     else:
         home = reference
-    return Operations(home.add_rmsnorm, home.rope_store, home.silu_mul, home.attend_one, home.choose)
+    return Operations(
+        add_rmsnorm=home.add_rmsnorm,
+        add_layernorm=home.add_layernorm,
+        rope_store=home.rope_store,
+        silu_mul=home.silu_mul,
+        attend_new=home.attend_new,
+        choose=home.choose,
+    )
 
 
 def attend_prompts(

@@ -42,6 +42,7 @@ class GenerateOptions:
     forced : tokens to follow instead of the chosen ones, a row each (for comparing step by step).
     keep_first : keep the logits at the end of the prompt. keep_logits : keep each step's as well (for comparing).
     chunk_tokens : prompts are prefilled together up to about this many positions.
+    fast_forward : where the grammar allows one token alone, take it without waiting for its logits.
 
     Raises `ValueError` for a `max_new_tokens` below 0.
     """
@@ -56,11 +57,17 @@ class GenerateOptions:
     keep_first: bool = False
     keep_logits: bool = False
     chunk_tokens: int = 12_000
+    fast_forward: bool = True
 
     @property
     def masked(self) -> bool:
         """Whether some tokens are kept from being chosen."""
         return self.grammar is not None or self.ban_eos
+
+    @property
+    def goes_ahead(self) -> bool:
+        """Whether tokens without an alternative are taken at once; not where every step's logits are looked at."""
+        return self.fast_forward and self.grammar is not None and self.forced is None and not self.keep_logits
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 0:
@@ -93,6 +100,8 @@ class Generation:
     grade_masses : probability that the answer goes on as each grade, unnormalised; None where none were read.
     nonfinite_step : the first step whose logits were not all finite, counted in tokens of the answer before it (0: the
     end of the prompt; a fixed beginning goes through the prefill and is one step); None if all were finite.
+    shared_positions : positions at its prompt's beginning whose keys and values were there before.
+    steps : steps in which the device computed some of it. forced_tokens : tokens taken without their logits.
     """
 
     output_ids: list[int] = field(default_factory=list)
@@ -101,4 +110,7 @@ class Generation:
     step_logits: list[Tensor] = field(default_factory=list)
     grade_masses: tuple[float, ...] | None = None
     nonfinite_step: int | None = None
+    shared_positions: int = 0
+    steps: int = 0
+    forced_tokens: int = 0
     times: RowTimes = field(default_factory=RowTimes)

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from ghostbench_drivemm.engine.batch import Batch
+from ghostbench_drivemm.engine.batch import Batch, Embed
 from ghostbench_drivemm.engine.device import on_device
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation
+from ghostbench_drivemm.engine.sharing import Prompt, chunks
 from ghostbench_drivemm.engine.state import EngineState
 
 
 class Engine(EngineState):
     """A language model ready to answer batches. One per model; not for several threads at once."""
 
-    def answer(
-        self, chunks: Iterable[Callable[[], Sequence[Tensor]]], lengths: Sequence[int], options: GenerateOptions
-    ) -> list[Generation]:
-        """Answer a batch.
+    def answer(self, prompts: Sequence[Prompt], embed: Embed, options: GenerateOptions) -> list[Generation]:
+        """Answer a batch, in the order of its prompts.
 
-        chunks : each gives the embeddings [length, hidden] of the next few prompts, on the device.
-        lengths : of all prompts, in order.
+        embed : gives the embeddings [length - skip, hidden] of some of them, by place and with their skips, on the
+        device; what it returns is called when their turn has come.
         """
         with on_device(self.weights.device):
-            return Batch(self, lengths, options).run(chunks)
+            planned = chunks(prompts, options.chunk_tokens, self.texts.__contains__)
+            return Batch(self, prompts, planned, options).run(embed)
 
 
 _ENGINES: weakref.WeakKeyDictionary[Any, Engine] = weakref.WeakKeyDictionary()
@@ -46,37 +46,26 @@ def generate(model: Any, embeds: Sequence[Tensor], options: GenerateOptions) -> 
 
     Raises `torch.OutOfMemoryError` if the batch does not fit.
     """
-    lengths = [own.shape[0] for own in embeds]
-    chunks = [
-        (lambda first=first, last=last: embeds[first:last]) for first, last in spans(lengths, options.chunk_tokens)
-    ]
-    return engine_of(model).answer(chunks, lengths, options)
+
+    def embed(places: Sequence[int], skips: Sequence[int]) -> Callable[[], Sequence[Tensor]]:
+        return lambda: [embeds[place][skip:] for place, skip in zip(places, skips, strict=True)]
+
+    return engine_of(model).answer([Prompt(own.shape[0]) for own in embeds], embed, options)
 
 
 def generate_prepared(model: Any, prepared: Sequence[Any], options: GenerateOptions) -> list[Generation]:
     """Answer prepared requests: vision and prefill go through the device a few requests at a time.
 
-    Pixels that are still being made are waited for when their turn has come.
+    Pixels that are still being made are waited for when their turn has come. What prompts begin with alike, text or
+    frames, is computed once.
     """
-    lengths = [request.length for request in prepared]
 
-    def chunks() -> Iterator[Callable[[], Sequence[Tensor]]]:
-        for first, last in spans(lengths, options.chunk_tokens):
-            together = prepared[first:last]
-            # Outside of what is timed as vision: the device may have to wait for pixels here, but for nothing else.
-            for request in together:
-                request.wait()
-            yield partial(model.embed, together)
+    def embed(places: Sequence[int], skips: Sequence[int]) -> Callable[[], Sequence[Tensor]]:
+        together = [prepared[place] for place in places]
+        # Outside of what is timed as vision: the device may have to wait for pixels here, but for nothing else.
+        for request in together:
+            request.wait()
+        return partial(model.embed, together, skips)
 
-    return engine_of(model).answer(chunks(), lengths, options)
-
-
-def spans(lengths: Sequence[int], budget: int) -> list[tuple[int, int]]:
-    """Consecutive runs of prompts of up to `budget` positions together, at least one prompt each."""
-    found, first, total = [], 0, 0
-    for place, length in enumerate(lengths):
-        if place > first and total + length > budget:
-            found.append((first, place))
-            first, total = place, 0
-        total += length
-    return [*found, (first, len(lengths))] if lengths else []
+    prompts = [Prompt(request.length, request.beginnings) for request in prepared]
+    return engine_of(model).answer(prompts, embed, options)

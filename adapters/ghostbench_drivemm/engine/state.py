@@ -9,10 +9,14 @@ import torch
 from ghostbench_drivemm.engine.cache import KeyValueCache, round_up
 from ghostbench_drivemm.engine.decode import Decoder, bucket
 from ghostbench_drivemm.engine.language import Language
+from ghostbench_drivemm.engine.sharing import TextStore
 from ghostbench_drivemm.engine.weights import join
 
 _ALIGN = 64
 """On CUDA prompts take a multiple of this many positions in a prefill: cuDNN makes a plan for every new length."""
+
+_ROOMY = 1.34
+"""A decoder of up to so many times the rows of a batch is used where it is there already."""
 
 
 class EngineState:
@@ -22,6 +26,7 @@ class EngineState:
         self.weights = join(language_model)
         self.language = Language(self.weights)
         self.align = _ALIGN if self.weights.device.type == "cuda" else 1
+        self.texts = TextStore()
         self._cache: KeyValueCache | None = None
         self._decoders: dict[int, Decoder] = {}
 
@@ -35,6 +40,7 @@ class EngineState:
 
     def release(self) -> None:
         """Give back the cache and the graphs."""
+        self.texts = TextStore()
         self._decoders.clear()
         self._cache = None
         if self.weights.device.type == "cuda":
@@ -43,6 +49,8 @@ class EngineState:
     def reserve(self, rows: int, positions: int) -> tuple[KeyValueCache, Decoder]:
         """A cache and a decoder for a batch; those of the last batch where they fit."""
         rows = bucket(rows)
+        # A few rows too many cost next to nothing, graphs of another size cost most of a second.
+        rows = next((made for made in sorted(self._decoders) if rows <= made <= _ROOMY * rows), rows)
         if self._cache is None or not self._cache.fits(rows, positions):
             self.release()
             self._cache = KeyValueCache(self.weights, rows, positions)

@@ -12,10 +12,13 @@ from ghostbench_drivemm.engine.options import GenerateOptions
 from ghostbench_drivemm.engine.run import Engine
 
 
-def warm(engine: Engine, rows: int, positions: int, options: GenerateOptions, usual: Iterable[int] = ()) -> None:
+def warm(
+    engine: Engine, rows: int, positions: int, options: GenerateOptions, usual: Iterable[int] = (), *, shared: int = 0
+) -> None:
     """Make an engine ready for batches that are answered like this. Does next to nothing without CUDA.
 
     rows, positions : of the largest batch, for which the cache is allocated.
+    shared : positions that prompts begin with alike, which are computed for the first of them alone.
     usual : lengths of prompts for which attention is planned. cuDNN's plans belong to the thread that made them, so
     that this must be called in the thread that answers.
     """
@@ -24,9 +27,9 @@ def warm(engine: Engine, rows: int, positions: int, options: GenerateOptions, us
         return
     if options.max_new_tokens:
         for size in buckets(rows):
-            engine.reserve(size, positions)[1].capture(masked=options.masked)
+            engine.reserve(size, positions)[1].capture(masked=options.masked, wide=options.goes_ahead)
     for length in sorted({-(-own // engine.align) * engine.align for own in usual}):
-        for count in {1, max(1, min(rows, options.chunk_tokens // length))}:
+        for count in {1, max(1, min(rows, options.chunk_tokens // (length - shared)))}:
             _plan(engine, count, length, positions)
 
 

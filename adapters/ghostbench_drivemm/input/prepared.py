@@ -16,6 +16,7 @@ from PIL import Image
 from typing_extensions import override
 
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
+from ghostbench_drivemm.input.beginning import Beginning, FrameDigests, beginnings
 from ghostbench_drivemm.input.lengths import image_length, video_length
 from ghostbench_drivemm.input.pixels import Pixels, frame_pixels, image_pixels, is_wide
 from ghostbench_drivemm.input.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
@@ -39,6 +40,11 @@ class Visual(ABC):
     def __iter__(self) -> Iterator[Pixels]:
         """Each of them; taking one waits for it where threads are still making it, and raises what making it raised."""
 
+    @property
+    def digests(self) -> tuple[bytes, ...] | None:
+        """What each of them shows, before anything was done to it; None where that is not looked at. Waits for it."""
+        return None
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """All of them, [count, 3, 384, 384]."""
         return np.stack(list(self)).astype(dtype or np.uint8, copy=False)
@@ -52,18 +58,19 @@ class Visual(ABC):
 class Resized(Visual):
     """Pixels that are there, or that threads are making."""
 
-    def __init__(self, made: Sequence[Future[tuple[Pixels, float]]]) -> None:
+    def __init__(self, made: Sequence[Future[tuple[Pixels, float]]], digests: FrameDigests | None = None) -> None:
         self._made = made
+        self._digests = digests
 
     @classmethod
-    def of(cls, pixels: Sequence[Pixels]) -> Resized:
+    def of(cls, pixels: Sequence[Pixels], digests: FrameDigests | None = None) -> Resized:
         """Pixels that are there already."""
         made = []
         for one in pixels:
             done: Future[tuple[Pixels, float]] = Future()
             done.set_result((one, 0.0))
             made.append(done)
-        return cls(made)
+        return cls(made, digests)
 
     @override
     def __len__(self) -> int:
@@ -72,6 +79,11 @@ class Resized(Visual):
     @override
     def __iter__(self) -> Iterator[Pixels]:
         return (one.result()[0] for one in self._made)
+
+    @property
+    @override
+    def digests(self) -> tuple[bytes, ...] | None:
+        return None if self._digests is None else self._digests.all()
 
     @property
     @override
@@ -85,9 +97,15 @@ class Raw(Visual):
     frames : uint8 [F, height, width, 3].
     """
 
-    def __init__(self, frames: Pixels, config: DriveMMConfig) -> None:
+    def __init__(self, frames: Pixels, config: DriveMMConfig, digests: FrameDigests) -> None:
         self.frames = frames
         self._config = config
+        self._digests = digests
+
+    @property
+    @override
+    def digests(self) -> tuple[bytes, ...]:
+        return self._digests.all()
 
     @override
     def __len__(self) -> int:
@@ -109,6 +127,7 @@ class Prepared:
     video : whether the visual items are videos, whose tokens are pooled.
     length : number of positions after merging: text tokens and visual tokens.
     prompt_text : the prompt as text, as the tokenizer saw it.
+    beginnings : what other prompts may begin with too, shortest first.
     """
 
     input_ids: npt.NDArray[np.int64]
@@ -117,6 +136,7 @@ class Prepared:
     video: bool
     length: int
     prompt_text: str
+    beginnings: tuple[Beginning, ...] = ()
 
     def wait(self) -> None:
         """Wait until threads have made all pixels that are theirs to make. Raises what making them raised."""
@@ -145,6 +165,7 @@ class Preparer:
         kind: Kind,
         system: str | None = None,
         threads: Executor | None = None,
+        shown: str | None = None,
     ) -> Prepared:
         """Prompt, token ids and pixels of a request.
 
@@ -155,6 +176,7 @@ class Preparer:
         question : user text with one `<image>` for each visual item (a video is one item).
         system : system text; None is the authors' own.
         threads : makes the frames of a video in these, one by one, without waiting for them; None makes them here.
+        shown : a digest of a video's frames, where the caller knows one; None makes it here.
 
         Raises
         ------
@@ -182,6 +204,7 @@ class Preparer:
             video=video,
             length=len(ids) - len(visuals) + visual,
             prompt_text=self._renderer.render(question, system),
+            beginnings=_beginnings(ids, visuals, visual, shown),
         )
         check_ids(prepared, config.vocab_size)
         limit = config.position_limit
@@ -198,18 +221,33 @@ class Preparer:
         """The frames as one visual item, and the first one's size."""
         if not isinstance(frames, np.ndarray):
             pictures = [_rgb(frame) for frame in frames]
-            if not self._resizes_later or len({picture.size for picture in pictures}) > 1:
+            if len({picture.size for picture in pictures}) > 1:
                 return (self._resized(pictures, threads),), (pictures[0].size,)
             frames = np.stack([np.asarray(picture) for picture in pictures])
         height, width = frames.shape[1:3]
         if self._resizes_later and is_wide(width, height):
-            return (Raw(frames, self._config),), ((width, height),)
-        return (self._resized([Image.fromarray(frame) for frame in frames], threads),), ((width, height),)
+            return (Raw(frames, self._config, FrameDigests(frames, threads)),), ((width, height),)
+        pictures = [Image.fromarray(frame) for frame in frames]
+        return (self._resized(pictures, threads, FrameDigests(frames, threads)),), ((width, height),)
 
-    def _resized(self, pictures: Sequence[Image.Image], threads: Executor | None) -> Visual:
+    def _resized(
+        self, pictures: Sequence[Image.Image], threads: Executor | None, digests: FrameDigests | None = None
+    ) -> Visual:
         if threads is None:
-            return Resized.of([frame_pixels(picture, self._config) for picture in pictures])
-        return Resized([threads.submit(_timed, partial(frame_pixels, picture, self._config)) for picture in pictures])
+            return Resized.of([frame_pixels(picture, self._config) for picture in pictures], digests)
+        made = [threads.submit(_timed, partial(frame_pixels, picture, self._config)) for picture in pictures]
+        return Resized(made, digests)
+
+
+def _beginnings(
+    ids: npt.NDArray[np.int64], visuals: Sequence[Visual], positions: int, shown: str | None
+) -> tuple[Beginning, ...]:
+    marks = np.flatnonzero(ids == IMAGE_ID)
+    seen = None
+    if len(visuals) == 1:
+        digests = None if shown is not None else visuals[0].digests
+        seen = shown.encode() if shown is not None else None if digests is None else b"".join(digests)
+    return beginnings(ids, int(marks[0]) if marks.size else None, positions, seen)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

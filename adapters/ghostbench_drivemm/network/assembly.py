@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from ghostbench_drivemm.checkpoint.config import (
     FULL_VISION_LAYERS,
@@ -33,6 +31,9 @@ from ghostbench_drivemm.checkpoint.weights import reading
 from ghostbench_drivemm.input.prompt import PromptRenderer, load_renderer, load_tokenizer
 from ghostbench_drivemm.network import vision
 from ghostbench_drivemm.network.synthetic import synthetic_renderer, synthetic_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig, LlamaForCausalLM
 
 TOWER = "model.vision_tower.vision_tower.vision_model."
 """What the authors' parameter names of the vision tower begin with."""
@@ -63,7 +64,7 @@ def load_parts(
     """Load a checkpoint folder; see `DriveMM.from_checkpoint` for what it raises."""
     found = inspect(path)
     config = resolve(found.config, found.generation, overrides, _vision_shape(found.tensors))
-    # Tokenizer and modules take a second or more to make, so the disk is read meanwhile.
+    # Importing transformers and making tokenizer and modules take seconds, so the disk is read meanwhile.
     with reading(found, dtype=dtype, device=device) as weights_read:
         tokenizer = load_tokenizer(found.folder)
         rows = _vocabulary_rows(tokenizer, config)
@@ -80,9 +81,11 @@ def load_parts(
     return parts
 
 
-def random_parts(config: DriveMMConfig, dtype: torch.dtype, device: torch.device, seed: int) -> Parts:
+def random_parts(
+    config: DriveMMConfig, dtype: torch.dtype, device: torch.device, seed: int, corpus: Iterable[str] = ()
+) -> Parts:
     """Random weights made on the device: normal with deviation 0.02, norms at one, biases at zero."""
-    tokenizer = synthetic_tokenizer(config.vocab_size)
+    tokenizer = synthetic_tokenizer(config.vocab_size, corpus)
     parts = _without_weights(config, tokenizer, synthetic_renderer(tokenizer), has_newline=config.has_newline)
     generator = torch.Generator(device).manual_seed(seed)
     weights = {name: random_tensor(name, shape, dtype, generator) for name, shape in _expected(parts).items()}
@@ -132,6 +135,8 @@ _LAYER = re.compile(re.escape(TOWER) + r"encoder\.layers\.(\d{1,3})\.")
 
 
 def _llama_config(config: DriveMMConfig) -> LlamaConfig:
+    from transformers import LlamaConfig
+
     rope = dict(config.rope)
     if rope["rope_type"] == "dynamic":
         # Equal up to `position_limit`, which `prepare` enforces.
@@ -162,6 +167,8 @@ def _without_weights(
     config: DriveMMConfig, tokenizer: Tokenizer, renderer: PromptRenderer, *, has_newline: bool
 ) -> Parts:
     """All modules on the meta device: shapes and names, no memory, nothing at random."""
+    from transformers import LlamaForCausalLM
+
     with torch.device("meta"):
         language_model = LlamaForCausalLM(_llama_config(config))
         tower = vision.build_tower(config)
@@ -208,6 +215,8 @@ def _assign(parts: Parts, weights: Mapping[str, torch.Tensor], device: torch.dev
         module.eval()
     if parts.image_newline is not None:
         parts.image_newline = nn.Parameter(weights[NEWLINE], requires_grad=False)
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
     # Made anew in float32 and only moved: a conversion to 16 bits would round the frequencies.
     parts.language_model.model.rotary_emb = LlamaRotaryEmbedding(parts.language_model.config).to(device)
     vision.set_position_ids(parts.vision_tower, device)

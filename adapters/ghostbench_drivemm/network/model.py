@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import LlamaForCausalLM
 
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate
@@ -26,6 +25,10 @@ from ghostbench_drivemm.input.resize import FrameResize
 from ghostbench_drivemm.input.staging import Staging
 from ghostbench_drivemm.network import vision
 from ghostbench_drivemm.network.assembly import Parts, load_parts, random_parts
+from ghostbench_drivemm.network.features import FeatureCache
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -79,6 +82,7 @@ class DriveMM:
         self._preparer = Preparer(parts.config, parts.renderer, resizes_later=device.type == "cuda")
         self._resize = FrameResize(parts.config, device)
         self._staging = Staging(device)
+        self._features = FeatureCache()
         self._facts = parts.facts
         self._hashes: Mapping[str, Future[tuple[int, str]]] = parts.hashes
 
@@ -114,11 +118,20 @@ class DriveMM:
 
     @classmethod
     def from_random(
-        cls, config: DriveMMConfig, *, dtype: str = "bfloat16", device: str = "cuda", seed: int = 0
+        cls,
+        config: DriveMMConfig,
+        *,
+        dtype: str = "bfloat16",
+        device: str = "cuda",
+        seed: int = 0,
+        corpus: Iterable[str] = (),
     ) -> DriveMM:
-        """Random weights of a given shape, made on the device, with a stand-in tokenizer: for measuring only."""
+        """Random weights of a given shape, made on the device, with a stand-in tokenizer: for measuring only.
+
+        corpus : see `synthetic_tokenizer`.
+        """
         where, kind = _device(device), _dtype(dtype)
-        return cls(random_parts(config, kind, where, seed), dtype=kind, device=where)
+        return cls(random_parts(config, kind, where, seed, corpus), dtype=kind, device=where)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -138,17 +151,23 @@ class DriveMM:
         kind: Kind,
         system: str | None = None,
         threads: Executor | None = None,
+        shown: str | None = None,
     ) -> Prepared:
         """Do a request's CPU work; see `Preparer.prepare`. May run in any thread; touches no device."""
-        return self._preparer.prepare(images, question, kind=kind, system=system, threads=threads)
+        return self._preparer.prepare(images, question, kind=kind, system=system, threads=threads, shown=shown)
 
     @torch.no_grad()
-    def embed(self, prepared: Sequence[Prepared], *, plainly: bool = False) -> list[torch.Tensor]:
+    def embed(
+        self, prepared: Sequence[Prepared], skips: Sequence[int] | None = None, *, plainly: bool = False
+    ) -> list[torch.Tensor]:
         """Embed a batch: for each request [length, H] on the device, text and visual tokens merged.
 
-        All frames of the batch go through the vision tower together, `vision_batch` at a time. Nothing here waits
-        for the device, but for a free buffer where it has not taken the frames of before yet, and for the first frames
-        of a size. `plainly` computes with the library's own modules alone, so that hooks on them are called.
+        All frames of the batch that were not seen lately go through the vision tower together, `vision_batch` at a
+        time. Nothing here waits for the device, but for a free buffer where it has not taken the frames of before yet,
+        and for the first frames of a size. `plainly` computes with the library's own modules alone, so that hooks on
+        them are called.
+
+        skips : leave out so many positions at each request's beginning, which must not end inside a visual item.
 
         Raises
         ------
@@ -158,17 +177,27 @@ class DriveMM:
         for request in prepared:
             check_ids(request, self.config.vocab_size)
         with on_device(self.device):
-            return self._merged(prepared, plainly)
+            return self._merged(prepared, skips or [0] * len(prepared), plainly)
 
-    def _merged(self, prepared: Sequence[Prepared], plainly: bool) -> list[torch.Tensor]:
-        visual = iter(self._visual_tokens(prepared, plainly))
+    def forget(self) -> None:
+        """Give back what is kept of frames that were seen."""
+        self._features.clear()
+
+    def _merged(self, prepared: Sequence[Prepared], skips: Sequence[int], plainly: bool) -> list[torch.Tensor]:
+        # A skip that goes beyond the first mark goes beyond all visual items: where there are several, none does.
+        marks = [np.flatnonzero(request.input_ids == IMAGE_ID) for request in prepared]
+        past = [bool(own.size) and skip > own[0] for own, skip in zip(marks, skips, strict=True)]
+        shown = [request for request, over in zip(prepared, past, strict=True) if not over]
+        visual = iter(self._visual_tokens(shown, plainly))
         text = self._text_embeddings(prepared)
         merged = []
-        for request, rows in zip(prepared, text, strict=True):
-            marks = np.flatnonzero(request.input_ids == IMAGE_ID)
+        for request, rows, own, skip, over in zip(prepared, text, marks, skips, past, strict=True):
+            if over:
+                merged.append(rows[rows.shape[0] - (request.length - skip) :])
+                continue
             # Positions among the text rows alone: each mark before one has been cut out.
-            cuts = [0, *(int(mark) - place for place, mark in enumerate(marks)), rows.shape[0]]
-            parts = [rows[cuts[0] : cuts[1]]]
+            cuts = [0, *(int(mark) - place for place, mark in enumerate(own)), rows.shape[0]]
+            parts = [rows[cuts[0] + skip : cuts[1]]]
             for start, end in pairwise(cuts[1:]):
                 parts += [next(visual), rows[start:end]]
             merged.append(torch.cat(parts))
@@ -211,8 +240,8 @@ class DriveMM:
         """Tokens of every visual item of the batch, in order; videos and images go through the tower apart."""
         videos = [visual for request in prepared if request.video for visual in request.visuals]
         pictures = [visual for request in prepared if not request.video for visual in request.visuals]
-        pooled = iter(self._encode(videos, pooled=True, plainly=plainly))
-        plain = iter(self._encode(pictures, pooled=False, plainly=plainly))
+        pooled = iter(self._encode_videos(videos, plainly=plainly))
+        plain = iter(self._encode(pictures, plainly=plainly))
         newline, config = self.image_newline, self.config
         tokens = []
         for request in prepared:
@@ -223,22 +252,56 @@ class DriveMM:
                     tokens.append(vision.image_tokens(next(plain), size, newline, config))
         return tokens
 
-    def _encode(self, items: Sequence[Visual], *, pooled: bool, plainly: bool) -> tuple[torch.Tensor, ...]:
-        """Projected (and pooled) tokens [F, p, H] of each item; chunks cross the items' borders."""
+    def _encode_videos(self, items: Sequence[Visual], *, plainly: bool) -> list[torch.Tensor]:
+        """Projected and pooled tokens [F, p, H] of each item; frames that were seen lately are not computed again."""
+        known: dict[Hashable, torch.Tensor | None] = {}
+        asked: list[tuple[Visual, list[int]]] = []
+        for item in items:
+            new = []
+            for place, key in enumerate(_frame_keys(item)):
+                if key not in known:
+                    known[key] = None if plainly else self._features.get(key)
+                    if known[key] is None:
+                        new.append(place)
+            if new:
+                asked.append((item, new))
+        computed = self._encode([item for item, _ in asked], [places for _, places in asked], plainly=plainly)
+        for (item, places), tokens in zip(asked, computed, strict=True):
+            keys = _frame_keys(item)
+            for place, own in zip(places, tokens, strict=True):
+                known[keys[place]] = own
+                if item.digests is not None and not plainly:
+                    self._features.put(keys[place], own)
+        return [torch.stack([own for key in _frame_keys(item) if (own := known[key]) is not None]) for item in items]
+
+    def _encode(
+        self, items: Sequence[Visual], places: Sequence[Sequence[int]] | None = None, *, plainly: bool
+    ) -> tuple[torch.Tensor, ...]:
+        """Projected tokens [F, p, H] of each item, of its frames at `places` alone and pooled where these are given.
+
+        Chunks cross the items' borders.
+        """
         if not items:
             return ()
-        frames = torch.cat([self._on_device(item) for item in items])
-        chunks = []
-        for pixels in torch.split(frames, self.vision_batch):
-            tokens = self.encode_frames(pixels, plainly=plainly)
-            chunks.append(vision.pool(tokens, self.config.mm_spatial_pool_mode) if pooled else tokens)
-        return torch.split(torch.cat(chunks), [len(item) for item in items])
+        parts = [self._on_device(item) for item in items]
+        if places is not None:
+            parts = [
+                part if len(own) == len(part) else part[list(own)] for part, own in zip(parts, places, strict=True)
+            ]
+        mode = None if places is None else self.config.mm_spatial_pool_mode
+        chunks = [
+            self.encode_frames(pixels, mode, plainly=plainly)
+            for pixels in torch.split(torch.cat(parts), self.vision_batch)
+        ]
+        return torch.split(torch.cat(chunks), [len(part) for part in parts])
 
-    def encode_frames(self, pixels: torch.Tensor, *, plainly: bool = False) -> torch.Tensor:
-        """uint8 frames [F, 3, 384, 384] on the device to projected tokens [F, 729, H]."""
+    def encode_frames(self, pixels: torch.Tensor, mode: str | None, *, plainly: bool = False) -> torch.Tensor:
+        """uint8 frames [F, 3, 384, 384] on the device to projected tokens [F, p, H], pooled in this mode if in any."""
         features = vision.frame_features(self.vision_tower, vision.normalise(pixels, self.dtype), plainly=plainly)
-        tokens: torch.Tensor = self.projector(features)
-        return tokens
+        if mode is None or plainly:
+            tokens: torch.Tensor = self.projector(features)
+            return tokens if mode is None else vision.pool(tokens, mode)
+        return vision.pooled_tokens(self.projector, features, mode)
 
     def _on_device(self, visual: Visual) -> torch.Tensor:
         """The pixels of one visual item, uint8 [count, 3, 384, 384]."""
@@ -253,6 +316,11 @@ class DriveMM:
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
+
+
+def _frame_keys(item: Visual) -> Sequence[Hashable]:
+    """What tells the frames of a video apart from all others."""
+    return item.digests or [(id(item), place) for place in range(len(item))]
 
 
 def _device(name: str) -> torch.device:

@@ -113,6 +113,18 @@ def pool(tokens: torch.Tensor, mode: str) -> torch.Tensor:
     return small.permute(0, 2, 3, 1).reshape(frames, -1, width)
 
 
+def pooled_tokens(projector: nn.Sequential, features: torch.Tensor, mode: str) -> torch.Tensor:
+    """Each frame's features [F, 729, vision width] projected and pooled: [F, side * side, H].
+
+    Where pooling is a mean with weights that sum to 1, the projector's last product is made of the pooled tokens: it is
+    the same function, with a quarter of the work.
+    """
+    if mode == "max":
+        return pool(projector(features), mode)
+    tokens: torch.Tensor = projector[-1](pool(projector[:-1](features), mode))
+    return tokens
+
+
 def video_tokens(pooled: torch.Tensor, newline: torch.Tensor | None, config: DriveMMConfig) -> torch.Tensor:
     """One video's tokens [n, H] from its pooled frames [F, p, H], with newline tokens where the mode puts them."""
     frames, count, width = pooled.shape

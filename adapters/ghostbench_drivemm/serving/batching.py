@@ -112,7 +112,11 @@ class Batch:
             reply = Reply(
                 text=self._text(request, model, answer),
                 finish_reason=answer.finish,
-                usage=Usage(input_tokens=one.prepared.length, output_tokens=len(answer.output_ids)),
+                usage=Usage(
+                    input_tokens=one.prepared.length,
+                    cached_tokens=answer.shared_positions,
+                    output_tokens=len(answer.output_ids),
+                ),
                 stages=_stages(one, answer),
                 memory=used,
                 batch_size=len(requests),

@@ -61,6 +61,7 @@ class Replica:
         """Give back every cache, not the weights."""
         for model in self._models.values():
             engine_of(model).release()
+            model.forget()
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -119,7 +119,6 @@ class Row(TypedDict):
     agreement: Agreement | None
     scores: Mapping[str, Any] | None
     event_time: Mapping[str, Any]
-    label_doubt: Mapping[str, Any] | None
     slices: Mapping[str, Mapping[str, Any]]
     latency: NotRequired[dict[str, Percentiles | None]]
     batch_size: NotRequired[BatchSize | None]

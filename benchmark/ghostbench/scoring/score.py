@@ -19,12 +19,11 @@ from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED
 from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
-from ghostbench.scoring.label_doubt import score_doubt
 from ghostbench.scoring.metrics import Metrics, Row, StoppedRow
 from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
-from ghostbench.scoring.slices import doubted_clips, score_slices, slice_ways
+from ghostbench.scoring.slices import score_slices, slice_ways
 from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
@@ -104,8 +103,9 @@ class _Scorer:
         self.sampled = sampled(run.clips)
         self.constant = constant_times(run.clips)
         self.ways = slice_ways(run.clips)
-        self.doubted = doubted_clips(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
+        self.task = run.manifest.task.name
+        self.texts = run.texts
         self.trivial: dict[str, pd.DataFrame] = {}
 
     def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> Row:
@@ -147,7 +147,6 @@ class _Scorer:
             "agreement": agreement(rows, answered, self.repeats),
             "scores": score_probabilities(rows, answered),
             "event_time": event_time(rows, answered, self.sampled, self.constant),
-            "label_doubt": score_doubt(rows, answered, self.positive, self.doubted),
             "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }
         if attempts is not None:
@@ -167,7 +166,7 @@ class _Scorer:
             found["load_s"] = entry.load_s
             found["warm_up_s"] = stated_warm_up(entry.facts)
             found["warm_up_attempts"] = warm_up_attempts(attempts)
-            found["actors"] = alarms_by_actor(rows, answered)
+            found["actors"] = alarms_by_actor(rows, answered, attempts, self.texts, self.task)
         return found
 
 

@@ -1,1 +1,0 @@
-"""Those who label clips: their labels side by side, and how far they agree."""
