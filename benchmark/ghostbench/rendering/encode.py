@@ -24,7 +24,7 @@ _Packet: TypeAlias = "av.Packet[Any]"
 _START: Final = b"\0\0\0\1"
 _LEAST_FILLER: Final = len(_START) + 3
 _OPTIONS: Final = {
-    "small": {"qp": "30", "preset": "medium", "x264-params": "threads=1:scenecut=0:bframes=0:aq-mode=0:mbtree=0"},
+    "small": {"qp": "33", "preset": "medium", "x264-params": "threads=1:scenecut=0:bframes=0:aq-mode=0:mbtree=0"},
     "lossless": {"qp": "0", "preset": "fast", "x264-params": "threads=1:scenecut=0:bframes=0"},
 }
 _FREE: Final = b"free"

@@ -19,7 +19,16 @@ from ghostbench.rendering.encode import fill_up
 from ghostbench.rendering.facts import LABEL_COLUMNS, ClipFacts
 from ghostbench.rendering.grid import Grid
 from ghostbench.rendering.scene import Scene, scenes_of
-from ghostbench.rendering.work import alone, clip_id, facts_file, read_facts, render_scene, renderer, twins_of
+from ghostbench.rendering.work import (
+    alone,
+    check_scene,
+    clip_id,
+    facts_file,
+    read_facts,
+    render_scene,
+    renderer,
+    twins_of,
+)
 from ghostbench.writing import remove_begun, write_json, write_text
 
 DATASET, LABELS, PARAMETERS, RECORD = "dataset.yaml", "labels.csv", "parameters.json", "rendered.json"
@@ -62,6 +71,8 @@ def render(grid: Grid, out: Path, workers: int, told: Callable[[int, int], None]
 
     if workers == 1:
         for scene in wanted:
+            check_scene(scene)
+        for scene in wanted:
             render_scene(scene, drawn_by, clips, facts)
             one_more()
     else:
@@ -100,8 +111,10 @@ def _in_processes(
     alone()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, max(len(scenes), 1)), mp_context=context) as pool:
-        left: set[Future[None]] = {pool.submit(render_scene, scene, drawn_by, clips, facts) for scene in scenes}
         try:
+            for checked in [pool.submit(check_scene, scene) for scene in scenes]:
+                checked.result()
+            left: set[Future[None]] = {pool.submit(render_scene, scene, drawn_by, clips, facts) for scene in scenes}
             while left:
                 done, left = wait(left, timeout=1.0, return_when=FIRST_EXCEPTION)
                 for future in done:

@@ -125,18 +125,19 @@ class Scene:
         if kind == "none":
             return ()
         far = self.line_z - self.box.width / 2 - self.parameters.clearance_m
+        tall = self.parameters.actor not in ("child", "none")
         kinds: dict[str, list[UnitKind]] = {
             "parked_cars": ["car", "car"],
             "van": ["van"],
             "bus": ["bus"],
-            "queue": ["van", "car", "car"],
+            "queue": ["van", "bus"] if tall else ["van", "car", "car"],
             "hedge": ["hedge"],
             "wall": ["wall"],
         }
         first = kinds[kind]
         outermost = self.parameters.start + self.box.behind
         enough = self.line_z * (self.face + 0.2 * WIDTHS[first[0]]) / max(outermost, self.face + 1.0)
-        filler: UnitKind = first[0] if kind in ("hedge", "wall") else "car"
+        filler: UnitKind = first[0] if kind in ("hedge", "wall") else "van" if tall and kind != "parked_cars" else "car"
         units: list[Unit] = []
         while first or far > enough:
             kind_now = first.pop(0) if first else filler

@@ -48,6 +48,11 @@ def facts_file(folder: Path, scene: Scene) -> Path:
     return folder / f"{scene.key}.json"
 
 
+def check_scene(scene: Scene) -> None:
+    """Raise `BadInput` where a scene cannot be: `render_scene` would find it out only when its turn comes."""
+    prepared(scene)
+
+
 def render_scene(scene: Scene, drawn_by: dict[str, str], clips: Path, facts: Path) -> None:
     """Write the clips of a scene and its twins, and then their facts. Raises `BadInput` as `prepared` does."""
     import cv2

@@ -14,8 +14,10 @@ from ghostbench.folder.lines import STAGES
 from ghostbench.report.columns import Rows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
+from ghostbench.report.twin_tables import curves
 from ghostbench.scoring.account import QUANTILES
 from ghostbench.scoring.metrics import Percentiles
+from ghostbench.scoring.twins import DOSES, levels_of
 from ghostbench.scoring.views import View
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
         mpl.rcParams.update(_STYLE)
         found = {
             "summary": [_forest(run.rows, view) for view in ("strict", "lenient")],
+            "twins": list(_doses(contenders)),
             "scores": list(_curves(run, contenders)),
             "latency": list(_latency(contenders)),
             "memory": list(_memory(contenders)),
@@ -97,6 +100,33 @@ def _forest(rows: Rows, view: View) -> tuple[str, str]:
         f"F1 in the {view} view over the clips that each model answered, with 95% intervals.{rule}{_cut(len(shown))}"
     )
     return words, _svg(figure, f"forest {view}")
+
+
+def _doses(rows: Rows) -> Iterable[tuple[str, str]]:
+    """For each dose, the answers by dose and the curve of each model that has a threshold."""
+    seen = [(name, row, curves(row)) for name, row in rows.items() if row.get("twins")][:MOST_CURVES]
+    for dose, title in DOSES.items():
+        counted = [(name, levels_of(row["twins"]["doses"][dose]), found[dose]) for name, row, found in seen]
+        if not any(len(levels) > 1 for _, levels, _ in counted):
+            continue
+        figure, axes = _figure(4.6, 3.2, title)
+        for (name, levels, fit), colour in zip(counted, PALETTE, strict=False):
+            at = [level.dose for level in levels]
+            axes.scatter(at, [level.alarms / level.answers for level in levels], s=16, color=colour)
+            threshold = fit.threshold if fit is not None else None
+            if fit is None or threshold is None:
+                axes.plot([], [], color=colour, label=f"{_short(name)}: none")
+                continue
+            fine = np.linspace(at[0], at[-1], 80)
+            rise = [fit.at(float(each)) or 0.0 for each in fine]
+            axes.plot(fine, rise, color=colour, label=f"{_short(name)} {threshold['value']:.2f}")
+        axes.set_ylim(-0.04, 1.04)
+        axes.set_ylabel("says ghost probing")
+        axes.legend(loc="best", title="threshold", alignment="left", fontsize=7)
+        yield (
+            f"Share of clips with the event that are called ghost probing, against {title}; the lines are fitted.",
+            _svg(figure, f"dose-{dose}"),
+        )
 
 
 def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, str]]:

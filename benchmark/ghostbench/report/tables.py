@@ -7,6 +7,7 @@ from ghostbench.records import TRUTHS
 from ghostbench.report import account_tables as account
 from ghostbench.report import evidence_tables as evidence
 from ghostbench.report import time_tables as times
+from ghostbench.report import twin_tables as twins
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
 from ghostbench.report.reasons import no_answer
@@ -40,6 +41,9 @@ def run_tables(run: RunData) -> list[Table]:
             evidence.operating_points(rows),
             evidence.event_time(run),
             evidence.actors(rows),
+            twins.pairs(rows),
+            twins.models(run),
+            twins.doses(run),
             evidence.slices(run),
         )
         if table.rows

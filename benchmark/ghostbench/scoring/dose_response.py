@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -130,7 +131,7 @@ def why_no_curve(levels: tuple[Level, ...], twins: int) -> str | None:
 
 
 def pooled(doses: Floats, alarms: Bools) -> tuple[Level, ...]:
-    """The answers by dose, in rising order; doses that differ by less than a hundredth of their span are one.
+    """The answers by dose, in rising order; doses within a hundredth of their span are one.
 
     >>> [level.answers for level in pooled(np.array([2.0, 1.0, 2.0]), np.array([True, False, False]))]
     [1, 2]
@@ -139,8 +140,12 @@ def pooled(doses: Floats, alarms: Bools) -> tuple[Level, ...]:
         return ()
     order = np.argsort(doses, kind="stable")
     doses, alarms = doses[order], alarms[order]
-    starts = np.concatenate([[True], np.diff(doses) > 0.01 * max(doses[-1] - doses[0], 1e-12)])
-    groups = np.cumsum(starts) - 1
+    close = 0.01 * float(doses[-1] - doses[0])
+    groups, begin = np.zeros(len(doses), dtype=np.int64), float(doses[0])
+    for place in range(1, len(doses)):
+        apart = float(doses[place]) - begin > close
+        begin = float(doses[place]) if apart else begin
+        groups[place] = groups[place - 1] + apart
     if groups[-1] >= MOST_LEVELS:
         groups = np.arange(len(doses)) * MOST_LEVELS // len(doses)
     return tuple(
@@ -169,6 +174,7 @@ def rising_p(levels: tuple[Level, ...]) -> float:
     return float(1 - ndtr(((doses * (hits - sizes * share)).sum()) / math.sqrt(variance)))
 
 
+@cache
 def _fitted(levels: tuple[Level, ...], false_alarms: int, twins: int) -> dict[str, tuple[float, float, float]]:
     """Value and 95% limits of psignifit's parameters; the twins' answers are what is known of the guess rate."""
     import psignifit

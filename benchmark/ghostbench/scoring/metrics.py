@@ -88,7 +88,8 @@ class AttemptCounts(TypedDict):
 
 
 class Row(TypedDict):
-    """One row of the tables. What only a ledger tells is not there for a baseline that the run did not name."""
+    """One row of the tables. What only a ledger tells is not there for a baseline that the run did not name,
+    and `twins` only where the clips have twins."""
 
     kind: str
     reference: bool
@@ -120,6 +121,7 @@ class Row(TypedDict):
     scores: Mapping[str, Any] | None
     event_time: Mapping[str, Any]
     slices: Mapping[str, Mapping[str, Any]]
+    twins: NotRequired[Mapping[str, Any]]
     latency: NotRequired[dict[str, Percentiles | None]]
     batch_size: NotRequired[BatchSize | None]
     throughput_clips_per_s: NotRequired[float | None]

@@ -25,6 +25,7 @@ from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
 from ghostbench.scoring.slices import score_slices, slice_ways
 from ghostbench.scoring.trivial import against_trivial
+from ghostbench.scoring.twins import Twins
 from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.writing import json_text, write_text
@@ -107,6 +108,7 @@ class _Scorer:
         self.task = run.manifest.task.name
         self.texts = run.texts
         self.trivial: dict[str, pd.DataFrame] = {}
+        self.twins = Twins.among(run.clips)
 
     def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> Row:
         """One row of the tables; `attempts` is None for a baseline that the run did not name."""
@@ -149,6 +151,8 @@ class _Scorer:
             "event_time": event_time(rows, answered, self.sampled, self.constant),
             "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }
+        if self.twins is not None:
+            found["twins"] = self.twins.score(rows, answered)
         if attempts is not None:
             tried = counts.attempt_counts(attempts)
             found["attempts"], found["retries"], found["fallbacks"] = (

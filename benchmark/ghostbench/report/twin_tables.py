@@ -1,0 +1,162 @@
+"""Tables of a run over twins: the pairs, one model against another on them, and the dose at which a model sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ghostbench.report.columns import MODEL, Rows
+from ghostbench.report.data import RunData
+from ghostbench.report.table import Column, Table, Value
+from ghostbench.scoring.counts import own_answers
+from ghostbench.scoring.dose_response import DoseResponse, curve
+from ghostbench.scoring.significance import holm
+from ghostbench.scoring.twins import DOSES, Twins, levels_of, pairs_p
+from ghostbench.scoring.views import VIEWS
+
+_NO_FIT = "not fitted: pip install 'ghostbench[grid]'"
+
+
+def pairs(rows: Rows) -> Table:
+    """How often each model is right on both of a pair, by view and by what differs."""
+    columns = (
+        MODEL,
+        Column("view", "View"),
+        Column("twin", "Counterpart"),
+        Column("pairs", "Pairs", "count"),
+        Column("both_right", "Right on both", "rate"),
+        Column("worst_case", "Worst case", "rate"),
+        Column("flip_rate", "Flips", "rate"),
+        Column("event_only", "Alarm on event only", "count"),
+        Column("twin_only", "On counterpart only", "count"),
+        Column("p", "McNemar p", "p"),
+        Column("d_prime", "d′", "rate"),
+        Column("criterion", "c", "rate"),
+    )
+    lines: list[tuple[Value, ...]] = []
+    for name, row in rows.items():
+        for view in VIEWS if row.get("twins") else ():
+            found = row["twins"]["views"][view]
+            lines.append(_pair_line(name, view, "all", found))
+            lines += [_pair_line(name, view, twin, each) for twin, each in found["by_twin"].items()]
+    note = (
+        "A pair is a clip and its counterpart that differs in one thing and in its truth. Right on both: an alarm on "
+        "the event and none on the counterpart; always saying the same gives 0, a coin 25%. Worst case: a non-answer "
+        "is wrong. Flips: the two answers differ. McNemar, exact: alarms are as frequent on either side. d′: how well "
+        "the two are told apart; c above 0: reluctant to alarm. Intervals cluster by scene."
+    )
+    return Table("twins", "Twins", columns, tuple(lines), note)
+
+
+def _pair_line(name: str, view: str, twin: str, found: Mapping[str, Any]) -> tuple[Value, ...]:
+    only = found["alarm_only_on"]
+    return (
+        name,
+        view,
+        twin.replace("_", " "),
+        found["pairs"],
+        found["both_right"],
+        found["both_right_worst_case"],
+        found["flip_rate"],
+        only["event"],
+        only["twin"],
+        found["mcnemar_p"],
+        found.get("d_prime"),
+        found.get("criterion"),
+    )
+
+
+def models(run: RunData) -> Table:
+    """Every two models against each other, on the same pairs."""
+    columns = (
+        MODEL,
+        Column("other", "Other model"),
+        Column("pairs", "Pairs", "count"),
+        Column("only_model", "Right on both, model alone", "count"),
+        Column("only_other", "Other alone", "count"),
+        Column("p", "McNemar p", "p"),
+        Column("p_holm", "p, Holm", "p"),
+    )
+    right = _right_on_both(run)
+    found = [(one, other, right[one], right[other]) for one, other in combinations(right, 2)]
+    p_values = [pairs_p(first, second) for *_, first, second in found]
+    lines = tuple(
+        (one, other, first.size, int((first & ~second).sum()), int((second & ~first).sum()), p, adjusted)
+        for (one, other, first, second), p, adjusted in zip(found, p_values, holm(p_values), strict=True)
+    )
+    note = (
+        "Strict view; a pair with a non-answer is not right. Exact McNemar over pairs, adjusted by Holm over this "
+        "table."
+    )
+    return Table("twin_models", "Models against each other on twins", columns, lines, note)
+
+
+def _right_on_both(run: RunData) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which pairs each model is right on both of, [pairs, repeats]; without substitutes and baselines not named."""
+    known = Twins.among(run.clips)
+    if known is None:
+        return {}
+    found = {}
+    for name, rows in run.predictions.groupby("model", sort=False):
+        row = run.metrics["models"].get(str(name))
+        if row is not None and not row["baseline"]:
+            own = own_answers(rows, substitute=row["kind"] == "substitute")
+            found[str(name)] = known.right_on_both(rows, own, "strict")
+    return found
+
+
+def doses(run: RunData) -> Table:
+    """The threshold of each model for each dose, or why it has none."""
+    columns = (
+        MODEL,
+        Column("dose", "Dose"),
+        Column("doses", "Doses", "count"),
+        Column("answers", "Answers", "count"),
+        Column("threshold", "Threshold", "rate"),
+        Column("slope", "Slope", "rate"),
+        Column("lapse", "Lapse rate", "rate"),
+        Column("guess", "Guess rate", "share"),
+        Column("why", "No threshold, because"),
+    )
+    lines: list[tuple[Value, ...]] = []
+    for name, row in run.rows.items():
+        if not row.get("twins"):
+            continue
+        for dose, found in curves(row).items():
+            fit, why = (found, found.why_none or "") if found is not None else (None, _NO_FIT)
+            levels = levels_of(row["twins"]["doses"][dose])
+            lines.append(
+                (
+                    name,
+                    DOSES[dose],
+                    len(levels),
+                    sum(level.answers for level in levels),
+                    fit.threshold if fit else None,
+                    fit.slope if fit else None,
+                    fit.lapse if fit else None,
+                    fit.guess if fit else None,
+                    why,
+                )
+            )
+    note = (
+        "How often the model says ghost probing (strict view) against how much there was to see. The threshold is the "
+        "dose half-way between guess rate and lapse, with its 95% interval; the guess rate is that of the "
+        "counterparts. A model that gives one answer at every dose, or none that rises with it, has no threshold."
+    )
+    return Table("dose_response", "Dose and response", columns, tuple(lines), note)
+
+
+def curves(row: Mapping[str, Any]) -> dict[str, DoseResponse | None]:
+    """The curve of a model for each dose; None for one that is not fitted since psignifit is not installed."""
+    said = row["twins"]
+    found: dict[str, DoseResponse | None] = {}
+    for dose, counted in said["doses"].items():
+        try:
+            found[dose] = curve(levels_of(counted), said["false_alarms"], said["twin_answers"])
+        except ModuleNotFoundError:
+            found[dose] = None
+    return found

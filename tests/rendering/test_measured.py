@@ -1,0 +1,119 @@
+"""A run over twins, from recorded answers to the report: pairs, thresholds, and models that have none."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.special import ndtr
+
+from ghostbench.cli.main import bench
+
+DOSES = (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2)
+THRESHOLD, SPREAD, LAPSE, GUESS = 1.5, 0.4, 0.05, 0.1
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labels and parameters of 96 scenes with a twin each, as `bench render` writes them, without media."""
+    folder = tmp_path_factory.mktemp("twins")
+    labels, known = ["video_id,ground_truth_label"], {}
+    for number in range(96):
+        dose = DOSES[number % 8]
+        for twin in ("as_is", "no_actor"):
+            clip = f"g{number:03}{twin[0]}"
+            labels.append(f"{clip},{'2s: ghost probing' if twin == 'as_is' else 'none'}")
+            known[clip] = {"scene": f"s{number}", "twin": twin, "light": "night" if number % 3 else "day"}
+            if twin == "as_is":
+                known[clip] |= {"visible_s": dose, "visible_m": 10 * dose, "visible_px": 100 * dose**2}
+    (folder / "labels.csv").write_text("\n".join(labels) + "\n")
+    (folder / "parameters.json").write_text(json.dumps(known))
+    (folder / "dataset.yaml").write_text("name: twins\nlabels: labels.csv\nannotations: parameters.json\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    known: dict[str, dict[str, Any]] = json.loads((dataset / "parameters.json").read_text())
+    draws = np.random.default_rng(11)
+    lines = []
+    for clip, said in known.items():
+        dose = said.get("visible_s")
+        chance = GUESS if dose is None else GUESS + (1 - GUESS - LAPSE) * float(ndtr((dose - THRESHOLD) / SPREAD))
+        grade = "ghost_probing" if draws.random() < chance else "normal"
+        answer = {"grade": grade, "event_time_s": None, "actor": None, "occluder": None, "evidence": ""}
+        lines.append(json.dumps({"clip": clip, "raw": json.dumps(answer)}))
+    recorded = dataset / "recorded.jsonl"
+    recorded.write_text("\n".join(lines) + "\n")
+    out = tmp_path_factory.mktemp("results")
+    words = [
+        "run",
+        "--models",
+        f"replay:{recorded}=seer,always,never,random",
+        "--dataset",
+        str(dataset / "dataset.yaml"),
+    ]
+    done = CliRunner().invoke(bench, [*words, "--out", str(out), "--run-id", "r", "--quiet"], catch_exceptions=False)
+    assert done.return_value in (0, None), done.output
+    return out / "r"
+
+
+def rows_of(run: Path, table: str) -> list[dict[str, str]]:
+    with (run / "tables" / f"{table}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_always_and_never_are_right_on_no_pair_and_a_coin_on_a_quarter(run: Path) -> None:
+    strict = {row["model"]: row for row in rows_of(run, "twins") if (row["view"], row["twin"]) == ("strict", "all")}
+    assert set(strict) >= {"seer", "always", "never", "random"}
+    assert strict["always"]["both_right"] == strict["never"]["both_right"] == "0.0"
+    assert float(strict["random"]["both_right_low"]) <= 0.25 <= float(strict["random"]["both_right_high"])
+    assert float(strict["seer"]["both_right_low"]) > 0.25
+    assert {row["pairs"] for row in strict.values()} == {"96"}
+    assert float(strict["seer"]["d_prime_low"]) > 0
+
+
+def test_the_threshold_of_the_known_function_is_within_its_interval_and_the_others_have_none(run: Path) -> None:
+    rows = {(row["model"], row["dose"]): row for row in rows_of(run, "dose_response")}
+    found = rows["seer", "visible time before contact, s"]
+    assert float(found["threshold_low"]) <= THRESHOLD <= float(found["threshold_high"])
+    assert found["why"] == ""
+    metres = rows["seer", "distance at first sight, m"]
+    assert float(metres["threshold"]) == pytest.approx(10 * float(found["threshold"]), rel=0.02)
+    for name in ("always", "never"):
+        row = rows[name, "visible time before contact, s"]
+        assert (row["threshold"], row["slope"], row["why"]) == ("", "", "it gives one answer at every dose")
+
+
+def test_the_report_shows_twins_with_curves_and_verifies(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    assert 'id="twins"' in page
+    assert "against visible time before contact, s" in page
+    assert "## Twins" in (run / "report.md").read_text()
+    assert "parameters.light" in json.loads((run / "metrics.json").read_text())["models"]["seer"]["slices"]
+    done = CliRunner().invoke(bench, ["verify", str(run)], catch_exceptions=False)
+    assert done.return_value in (0, None), done.output
+
+
+def test_a_run_without_twins_says_nothing_of_them(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("video_id,ground_truth_label\na,none\nb,ghost probing\n")
+    (tmp_path / "d.yaml").write_text("name: d\nlabels: labels.csv\n")
+    words = [
+        "run",
+        "--models",
+        "always",
+        "--dataset",
+        str(tmp_path / "d.yaml"),
+        "--out",
+        str(tmp_path),
+        "--run-id",
+        "r",
+    ]
+    CliRunner().invoke(bench, [*words, "--quiet"], catch_exceptions=False)
+    assert "twins" not in json.loads((tmp_path / "r" / "metrics.json").read_text())["models"]["always"]
+    assert not (tmp_path / "r" / "tables" / "twins.csv").exists()

@@ -1,0 +1,95 @@
+"""The dose at which a model begins to see is found where there is one, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from ghostbench.scoring.dose_response import MOST_LEVELS, DoseResponse, dose_response, pooled
+
+DOSES = np.array([0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2])
+THRESHOLD, SPREAD, LAPSE, GUESS = 1.5, 0.4, 0.05, 0.1
+
+
+def run(seed: int, *, each: int = 12, threshold: float = THRESHOLD) -> DoseResponse:
+    """A curve from answers drawn from a known psychometric function."""
+    draws = np.random.default_rng(seed)
+    doses = np.repeat(DOSES, each)
+    chance = GUESS + (1 - GUESS - LAPSE) * ndtr((doses - threshold) / SPREAD)
+    return dose_response(doses, draws.random(len(doses)) < chance, draws.random(len(doses)) < GUESS)
+
+
+def same(doses: NDArray[np.float64], answer: bool) -> NDArray[np.bool_]:
+    return np.full(len(doses), answer)
+
+
+def test_a_known_function_is_found_again() -> None:
+    found = run(1, each=40)
+    assert found.why_none is None
+    assert found.threshold is not None
+    assert found.slope is not None
+    assert found.lapse is not None
+    assert found.guess is not None
+    assert found.threshold["value"] == pytest.approx(THRESHOLD, abs=0.2)
+    assert found.threshold["low"] is not None
+    assert found.threshold["high"] is not None
+    assert found.threshold["low"] < THRESHOLD < found.threshold["high"]
+    assert found.slope["low"] is not None
+    assert found.slope["high"] is not None
+    assert found.slope["low"] < 1 / (SPREAD * np.sqrt(2 * np.pi)) < found.slope["high"]
+    assert found.guess == pytest.approx(GUESS, abs=0.05)
+    assert found.at(-9.0) == pytest.approx(found.guess, abs=0.001)
+    assert found.at(9.0) == pytest.approx(1 - found.lapse["value"], abs=0.001)
+    halfway = (found.guess + 1 - found.lapse["value"]) / 2
+    assert found.at(found.threshold["value"]) == pytest.approx(halfway, abs=0.001)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_interval_holds_the_threshold_in_93_of_100_runs() -> None:
+    inside = 0
+    for seed in range(100):
+        threshold = run(seed).threshold
+        if threshold is not None and threshold["low"] is not None and threshold["high"] is not None:
+            inside += threshold["low"] <= THRESHOLD <= threshold["high"]
+    assert inside >= 93
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_model_that_always_says_the_same_has_no_threshold(answer: bool) -> None:
+    doses = np.repeat(DOSES, 10)
+    found = dose_response(doses, same(doses, answer), same(doses, answer))
+    assert found.why_none == "it gives one answer at every dose"
+    assert found.threshold is found.slope is found.lapse is found.at(1.0) is None
+    assert sum(level.answers for level in found.levels) == 80
+
+
+def test_a_coin_and_a_model_that_sees_less_the_more_there_is_have_no_threshold() -> None:
+    doses = np.repeat(DOSES, 20)
+    coin = np.random.default_rng(3).random(len(doses)) < 0.5
+    assert dose_response(doses, coin, coin).why_none == "its answers do not rise with the dose"
+    assert dose_response(doses, doses < 1.5, coin).why_none == "its answers do not rise with the dose"
+
+
+def test_a_threshold_that_was_not_shown_is_not_extrapolated() -> None:
+    found = run(5, each=60, threshold=4.4)
+    assert found.threshold is None
+    assert found.why_none in ("the threshold lies outside the doses shown", "its answers do not rise with the dose")
+
+
+def test_without_answers_twins_or_doses_there_is_none() -> None:
+    none, few = np.zeros(0), np.array([1.0, 1.0, 2.0, 3.0])
+    nobody, some = np.zeros(0, dtype=bool), np.array([True, False, True, True])
+    assert dose_response(none, nobody, some).why_none == "no clip with the event was answered"
+    assert dose_response(few, some, nobody).why_none == "no twin was answered: there is no guess rate"
+    assert dose_response(few, some, some).why_none == "fewer than 4 doses"
+
+
+def test_many_doses_are_pooled_into_groups_of_equal_size_and_close_ones_are_one() -> None:
+    doses = np.linspace(0, 1, 120)
+    levels = pooled(doses, doses > 0.5)
+    assert [level.answers for level in levels] == [10] * MOST_LEVELS
+    close = np.array([1.0, 1.001, 2.0, 2.002, 3.0])
+    assert [level.answers for level in pooled(close, close > 0)] == [2, 2, 1]
