@@ -1,14 +1,16 @@
 """The format of recorded responses: JSON lines, one response each.
 
 A line is an object with `clip` (a clip's id, with or without a media file's extension) and `raw` (the response as it
-was received, or null where the study recorded an error instead of one). `served_model` (string or null) is taken if it
-is there; all other keys are ignored. Blank lines are skipped. UTF-8, with or without a byte-order mark.
+was received, or null where the study recorded an error instead of one). `moment_s` (seconds from the clip's start, or
+null) is there where a clip was asked about at moments. `served_model` (string or null) is taken if it is there; all
+other keys are ignored. Blank lines are skipped. UTF-8, with or without a byte-order mark.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +27,13 @@ class Row:
 
     clip : the id as it stands in the file. raw : the response's text, untrusted; None for a recorded error.
     served_model : the model name that the server returned, where the recording states it.
+    moment_s : the moment that it is the response of; None where the recording states none.
     """
 
     clip: str
     raw: str | None
     served_model: str | None
+    moment_s: float | None = None
 
 
 class Recording:
@@ -80,13 +84,26 @@ class Recording:
             raise self._malformed(number, 'has no "clip"')
         if "raw" not in value:
             raise self._malformed(number, 'has no "raw"')
-        return Row(clip=clip, raw=self._text(number, value, "raw"), served_model=self._served(value))
+        return Row(
+            clip=clip,
+            raw=self._text(number, value, "raw"),
+            served_model=self._served(value),
+            moment_s=self._moment(number, value),
+        )
 
     def _text(self, number: int, value: dict[str, Any], key: str) -> str | None:
         text = value[key]
         if text is not None and not isinstance(text, str):
             raise self._malformed(number, f'has a "{key}" that is neither text nor null')
         return text
+
+    def _moment(self, number: int, value: dict[str, Any]) -> float | None:
+        moment = value.get("moment_s")
+        if moment is None:
+            return None
+        if isinstance(moment, bool) or not isinstance(moment, int | float) or not 0 <= moment < math.inf:
+            raise self._malformed(number, 'has a "moment_s" that is no number of seconds')
+        return float(moment)
 
     def _served(self, value: dict[str, Any]) -> str | None:
         served = value.get("served_model")

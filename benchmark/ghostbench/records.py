@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from annotated_types import Ge, Le
 
 from ghostbench.label import UNSAID, Label, Parameters, is_doubted
+from ghostbench.outcomes import Outcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,12 +183,34 @@ class Frames:
                 whole._shared[key] = built
             return built
 
+    def until(self, moment_s: float) -> Frames:
+        """The frames up to a moment, seconds from the clip's start, of a clip that has lasted no longer than that."""
+        seen = sum(time_s <= moment_s for time_s in self.times_s)
+        return self.take(tuple(range(seen))).lasting(moment_s)
+
+    def lasting(self, seconds: float) -> Frames:
+        """The same frames, of a clip that has lasted no longer than that."""
+        if self.duration_s <= seconds:
+            return self
+        return Frames(
+            self.pixels,
+            indices=self.indices,
+            times_s=self.times_s,
+            duration_s=seconds,
+            decoder=self.decoder,
+            sha256=self.sha256,
+        )
+
     def take(self, positions: tuple[int, ...]) -> Frames:
-        """A new Frames holding the frames at these positions (0 <= position < len), in the order given."""
+        """The frames at these positions (0 <= position < len), in the order given."""
         import numpy as np
 
+        first = positions == tuple(range(len(positions)))
+        if first and len(positions) == len(self):
+            return self
         return Frames(
-            np.ascontiguousarray(self.pixels[list(positions)]),
+            # The first frames of a clip lie together: those of many moments need no memory of their own.
+            self.pixels[: len(positions)] if first else np.ascontiguousarray(self.pixels[list(positions)]),
             indices=tuple(self.indices[p] for p in positions),
             times_s=tuple(self.times_s[p] for p in positions),
             duration_s=self.duration_s,
@@ -288,6 +311,7 @@ class Request:
     level : which rung of the model's ladder this attempt stands on, from 0.
     level_settings : what that rung changes, as the model declared it ({} at level 0).
     prepared : what the model's own `prepare` returned for this request; None if it has none.
+    moment_s : the moment at which this is asked, seconds from the clip's start; None where the whole clip is shown.
     write_answer : turns a Verdict into text in the format that the task asks for.
     """
 
@@ -299,6 +323,7 @@ class Request:
     level_settings: Mapping[str, Any]
     write_answer: Callable[[Verdict], str]
     prepared: Any = None
+    moment_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +415,39 @@ class JoinedAnnotations:
     matched: int
     flagged: Mapping[str, str]
     unmatched: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What came of one question about a clip.
+
+    moment_s : as in `Question`. outcome : `answered`, or why there is no answer. answer : None unless it is answered.
+    score : P(ghost_probing), where the model gave it.
+    """
+
+    moment_s: float | None
+    outcome: Outcome
+    answer: Answer | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What a task makes of all that was said of a clip.
+
+    outcome : `answered` where there is a grade, else why there is none.
+    event_time_s, actor, occluder, evidence : as the model stated them. score : in [0, 1].
+    alarm_time_s : the first moment at which the answer was an alarm; None without one, and without moments.
+    """
+
+    outcome: Outcome
+    grade: Grade | None = None
+    event_time_s: float | None = None
+    score: float | None = None
+    actor: str | None = None
+    occluder: str | None = None
+    evidence: str | None = None
+    alarm_time_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

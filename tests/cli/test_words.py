@@ -55,7 +55,7 @@ def test_tab_offers_commands_models_datasets_tasks_splits_and_runs(
     run.rows("m", ["normal"])
     run.write(tmp_path / "results" / "first")
     monkeypatch.chdir(tmp_path)
-    assert offered([], "re") == ["report", "regress"]
+    assert offered([], "re") == ["report", "regress", "render"]
     assert offered(["run", "--models"], "mo") == ["motion"]
     assert offered(["run", "--models"], "motion,al") == ["motion,always"]
     assert "motion,motion" not in offered(["run", "--models"], "motion,")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from evidence_data import RunBuilder, dash_clips
+from evidence_data import RunBuilder, clip, dash_clips
 
 from ghostbench.cli.compare import command
 from ghostbench.errors import BadInput
 from ghostbench.evidence.compare import compare, differing_clips
+from ghostbench.evidence.compare_tables import comparison_tables
 from ghostbench.evidence.contenders import read_field
 from ghostbench.scoring.significance import mcnemar_exact
 
@@ -380,3 +381,24 @@ def test_recorded_studies_compare_and_none_differs_significantly(shared_data: Pa
     assert all(found["verdict"] != "beats" for found in whole["beats_trivial"].values())
     assert (out / "comparison.html").is_file()
     assert len(list((out / "tables").glob("*.tex"))) == len(list((out / "tables").glob("*.csv"))) > 10
+
+
+def test_it_is_said_how_many_labels_each_lead_hangs_on_and_which_places_doubt_leaves(tmp_path: Path) -> None:
+    clips = [clip(f"p{n}", G, remark="?" if n < 2 else None) for n in range(4)] + [clip(f"n{n}", N) for n in range(4)]
+    builder = RunBuilder(clips)
+    builder.rows("good", [G] * 4 + [N] * 4)
+    builder.rows("fair", [N] * 2 + [G] * 2 + [N] * 4)
+    builder.rows("poor", [N] * 4 + [N] * 4)
+    comparison = compare(read_field([builder.write(tmp_path / "run")]))
+    leads = {(each.first, each.second): each for each in comparison.leads if each.view == "strict"}
+    assert set(leads) == {("good", "fair"), ("good", "poor"), ("fair", "poor")}
+    found = leads["good", "fair"]
+    assert (found.n, found.doubted) == (8, 2)
+    assert found.lead is not None
+    # Were both doubted clips negatives, `good` would have two false alarms of six, and `fair` none.
+    assert found.lead.low == pytest.approx(-1 / 6)
+    assert (found.lead.value, found.lead.flips, found.lead.doubted_flips) == (0.25, 2, 2)
+    places = {each.name: (each.best, each.worst) for each in comparison.places if each.view == "strict"}
+    assert places == {"good": (1, 2), "fair": (1, 2), "poor": (3, 3)}
+    names = {table.name for table in comparison_tables(comparison)}
+    assert {"label_flips", "places_under_doubt"} <= names

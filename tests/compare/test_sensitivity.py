@@ -30,8 +30,8 @@ def run(folder: Path) -> Path:
     return builder.write(folder / "run")
 
 
-def labels(folder: Path, *rows: str) -> str:
-    path = folder / "second.csv"
+def labels(folder: Path, *rows: str, name: str = "second.csv") -> str:
+    path = folder / name
     path.write_text("video_id,ground_truth_label\n" + "".join(row + "\n" for row in rows))
     return str(path)
 
@@ -99,3 +99,51 @@ def test_the_first_version_of_the_real_labels_changes_four_clips_and_skips_two_r
     assert [line.split(":")[0] for line in found.skipped] == ["line 86", "line 87"]
     assert [row[0] for row in found.tables[0].rows] == ["images_1_020", "images_3_002", "images_3_003", "images_5_005"]
     assert json.dumps([row[3] for row in found.tables[0].rows]) == '["yes", "yes", "yes", "yes"]'
+
+
+def test_several_annotators_are_scored_apart_together_and_by_what_most_say(tmp_path: Path) -> None:
+    said = {
+        "anna.csv": ("ghost probing", "none", "ghost probing", "none"),
+        "ben.csv": ("ghost probing", "ghost probing", "none", "none"),
+        "cleo.csv": ("ghost probing", "ghost probing", "cut-in", "none"),
+    }
+    files = [
+        labels(tmp_path, *(f"images_1_00{n},{label}" for n, label in enumerate(each, 1)), name=name)
+        for name, each in said.items()
+    ]
+    found = sensitivity(run(tmp_path), files, skip_bad=False)
+    clips, strict, _ = found.tables
+    # The model says: yes, yes, no, no. Columns: answered, tp, fp, fn, tn.
+    assert {row[1]: row[2:7] for row in strict.rows} == {
+        "of the run": (4, 1, 1, 1, 1),
+        "anna.csv": (4, 1, 1, 1, 1),
+        "ben.csv": (4, 2, 0, 0, 2),
+        "cleo.csv": (4, 2, 0, 0, 2),
+        "most annotators": (4, 2, 0, 0, 2),
+        "unanimous clips": (2, 1, 0, 0, 1),
+        "all annotators": (12, 5, 1, 1, 5),
+    }
+    accuracy = {row[1]: row[9] for row in strict.rows}
+    assert [row[0] for row in clips.rows] == ["images_1_001", "images_1_002", "images_1_003"]
+    assert [column.title for column in clips.columns[2:5]] == list(said)
+    assert accuracy["all annotators"] is not None
+
+
+def test_annotators_rows_of_a_clip_are_no_independent_rows(tmp_path: Path) -> None:
+    """Three annotators who agree know no more of the model than one."""
+    one = labels(tmp_path, *(f"images_1_00{n},{t}" for n, t in enumerate(("ghost probing", "none") * 2, 1)))
+    copies = [str(Path(one).rename(tmp_path / "a.csv"))]
+    for name in ("b.csv", "c.csv"):
+        (tmp_path / name).write_bytes((tmp_path / "a.csv").read_bytes())
+        copies.append(str(tmp_path / name))
+    _, strict, _ = sensitivity(run(tmp_path), copies, skip_bad=False).tables
+    rows = {row[1]: row for row in strict.rows}
+    for together, alone in zip(rows["all annotators"][7:], rows["a.csv"][7:], strict=True):
+        assert together == pytest.approx(alone)
+
+
+def test_an_even_split_decides_nothing(tmp_path: Path) -> None:
+    first = labels(tmp_path, "images_1_001,ghost probing", "images_1_002,none", name="a.csv")
+    second = labels(tmp_path, "images_1_001,ghost probing", "images_1_002,ghost probing", name="b.csv")
+    _, strict, _ = sensitivity(run(tmp_path), [first, second], skip_bad=False).tables
+    assert {row[1]: row[2] for row in strict.rows}["most annotators"] == 1

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ghostbench.errors import Unparseable
 from ghostbench.folder.manifest import DatasetEntry, Manifest, TaskEntry
 from ghostbench.folder.seal import write_sealed
+from ghostbench.tasks.ghost_probing import GhostProbing
 
 LABELS_SHA = "a" * 64
 TASK_SHA = "c" * 64
@@ -68,6 +70,7 @@ def attempt(model: str, clip_name: str, **fields: Any) -> dict[str, Any]:
         "prompt_sha256": hashlib.sha256(b"prompt" + clip_name.encode()).hexdigest(),
         "raw": None,
         "notes": [],
+        "moment_s": None,
     }  # fmt: skip
     return {**line, **fields}
 
@@ -78,6 +81,15 @@ def raw_answer(grade: str, *, event_time_s: float | None = None, actor: str | No
         {"grade": grade, "event_time_s": event_time_s, "actor": actor, "occluder": None, "evidence": evidence},
         ensure_ascii=False,
     )
+
+
+def _said(raw: str | None) -> dict[str, Any]:
+    """What a prediction carries of an answer, as the task `ghost-probing` reads it."""
+    try:
+        answer: Any = GhostProbing().parse(raw or "")
+    except Unparseable:
+        answer = None
+    return {name: getattr(answer, name, None) for name in ("actor", "occluder", "evidence")}
 
 
 class RunBuilder:
@@ -139,6 +151,9 @@ class RunBuilder:
                 "fallback_level": lines[-1]["fallback_level"] if lines else 0,
                 "outcome": outcome,
                 "attempts": len(lines),
+                **_said(default_raw if grade else None),
+                "alarm_time_s": None,
+                "moments": None,
             }
         )
 

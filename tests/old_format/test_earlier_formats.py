@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from ghostbench.cli.main import bench
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.manifest import read_manifest
+from ghostbench.folder.run_records import read_run_records
 
 FORMATS = ("first-format", "before-the-format-number")
 """`bench run --models motion,always,never --repeats 2 --probe blank` on the embedded clips, as the harness was early in
@@ -98,6 +99,19 @@ def test_a_folder_of_a_format_to_come_is_refused_in_one_line(folder: Path) -> No
             "is of format 3, and this version reads 1 and 2: use the version of ghostbench that wrote it, 9.9"
             in str(done.exception)
         )
+
+
+def test_what_its_answers_name_is_read_from_the_ledger_by_the_task(folder: Path) -> None:
+    said = {}
+    for line in (json.loads(text) for text in (folder / "attempts.jsonl").read_text().splitlines()):
+        said[line["model"], line["clip"], line["repeat"]] = json.loads(line["raw"])
+    rows = read_run_records(folder).predictions
+    assert len(rows) == len(said)
+    assert any(answer["evidence"] for answer in said.values())
+    for row in rows.to_dict("records"):
+        answer = said[row["model"], row["clip"], row["repeat"]]
+        for name in ("actor", "occluder", "evidence"):
+            assert (row[name] if isinstance(row[name], str) else None) == answer[name]
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

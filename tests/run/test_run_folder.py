@@ -7,12 +7,12 @@ from typing import Any
 from ghostbench.redact import Redactor
 
 CLIP_FIELDS = """clip truth truth_time_s category remark duration_s frame_indices frame_times_s decoder
-    frames_sha256 labels parameters"""
+    frames_sha256 labels parameters questions"""
 ATTEMPT_FIELDS = """model clip repeat attempt fallback_level outcome error started_at wall_s wait_s stages batch_size
     usage memory served_model system_fingerprint request_id server_request_id finish_reason grade_probabilities
-    frames_sha256 prompt_sha256 raw"""
+    frames_sha256 prompt_sha256 raw notes moment_s"""
 PREDICTION_FIELDS = """model clip repeat truth truth_time_s grade event_time_s score answered_by fallback_level outcome
-    attempts"""
+    attempts actor occluder evidence alarm_time_s moments"""
 STAGES = "queue_s video_decode_s preprocess_s vision_s prefill_s first_token_s generate_s"
 
 
@@ -33,7 +33,7 @@ def test_a_run_folder_holds_what_the_contract_names(bench: Any) -> None:
     attempt = bench.lines("r", "attempts.jsonl")[0]
     prediction = bench.lines("r", "predictions.jsonl")[0]
     assert list(clip) == CLIP_FIELDS.split()
-    assert list(attempt) == [*ATTEMPT_FIELDS.split(), "notes"]
+    assert list(attempt) == ATTEMPT_FIELDS.split()
     assert list(prediction) == PREDICTION_FIELDS.split()
     assert list(attempt["stages"]) == STAGES.split()
     assert list(attempt["usage"]) == ["input_tokens", "cached_tokens", "output_tokens", "cost_usd"]

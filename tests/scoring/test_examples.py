@@ -9,7 +9,8 @@ import inspect
 import pytest
 
 MODULES = (
-    "attributes", "clusters", "draws", "intervals", "paired", "prevalence", "probabilities", "ranking", "rates",
+    "attributes", "clusters", "draws", "intervals", "label_doubt", "paired", "prevalence", "probabilities", "ranking",
+    "rates",
     "significance", "trivial", "views",
 )  # fmt: skip
 

@@ -29,6 +29,7 @@ _SUMMARIES = {
     "report": "Print a run in short, or its tables; write its pages again.",
     "compare": "Compare runs on the clips they have in common.",
     "verify": "Recompute a run's every number from its ledger.",
+    "agree": "Say how far annotators agree on labels and times.",
     "regress": "Hold a run against a committed reference: a gate for CI.",
     "models": "List the models, or one model's settings.",
     "datasets": "List the datasets and what is known of them.",
@@ -63,7 +64,7 @@ class Lazy(click.Group):
         if word not in _SUMMARIES and not word.startswith("-") and not ctx.resilient_parsing:
             import difflib
 
-            near = difflib.get_close_matches(word, _SUMMARIES, n=2, cutoff=0.5)
+            near = difflib.get_close_matches(word, _SUMMARIES, n=2, cutoff=0.6)
             hint = f"did you mean {' or '.join(near)}?" if near else f"commands: {', '.join(_SUMMARIES)}"
             raise click.UsageError(f"there is no command '{word}'; {hint}", ctx)
         return super().resolve_command(ctx, args)

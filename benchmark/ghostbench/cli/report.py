@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Examples:\n\n\b\n  bench report results/RUN\n  bench report results/RUN --all\n"
     "  bench report results/RUN --table confusion\n  bench report results/RUN --table no_answer --json\n"
-    "  bench report results/RUN --embed-frames --data-root DADA\n  bench report results/RUN --labels corrected.csv"
+    "  bench report results/RUN --embed-frames --data-root DADA\n  bench report results/RUN --labels corrected.csv\n"
+    "  bench report results/RUN --labels anna.csv --labels ben.csv"
 )
 @click.argument("run", shell_complete=complete.runs, type=click.Path(path_type=Path))
 @click.option("--table", "table", metavar="NAME", help="Print this table, and write nothing; --all shows their names.")
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--labels",
     metavar="FILE",
-    help="Say which scores change under this second label file; metrics.json and the tables stay as they are.",
+    multiple=True,
+    help="Say which scores change under this label file, or under those of several annotators; nothing else changes.",
 )
 @click.option("--skip-bad-labels", is_flag=True, help="With --labels: leave out bad rows and list them.")
 @quiet_option("Write the files and print nothing.")
@@ -44,7 +46,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     every: bool,
     embed_frames: bool,
     data_root: str | None,
-    labels: str | None,
+    labels: tuple[str, ...],
     skip_bad_labels: bool,
     quiet: bool,
     as_json: bool,
@@ -61,11 +63,11 @@ def command(  # noqa: PLR0913 - one parameter an option
     from ghostbench.running.resume.partial import is_unfinished
 
     refuse_both(quiet, as_json)
-    if skip_bad_labels and labels is None:
+    if skip_bad_labels and not labels:
         raise BadInput("--skip-bad-labels goes with --labels FILE: name the second label file")
     if every and table is not None:
         raise BadInput("--all prints every table: leave out --table")
-    if labels is not None:
+    if labels:
         if every or table is not None or as_json:
             raise BadInput("--labels prints the tables that change: leave out --table, --all and --json")
         return _under_other_labels(run, labels, skip_bad=skip_bad_labels, quiet=quiet)
@@ -139,7 +141,7 @@ def _tables(run: RunData, name: str | None, *, as_json: bool, quiet: bool, remar
     return 0
 
 
-def _under_other_labels(run: Path, labels: str, *, skip_bad: bool, quiet: bool) -> int:
+def _under_other_labels(run: Path, labels: tuple[str, ...], *, skip_bad: bool, quiet: bool) -> int:
     from rich.console import Console
 
     from ghostbench.evidence.sensitivity import sensitivity, write_sensitivity

@@ -18,6 +18,7 @@ from ghostbench.plugins.choose import Choice, build_model, build_settings, check
 from ghostbench.records import Clip, Frames, Reply, Request
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
+from ghostbench.running.ask.questions import Questions
 from ghostbench.running.settle.round_files import FileJournal
 from ghostbench.tasks.load import load_task
 
@@ -109,10 +110,12 @@ class Session:
         seen: Frames | None = None
         if self.choice.spec.needs_frames:
             seen = frames[clip.id] if frames is not None else drawn_frames(clip)
+        questions = Questions(self._task)
+        question = questions.blind if seen is None else questions.about(seen)[0]
         return Request(
             id=str(uuid.uuid4()),
-            prompt=self._task.build(seen),
-            frames=seen,
+            prompt=question.prompt,
+            frames=question.frames,
             seed=0,
             level=0,
             level_settings={},

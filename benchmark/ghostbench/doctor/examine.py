@@ -21,6 +21,7 @@ from ghostbench.records import Clip, Frames, Request, Usage
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.dispatch import as_unavailable, estimated
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
+from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import ModelState
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.rules.stop import Stop
@@ -133,15 +134,18 @@ class Examiner:
             return Usage()
 
     def _request(self, frames: Frames | None) -> Request:
-        task = self._plan.task
+        """The longest request about these frames: a task's last, where it asks more than once."""
+        task, questions = self._plan.task, Questions(self._plan.task)
+        question = questions.blind if frames is None else questions.about(frames)[-1]
         return Request(
             id="estimate",
-            prompt=task.build(frames),
-            frames=frames,
+            prompt=question.prompt,
+            frames=question.frames,
             seed=self._plan.options.seed,
             level=0,
             level_settings={},
             write_answer=task.write,
+            moment_s=question.moment_s,
         )
 
     def _round_names(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from ghostbench.folder.reading import read_records
 from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, Frames
 from ghostbench.redact import Redactor
+from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import Ask, ModelState
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.settle.budget import Budget
@@ -78,7 +79,7 @@ class Rounds:
         maker = RequestMaker(task, seed, limited=self._budget.limit is not None)
         settler = Settler(maker=maker, recorder=recorder, budget=self._budget)
         units = [
-            Ask(self._row, clip, 0, frames=own)
+            Ask(self._row, clip, 0, frames=own, moment_s=self._moment(own))
             for clip, own in zip(clips, frames, strict=True)
             if own is not None or not self._row.needs_frames
         ]
@@ -97,6 +98,10 @@ class Rounds:
         for line in read_records(path, AttemptLine):
             by_clip[line.clip].append(line)
         return Round(tuple(self._seen(by_clip.get(clip.id)) for clip in clips), seconds)
+
+    def _moment(self, frames: Frames | None) -> float | None:
+        """The last moment that the task asks about, where it asks at moments."""
+        return None if frames is None else Questions(self._plan.task).moments(frames)[-1]
 
     def _announce(self, units: Sequence[Ask]) -> None:
         if self._state.dispatcher is None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ghostbench.evidence.contenders import Contender, Field
+from ghostbench.evidence.label_flips import PairLead, Places, pair_leads, possible_places
 from ghostbench.scoring.intervals import Estimate, Ints, estimate_rates
 from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.significance import (
@@ -143,6 +144,20 @@ class Comparison:
             one.name: against_trivial(one.rows, one.answered, one.trivial, self.field.positive)
             for one in self.field.contenders
         }
+
+    @cached_property
+    def leads(self) -> tuple[PairLead, ...]:
+        """Every pair of models in both views, the one that is ahead first."""
+        return pair_leads(self.field, self._answered)
+
+    @cached_property
+    def places(self) -> tuple[Places, ...]:
+        """Of the ranked models, on the clips of the ranking; () where no label is doubted."""
+        ranked = {ranking.view: [it.name for it in ranking.lines if not it.baseline] for ranking in self.rankings}
+        return possible_places(self.field, self._answered, ranked)
+
+    def _answered(self, one: Contender, view: View) -> Ints:
+        return self.table(one, view, "answered")
 
     def accuracy(self, pair: Pair) -> Estimate | None:
         """The first's accuracy minus the second's; None without a clip to compare."""

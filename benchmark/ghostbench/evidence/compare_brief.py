@@ -10,7 +10,6 @@ from ghostbench.evidence.compare import Comparison, differing_clips
 from ghostbench.evidence.compare_files import warnings_of
 from ghostbench.report.brief import brief_estimate, brief_name, wrapped
 from ghostbench.report.escape import plain
-from ghostbench.report.table import IN_RETROSPECT
 from ghostbench.scoring.significance import ALPHA
 from ghostbench.scoring.views import VIEWS
 
@@ -25,7 +24,7 @@ _NAMES = 3
 
 def print_comparison(comparison: Comparison, console: Console, out: Path | None = None) -> None:
     """Print the comparison in short. out : where its files were written."""
-    head = [(_extent(comparison), ""), (IN_RETROSPECT, "")]
+    head = [(_extent(comparison), ""), (plain(comparison.field.runs[0].manifest.task.claim), "")]
     head += [(_short(words), "yellow") for words in warnings_of(comparison)]
     foot = [(words, "dim") for words in _notes(comparison)]
     foot += [(words, "yellow") for words in _left_out(comparison)]

@@ -14,11 +14,11 @@ from ghostbench.folder.names import MANIFEST, TABLES
 from ghostbench.report.escape import plain
 from ghostbench.report.files import csv_table, latex_table
 from ghostbench.report.html import TEMPLATES, table_cell
-from ghostbench.report.table import IN_RETROSPECT, Table
+from ghostbench.report.table import Table
 from ghostbench.scoring.significance import ALPHA
 from ghostbench.writing import write_json, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MOST_ROWS = 1000
 """A longer table would make the page slow: it is in the files beside it."""
 
@@ -41,6 +41,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "rankings": {ranking.view: asdict(ranking) for ranking in comparison.rankings},
         "beats_trivial": comparison.against,
         "pairs": [_pair(comparison, pair) for pair in comparison.pairs],
+        "leads": [asdict(each) for each in comparison.leads],
+        "places_under_doubt": [asdict(each) for each in comparison.places],
         "differing_clips": {clip: {"truth": truths[clip], "said": dict(words)} for clip, words in clips.items()},
         "differing_pairs": [
             {"first": one, "second": other, "clips": apart} for one, other, apart in pairs_apart(clips, names)
@@ -90,7 +92,7 @@ def comparison_html(comparison: Comparison, tables: Sequence[Table]) -> str:
     )
     return environment.get_template("comparison.html.j2").render(
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        retrospect=IN_RETROSPECT,
+        claim=plain(field.runs[0].manifest.task.claim),
         runs=[plain(run.manifest.run_id) for run in field.runs],
         clips=len(field.clips),
         positives=int(field.positive.sum()),

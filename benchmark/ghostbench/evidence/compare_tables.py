@@ -42,6 +42,9 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
         yield from (_pairs(comparison, view, side) for side in SIDES)
     for view in VIEWS:
         yield from (_differences(comparison, view, side) for side in ("answered", "worst_case"))
+    yield _leads(comparison)
+    if comparison.places:
+        yield _places(comparison)
     yield _clips(comparison)
     yield _pairs_apart(comparison)
 
@@ -144,6 +147,49 @@ def _differences(comparison: Comparison, view: View, side: Side) -> Table:
     )
     title = f"Differences of all rates, {view} view, {SIDE_TITLES[side]}"
     return Table(f"differences_{view}_{side}", title, columns, tuple(lines), note)
+
+
+def _leads(comparison: Comparison) -> Table:
+    columns = (
+        Column("view", "View"),
+        Column("first", "Ahead"),
+        Column("second", "Behind"),
+        Column("n", "n", "count"),
+        Column("doubted", "Doubted", "count"),
+        Column("lead", "Lead", "rate"),
+        Column("flips", "Wrong labels to change places", "count"),
+        Column("doubted_flips", "Of the doubted", "count"),
+    )
+    lines: tuple[tuple[Value, ...], ...] = tuple(
+        (
+            each.view,
+            each.first,
+            each.second,
+            each.n,
+            each.doubted,
+            None if (found := each.lead) is None else {"value": found.value, "low": found.low, "high": found.high},
+            None if found is None else found.flips,
+            None if found is None else found.doubted_flips,
+        )
+        for each in comparison.leads
+    )
+    note = (
+        "Lead: balanced accuracy of the first minus the second’s on the clips that both answered, a clip’s repeats "
+        "counting as one; in brackets the least and the largest whichever way the doubted labels go (bounds, not a 95% "
+        "interval). How many labels would have to be wrong before the second is ahead: of all, and of the doubted "
+        "alone (n/a: all of them together do not do it)."
+    )
+    return Table("label_flips", "What each lead hangs on", columns, lines, note)
+
+
+def _places(comparison: Comparison) -> Table:
+    columns = (Column("view", "View"), MODEL, Column("best", "Best place", "count"), Column("worst", "Worst", "count"))
+    lines = tuple((each.view, each.name, each.best, each.worst) for each in comparison.places)
+    note = (
+        "By balanced accuracy on the clips of the ranking, whichever way the doubted labels go: no way leads beyond "
+        "these places, though not all of them need be reached by one and the same."
+    )
+    return Table("places_under_doubt", "Places if doubted labels are wrong", columns, lines, note)
 
 
 def _clips(comparison: Comparison) -> Table:

@@ -19,6 +19,7 @@ from ghostbench.report.titles import GRADE_TITLES
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.intervals import Ints
 from ghostbench.scoring.references import TRIVIAL, trivial_rows
+from ghostbench.scoring.slices import doubted_clips
 from ghostbench.scoring.views import Basis, Bools, View, alarms, by_clip, cells
 
 KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")
@@ -72,6 +73,7 @@ class Field:
     contenders : the models. baselines : the first run's trivial baselines, and whatever else is a yardstick.
     chosen : whether the models were named one by one.
     clips : ids of the clips that all runs have. positive : whether each is a ghost probing, by the first run's labels.
+    doubted : whether that is doubted.
     differences : what the runs do not have alike, in words; each was allowed.
     relabelled : common clips whose truth is not the same in all runs.
     """
@@ -79,6 +81,7 @@ class Field:
     runs: tuple[RunRecords, ...]
     clips: tuple[str, ...]
     positive: Bools
+    doubted: Bools
     contenders: tuple[Contender, ...]
     baselines: tuple[Contender, ...]
     chosen: bool
@@ -115,6 +118,7 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
         runs=runs,
         clips=tuple(common),
         positive=np.asarray(truths[0] == "ghost_probing", dtype=np.bool_),
+        doubted=doubted_clips(runs[0].clips)[runs[0].clips["clip"].isin(everywhere).to_numpy()],
         contenders=contenders,
         baselines=baselines,
         chosen=bool(models),

@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ghostbench.datasets.granted import Granted, labels_place
 from ghostbench.digests import digest
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, differences
+from ghostbench.folder.first_format import LACKED
 from ghostbench.folder.ledger import encode
 from ghostbench.folder.lines import PredictionLine, names_of
 from ghostbench.folder.manifest import Manifest
@@ -96,16 +98,29 @@ def check_attempts(run: RunRecords) -> tuple[list[Finding], str]:
 
 
 def check_frames(run: RunRecords) -> tuple[list[Finding], str]:
-    """Every attempt at level 0 saw the frames that clips.jsonl names; probes see others on purpose."""
+    """Every attempt at level 0 saw the frames that clips.jsonl names for its question; probes see others on purpose."""
     probes = [name for name, entry in run.manifest.models.items() if entry.probe is not None]
     lines = run.attempts
     used = lines[lines["frames_sha256"].notna() & (lines["fallback_level"] == 0) & ~lines["model"].isin(probes)]
-    digest = run.clips.set_index("clip")["frames_sha256"]
-    wrong = used[used["frames_sha256"].to_numpy() != digest.reindex(used["clip"]).to_numpy()]
+    shown = _shown(run.clips)
+    moments = used["moment_s"].astype(object).where(used["moment_s"].notna(), None)
+    wanted = [shown.get(key) for key in zip(used["clip"], moments, strict=True)]
+    wrong = used[used["frames_sha256"].to_numpy() != np.array(wanted, dtype=object)]
     return [
         Finding(ATTEMPTS, f"{model} saw other frames of {clip} than {CLIPS} names")
         for model, clip in zip(wrong["model"], wrong["clip"], strict=True)
     ], ""
+
+
+def _shown(clips: pd.DataFrame) -> dict[tuple[str, float | None], str | None]:
+    """The digest of the frames that each question shows, by clip and moment."""
+    shown: dict[tuple[str, float | None], str | None] = {}
+    for clip, whole, questions in zip(clips["clip"], clips["frames_sha256"], clips["questions"], strict=True):
+        if isinstance(questions, tuple):
+            shown |= {(clip, each.moment_s): each.frames_sha256 for each in questions}
+        else:
+            shown[clip, None] = whole
+    return shown
 
 
 def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
@@ -133,6 +148,8 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
         key = (line.model, line.clip, line.repeat)
         stated, again_stated = (json.loads(encode(each)) for each in (line, want.pop(key, line)))
         for field in names_of(PredictionLine):
+            if run.manifest.format == 1 and field in LACKED:
+                continue
             if any(differences(stated[field], again_stated[field])):
                 what = (
                     f"{key[0]}, {key[1]}, repeat {key[2]}: {field} is {stated[field]!r}, "

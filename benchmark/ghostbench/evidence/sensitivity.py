@@ -1,15 +1,16 @@
-"""How much of a run's scores hangs on its labels: the same answers under a second label file."""
+"""How much of a run's scores hangs on its labels: the same answers under the labels of others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ghostbench.datasets.labels import read_labels
+from ghostbench.datasets.storage import accept, read_whole
 from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import ModelEntry
 from ghostbench.folder.names import SENSITIVITY, TABLES
@@ -21,18 +22,25 @@ from ghostbench.report.sums import write_sums
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.titles import TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.counts import own_answers
-from ghostbench.scoring.views import VIEWS, View, score_views
+from ghostbench.scoring.intervals import estimate_rates
+from ghostbench.scoring.views import VIEWS, Bools, View, alarms, by_clip, cells
 from ghostbench.writing import make_folder, write_text
 
 RATES = ("precision", "recall", "specificity", "f1", "balanced_accuracy", "mcc")
+_NOTE = "On the clips that both label files name, over those that the model answered."
+_NOTE_OF_SEVERAL = (
+    "On the clips that all label files name, over those that the model answered. Most annotators: clips on which they "
+    "are evenly split are left out. All annotators: every annotator's label of a clip counts as a row, and the "
+    "interval knows that they are of one clip."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """What the second labels change.
+    """What other labels change.
 
-    compared : clips that both label files name; scores under either are over these alone.
-    skipped : label rows left out by request, as "line N: why".
+    compared : clips that all label files name; scores under each are over these alone.
+    skipped : label rows left out by request, as "line N: why", with the file where there are several.
     """
 
     compared: int
@@ -40,26 +48,57 @@ class Sensitivity:
     tables: tuple[Table, ...]
 
 
-def sensitivity(folder: Path, labels: str, *, skip_bad: bool) -> Sensitivity:
-    """Score a finished run under the labels of another file, on the clips that both name.
+@dataclass(frozen=True, slots=True)
+class _Labelling:
+    """The labels of one file, or what several come to, on the common clips.
 
-    labels : path or fsspec URL. skip_bad : leave bad rows out and list them.
+    positive : per annotator, whether each clip is a ghost probing, bool [annotators, clips]. counts : the clips that it
+    speaks of, bool [clips].
+    """
+
+    title: str
+    positive: Bools
+    counts: Bools
+
+
+def sensitivity(folder: Path, labels: str | Sequence[str], *, skip_bad: bool) -> Sensitivity:
+    """Score a finished run under the labels of other files, on the clips that all of them name.
+
+    Of several files, each is an annotator: the run is scored under each, under what most of them say, on the clips on
+    which all agree, and under all together, where every annotator's label of a clip is a row and a clip's rows are one
+    cluster.
+
+    labels : paths or fsspec URLs. skip_bad : leave bad rows out and list them.
 
     Raises `BadInput` for a folder that is no finished run, a label file that cannot be used, or no clip in common.
     """
-    from ghostbench.datasets.labels import read_labels
-    from ghostbench.datasets.storage import accept, read_whole
-
+    places = [labels] if isinstance(labels, str) else list(labels)
     run = read_run_records(folder)
-    location = accept(labels, "--labels")
-    second = read_labels(read_whole(location, "--labels"), labels, skip_bad=skip_bad)
-    truths = {clip.id: clip for clip in second.clips}
-    common = run.clips["clip"].isin(truths).to_numpy()
+    skipped: list[str] = []
+    files: dict[str, Mapping[str, Clip]] = {}
+    for place in places:
+        found = read_labels(read_whole(accept(place, "--labels"), "--labels"), place, skip_bad=skip_bad)
+        skipped += [line if len(places) == 1 else f"{place}, {line}" for line in found.skipped]
+        files[_title(place, len(places), files)] = {clip.id: clip for clip in found.clips}
+    common = np.all([run.clips["clip"].isin(clips).to_numpy() for clips in files.values()], axis=0)
     if not common.any():
-        raise BadInput(f"{labels} names no clip of this run: give labels of the same dataset")
-    changed, restated = _restated(run, truths, common)
-    tables = (_clips_table(changed, int(common.sum()), len(common)), *(_scores(run, restated, view) for view in VIEWS))
-    return Sensitivity(int(common.sum()), second.skipped, tables)
+        named = "names no clip" if len(places) == 1 else "name no clip together"
+        raise BadInput(f"{', '.join(places)} {named} of this run: give labels of the same dataset")
+    clips = run.clips[common].reset_index(drop=True)
+    labellings = _labellings(clips, files)
+    tables = (
+        _clips_table(clips, files, len(common)),
+        *(_scores(run, clips, labellings, view) for view in VIEWS),
+    )
+    return Sensitivity(len(clips), tuple(skipped), tables)
+
+
+def _title(place: str, of: int, taken: Collection[str]) -> str:
+    """How tables call a file: by its name, or by its whole place where another has that name."""
+    if of == 1:
+        return "second file"
+    name = place.rstrip("/").rpartition("/")[2]
+    return place if name in taken else name
 
 
 def write_sensitivity(folder: Path, found: Sensitivity) -> None:
@@ -74,51 +113,54 @@ def write_sensitivity(folder: Path, found: Sensitivity) -> None:
     write_sums(folder)
 
 
-def _restated(
-    run: RunRecords, truths: Mapping[str, Clip], common: np.ndarray
-) -> tuple[list[tuple[Value, ...]], tuple[RunRecords, RunRecords]]:
-    """The clips whose label differs, and the run on the common clips under the first and the second labels."""
-    first = run.clips[common].reset_index(drop=True)
-    second = first.copy()
-    second["truth"] = [truths[clip].truth for clip in first["clip"]]
-    second["truth_time_s"] = [truths[clip].truth_time_s for clip in first["clip"]]
-    changed: list[tuple[Value, ...]] = []
-    for before, after in zip(first.to_dict("records"), second.to_dict("records"), strict=True):
-        old, new = _label(before), _label(after)
-        if old != new:
-            changed.append((before["clip"], old, new, before["truth"] != after["truth"]))
-    place = pd.Series(range(len(first)), index=first["clip"].to_numpy())
-    predictions = run.predictions[run.predictions["clip"].isin(first["clip"])].copy()
-    predictions["at"] = predictions["clip"].map(place).astype("int64")
-    restated = predictions.copy()
-    restated["truth"] = pd.Categorical(
-        second["truth"].to_numpy()[restated["at"]], categories=predictions["truth"].cat.categories
-    )
-    return changed, (
-        replace(run, clips=first, predictions=predictions),
-        replace(run, clips=second, predictions=restated),
-    )
+def _labellings(clips: pd.DataFrame, files: Mapping[str, Mapping[str, Clip]]) -> list[_Labelling]:
+    everywhere = np.ones(len(clips), dtype=np.bool_)
+    own = np.asarray(clips["truth"] == "ghost_probing", dtype=np.bool_)[None]
+    each = np.array([[labels[clip].truth == "ghost_probing" for clip in clips["clip"]] for labels in files.values()])
+    found = [_Labelling("of the run", own, everywhere)]
+    found += [_Labelling(title, rows[None], everywhere) for title, rows in zip(files, each, strict=True)]
+    if len(files) > 1:
+        share = each.mean(axis=0)
+        found += [
+            _Labelling("most annotators", (share > 0.5)[None], share != 0.5),
+            _Labelling("unanimous clips", (share > 0.5)[None], (share == 0) | (share == 1)),
+            _Labelling("all annotators", each, everywhere),
+        ]
+    return found
 
 
-def _label(row: Mapping[Any, Any]) -> str:
-    title = TRUTH_TITLES[row["truth"]]
-    time = row["truth_time_s"]
-    return title if time is None or pd.isna(time) else f"{title} at {time:g} s"
+def _label(truth: str, time_s: float | None) -> str:
+    title = TRUTH_TITLES[truth]
+    return title if time_s is None or pd.isna(time_s) else f"{title} at {time_s:g} s"
 
 
-def _clips_table(changed: list[tuple[Value, ...]], compared: int, total: int) -> Table:
+def _clips_table(clips: pd.DataFrame, files: Mapping[str, Mapping[str, Clip]], total: int) -> Table:
+    """The clips that a file labels otherwise than the run."""
+    single = len(files) == 1
     columns = (
         Column("clip", "Clip"),
         Column("first", "Label of the run"),
-        Column("second", "Label of the second file"),
+        *(
+            Column("second" if single else f"file_{n}", "Label of the second file" if single else title)
+            for n, title in enumerate(files, 1)
+        ),
         Column("truth_changes", "Changes the truth"),
     )
-    lines = tuple((clip, old, new, "yes" if other else "no, the time only") for clip, old, new, other in changed)
-    note = f"The second file names {compared} of the run's {total} clips; {len(changed)} have another label there."
-    return Table("sensitivity_clips", "Clips with another label", columns, lines, note)
+    lines: list[tuple[Value, ...]] = []
+    for name, truth, time_s in zip(clips["clip"], clips["truth"], clips["truth_time_s"], strict=True):
+        others = [labels[name] for labels in files.values()]
+        words = [_label(other.truth, other.truth_time_s) for other in others]
+        was = _label(truth, time_s)
+        if any(word != was for word in words):
+            changes = any(other.truth != truth for other in others)
+            lines.append((name, was, *words, "yes" if changes else "no, the time only"))
+    said = "The second file names" if single else f"The {len(files)} files together name"
+    there = "another label there" if single else "another label in one of them"
+    note = f"{said} {len(clips)} of the run's {total} clips; {len(lines)} have {there}."
+    return Table("sensitivity_clips", "Clips with another label", columns, tuple(lines), note)
 
 
-def _scores(run: RunRecords, both: tuple[RunRecords, RunRecords], view: View) -> Table:
+def _scores(run: RunRecords, clips: pd.DataFrame, labellings: Sequence[_Labelling], view: View) -> Table:
     columns = (
         MODEL,
         Column("labels", "Labels"),
@@ -126,15 +168,26 @@ def _scores(run: RunRecords, both: tuple[RunRecords, RunRecords], view: View) ->
         *COUNTS,
         *rate_columns(*RATES),
     )
+    place = pd.Series(range(len(clips)), index=clips["clip"].to_numpy())
     lines: list[tuple[Value, ...]] = []
     for name in run.names:
-        for title, records in zip(("of the run", "second file"), both, strict=True):
-            rows = records.predictions[records.predictions["model"] == name]
-            entry = run.manifest.models.get(name, ModelEntry())
-            answered = own_answers(rows, substitute=entry.substitute)
-            positive = np.asarray(records.clips["truth"] == "ghost_probing")
-            found = score_views(rows, answered, positive)[view]["answered"]
-            values = {"model": name, "labels": title, "answered": int(answered.sum()), **found}
-            lines.append(line(columns, values))
-    note = f"{VIEW_NOTES[view]} On the clips that both label files name, over those that the model answered."
-    return Table(f"sensitivity_{view}", f"Scores under either label file, {view} view", columns, tuple(lines), note)
+        rows = run.predictions[(run.predictions["model"] == name) & run.predictions["clip"].isin(clips["clip"])]
+        at = rows["clip"].map(place).to_numpy().astype(np.int64)
+        answered = own_answers(rows, substitute=run.manifest.models.get(name, ModelEntry()).substitute)
+        alarm = alarms(rows["grade"], view)
+        for one in labellings:
+            tables = [
+                by_clip(cells(truth[at], alarm, answered, "answered"), at, len(clips))[one.counts]
+                for truth in one.positive
+            ]
+            table = np.sum(tables, axis=0)
+            counts = dict(zip(("tp", "fp", "fn", "tn"), map(int, table.sum(axis=0)), strict=True))
+            values = {"model": name, "labels": one.title, "answered": int(table.sum()), **counts}
+            lines.append(line(columns, {**values, **estimate_rates(table)}))
+    return Table(
+        f"sensitivity_{view}",
+        f"Scores under {'either label file' if len(labellings) == 2 else 'each label file'}, {view} view",
+        columns,
+        tuple(lines),
+        f"{VIEW_NOTES[view]} {_NOTE if len(labellings) == 2 else _NOTE_OF_SEVERAL}",
+    )

@@ -51,11 +51,23 @@ MEMORY = tuple(name.name for name in fields(Memory))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionLine:
+    """One question about a clip, in `clips.jsonl`. frames_sha256 : of the frames that it shows, None if it shows none.
+
+    moment_s : when it is asked, seconds from the clip's start; None for one about the whole clip.
+    """
+
+    moment_s: Seconds | None
+    frames_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLine:
     """One line of `clips.jsonl`: a clip of the split, and what was seen of its media.
 
     Times are seconds from the clip's start. Duration, frames and decoder are None where no model of the run needed
     frames, or the media failed. Lines of the first format have neither labels nor parameters.
+    questions : what was asked of the clip, where a task does not simply show all frames; else None.
     """
 
     clip: str
@@ -70,9 +82,10 @@ class ClipLine:
     frames_sha256: str | None
     labels: Label = UNSAID
     parameters: Mapping[str, Value] = field(default_factory=dict)
+    questions: tuple[QuestionLine, ...] | None = None
 
     @classmethod
-    def of(cls, clip: Clip, frames: Frames | None) -> ClipLine:
+    def of(cls, clip: Clip, frames: Frames | None, questions: tuple[QuestionLine, ...] | None = None) -> ClipLine:
         """The line of a clip with its frames, or without where nobody looked or there are none."""
         return cls(
             clip=clip.id,
@@ -87,6 +100,7 @@ class ClipLine:
             frames_sha256=frames.sha256 if frames else None,
             labels=clip.labels,
             parameters=clip.parameters,
+            questions=questions,
         )
 
 
@@ -118,6 +132,7 @@ class AttemptLine:
     started_at : UTC, ISO 8601. wall_s : the attempt itself, without `wait_s` (the pause before it) and the queue.
     frames_sha256 : of the frames in this very request. prompt_sha256 : of system text, parts and schema.
     raw : the model's own words, untrusted. notes : events that changed nothing of the answer.
+    moment_s : the moment that was asked about, seconds from the clip's start; None for the whole clip.
     """
 
     model: str
@@ -144,6 +159,17 @@ class AttemptLine:
     prompt_sha256: str | None = None
     raw: str | None = None
     notes: tuple[str, ...] = ()
+    moment_s: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MomentLine:
+    """What a model's row says of a clip at one moment, in `predictions.jsonl`. grade, score : None unless answered."""
+
+    moment_s: Seconds
+    grade: Grade | None
+    score: Probability | None
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +179,8 @@ class PredictionLine:
     grade, event_time_s, score : None unless `outcome` is answered; score is P(ghost_probing), None where not given.
     answered_by : "model", "substitute", or None where there is no answer.
     attempts : ledger lines of this model, clip and repeat; 0 for a clip that was never sent.
+    actor, occluder, evidence : as the model stated them. alarm_time_s : the first moment of alarm.
+    moments : in order; None, as `alarm_time_s`, where the task looks at the whole clip.
     """
 
     model: str
@@ -167,6 +195,11 @@ class PredictionLine:
     fallback_level: Count | None
     outcome: Outcome
     attempts: Count
+    actor: str | None = None
+    occluder: str | None = None
+    evidence: str | None = None
+    alarm_time_s: Seconds | None = None
+    moments: tuple[MomentLine, ...] | None = None
 
 
 Line = AttemptLine | ClipLine | PredictionLine | SentLine
@@ -193,5 +226,10 @@ _ADAPTERS: dict[type, Any] = {}
 
 def as_mapping(record: Any) -> dict[str, Any]:
     """A record's fields by name, records within it likewise: `dataclasses.asdict` without its deep copies."""
-    values = {each.name: getattr(record, each.name) for each in fields(record)}
-    return {name: as_mapping(v) if hasattr(v, "__dataclass_fields__") else v for name, v in values.items()}
+    return {each.name: _as_value(getattr(record, each.name)) for each in fields(record)}
+
+
+def _as_value(value: Any) -> Any:
+    if type(value) is tuple:
+        return [_as_value(each) for each in value]
+    return as_mapping(value) if hasattr(value, "__dataclass_fields__") else value

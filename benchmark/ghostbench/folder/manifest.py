@@ -15,6 +15,7 @@ from ghostbench.folder.seal import write_sealed
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.text import printable
 from ghostbench.records import Layout, Seconds
+from ghostbench.tasks.base import IN_RETROSPECT
 from ghostbench.writing import check_plain, write_json
 
 FORMAT = 2
@@ -113,6 +114,7 @@ class TaskEntry(_Entry):
     name: str
     version: str | int | None = None
     template_sha256: str | None = None
+    claim: str = IN_RETROSPECT
 
 
 class GitEntry(_Entry):

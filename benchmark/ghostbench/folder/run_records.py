@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ghostbench.digests import signature
 from ghostbench.errors import BadInput
 from ghostbench.folder.columns import read_columns, shortened
+from ghostbench.folder.first_format import fill_answers
 from ghostbench.folder.ledger_text import LedgerTexts
 from ghostbench.folder.lines import MEMORY, STAGES, USAGE, AttemptLine, ClipLine, Line, PredictionLine, names_of
 from ghostbench.folder.manifest import Manifest, read_manifest, require_complete
@@ -26,7 +27,7 @@ FILES = (MANIFEST, *LEDGER)
 _SPREAD = ("stages", "usage", "memory", "error")
 _LEFT_OUT = ("raw", "grade_probabilities")
 """Fields of attempts.jsonl that are not kept for all lines: nothing but the predictions is scored by them."""
-_MEASURED = ("truth_time_s", "event_time_s", "score", "fallback_level")
+_MEASURED = ("truth_time_s", "event_time_s", "score", "fallback_level", "alarm_time_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class RunRecords:
         `raw` and `grade_probabilities` are not held: `raw_length` is the answer's length in characters, `starts_at` the
         byte at which the line starts, by which `texts` has it. Errors and notes are shortened.
     predictions : one row a (model, clip, repeat), in file order, with the fields of `PredictionLine`, and `at`, the
-        clip's row in `clips`.
+        clip's row in `clips`. What a folder of the first format does not carry of the answers is read from its ledger.
     names : the rows of every table, in the manifest's order.
     texts : what the ledger's lines say at length.
     """
@@ -122,6 +123,8 @@ def _read(folder: Path, manifest: Manifest) -> RunRecords:
     predictions = _read_predictions(folder, clips)
     path = folder / ATTEMPTS
     attempts = _ATTEMPTS.pop(_key(path), None) or _read_attempts(path)
+    if manifest.format == 1:
+        fill_answers(manifest, predictions, attempts)
     seen = list(dict.fromkeys(predictions["model"]))
     names = [name for name in manifest.models if name in set(seen)]
     names += [name for name in seen if name not in manifest.models]
@@ -166,9 +169,9 @@ def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
 def _read_attempts(path: Path, each: Callable[[AttemptLine], None] = lambda _: None) -> Attempts:
     import pandas as pd
 
-    measured = ("wall_s", "wait_s", "batch_size", *STAGES, *USAGE, *MEMORY)
+    measured = ("moment_s", "wall_s", "wait_s", "batch_size", *STAGES, *USAGE, *MEMORY)
     names = [name for name in names_of(AttemptLine) if name not in (*_SPREAD, *_LEFT_OUT, *measured)]
-    own = [*names, "wall_s", "wait_s", "batch_size"]
+    own = [*names, "moment_s", "wall_s", "wait_s", "batch_size"]
 
     texts = LedgerTexts(path)
 

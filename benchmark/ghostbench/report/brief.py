@@ -10,7 +10,7 @@ from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.other_task import read_by_another
 from ghostbench.report.reasons import Unanswered, unanswered
-from ghostbench.report.table import IN_RETROSPECT, shown
+from ghostbench.report.table import shown
 from ghostbench.report.tables import marks
 from ghostbench.report.titles import VIEW_NOTES
 from ghostbench.scoring.rates import RateName
@@ -96,7 +96,7 @@ def _title(run: RunData) -> str:
     dataset = run.manifest.dataset
     times = f", {run.manifest.repeats} times each" if run.manifest.repeats > 1 else ""
     clips = f"{len(run.clips)} clips of {dataset.name}, split {dataset.split}{times}"
-    return f"{run.manifest.run_id}: {clips}. {IN_RETROSPECT}"
+    return f"{run.manifest.run_id}: {clips}. {run.claim}"
 
 
 def _rows(run: RunData) -> list[Text]:

@@ -30,6 +30,7 @@ _PART_TEXT = 1 << 19
 """A file of rows is closed after the clip that brings its answers to this many characters."""
 _PART_CLIPS = 500
 _NONE = "-"
+_SAID = {"actor": "a", "occluder": "c", "evidence": "d"}
 
 
 class ClipRows:
@@ -117,8 +118,9 @@ class ClipRows:
         -------
         clips : per clip `id, truth, time, category, remark, duration, times, frames`.
         models : per row, and in it per clip and repeat: `t` (event time), `s` (score), `o` (outcome's number), `l`
-            (fallback level), `n` (attempts), `r` (raw answer), `e` (error in words), `v` (served model); null where
-            there is none.
+            (fallback level), `n` (attempts), `r` (raw answer), `e` (error in words), `v` (served model), `a`, `c`, `d`
+            (actor, occluder, evidence), `m` (per moment its time, the grade's and the outcome's number, and the score);
+            null where there is none.
         """
         clips = self._run.clips.iloc[start:end].to_dict("records")
         rows = slice(start * self._repeats, end * self._repeats)
@@ -131,7 +133,7 @@ class ClipRows:
         rows = self._run.predictions[self._run.predictions["model"] == name].sort_values(["at", "repeat"])
         lines = last.reindex(pd.MultiIndex.from_arrays([rows["model"], rows["clip"], rows["repeat"]]))
         return _Columns(
-            rows=rows[["event_time_s", "score", "fallback_level", "attempts"]],
+            rows=rows[["event_time_s", "score", "fallback_level", "attempts", *_SAID, "moments"]],
             grades=rows["grade"].cat.codes.to_numpy(),
             outcomes=rows["outcome"].cat.codes.to_numpy(),
             starts=lines["starts_at"].fillna(-1).to_numpy(dtype=np.int64),
@@ -150,8 +152,24 @@ class ClipRows:
             "n": rows["attempts"].tolist(),
             "r": [_raw(text) for text in texts],
             "e": [None if text.error is None else without_places(plain(text.error)) for text in texts],
-            "v": [plain(value) if isinstance(value, str) else None for value in model.served.iloc[part]],
+            "v": _words(model.served.iloc[part]),
+            **{key: _words(rows[name]) for name, key in _SAID.items()},
+            "m": [self._moments(said) for said in rows["moments"]],
         }
+
+    def _moments(self, said: Any) -> list[list[float | None]] | None:
+        if not isinstance(said, tuple):
+            return None
+        outcomes = list(self._run.predictions["outcome"].cat.categories)
+        return [
+            [
+                each.moment_s,
+                GRADES.index(each.grade) if each.grade is not None else None,
+                outcomes.index(str(each.outcome)),
+                each.score,
+            ]
+            for each in said
+        ]
 
     def _script(self, name: str, value: Mapping[str, Any]) -> str:
         return f'ghostbenchRows("{self.key}","{name}",\n{script_json(value)}\n);\n'
@@ -209,6 +227,10 @@ def _clip(row: Mapping[Any, Any], strips: Mapping[str, list[str]]) -> dict[str, 
 
 def _values(column: pd.Series[Any]) -> list[float | None]:
     return [None if pd.isna(value) else round(float(value), 4) for value in column]
+
+
+def _words(column: pd.Series[Any]) -> list[str | None]:
+    return [plain(value) if isinstance(value, str) else None for value in column]
 
 
 def _raw(text: LineText) -> str | None:

@@ -13,6 +13,7 @@ from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.names import METRICS
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords, read_run_records
+from ghostbench.report.escape import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,11 @@ class RunData:
     def manifest(self) -> Manifest:
         """manifest.json, typed."""
         return self.records.manifest
+
+    @property
+    def claim(self) -> str:
+        """What the run's numbers may be taken for, in the sentence of its task."""
+        return plain(self.manifest.task.claim)
 
     @property
     def clips(self) -> pd.DataFrame:

@@ -7,9 +7,10 @@ from typing import Any
 
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
-from ghostbench.report.table import IN_RETROSPECT, Column, Table
+from ghostbench.report.table import Column, Table
 from ghostbench.report.titles import TRUTH_TITLES
 from ghostbench.scoring.prevalence import PREVALENCES
+from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.slices import SMALL
 from ghostbench.scoring.trivial import LEAST
 from ghostbench.scoring.views import VIEWS
@@ -143,7 +144,7 @@ def event_time(run: RunData) -> Table:
         f"{covered['with_frames']} positives with a stated time and decoded frames ({covered['positives']} positives "
         "in all). Constant: the median of the times that the labels of all other positives state, said of every clip "
         "without a look at it, on the same clips; gain: the model’s share within 2 s minus the constant’s, paired. "
-        f"{IN_RETROSPECT}"
+        f"{run.claim}"
     )
     return Table("event_time", "Event time", columns, tuple(lines), note)
 
@@ -198,6 +199,22 @@ def actors(rows: Rows) -> Table:
         f"{SMALL} alarms show counts and no rate."
     )
     return Table("actors", "Alarms by the actor named", columns, lines, note)
+
+
+def label_doubt(rows: Rows) -> Table:
+    """Between what each rate lies, whichever way the doubted labels go."""
+    columns = (MODEL, Column("view", "View"), Column("doubted", "Doubted", "count"), *rate_columns(*RATES))
+    lines = [
+        line(columns, {"model": name, "view": view, "doubted": row["label_doubt"]["clips"], **found["answered"]})
+        for name, row in rows.items()
+        if row["label_doubt"] is not None
+        for view, found in row["label_doubt"]["views"].items()
+    ]
+    note = (
+        "Each rate over answered clips as the labels stand, and in brackets the least and the largest that it can be "
+        "whichever way the doubted labels go: bounds, not a 95% interval."
+    )
+    return Table("label_doubt", "Rates if doubted labels are wrong", columns, tuple(lines), note)
 
 
 def slices(run: RunData) -> Table:

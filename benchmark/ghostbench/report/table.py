@@ -10,8 +10,6 @@ Kind = Literal["text", "count", "share", "rate", "seconds", "bytes", "usd", "num
 """text: words. count: an integer. share: in [0, 1], shown as a percentage. rate: an estimate with its interval.
 p: a p-value. Every kind but text may be None, shown as n/a."""
 
-IN_RETROSPECT = "A model sees the whole clip, aftermath included: this is recognition in retrospect, not early warning."
-"""What every report says of itself."""
 NOT_AVAILABLE = "n/a"
 Value = str | int | float | bool | Mapping[str, Any] | None
 

@@ -11,7 +11,7 @@ from ghostbench.report import twin_tables as twins
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
 from ghostbench.report.reasons import no_answer
-from ghostbench.report.table import IN_RETROSPECT, Column, Table, Value, shown
+from ghostbench.report.table import Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.views import BASES, VIEWS, Basis, View
@@ -22,7 +22,7 @@ _MARKS = Column("marks", "Marks")
 def run_tables(run: RunData) -> list[Table]:
     """Every table of the report, in reading order; the headline comes first."""
     rows = run.rows
-    tables = [headline(rows)]
+    tables = [headline(rows, run.claim)]
     tables += [_rates(rows, view, basis) for view in VIEWS for basis in BASES]
     tables += [
         evidence.trivial({name: row["beats_trivial"] for name, row in rows.items()}),
@@ -45,14 +45,18 @@ def run_tables(run: RunData) -> list[Table]:
             twins.models(run),
             twins.doses(run),
             evidence.slices(run),
+            evidence.label_doubt(rows),
         )
         if table.rows
     ]
     return [*tables, account.models(run)]
 
 
-def headline(rows: Rows) -> Table:
-    """One line a model: coverage, the lenient and strict rates over answered clips, and what to beware of."""
+def headline(rows: Rows, claim: str) -> Table:
+    """One line a model: coverage, the lenient and strict rates over answered clips, and what to beware of.
+
+    claim : what the numbers may be taken for, in the sentence of the run's task.
+    """
     columns = (
         MODEL,
         Column("n", "n", "count"),
@@ -85,7 +89,7 @@ def headline(rows: Rows) -> Table:
             )
         )
     note = (
-        f"{IN_RETROSPECT} Rates over answered clips with 95% intervals, except the last. "
+        f"{claim} Rates over answered clips with 95% intervals, except the last. "
         f"{VIEW_NOTES['strict']} {VIEW_NOTES['lenient']}{_repeated(rows)}"
     )
     return Table("summary", "Summary", columns, tuple(lines), note)

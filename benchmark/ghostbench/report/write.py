@@ -16,7 +16,6 @@ from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.prompt import words_as_text
 from ghostbench.report.sections import plugin_sections
 from ghostbench.report.sums import read_sums, row_files, write_sums
-from ghostbench.report.table import IN_RETROSPECT
 from ghostbench.report.tables import run_tables
 from ghostbench.writing import make_folder, remove_begun, write_text
 
@@ -88,7 +87,7 @@ def report_files(run: RunData) -> dict[str, str]:
 def report_markdown(run: RunData) -> str:
     """report.md: what was run, every table, and the sections of plugins."""
     manifest = run.manifest
-    lines = [f"# {markdown(manifest.run_id)}", "", f"**{IN_RETROSPECT}**", ""]
+    lines = [f"# {markdown(manifest.run_id)}", "", f"**{markdown(run.claim)}**", ""]
     lines += [f"- {title}: {markdown(text)}" for title, text in facts(run)]
     lines.append("")
     lines += [markdown_table(table) for table in run_tables(run)]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from ghostbench.errors import AttemptError, MediaError
 from ghostbench.media.decode import decode
 from ghostbench.models import RemoteModel
+from ghostbench.question import Question
 from ghostbench.records import Clip, Frames, Request, Usage
 from ghostbench.running.ask.dispatch import estimated
+from ghostbench.running.ask.questions import Questions
 from ghostbench.running.plan.plan import Contender, Options, Plan, make_plan
-from ghostbench.running.plan.probes import probed
 from ghostbench.running.runner import DECODE_WORKERS
 
 if TYPE_CHECKING:
@@ -65,9 +66,10 @@ def forecast(plan: Plan) -> dict[str, Forecast]:
     """The forecast of every row, by name. Clips are decoded as in a run: image sizes and counts are the real ones."""
     found = {row.name: Forecast() for row in plan.rows if not row.substitute}
     rows = [row for row in plan.rows if not row.substitute]
-    for frames in _frames(plan, any(row.needs_frames for row in rows)):
+    questions = Questions(plan.task)
+    for frames in _frames(plan, plan.needs_media):
         for row in rows:
-            _add(found[row.name], row, frames, plan)
+            _add(found[row.name], row, frames, plan, questions)
     return found
 
 
@@ -88,24 +90,31 @@ def _frames(plan: Plan, needed: bool) -> Iterator[Frames | None]:
             yield from pool.map(one, clips[start : start + DECODE_WORKERS])
 
 
-def _add(total: Forecast, row: Contender, frames: Frames | None, plan: Plan) -> None:
-    if row.needs_frames and frames is None:
+def _add(total: Forecast, row: Contender, frames: Frames | None, plan: Plan, questions: Questions) -> None:
+    looking = row.needs_frames or plan.task.at_moments
+    if looking and frames is None:
         total.unavailable_clips += 1
         return
+    for moment_s in questions.moments(frames) if looking and frames is not None else (None,):
+        question = questions.asked(frames if row.needs_frames else None, moment_s, probe=row.probe)
+        _add_request(total, row, question, plan)
+
+
+def _add_request(total: Forecast, row: Contender, question: Question, plan: Plan) -> None:
     repeats = plan.options.repeats
     total.requests += repeats
     if not isinstance(row.host.model, RemoteModel):
         total.input_tokens = total.output_tokens = None
         return
-    shown = probed(frames, row.probe) if row.needs_frames else None
     request = Request(
         id="dry-run",
-        prompt=plan.task.build(shown),
-        frames=shown,
+        prompt=question.prompt,
+        frames=question.frames,
         seed=plan.options.seed,
         level=0,
         level_settings={},
         write_answer=plan.task.write,
+        moment_s=question.moment_s,
     )
     try:
         usage = estimated(row.host.model, request)

@@ -169,7 +169,7 @@ def _say_what_is_missing(plan: Plan, voice: Terminal) -> None:
     """Name the clips without media before anything is asked: a wrong root costs a whole run otherwise."""
     clips, root = plan.split.clips, plan.split.data_root
     missing = sum(clip.media is None for clip in clips)
-    if missing and root is not None and any(row.needs_frames for row in plan.rows):
+    if missing and root is not None and plan.needs_media:
         where = printable(without_credentials(root))
         voice.warn(
             f"{missing} of {len(clips)} clips have no media under {where}: "

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from ghostbench.folder.place import RunFolder
 from ghostbench.models import RemoteModel
-from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip
 from ghostbench.running.ask.units import Ask, ModelState
 from ghostbench.running.plan.plan import ConfiguredModel, Contender, Plan
 from ghostbench.running.resume.left import Left
 from ghostbench.running.settle.settler import Settler
+from ghostbench.running.settle.turn import Turn
 
 _WAITING = 64
 """So many more of a model's units may be under way that wait, for a place or for the end of a pause: they hold no
@@ -48,6 +48,7 @@ class Feeding:
         self._decoders = decoders
         self._places = {clip.id: place for place, clip in enumerate(plan.split.clips)}
         self._cursors: dict[ConfiguredModel, int] = {}
+        self._in_turn: Counter[str] = Counter()
         self.busy: Counter[str] = Counter()
 
     def waiting_for(self) -> str:
@@ -55,9 +56,9 @@ class Feeding:
         return ", ".join(row for row, count in self.busy.items() if count > 0) or "batches of requests"
 
     def is_wanted(self, clip: Clip) -> bool:
-        """Whether a model that looks has not come to the clip yet."""
+        """Whether a model that looks has not come to the clip yet, or is asked about it at further moments."""
         place = self._places[clip.id]
-        return any(cursor <= place for cursor in self._cursors.values())
+        return self._in_turn[clip.id] > 0 or any(cursor <= place for cursor in self._cursors.values())
 
     def looking(self) -> list[Contender]:
         """The rows that will want frames from the first clip on; from then on their models count as wanting them.
@@ -126,18 +127,20 @@ class Feeding:
         """Settle a batched model's rows."""
         from ghostbench.running.settle.rounds import BatchRunner
 
-        units = [unit for clip in self._plan.split.clips for unit in self._left.units(clip, rows)]
+        turns = (turn for clip in self._plan.split.clips for turn in self._left.units(clip, rows))
+        units = [unit for turn in turns for unit in turn]
         deadline_s = self._plan.options.deadline
-        await BatchRunner(self._states[host], settler, self._journal_folder(host), deadline_s).run(units)
+        runner = BatchRunner(self._states[host], settler, self._journal_folder(host), deadline_s, self._left.is_left)
+        await runner.run(units)
 
     async def _ask_one_by_one(self, rows: list[Contender], settler: Settler) -> None:
         """Every model by itself; a substitute follows the row that it stands in for."""
-        stand_ins = {row: asyncio.Queue[Ask | None]() for row in rows if row.substitute}
+        stand_ins = {row: asyncio.Queue[list[Ask] | None]() for row in rows if row.substitute}
 
-        def pass_on(unit: Ask) -> None:
+        def pass_on(units: list[Ask]) -> None:
             for row, queue in stand_ins.items():
-                if row.of == unit.row.name:
-                    queue.put_nowait(unit)
+                if row.of == units[0].row.name:
+                    queue.put_nowait(units)
 
         async with asyncio.TaskGroup() as group:
             for row, queue in stand_ins.items():
@@ -151,38 +154,44 @@ class Feeding:
 
     async def _own(
         self, host: ConfiguredModel, rows: list[Contender], were_struck: bool | None = None
-    ) -> AsyncIterator[Ask]:
-        """What is left to ask of a model's rows, clip by clip. were_struck : as for `_units`."""
+    ) -> AsyncIterator[list[Ask]]:
+        """What is left to ask of a model's rows, clip by clip. were_struck : as for `Left.units`."""
         for place, clip in enumerate(self._plan.split.clips):
-            units = self._left.units(clip, rows, were_struck)
-            if units and host in self._cursors:
+            turns = self._left.units(clip, rows, were_struck)
+            if turns and host in self._cursors:
                 self._cursors[host] = place
-            for unit in units:
-                yield unit
+            for units in turns:
+                yield units
         self._cursors.pop(host, None)
 
-    async def _standing_in(self, row: Contender, unanswered: asyncio.Queue[Ask | None]) -> AsyncIterator[Ask]:
+    async def _standing_in(
+        self, row: Contender, unanswered: asyncio.Queue[list[Ask] | None]
+    ) -> AsyncIterator[list[Ask]]:
         """What a substitute is to be asked: clips that its row gave no answer to before, and those that come now."""
         main = next(other for other in self._plan.rows if other.name == row.of)
         for clip in self._plan.split.clips:
-            for unit in self._left.units(clip, [row]):
-                if self._left.is_settled(Ask(main, clip, unit.repeat)):
-                    yield unit
+            for units in self._left.units(clip, [row]):
+                if all(map(self._left.is_settled, self._left.asks(main, clip, units[0].repeat))):
+                    yield units
         while (failed := await unanswered.get()) is not None:
-            for unit in self._left.units(failed.clip, [row]):
-                if unit.repeat == failed.repeat:
-                    yield unit
+            same = (
+                Ask(row, one.clip, one.repeat, moment_s=one.moment_s, moments_unknown=one.moments_unknown)
+                for one in failed
+            )
+            if units := [unit for unit in same if self._left.is_left(unit)]:
+                yield units
 
     async def _feed(
         self,
         host: ConfiguredModel,
-        units: AsyncIterator[Ask],
+        turns: AsyncIterator[list[Ask]],
         settler: Settler,
-        unanswered: Callable[[Ask], None] = lambda _: None,
+        unanswered: Callable[[list[Ask]], None] = lambda _: None,
         *,
         by_itself: bool = False,
     ) -> None:
-        """Settle a model's units, as many at once as keep it busy or each alone; tell of those without an answer."""
+        """Settle a model's units, as many clips at once as keep it busy or each unit alone; tell of those without an
+        answer."""
         state = self._states[host]
         in_flight = state.dispatcher.in_flight if state.dispatcher is not None else 0
         of_a_clip = sum(row.host is host for row in self._plan.rows) * self._plan.options.repeats
@@ -190,19 +199,23 @@ class Feeding:
         state.places = asyncio.Semaphore(width)
         line = asyncio.Semaphore(1 if by_itself else width + _WAITING)
 
-        async def settle(unit: Ask) -> None:
-            self.busy[unit.row.name] += 1
+        async def settle(units: list[Ask]) -> None:
+            row, clip = units[0].row.name, units[0].clip.id
+            more = len(units) > 1 or units[0].moments_unknown
+            self.busy[row] += 1
+            self._in_turn[clip] += more
             try:
-                if await settler.settle(unit, state) is not Outcome.ANSWERED:
-                    unanswered(unit)
+                if failed := await Turn(settler, state, self._left.is_left, by_themselves=by_itself).settle(units):
+                    unanswered(failed)
             finally:
-                self.busy[unit.row.name] -= 1
+                self._in_turn[clip] -= more
+                self.busy[row] -= 1
                 line.release()
 
         async with asyncio.TaskGroup() as group:
-            async for unit in units:
+            async for units in turns:
                 await line.acquire()
-                group.create_task(settle(unit))
+                group.create_task(settle(units))
 
 
 def _is_batched(row: Contender) -> bool:

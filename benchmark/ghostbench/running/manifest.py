@@ -64,7 +64,12 @@ def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Re
             skipped_labels=list(split.skipped_labels),
             n=len(split.clips),
         ),
-        task=TaskEntry(name=plan.task.name, version=plan.task.version, template_sha256=plan.task.template_sha256()),
+        task=TaskEntry(
+            name=plan.task.name,
+            version=plan.task.version,
+            template_sha256=plan.task.template_sha256(),
+            claim=plan.task.claim,
+        ),
         sampling=options.sampling,
         repeats=options.repeats,
         seed=options.seed,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ghostbench.errors import Unavailable
+from ghostbench.errors import MediaError, Unavailable
 from ghostbench.folder.begun import Begun, Lost
 from ghostbench.folder.clip_lines import ClipLines
 from ghostbench.folder.ledger import Ledger
@@ -27,6 +27,7 @@ from ghostbench.records import Clip, Frames
 from ghostbench.redact import Redactor
 from ghostbench.running import manifest as manifests
 from ghostbench.running.ask.decoding import Decoded, Decoding
+from ghostbench.running.ask.questions import Questions, found_with_frames
 from ghostbench.running.ask.units import ModelState, ladder_of
 from ghostbench.running.ask.way import Way
 from ghostbench.running.ask.window import Coming, FrameWindow, StorageGivenUp, frames_budget
@@ -40,7 +41,7 @@ from ghostbench.running.rules.habits import learn_from_ledger
 from ghostbench.running.rules.patience import NO_PATIENCE
 from ghostbench.running.rules.predictions import AskKey, Last
 from ghostbench.running.settle.budget import Budget
-from ghostbench.running.settle.faults import FIRST_CLIPS, FirstClips
+from ghostbench.running.settle.faults import FIRST_CLIPS, FirstClips, is_ours
 from ghostbench.running.settle.loading import Loading
 from ghostbench.running.settle.making import RequestMaker
 from ghostbench.running.settle.recorder import Recorder
@@ -79,6 +80,7 @@ class Runner:
         self._states = {host: ModelState(host, way=self._way(host.choice.row)) for host in plan.hosts}
         self._suspects = suspects_of(plan, done, lost)
         self._left = Left(plan, done)
+        self._questions = Questions(plan.task)
         self._feeding = Feeding(plan, context.folder, self._states, self._left, self._suspects, DECODE_WORKERS)
         self._pool = ThreadPoolExecutor(DECODE_WORKERS, "decode")
         decoding = Decoding(self._pool, plan.sampling, plan.split.data_root)
@@ -89,7 +91,7 @@ class Runner:
         self.longest_s = plan.options.deadline + _BLOCKED_S
         seen = {row.name for row in plan.rows if row.needs_frames}
         self._first = FirstClips(
-            decoded=any(row in seen and last.outcome is Outcome.ANSWERED for (row, _, _), last in done.items())
+            decoded=any(key.row in seen and last.outcome is Outcome.ANSWERED for key, last in done.items())
         )
 
     def _way(self, name: str) -> Way:
@@ -106,6 +108,7 @@ class Runner:
         clips = ClipLines(folder.clips, self._context.redactor, self._plan.run_id)
         ledger = Ledger(folder.attempts, self._context.redactor)
         settler = self._settler(ledger, sent, clips, Budget(self._plan.options.max_cost, spent))
+        self._left.moments = clips.moments
         self._recall_habits()
         for row, outcome in self._left.settled():
             progress.settled(row, outcome)
@@ -208,12 +211,29 @@ class Runner:
         """The clip's frames, or why there are none; noted in `clips.jsonl`. Raises `StorageGivenUp`, `BadInput`."""
         async with self._window.lent(clip, coming) as decoded:
             self._first.see(clip.id, decoded.frames)
-            await clips.note(clip, decoded.frames if isinstance(decoded.frames, Frames) else None)
+            await self._note(clips, clip, decoded.frames)
             yield decoded
+
+    async def _note(self, clips: ClipLines, clip: Clip, frames: Frames | MediaError) -> None:
+        """Write the clip's line, with the questions about it; they are made here, in a thread where that may take
+        long, and stay with the frames."""
+        if not isinstance(frames, Frames):
+            await clips.note(clip, None)
+            return
+        questions = None
+        try:
+            if found_with_frames(self._plan.task):
+                questions = await asyncio.to_thread(self._questions.described, frames)
+            else:
+                questions = self._questions.described(frames)
+        except Exception as error:  # a stranger's task may raise anything: its requests then raise it too
+            if is_ours(error, self._plan.task):
+                raise
+        await clips.note(clip, frames, questions)
 
     async def _describe(self, clips: ClipLines) -> None:
         """Write the lines of clips that nobody had to look at."""
-        looks = any(row.needs_frames for row in self._plan.rows)
+        looks = self._plan.needs_media
 
         async def describe(clip: Clip) -> None:
             with contextlib.suppress(StorageGivenUp):

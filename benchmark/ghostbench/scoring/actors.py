@@ -6,15 +6,12 @@ says for which kinds of road user its alarms can be believed.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ghostbench.errors import BadInput, Unparseable
-from ghostbench.folder.ledger_text import LedgerTexts
 from ghostbench.scoring.intervals import shares
 from ghostbench.scoring.slices import SMALL
 from ghostbench.scoring.views import Bools, alarms
@@ -45,12 +42,10 @@ def actor_kind(words: str | None) -> str:
     return min(found)[1] if found else OTHER
 
 
-def alarms_by_actor(
-    rows: pd.DataFrame, answered: Bools, attempts: pd.DataFrame, texts: LedgerTexts, task: str
-) -> dict[str, Any]:
+def alarms_by_actor(rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
     """`actors` of metrics.json for one model: its alarms in the lenient view by the actor that each names.
 
-    texts : of the run's ledger.
+    rows : the model's lines of predictions.jsonl. answered : which of them are its own answers.
 
     Returns
     -------
@@ -58,12 +53,7 @@ def alarms_by_actor(
     `SMALL` alarms.
     """
     used = rows[answered & alarms(rows["grade"], "lenient")]
-    key = ["clip", "repeat"]
-    said = attempts[(attempts["outcome"] == "answered") & attempts["raw_length"].notna()]
-    lines = said[[*key, "starts_at"]].drop_duplicates(key, keep="last").set_index(key)["starts_at"]
-    starts = lines.reindex(pd.MultiIndex.from_frame(used[key]), fill_value=-1)
-    read = _Reader(task)
-    kinds = np.array([actor_kind(read.actor(text.raw)) for text in texts.of(starts)], dtype=object)
+    kinds = np.array([actor_kind(said if isinstance(said, str) else None) for said in used["actor"]], dtype=object)
     right = np.asarray(used["truth"] == "ghost_probing")
     places = used["at"].to_numpy()
     found: dict[str, Any] = {}
@@ -80,32 +70,3 @@ def alarms_by_actor(
     for (kind, _), estimate in zip(wanted, shares([part for _, part in wanted]), strict=True):
         found[kind]["precision"] = estimate
     return found
-
-
-class _Reader:
-    """Reads the actor out of raw answers: plain JSON quickly, anything else as the task reads it."""
-
-    def __init__(self, task: str) -> None:
-        self._name = task
-        self._task: Any = None
-
-    def actor(self, raw: str | None) -> str | None:
-        if raw is None:
-            return None
-        try:
-            value = json.loads(raw)
-        except (ValueError, RecursionError):
-            return self._parsed(raw)
-        actor = value.get("actor") if isinstance(value, dict) else None
-        return actor if isinstance(actor, str) else None
-
-    def _parsed(self, raw: str) -> str | None:
-        from ghostbench.plugins.registry import find, load_target, registry
-
-        try:
-            if self._task is None:
-                self._task = load_target(find("task", registry().tasks, self._name).load)()
-            actor: str | None = self._task.parse(raw).actor
-        except (BadInput, ImportError, AttributeError, Unparseable):
-            return None
-        return actor

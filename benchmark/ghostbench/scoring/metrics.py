@@ -120,6 +120,7 @@ class Row(TypedDict):
     agreement: Agreement | None
     scores: Mapping[str, Any] | None
     event_time: Mapping[str, Any]
+    label_doubt: Mapping[str, Any] | None
     slices: Mapping[str, Mapping[str, Any]]
     twins: NotRequired[Mapping[str, Any]]
     latency: NotRequired[dict[str, Percentiles | None]]

@@ -19,11 +19,12 @@ from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED
 from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
+from ghostbench.scoring.label_doubt import score_doubt
 from ghostbench.scoring.metrics import Metrics, Row, StoppedRow
 from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
-from ghostbench.scoring.slices import score_slices, slice_ways
+from ghostbench.scoring.slices import doubted_clips, score_slices, slice_ways
 from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.twins import Twins
 from ghostbench.scoring.views import Bools, alarms, score_views
@@ -104,9 +105,8 @@ class _Scorer:
         self.sampled = sampled(run.clips)
         self.constant = constant_times(run.clips)
         self.ways = slice_ways(run.clips)
+        self.doubted = doubted_clips(run.clips)
         self.repeats = int(run.predictions["repeat"].max()) + 1
-        self.task = run.manifest.task.name
-        self.texts = run.texts
         self.trivial: dict[str, pd.DataFrame] = {}
         self.twins = Twins.among(run.clips)
 
@@ -149,6 +149,7 @@ class _Scorer:
             "agreement": agreement(rows, answered, self.repeats),
             "scores": score_probabilities(rows, answered),
             "event_time": event_time(rows, answered, self.sampled, self.constant),
+            "label_doubt": score_doubt(rows, answered, self.positive, self.doubted),
             "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }
         if self.twins is not None:
@@ -170,7 +171,7 @@ class _Scorer:
             found["load_s"] = entry.load_s
             found["warm_up_s"] = stated_warm_up(entry.facts)
             found["warm_up_attempts"] = warm_up_attempts(attempts)
-            found["actors"] = alarms_by_actor(rows, answered, attempts, self.texts, self.task)
+            found["actors"] = alarms_by_actor(rows, answered)
         return found
 
 

@@ -1,23 +1,49 @@
-"""What a task is: it builds the prompt for a clip's frames, and reads a reply's text as an answer."""
+"""What a task is: it turns a clip's frames into questions, and reads what is said to them as an answer."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
 
-from ghostbench.records import Answer, FramePart, Frames, Part, Prompt, TextPart, Verdict
+from ghostbench.outcomes import Outcome
+from ghostbench.question import Question, json_sha256, prompt_sha256
+from ghostbench.records import (
+    Answer,
+    Conclusion,
+    FramePart,
+    Frames,
+    Grade,
+    Part,
+    Prompt,
+    Said,
+    TextPart,
+    Verdict,
+)
+
+IN_RETROSPECT: Final = (
+    "A model sees the whole clip, aftermath included: this is recognition in retrospect, not early warning."
+)
+WHOLE_CLIP: Final = "The clip lasts {duration:.2f} s. Frames from it follow in order of time ({count} in all)."
+"""The opening of tasks that show the whole clip, and say how long it is."""
+ALARMS: Final[tuple[Grade, ...]] = ("ghost_probing",)
+"""The grades that are an alarm at a moment."""
+_STRENGTH: Final[tuple[Grade, ...]] = ("normal", "potential_ghost_probing", "ghost_probing")
 
 
 class Task(ABC):
-    """One question about a clip, asked of every model in the same words.
+    """What is asked about a clip, of every model in the same words.
 
-    A subclass fills in the class attributes and reads and writes answers; `build` is the same for all tasks.
+    A subclass fills in the class attributes and reads and writes answers. One that shows only some frames overrides
+    `build`; one that asks at moments overrides `questions` and, where its conclusion is one of its own, `reduce`.
 
     name : as in `--task`.
+    claim : what a report of this task may claim, one sentence.
+    at_moments : whether `questions` asks at moments. Of a task that does, every row is asked at them, those too that
+        look at nothing, so that each clip's frames are decoded for their times.
+    opening : the user's first words, before the frames, with `{count}` for their number. Only a task that shows whole
+        clips may have `{duration}` in it, the clip's length in seconds (`WHOLE_CLIP`).
     version : changes whenever wording, schema or reading changes; runs of different versions are not comparable.
     system : the system text, the same for every clip.
     question : the user's last words, after the frames.
@@ -29,6 +55,9 @@ class Task(ABC):
 
     name: ClassVar[str]
     version: ClassVar[str]
+    claim: ClassVar[str] = IN_RETROSPECT
+    at_moments: ClassVar[bool] = False
+    opening: ClassVar[str] = "Frames of a clip follow in order of time ({count} in all)."
     system: ClassVar[str]
     question: ClassVar[str]
     schema: ClassVar[dict[str, Any]]
@@ -37,15 +66,27 @@ class Task(ABC):
     verdict_values: ClassVar[tuple[str, ...]]
     max_output_tokens: ClassVar[int] = 256
 
-    def build(self, frames: Frames | None) -> Prompt:
-        """The prompt for a clip: its length, its frames each after its time, the question.
+    def questions(self, frames: Frames) -> Sequence[Question]:
+        """What is asked about a clip: one question about the whole of it, or one at each of some moments, in order.
 
-        frames : the sampled frames. None for models that look at nothing and for text-only probes: the prompt then
-            says that no frames are given, so that it claims nothing that is not so.
+        frames : the clip's sampled frames. `Question.about` cuts them down to those that a prompt names, and
+        `Frames.until` to those before a moment.
+        """
+        return (Question.about(self.build(frames), frames),)
+
+    def asked_with(self, question: Question, frames: Frames | None) -> Question:
+        """The same question about what a probe or a fallback level leaves of its frames; None for nothing."""
+        return Question.about(self.build(frames), frames, question.moment_s)
+
+    def build(self, frames: Frames | None) -> Prompt:
+        """The prompt about these frames: the opening, the frames each after its time, the question.
+
+        frames : those of the clip, or of the clip up to a moment. None for models that look at nothing and for
+            text-only probes: the prompt then says that no frames are given, so that it claims nothing that is not so.
 
         Nothing in the prompt identifies the clip: of the clip it holds durations and timestamps alone.
         """
-        parts = (*_clip_parts(frames), TextPart(self.question))
+        parts = (*self._frame_parts(frames), TextPart(self.question))
         schema = copy.deepcopy(self.schema)
         return Prompt(
             system=self.system,
@@ -62,6 +103,29 @@ class Task(ABC):
     def parse(self, text: str) -> Answer:
         """The answer that a reply's text states. Raises `Unparseable` where it states none; never guesses."""
 
+    def reduce(self, said: Sequence[Said]) -> Conclusion:
+        """What all answers about a clip come to, in the order in which they were asked.
+
+        One question about the whole clip is its own conclusion. Of moments, the strongest grade counts, as it was first
+        given, and the highest score; a clip with a moment that has no answer is not answered.
+        """
+        unanswered = [each.outcome for each in said if each.answer is None]
+        if unanswered:
+            return Conclusion(outcome=unanswered[0])
+        grades = [(each.moment_s, each.answer) for each in said if each.answer is not None]
+        moment_s, strongest = max(grades, key=lambda pair: _STRENGTH.index(pair[1].grade))
+        scores = [each.score for each in said if each.score is not None]
+        return Conclusion(
+            outcome=Outcome.ANSWERED,
+            grade=strongest.grade,
+            event_time_s=strongest.event_time_s,
+            score=max(scores) if len(scores) == len(said) else None,
+            actor=strongest.actor,
+            occluder=strongest.occluder,
+            evidence=strongest.evidence,
+            alarm_time_s=moment_s if strongest.grade in ALARMS else None,
+        )
+
     @abstractmethod
     def write(self, verdict: Verdict) -> str:
         """The verdict as text that `parse` reads back unchanged.
@@ -75,7 +139,7 @@ class Task(ABC):
             "name": self.name,
             "version": self.version,
             "system": self.system,
-            "frames": {"clip": _DURATION, "no_frames": _NO_FRAMES, "frame": _FRAME_TIME},
+            "frames": {"clip": self.opening, "no_frames": _NO_FRAMES, "frame": _FRAME_TIME},
             "question": self.question,
             "schema": self.schema,
             "max_output_tokens": self.max_output_tokens,
@@ -85,6 +149,14 @@ class Task(ABC):
         """Hex digest of name, version, wording, schema and output limit: what is the same for every clip."""
         return template_sha256(self.template())
 
+    def _frame_parts(self, frames: Frames | None) -> tuple[Part, ...]:
+        if frames is None:
+            return (TextPart(_NO_FRAMES),)
+        parts: list[Part] = [TextPart(self.opening.format(duration=frames.duration_s, count=len(frames)))]
+        for position, time_s in enumerate(frames.times_s):
+            parts += (TextPart(_FRAME_TIME.format(time=time_s)), FramePart(position, time_s))
+        return tuple(parts)
+
 
 def template_sha256(template: Mapping[str, Any]) -> str:
     """Hex SHA-256 of a task's template: its values in order as a JSON list without spaces, `frames` a list of its own.
@@ -93,34 +165,8 @@ def template_sha256(template: Mapping[str, Any]) -> str:
     """
     frames = template.get("frames")
     listed = {**template, "frames": list(frames.values()) if isinstance(frames, Mapping) else frames}
-    return _sha256(list(listed.values()))
+    return json_sha256(list(listed.values()))
 
 
-def prompt_sha256(system: str, parts: tuple[Part, ...], schema: dict[str, Any]) -> str:
-    """Hex SHA-256 of a prompt as UTF-8 JSON without spaces: `[system, [part, …], schema]`.
-
-    A text part is `["text", text]`, a frame part `["frame", position, time_s]`; the order of the schema's keys counts.
-    """
-    listed = [
-        ["text", part.text] if isinstance(part, TextPart) else ["frame", part.position, part.time_s] for part in parts
-    ]
-    return _sha256([system, listed, schema])
-
-
-_DURATION = "The clip lasts {duration:.2f} s. Frames from it follow in order of time ({count} in all)."
 _NO_FRAMES = "No frames of this clip are given. Answer for a dashcam clip about which nothing else is known."
 _FRAME_TIME = "Frame at {time:.2f} s:"
-
-
-def _clip_parts(frames: Frames | None) -> tuple[Part, ...]:
-    if frames is None:
-        return (TextPart(_NO_FRAMES),)
-    parts: list[Part] = [TextPart(_DURATION.format(duration=frames.duration_s, count=len(frames)))]
-    for position, time_s in enumerate(frames.times_s):
-        parts += (TextPart(_FRAME_TIME.format(time=time_s)), FramePart(position, time_s))
-    return tuple(parts)
-
-
-def _sha256(value: Any) -> str:
-    canonical = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from jsonschema import Draft202012Validator
 
 from ghostbench.records import GRADES, Answer, Verdict
-from ghostbench.tasks.base import Task
+from ghostbench.tasks.base import WHOLE_CLIP, Task
 from ghostbench.tasks.json_text import read_answer, write_answer
 
 DEFINITIONS: Final = """\
@@ -65,6 +65,7 @@ class GhostProbing(Task):
 
     name: ClassVar[str] = "ghost-probing"
     version: ClassVar[str] = "1"
+    opening: ClassVar[str] = WHOLE_CLIP
     system: ClassVar[str] = _SYSTEM
     question: ClassVar[str] = "Grade this clip. Answer with the JSON object only."
     schema: ClassVar[dict[str, Any]] = SCHEMA

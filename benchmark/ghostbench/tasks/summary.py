@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from jsonschema import Draft202012Validator
 
 from ghostbench.records import Answer, Grade, Verdict
-from ghostbench.tasks.base import Task
+from ghostbench.tasks.base import WHOLE_CLIP, Task
 from ghostbench.tasks.ghost_probing import DEFINITIONS, seconds
 from ghostbench.tasks.json_text import read_answer, write_answer
 from ghostbench.tasks.negation import stated_grade
@@ -71,6 +71,7 @@ class GhostProbingSummary(Task):
 
     name: ClassVar[str] = "ghost-probing-summary"
     version: ClassVar[str] = "1"
+    opening: ClassVar[str] = WHOLE_CLIP
     system: ClassVar[str] = _SYSTEM
     question: ClassVar[str] = "Summarise this clip. Answer with the JSON object only."
     schema: ClassVar[dict[str, Any]] = SCHEMA

@@ -131,21 +131,16 @@
     return [(grade === 0) === (truth === "ghost_probing") ? "right" : "wrong", GRADE[grade]];
   };
 
-  // The answer's own fields, where it is plain JSON; the raw text is shown in any case.
-  const fields = (raw) => {
-    try {
-      const found = JSON.parse(raw);
-      return found && typeof found === "object" ? found : {};
-    } catch {
-      return {};
-    }
-  };
+  const atMoments = (said) => said && said.map(([time, grade, outcome, score]) => {
+    const words = grade === null ? spaced(data.outcomes[outcome]) : GRADE[grade];
+    return `${time} s ${words}${score === null ? "" : ` (${score.toFixed(2)})`}`;
+  }).join("; ");
 
   const fill = (box, model, at) => {
     const raw = model.r[at];
-    const found = raw ? fields(raw) : {};
     const facts = [
-      ["evidence", found.evidence], ["actor", found.actor], ["occluder", found.occluder],
+      ["evidence", model.d[at]], ["actor", model.a[at]], ["occluder", model.c[at]],
+      ["at", atMoments(model.m[at])],
       ["event at", model.t[at] === null ? null : `${model.t[at]} s`],
       ["P(ghost probing)", model.s[at]],
       ["outcome", spaced(data.outcomes[model.o[at]] || "")],

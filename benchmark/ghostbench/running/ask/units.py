@@ -17,6 +17,7 @@ from ghostbench.running.ask.dispatch import Dispatcher
 from ghostbench.running.ask.way import Way
 from ghostbench.running.plan.plan import ConfiguredModel, Contender
 from ghostbench.running.rules.habits import Habits
+from ghostbench.running.rules.predictions import AskKey
 from ghostbench.running.rules.standing import AS_CONFIGURED, Standing
 from ghostbench.running.rules.stop import Stop, moment_after
 
@@ -56,8 +57,10 @@ class ModelState:
 
 @dataclass(slots=True)
 class Ask:
-    """A row, a clip and a repeat on the way to their outcome.
+    """A row, a clip, a repeat and a moment on the way to their outcome.
 
+    moment_s : seconds from the clip's start; None for the whole clip. moments_unknown : that it stands for all moments
+        of the clip, which are known when its frames are.
     frames : the clip's frames, the media's failure, or None for rows that need none.
     attempts : how many were made. standing : where on the ladder it is.
     uncounted : how many of the attempts do not count against the limit, since it was not the clip that failed.
@@ -70,6 +73,8 @@ class Ask:
     row: Contender
     clip: Clip
     repeat: int
+    moment_s: float | None = None
+    moments_unknown: bool = False
     frames: Frames | MediaError | None = None
     decode_s: float | None = None
     attempts: int = 0
@@ -80,6 +85,11 @@ class Ask:
     ended: float | None = None
     failed_at: float | None = None
     troubled_since: float | None = None
+
+    @property
+    def key(self) -> AskKey:
+        """Its key in the ledger."""
+        return AskKey(self.row.name, self.clip.id, self.repeat, self.moment_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

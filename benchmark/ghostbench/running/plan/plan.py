@@ -113,6 +113,11 @@ class Plan:
     probes: tuple[str, ...]
 
     @property
+    def needs_media(self) -> bool:
+        """Whether clips are decoded: for rows that look at them, or for the moments of a task that asks at moments."""
+        return self.task.at_moments or any(row.needs_frames for row in self.rows)
+
+    @property
     def hosts(self) -> tuple[ConfiguredModel, ...]:
         """Each model once, in the order of the rows."""
         return tuple(dict.fromkeys(row.host for row in self.rows))
@@ -135,15 +140,14 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         check_requirements(choice)
     hosts = {choice.row: _host(choice, given.get(choice.row, {})) for _, choice in named}
     rows = tuple(_rows(named, hosts, probes))
-    needed = any(row.needs_frames for row in rows)
-    split = select(options.query, media=needed, told=told, frame_times=_frame_times)
+    looking = [row.name for row in rows if row.needs_frames or task.at_moments]
+    split = select(options.query, media=bool(looking), told=told, frame_times=_frame_times)
     for host in hosts.values():
         _check_host(host)
     if probes and not any(row.probe for row in rows):
         raise BadInput("--probe: no model of this run looks at frames; name one that does, or leave out --probe")
-    if split.data_root is None and any(row.needs_frames for row in rows) and not any(c.media for c in split.clips):
-        wanting = next(row.name for row in rows if row.needs_frames)
-        raise BadInput(f"model '{wanting}' needs the clips of {split.dataset}; say where they are with --data-root")
+    if split.data_root is None and looking and not any(c.media for c in split.clips):
+        raise BadInput(f"model '{looking[0]}' needs the clips of {split.dataset}; say where they are with --data-root")
     if options.max_cost is not None:
         for host in hosts.values():
             _check_price(host, task)

@@ -6,6 +6,7 @@ Nothing is written into the run's folder, and what comes out says of itself that
 from __future__ import annotations
 
 import contextlib
+import itertools
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from ghostbench.folder.manifest import ModelEntry, has_manifest, read_manifest
 from ghostbench.folder.names import ATTEMPTS, CLIPS, PREDICTIONS
 from ghostbench.folder.place import write_lines
 from ghostbench.folder.reader import Folder
-from ghostbench.outcomes import FALLS_BACK, RETRIED, Outcome
+from ghostbench.outcomes import FALLS_BACK, RETRIED
 from ghostbench.report.data import RunData
 from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, predict
 from ghostbench.tasks.load import load_task
@@ -62,7 +63,7 @@ def read_part(folder: Path) -> Iterator[Part]:
     manifest, attempts, clips = begun.header, list(begun.attempts()), list(begun.clips())
     units = last_lines(attempts)
     entries, repeats = manifest.models, manifest.repeats
-    asked = {row for row, _, _ in units}
+    asked = {key.row for key in units}
     rows = [name for name, entry in entries.items() if name in asked or entry.of in asked]
     facts = [RowFacts.of_entry(name, entries[name]) for name in rows]
     most = manifest.max_attempts or 1
@@ -100,11 +101,12 @@ def _is_settled(
     most: int,
 ) -> bool:
     levels = len(entries[row.name].ladder)
-    for repeat in range(repeats):
-        stood_in_for = units.get((row.of, clip.clip, repeat)) if row.of is not None else None
-        if stood_in_for is not None and stood_in_for.outcome is Outcome.ANSWERED:
+    moments = [question.moment_s for question in clip.questions or ()] or [None]
+    for repeat, moment in itertools.product(range(repeats), moments):
+        stood_in_for = units.get(AskKey(row.of, clip.clip, repeat, moment)) if row.of is not None else None
+        if stood_in_for is not None and stood_in_for.answered:
             continue
-        last = units.get((row.name, clip.clip, repeat))
+        last = units.get(AskKey(row.name, clip.clip, repeat, moment)) or units.get(AskKey(row.name, clip.clip, repeat))
         if last is None:
             if row.stopped is None:
                 return False

@@ -133,11 +133,11 @@ def write_down_losses(folder: RunFolder) -> Lost:
     attempts: Counter[AskKey] = Counter()
     if lost.requests:
         for line in read_records(folder.attempts, AttemptLine):
-            attempts[line.model, line.clip, line.repeat] += 1
+            attempts[AskKey.of(line)] += 1
     lines = []
     for begun in lost.requests:
         try:
-            unit = (begun["model"], begun["clip"], begun["repeat"])
+            unit = AskKey(begun["model"], begun["clip"], begun["repeat"], begun.get("moment_s"))
             attempts[unit] += 1
             attempt = AttemptLine(
                 model=begun["model"],
@@ -152,6 +152,7 @@ def write_down_losses(folder: RunFolder) -> Lost:
                 frames_sha256=begun["frames_sha256"],
                 prompt_sha256=begun["prompt_sha256"],
                 notes=tuple(str(note) for note in begun.get("notes") or ()),
+                moment_s=unit.moment_s,
             )
         except (KeyError, TypeError):
             raise BadInput(f"{folder.begun} was not written by a run; put it back as it was, or remove it") from None

@@ -19,8 +19,8 @@ from ghostbench.running.rules.predictions import AskKey, Last
 def suspects_of(plan: Plan, done: Mapping[AskKey, Last], lost: Lost) -> list[ConfiguredModel]:
     """The models under suspicion, in the order in which they are to be asked."""
     counts = Counter(lost.loading)
-    for (row, _, _), last in done.items():
-        counts[row] += last.lost
+    for key, last in done.items():
+        counts[key.row] += last.lost
     by_host = {host: sum(counts[row.name] for row in plan.rows if row.host is host) for host in plan.hosts}
     return sorted((host for host, count in by_host.items() if count), key=lambda host: by_host[host])
 

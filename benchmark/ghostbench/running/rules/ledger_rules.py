@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ghostbench.folder.lines import AttemptLine
 from ghostbench.outcomes import FALLS_BACK, NEVER_SENT, RETRIED, Outcome
+from ghostbench.running.rules.predictions import AskKey
 from ghostbench.running.rules.standing import AS_CONFIGURED, Standing
 
 GOES_ON: frozenset[Outcome] = RETRIED | FALLS_BACK | NEVER_SENT
@@ -37,7 +38,7 @@ class LedgerRules:
     def __init__(self, ladders: Mapping[str, int | None], repeats: int) -> None:
         self._ladders = ladders
         self._repeats = repeats
-        self._last: dict[tuple[str, str, int], tuple[int, Standing, Outcome]] = {}
+        self._last: dict[AskKey, tuple[int, Standing, Outcome]] = {}
         self._ids: set[str] = set()
 
     def breaches(self, lines: Iterable[AttemptLine]) -> Iterator[Breach]:
@@ -48,9 +49,10 @@ class LedgerRules:
 
     def objections(self, line: AttemptLine) -> Iterator[str]:
         """What is wrong with the next line of the ledger, in words that follow "line N"."""
-        row, clip, repeat = unit = (line.model, line.clip, line.repeat)
+        row, clip, repeat, moment_s = unit = AskKey.of(line)
         attempt, level, outcome = line.attempt, line.fallback_level, line.outcome
         said = f"is attempt {attempt} of {row} at {clip}, repeat {repeat}"
+        said += f", {moment_s:g} s" if moment_s is not None else ""
         before, stood, was = self._last.get(unit, (0, AS_CONFIGURED, None))
         stands = Standing.noted(level, line.notes)
         self._last[unit] = (attempt, stands, outcome)

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ghostbench.errors import BadInput, Unparseable
-from ghostbench.folder.lines import AttemptLine, ClipLine, PredictionLine
+from ghostbench.folder.lines import AttemptLine, ClipLine, MomentLine, PredictionLine
 from ghostbench.folder.manifest import ModelEntry
 from ghostbench.outcomes import Outcome
+from ghostbench.records import Conclusion, Said
 from ghostbench.tasks.base import Task
 
-AskKey = tuple[str, str, int]
-"""Row, clip id, repeat."""
+
+class AskKey(NamedTuple):
+    """What an attempt is one of: the row that is asked, the clip's id, the repeat from 0, and the moment that is asked
+    about, seconds from the clip's start; None for the whole clip."""
+
+    row: str
+    clip: str
+    repeat: int
+    moment_s: float | None = None
+
+    @classmethod
+    def of(cls, line: AttemptLine) -> AskKey:
+        """The key of a line of the ledger."""
+        return cls(line.model, line.clip, line.repeat, line.moment_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,11 @@ class Last:
     lost: int = 0
     notes: tuple[str, ...] = ()
 
+    @property
+    def answered(self) -> bool:
+        """Whether it is an answer."""
+        return self.outcome is Outcome.ANSWERED
+
 
 def last_lines(lines: Iterable[AttemptLine]) -> dict[AskKey, Last]:
     """The state of every unit that the ledger speaks of."""
@@ -59,7 +78,7 @@ def last_lines(lines: Iterable[AttemptLine]) -> dict[AskKey, Last]:
 
 def note_last(units: dict[AskKey, Last], line: AttemptLine) -> None:
     """Take in the next line of the ledger."""
-    unit = (line.model, line.clip, line.repeat)
+    unit = AskKey.of(line)
     before = units.get(unit)
     units[unit] = Last(
         outcome=line.outcome,
@@ -81,53 +100,97 @@ def predict(
 
     Raises `BadInput` when the run is not finished: a unit has neither a line nor a reason for having none.
     """
-    predictions: dict[AskKey, PredictionLine] = {}
+    answers: dict[tuple[str, str, int], dict[float | None, Last]] = {}
+    for key, last in units.items():
+        answers.setdefault(key[:3], {})[key.moment_s] = last
+    predictions: dict[tuple[str, str, int], PredictionLine] = {}
     for row in rows:
         for clip in clips:
             for repeat in range(repeats):
-                unit = (row.name, clip.clip, repeat)
+                turn = _Turn(row, clip, repeat, answers.get((row.name, clip.clip, repeat), {}))
                 stood_in_for = predictions[(row.of, clip.clip, repeat)] if row.of is not None else None
                 if stood_in_for is not None and stood_in_for.outcome is Outcome.ANSWERED:
-                    predictions[unit] = replace(stood_in_for, model=row.name)
+                    predicted = replace(stood_in_for, model=row.name)
                 else:
-                    predictions[unit] = _one(row, clip, repeat, units.get(unit), task)
+                    main = answers.get((row.of or "", clip.clip, repeat), {})
+                    predicted = turn.predicted(task, {m: each for m, each in main.items() if each.answered})
+                predictions[row.name, clip.clip, repeat] = predicted
     return list(predictions.values())
 
 
-def _one(row: RowFacts, clip: ClipLine, repeat: int, last: Last | None, task: Task) -> PredictionLine:
-    blank = PredictionLine(
-        model=row.name,
-        clip=clip.clip,
-        repeat=repeat,
-        truth=clip.truth,
-        truth_time_s=clip.truth_time_s,
-        grade=None,
-        event_time_s=None,
-        score=None,
-        answered_by=None,
-        fallback_level=last.fallback_level if last else 0,
-        outcome=last.outcome if last else row.stopped or Outcome.CRASHED,
-        attempts=last.attempts if last else 0,
-    )
-    if last is None:
-        if row.stopped is None:
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """All that the ledger says of a row's answers about a clip in one repeat. lasts : by moment."""
+
+    row: RowFacts
+    clip: ClipLine
+    repeat: int
+    lasts: Mapping[float | None, Last]
+
+    def predicted(self, task: Task, others: Mapping[float | None, Last]) -> PredictionLine:
+        """The prediction. others : answers of the row that this one stands in for."""
+        asked = self._asked(others)
+        said = [self._said(moment, others.get(moment) or self.lasts.get(moment), task) for moment in asked]
+        end = _concluded(task, said)
+        answered = end.outcome is Outcome.ANSWERED
+        return PredictionLine(
+            model=self.row.name,
+            clip=self.clip.clip,
+            repeat=self.repeat,
+            truth=self.clip.truth,
+            truth_time_s=self.clip.truth_time_s,
+            grade=end.grade,
+            event_time_s=end.event_time_s,
+            score=end.score,
+            answered_by=None if not answered else "model" if self.row.of is None else "substitute",
+            fallback_level=max((last.fallback_level for last in self.lasts.values()), default=0),
+            outcome=end.outcome,
+            attempts=sum(last.attempts for last in self.lasts.values()),
+            actor=end.actor,
+            occluder=end.occluder,
+            evidence=end.evidence,
+            alarm_time_s=end.alarm_time_s,
+            moments=tuple(map(_moment_line, said)) if asked != (None,) else None,
+        )
+
+    def _asked(self, others: Mapping[float | None, Last]) -> tuple[float | None, ...]:
+        """The moments of the clip, where the row was asked at any; else the whole clip."""
+        moments = tuple(question.moment_s for question in self.clip.questions or ())
+        if (not self.lasts and not others) or any(m in self.lasts or m in others for m in moments):
+            return moments or (None,)
+        return (None,)
+
+    def _said(self, moment_s: float | None, last: Last | None, task: Task) -> Said:
+        if last is None and self.row.stopped is None:
+            at = "" if moment_s is None else f" at {moment_s:g} s"
             raise BadInput(
-                f"the run is not finished: {row.name} has not been asked about {clip.clip}; go on with --resume"
+                f"the run is not finished: {self.row.name} has not been asked about {self.clip.clip}{at}; "
+                "go on with --resume"
             )
-        return blank
-    if last.outcome is not Outcome.ANSWERED:
-        return blank
-    try:
-        answer = task.parse(last.raw or "")
-    except Unparseable as error:
-        raise BadInput(
-            f"the ledger says that {row.name} answered for {clip.clip}, but the task cannot read it ({error}); "
-            "the ledger was edited, or another version of ghostbench wrote it"
-        ) from None
-    return replace(
-        blank,
-        grade=answer.grade,
-        event_time_s=answer.event_time_s,
-        score=last.score,
-        answered_by="substitute" if row.of is not None else "model",
+        if last is None or not last.answered:
+            return Said(moment_s=moment_s, outcome=last.outcome if last else self.row.stopped or Outcome.CRASHED)
+        try:
+            answer = task.parse(last.raw or "")
+        except Unparseable as error:
+            raise BadInput(
+                f"the ledger says that {self.row.name} answered for {self.clip.clip}, but the task cannot read it "
+                f"({error}); the ledger was edited, or another version of ghostbench wrote it"
+            ) from None
+        return Said(moment_s=moment_s, outcome=last.outcome, answer=answer, score=last.score)
+
+
+def _concluded(task: Task, said: Sequence[Said]) -> Conclusion:
+    """What the task makes of the answers. Raises `BadInput` for what is no conclusion."""
+    end = task.reduce(said)
+    if not isinstance(end, Conclusion) or (end.outcome is Outcome.ANSWERED) != (end.grade is not None):
+        raise BadInput(f"task '{task.name}' comes to no conclusion about {len(said)} answers; repair its `reduce`")
+    return end
+
+
+def _moment_line(said: Said) -> MomentLine:
+    return MomentLine(
+        moment_s=said.moment_s or 0.0,
+        grade=said.answer.grade if said.answer is not None else None,
+        score=said.score,
+        outcome=said.outcome,
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-import functools
 import uuid
 from dataclasses import dataclass, replace
 
 from ghostbench.errors import AttemptError, Crashed, MediaError
 from ghostbench.models import RemoteModel
-from ghostbench.records import Frames, Prompt, Request
+from ghostbench.records import Frames, Request
 from ghostbench.running.ask.dispatch import estimated
+from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import Ask, SentRequest, ladder_of
-from ghostbench.running.plan.probes import probed, thinned
 from ghostbench.running.rules.replies import checked, in_words
 from ghostbench.running.settle.faults import is_ours
 from ghostbench.tasks.base import Task
@@ -39,10 +38,14 @@ class NotMade(Exception):
 
 
 class RequestMaker:
-    """Makes requests. limited : whether what each can cost must be known, since the run has a limit to keep."""
+    """Makes requests. limited : whether what each can cost must be known, since the run has a limit to keep.
+
+    questions : what the task asks.
+    """
 
     def __init__(self, task: Task, seed: int, *, limited: bool) -> None:
         self._task = task
+        self.questions = Questions(task)
         self._seed = seed
         self._limited = limited
 
@@ -61,31 +64,40 @@ class RequestMaker:
             assert isinstance(failure, AttemptError)
             raise NotMade(failure, SentRequest.of(request, None)) from None
 
+    def moments(self, unit: Ask) -> tuple[float | None, ...] | None:
+        """The moments that a unit stands for, where its frames tell them and it does not know them yet; else None."""
+        if not unit.moments_unknown or not isinstance(unit.frames, Frames):
+            return None
+        try:
+            return self.questions.moments(unit.frames)
+        except Exception as error:  # a stranger's task may raise anything: the unit's request then raises it too
+            if is_ours(error, self._task):
+                raise
+            return None
+
     def _request(self, unit: Ask) -> Request:
         """The question of the unit's next attempt, under a new random id."""
         ladder = ladder_of(unit.row.host)
         frames = None if isinstance(unit.frames, MediaError) else unit.frames
-        frames = thinned(probed(frames, unit.row.probe), unit.standing.max_frames(ladder))
-        prompt = self._prompt(frames)
+        if frames is not None and unit.moments_unknown:
+            self.questions.about(frames)
+        question = self.questions.asked(
+            frames if unit.row.needs_frames else None,
+            unit.moment_s,
+            probe=unit.row.probe,
+            most=unit.standing.max_frames(ladder),
+        )
         return Request(
             id=str(uuid.uuid4()),
             # A model gets nothing to write to that another one reads.
-            prompt=replace(prompt, schema=copy.deepcopy(prompt.schema)),
-            frames=frames.private() if frames is not None else None,
+            prompt=replace(question.prompt, schema=copy.deepcopy(question.prompt.schema)),
+            frames=question.frames.private() if question.frames is not None else None,
             seed=self._seed + unit.repeat,
             level=unit.standing.level,
             level_settings=unit.standing.settings(ladder),
             write_answer=self._task.write,
+            moment_s=unit.moment_s,
         )
-
-    def _prompt(self, frames: Frames | None) -> Prompt:
-        """The task's question about these frames, built once for all models."""
-        return self._blind_prompt if frames is None else frames.memo("prompt", self._task.build)
-
-    @functools.cached_property
-    def _blind_prompt(self) -> Prompt:
-        """The task's question without frames, the same for every clip."""
-        return self._task.build(None)
 
     def _most_usd(self, unit: Ask, request: Request) -> float:
         """The most that the request can cost, US dollars; 0 where the price is unknown.

@@ -86,13 +86,13 @@ class Recorder:
             state.stop(Stop(unit.last, given_up(f"{failure}; {self.storage.given_up}")))
         return await self._conclude(unit, state, line, failure)
 
-    def finish(self, unit: Ask, state: ModelState) -> Outcome:
-        """Count the unit as settled; return its outcome, which is the model's where it was never asked."""
+    def finish(self, unit: Ask, state: ModelState) -> None:
+        """Count a clip as settled, by the unit that decides its outcome, which is the model's where it was never
+        asked."""
         outcome = unit.last
         if outcome is None:
             outcome = state.stopped.outcome if state.stopped is not None else Outcome.CRASHED
         self.progress.settled(unit.row.name, outcome)
-        return outcome
 
     def _reckon(self, unit: Ask, way: Way, tried_at: float) -> None:
         """Whether the attempt counts against the clip's limit. tried_at : when it was made, by `time.monotonic`.
@@ -170,6 +170,7 @@ class Recorder:
             error=fault,
             started_at=utc(sent.started_at if sent is not None else datetime.now(UTC)),
             notes=(*unit.standing.notes(), *refusal_notes(failure)),
+            moment_s=unit.moment_s,
         )
         if sent is not None:
             line = replace(

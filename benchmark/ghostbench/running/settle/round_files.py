@@ -19,7 +19,7 @@ from ghostbench.writing import make_folder, open_new, write_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One request of a sealed round: the unit (model, clip, repeat), its attempt and level, and what may be billed.
+    """One request of a sealed round: the unit (model, clip, repeat, moment), its attempt, level and price.
 
     standing : what the level does not say of where the unit stands, as `Standing.notes` has it.
     """
@@ -35,6 +35,7 @@ class Entry:
     most_usd: float
     decode_s: float | None
     standing: Sequence[str] = ()
+    moment_s: float | None = None
 
 
 class FileJournal(Journal):

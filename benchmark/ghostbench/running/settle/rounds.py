@@ -12,18 +12,18 @@ import asyncio
 import contextlib
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
-from ghostbench.errors import AttemptError, Crashed, ModelError, TimedOut
+from ghostbench.errors import AttemptError, Crashed, MediaError, ModelError, TimedOut
 from ghostbench.folder.ledger import DiskFailed
 from ghostbench.models import RemoteModel
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
-from ghostbench.records import Reply
+from ghostbench.records import Frames, Reply
 from ghostbench.running.ask.dispatch import Delivery, as_attempt_error, ends_the_run, within
 from ghostbench.running.ask.units import Ask, ModelState, SentRequest
 from ghostbench.running.ask.way import Passage
@@ -37,6 +37,7 @@ from ghostbench.running.settle.budget import billed_for
 from ghostbench.running.settle.listening import Silence, heard
 from ghostbench.running.settle.round_files import Entry, FileJournal, Round
 from ghostbench.running.settle.settler import Settler, storage_away
+from ghostbench.running.settle.turn import IsLeft, spread
 
 _AHEAD = max(2, min(8, os.cpu_count() or 2))
 """How many clips are decoded and encoded at the same time."""
@@ -57,7 +58,7 @@ _Made = tuple[Ask, "_Line | Step"]
 class BatchRunner:
     """Settles all units of one batched model, round after round."""
 
-    def __init__(self, state: ModelState, settler: Settler, folder: Path, deadline_s: float) -> None:
+    def __init__(self, state: ModelState, settler: Settler, folder: Path, deadline_s: float, is_left: IsLeft) -> None:
         if not isinstance(state.host.model, RemoteModel):
             raise TypeError("only a RemoteModel can be batched")
         self._model = state.host.model
@@ -66,10 +67,13 @@ class BatchRunner:
         self._recorder = settler.recorder
         self._round = Round(folder)
         self._deadline_s = deadline_s
+        self._is_left = is_left
+        self._moments_left: Counter[tuple[str, str, int]] = Counter()
 
     async def run(self, units: Sequence[Ask]) -> None:
         """Go on with the round that is there, then make rounds until the policy settles every unit."""
-        open_units = {(u.row.name, u.clip.id, u.repeat): u for u in units}
+        open_units = {unit.key: unit for unit in units}
+        self._moments_left = Counter(key[:3] for key in open_units)
         steps: list[tuple[Step, int]] = []
         if self._round.sealed and self._state.stopped is None:
             for entry in self._round.entries()[1].values():
@@ -82,8 +86,8 @@ class BatchRunner:
             made, steps = await self._make(open_units)
             if made:
                 steps += await self._answer(open_units)
-        for unit in open_units.values():
-            self._recorder.finish(unit, self._state)
+        for unit in list(open_units.values()):
+            self._settled(unit, open_units)
 
     async def _make(self, open_units: dict[AskKey, Ask]) -> tuple[bool, list[tuple[Step, int]]]:
         """Write and seal a round of the open units' next attempts; False if there is nothing to send.
@@ -93,7 +97,7 @@ class BatchRunner:
         entries: list[Entry] = []
         again: list[tuple[Step, int]] = []
         with self._round.start() as file:
-            async for unit, made in self._encoded(list(open_units.values())):
+            async for unit, made in self._encoded(open_units):
                 if isinstance(made, _Line):
                     if await self._reserved(made.entry, first=not entries):
                         file.write(made.data + b"\n")
@@ -122,13 +126,13 @@ class BatchRunner:
         self._state.stop(budget.exhausted)
         return False
 
-    async def _encoded(self, units: Sequence[Ask]) -> AsyncIterator[_Made]:
-        """Each unit with its request, in order, or with what follows where there is none."""
+    async def _encoded(self, open_units: dict[AskKey, Ask]) -> AsyncIterator[_Made]:
+        """Each open unit with its request, in order, or with what follows where there is none."""
         waiting: deque[asyncio.Task[list[_Made]]] = deque()
-        clips = [list(group) for _, group in groupby(units, key=lambda unit: unit.clip.id)]
+        clips = [list(group) for _, group in groupby(open_units.values(), key=lambda unit: unit.clip.id)]
         try:
             for group in clips:
-                waiting.append(asyncio.create_task(self._encode(group)))
+                waiting.append(asyncio.create_task(self._encode(group, open_units)))
                 if len(waiting) >= _AHEAD:
                     for made in await waiting.popleft():
                         yield made
@@ -139,15 +143,16 @@ class BatchRunner:
             for task in waiting:
                 task.cancel()
 
-    async def _encode(self, units: Sequence[Ask]) -> list[_Made]:
+    async def _encode(self, units: Sequence[Ask], open_units: dict[AskKey, Ask]) -> list[_Made]:
         """The requests about one clip. Its frames are let go as soon as they are encoded."""
         media = self._settler.media
-        if media is None or not any(unit.row.needs_frames for unit in units):
+        if media is None or not any(unit.row.needs_frames or unit.moments_unknown for unit in units):
             return [(unit, await self._encode_one(unit)) for unit in units]
         try:
             async with media(units[0].clip, lambda _: None) as decoded:
+                units = self._at_moments(units, decoded.frames, open_units)
                 for unit in units:
-                    if unit.row.needs_frames:
+                    if unit.row.needs_frames or unit.moments_unknown:
                         unit.frames, unit.decode_s = decoded.frames, decoded.seconds
                 return [(unit, await self._encode_one(unit)) for unit in units]
         except StorageGivenUp as away:
@@ -156,6 +161,23 @@ class BatchRunner:
         finally:
             for unit in units:
                 unit.frames = None
+
+    def _at_moments(
+        self, units: Sequence[Ask], frames: Frames | MediaError, open_units: dict[AskKey, Ask]
+    ) -> list[Ask]:
+        """The units, with those that stand for a clip's moments replaced by one for each, among the open ones too."""
+        found: list[Ask] = []
+        for unit in units:
+            moments = self._settler.maker.moments(replace(unit, frames=frames))
+            if moments is None:
+                found.append(unit)
+                continue
+            each = spread(unit, moments, self._is_left)
+            del open_units[unit.key]
+            open_units |= {one.key: one for one in each}
+            self._moments_left[unit.key[:3]] = len(each)
+            found += each
+        return found
 
     async def _encode_one(self, unit: Ask) -> _Line | Step:
         made = await self._settler.prepare(unit, self._state)
@@ -183,6 +205,7 @@ class BatchRunner:
             most_usd=made.most_usd,
             decode_s=unit.decode_s,
             standing=tuple(unit.standing.notes()),
+            moment_s=unit.moment_s,
         )
         return _Line(entry, data)
 
@@ -238,8 +261,7 @@ class BatchRunner:
         passage: Passage | None = None,
     ) -> list[tuple[Step, int]]:
         """Write one result down, unless the ledger has it from before a kill; return what the policy wants again."""
-        key = entry.model, entry.clip, entry.repeat
-        unit = open_units.get(key)
+        unit = open_units.get(AskKey(entry.model, entry.clip, entry.repeat, entry.moment_s))
         delivery = Delivery(checked(result), None, max(0.0, time.time() - sealed_at))
         known = unit is None or unit.attempts >= entry.attempt
         billed = 0.0 if known else billed_for(delivery)
@@ -262,8 +284,11 @@ class BatchRunner:
         return []
 
     def _settled(self, unit: Ask, open_units: dict[AskKey, Ask]) -> None:
-        del open_units[unit.row.name, unit.clip.id, unit.repeat]
-        self._recorder.finish(unit, self._state)
+        """The unit is settled; with the last moment of a clip the clip is."""
+        del open_units[unit.key]
+        self._moments_left[unit.key[:3]] -= 1
+        if not self._moments_left[unit.key[:3]]:
+            self._recorder.finish(unit, self._state)
 
     async def _waits_for(self, error: AttemptError, passage: Passage) -> bool:
         """Whether the service, which failed as a whole, is asked again about the same round, after a pause."""

@@ -1,4 +1,4 @@
-"""One unit of work: one model's row, one clip, one repeat, asked until the policy settles it, attempt by attempt."""
+"""One unit of work: a model's row, a clip, a repeat and a moment, asked until the policy settles it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,14 @@ class Held(Exception):
     """The way to the model was closed while the request waited its turn: it was never sent."""
 
 
+class MomentsFound(Exception):
+    """The moments of a unit's clip are known now, and the unit is to be asked at each of them."""
+
+    def __init__(self, moments: tuple[float | None, ...]) -> None:
+        super().__init__(moments)
+        self.moments = moments
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settler:
     """Asks units until they are settled. One for a whole run, whatever way its models are reached.
@@ -50,17 +58,18 @@ class Settler:
     begun: Begun | None = None
     media: MediaOf | None = None
 
-    async def settle(self, unit: Ask, state: ModelState) -> Outcome:
-        """Attempt after attempt until the policy says that this is the unit's outcome; return that outcome.
+    async def settle(self, unit: Ask, state: ModelState) -> None:
+        """Attempt after attempt until the policy says that this is the unit's outcome, `Ask.last`.
 
         Between attempts, and while the way to the model or to the media is closed, the unit holds no frames.
+
+        Raises `MomentsFound` where the unit stands for all moments of a clip, and they are known now.
         """
         with about(unit.row.name, unit.clip.id):
             while (step := await self._try(unit, state)).again:
                 if step.wait_s is None and not (state.way.paused or self.recorder.storage.paused):
                     pause_s = pause_after(step, unit.attempts, self.recorder.patience)
                     await self.recorder.progress.rest(unit.row.name, pause_s)
-        return self.recorder.finish(unit, state)
 
     async def prepare(self, unit: Ask, state: ModelState) -> Made | Step:
         """The request of the unit's next attempt, frames being in hand.
@@ -107,16 +116,19 @@ class Settler:
         """One attempt, with frames in hand where the row needs them."""
         if self.media is None:
             return await self._attempt(unit, state, passage)
-        if not unit.row.needs_frames:
+        if not unit.row.needs_frames and not unit.moments_unknown:
             self.announce(unit, dispatcher)
             return await self._attempt(unit, state, passage)
 
         def coming(is_coming: bool) -> None:
-            (self.announce if is_coming else self._withdraw)(unit, dispatcher)
+            if not unit.moments_unknown:
+                (self.announce if is_coming else self._withdraw)(unit, dispatcher)
 
         try:
             async with self.media(unit.clip, coming) as decoded:
                 unit.frames, unit.decode_s = decoded.frames, decoded.seconds
+                if (moments := self.maker.moments(unit)) is not None:
+                    raise MomentsFound(moments)
                 return await self._attempt(unit, state, passage)
         except StorageGivenUp as away:
             self._withdraw(unit, dispatcher)
@@ -196,6 +208,7 @@ class Settler:
                 model=unit.row.name,
                 clip=unit.clip.id,
                 repeat=unit.repeat,
+                moment_s=unit.moment_s,
                 fallback_level=unit.standing.level,
                 request_id=asked.request_id,
                 started_at=utc(asked.started_at),

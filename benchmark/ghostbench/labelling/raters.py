@@ -1,0 +1,127 @@
+"""Label and annotation files as raters: who said what of which clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ghostbench.datasets import storage
+from ghostbench.datasets.annotations.join import read_annotations
+from ghostbench.datasets.annotations.rows import Annotation, NamedRows
+from ghostbench.datasets.labels import read_labels
+from ghostbench.datasets.layouts import find_media
+from ghostbench.datasets.spreadsheet import meant, table_rows, table_text
+from ghostbench.errors import BadInput
+from ghostbench.label import Label, is_doubted
+from ghostbench.media.count import frame_times
+from ghostbench.records import Clip, Truth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """What a rater says of a clip.
+
+    truth : None for files that only say when. event_s : when the labelled event begins, seconds.
+    """
+
+    truth: Truth | None
+    event_s: float | None = None
+    labels: Label
+    doubted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rater:
+    """One annotator, or one file that says when. name : unique among all. ratings : by clip id."""
+
+    name: str
+    form: str
+    ratings: Mapping[str, Rating]
+
+    @property
+    def silent(self) -> bool:
+        """Whether it says of no clip what it shows."""
+        return all(rating.truth is None for rating in self.ratings.values())
+
+
+def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad: bool = False) -> list[Rater]:
+    """The raters of these files, in their order.
+
+    A label file is a rater for each name in its column `annotator`, and one for the rows that name nobody. An
+    annotation file is one that says when things happen; one whose rows are found by the number of frames needs the
+    media.
+
+    places : paths or fsspec URLs. data_root : where the media is. skip_bad : leave bad label rows out.
+
+    Raises `BadInput` for a file that cannot be used.
+    """
+    raters: list[Rater] = []
+    waiting: list[tuple[int, str, bytes]] = []
+    for place in places:
+        data = storage.read_whole(storage.accept(place, "bench agree"), "label file")
+        if _is_label_file(data, place):
+            raters += _annotators(data, place, skip_bad=skip_bad)
+        else:
+            waiting.append((len(raters), place, data))
+    clips = _clips(raters, data_root)
+    for before, (at, place, data) in enumerate(waiting):
+        raters.insert(at + before, _silent(data, place, clips, data_root))
+    return list(_named_apart(raters))
+
+
+def _is_label_file(data: bytes, place: str) -> bool:
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")) or data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return False
+    names = ("video_id", "ground_truth_label")
+    header = next(table_rows(table_text(data, place, names), names, place), (1, []))[1]
+    return set(names) <= {meant(cell) for cell in header}
+
+
+def _annotators(data: bytes, place: str, *, skip_bad: bool) -> list[Rater]:
+    by_name: dict[str, dict[str, Rating]] = {}
+    for clip in read_labels(data, place, skip_bad=skip_bad).clips:
+        name = clip.labels.annotator or _file_name(place)
+        by_name.setdefault(name, {})[clip.id] = Rating(
+            truth=clip.truth,
+            event_s=clip.truth_time_s,
+            labels=clip.labels,
+            doubted=is_doubted(clip.labels, clip.remark),
+        )
+    return [Rater(name, "labels", ratings) for name, ratings in by_name.items()]
+
+
+def _silent(data: bytes, place: str, clips: Sequence[Clip], data_root: str | None) -> Rater:
+    file = read_annotations(data, place)
+    if file.by_frames and data_root is None:
+        raise BadInput(f"{place}: its rows are found by the clips' frames; say where the clips are with --data-root")
+    if not clips and isinstance(file, NamedRows):
+        clips = [Clip(id=name, truth="normal") for name in file.rows]
+    found = file.join(clips, frame_times if data_root is not None else None)
+    ratings = {
+        clip: Rating(truth=row.truth, labels=row.labels)
+        for clip, row in found.items()
+        if isinstance(row, Annotation) and (row.labels.stated() or row.truth is not None)
+    }
+    if not ratings:
+        raise BadInput(f"{place}: says nothing of these clips; give a file of the same dataset")
+    return Rater(_file_name(place), file.form, ratings)
+
+
+def _clips(raters: Iterable[Rater], data_root: str | None) -> list[Clip]:
+    """Every clip that a label file names, with its media where that is known."""
+    ids = list(dict.fromkeys(clip for rater in raters for clip in rater.ratings))
+    media = {}
+    if data_root is not None:
+        media = find_media(storage.accept(data_root, "--data-root"), ids, layout="auto", fps=30.0)
+    return [Clip(id=name, truth="normal", media=str(media[name]) if name in media else None) for name in ids]
+
+
+def _file_name(place: str) -> str:
+    return place.rstrip("/").rpartition("/")[2]
+
+
+def _named_apart(raters: Iterable[Rater]) -> Iterable[Rater]:
+    taken: dict[str, int] = {}
+    for rater in raters:
+        taken[rater.name] = taken.get(rater.name, 0) + 1
+        yield rater if taken[rater.name] == 1 else replace(rater, name=f"{rater.name} ({taken[rater.name]})")

@@ -1,0 +1,106 @@
+"""The questions about a clip, made once for all models, and what is left of one for a probe or a fallback level."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ghostbench.folder.lines import QuestionLine
+from ghostbench.question import Question, in_order
+from ghostbench.records import Frames, Prompt
+from ghostbench.running.plan.probes import probed, thinned
+from ghostbench.tasks.base import Task
+
+
+def found_with_frames(task: Task) -> bool:
+    """Whether how often a clip is asked about is known only when its frames are."""
+    return type(task).questions is not Task.questions
+
+
+class Questions:
+    """What a task asks about the clips of a run.
+
+    What a clip's frames lead to is kept with them, and goes when they go.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    @functools.cached_property
+    def blind(self) -> Question:
+        """The question to those who look at nothing, the same about every clip."""
+        return Question.about(self._task.build(None), None)
+
+    def about(self, frames: Frames) -> tuple[Question, ...]:
+        """All questions about a clip, in order. Raises what the task raises, and `ValueError` as `in_order` does."""
+        kept = frames.memo("questions", self._made)
+        return tuple(each.question(frames) for each in kept)
+
+    def moments(self, frames: Frames) -> tuple[float | None, ...]:
+        """When they are asked; (None,) for one about the whole clip."""
+        return tuple(question.moment_s for question in self.about(frames))
+
+    def described(self, frames: Frames) -> tuple[QuestionLine, ...] | None:
+        """The questions as `clips.jsonl` has them; None for one that shows all that there is."""
+        asked = self.about(frames)
+        if [(question.moment_s, question.frames) for question in asked] == [(None, frames)]:
+            return None
+        return tuple(
+            QuestionLine(
+                moment_s=question.moment_s,
+                frames_sha256=question.frames.sha256 if question.frames is not None else None,
+            )
+            for question in asked
+        )
+
+    def asked(
+        self, frames: Frames | None, moment_s: float | None, *, probe: str | None = None, most: int | None = None
+    ) -> Question:
+        """The question of that moment about a clip's frames, or to those who look at nothing.
+
+        probe : what is done to the question's own frames, and to no others. most : so many of them are shown at most.
+
+        Raises what the task raises, and `ValueError` where it asks nothing at that moment.
+        """
+        if frames is None:
+            return replace(self.blind, moment_s=moment_s)
+        question = next((each for each in self.about(frames) if each.moment_s == moment_s), None)
+        if question is None:
+            raise ValueError(f"the task asks nothing of this clip at {moment_s} s")
+        if question.frames is None:
+            return question
+        return self._memo(frames, ("asked", moment_s, probe, most), lambda: self._changed(question, probe, most))
+
+    def _changed(self, question: Question, probe: str | None, most: int | None) -> Question:
+        shown = probed(question.frames, probe)
+        if shown is not None and shown is not question.frames:
+            question = replace(question, frames=shown)
+        if shown is None or thinned(shown, most) is not shown:
+            question = self._task.asked_with(question, thinned(shown, most))
+        return question
+
+    def _made(self, frames: Frames) -> tuple[_Kept, ...]:
+        return tuple(_Kept.of(question, frames) for question in in_order(self._task.questions(frames)))
+
+    def _memo(self, frames: Frames, key: object, make: Callable[[], Question]) -> Question:
+        return frames.memo(key, lambda whole: _Kept.of(make(), whole)).question(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A question as it is kept with its clip's frames, without a way back to them: they are to go when nobody needs
+    them, and not when the interpreter looks for circles."""
+
+    prompt: Prompt
+    own: Frames | None
+    whole: bool
+    moment_s: float | None
+
+    @classmethod
+    def of(cls, question: Question, frames: Frames) -> _Kept:
+        whole = question.frames is frames
+        return cls(question.prompt, None if whole else question.frames, whole, question.moment_s)
+
+    def question(self, frames: Frames) -> Question:
+        return Question(prompt=self.prompt, frames=frames if self.whole else self.own, moment_s=self.moment_s)

@@ -1,0 +1,223 @@
+"""What hangs on labels that are doubted: every rate and every place, whichever way those labels go.
+
+These are bounds and no intervals: each is reached by some way of deciding the doubted labels, and none lies beyond.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ghostbench.scoring.intervals import Ints
+from ghostbench.scoring.rates import RATES, Floats, rates
+from ghostbench.scoring.views import BASES, VIEWS, Basis, Bools, alarms, by_clip, cells
+
+
+def score_doubt(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, doubted: Bools) -> dict[str, Any] | None:
+    """`label_doubt` of metrics.json for one model's predictions; None where no label is doubted.
+
+    Returns
+    -------
+    `clips`, the doubted ones, and in `views`, for either view and every basis, each rate as `{value, low, high}`: as
+    the labels stand, and the least and the largest that it can be; null where it is undefined as they stand.
+    """
+    if not doubted.any():
+        return None
+    at = rows["at"].to_numpy()
+    n = len(truth_of_clip)
+    found: dict[str, dict[str, Any]] = {}
+    for view in VIEWS:
+        alarm = alarms(rows["grade"], view)
+        kinds = np.stack([answered & alarm, answered & ~alarm, ~answered], axis=1).astype(np.int64)
+        said = by_clip(kinds, at, n)
+        found[view] = {}
+        for basis in BASES:
+            table = by_clip(cells(truth_of_clip[at], alarm, answered, basis), at, n)
+            found[view][basis] = rate_bounds(table, said, doubted, basis)
+    return {"clips": int(doubted.sum()), "views": found}
+
+
+def rate_bounds(table: Ints, said: Ints, doubted: Bools, basis: Basis) -> dict[str, dict[str, float] | None]:
+    """Every rate as the labels stand, and between what it lies whichever way the doubted ones go.
+
+    Parameters
+    ----------
+    table : tp, fp, fn, tn per clip as the labels stand, int [clips, 4]. said : the clip's alarms, its answers without
+        one, and its missing answers, int [clips, 3]. doubted : whether the clip's label is doubted.
+
+    Returns
+    -------
+    Each rate as `{value, low, high}`; None where its denominator is zero as the labels stand. Ways of deciding that
+    leave a rate without a denominator do not count.
+
+    Examples
+    --------
+    Of four alarms two are right, and one of each kind is doubted: precision lies between 1/4 and 3/4.
+
+    >>> import numpy as np
+    >>> table = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]])
+    >>> said = np.array([[1, 0, 0]] * 4)
+    >>> found = rate_bounds(table, said, np.array([True, False, True, False]), "answered")
+    >>> found["precision"]
+    {'value': 0.5, 'low': 0.25, 'high': 0.75}
+    """
+    fixed, open_ = table[~doubted].sum(axis=0), said[doubted]
+    if basis == "answered":
+        open_ = open_ * np.array([1, 1, 0])
+    alarm, quiet, missing = _reachable(open_).T
+    whole = open_.sum(axis=0)
+    wrong, right = (missing, 0 * missing) if basis == "worst_case" else (0 * missing, missing)
+    left = whole[2] - missing
+    left_wrong, left_right = (left, 0 * left) if basis == "worst_case" else (0 * left, left)
+    each = rates(
+        fixed[0] + alarm + right,
+        fixed[1] + (whole[0] - alarm) + left_wrong,
+        fixed[2] + quiet + wrong,
+        fixed[3] + (whole[1] - quiet) + left_right,
+    )
+    stands = rates(*table.sum(axis=0))
+    return {
+        name: None
+        if np.isnan(stands[name])
+        else {"value": float(stands[name]), "low": float(np.nanmin(each[name])), "high": float(np.nanmax(each[name]))}
+        for name in RATES
+    }
+
+
+def _reachable(clips: Ints) -> Ints:
+    """The sums of alarms, quiet and missing answers, int [sums, 3], over every choice of these clips as positives.
+
+    clips : the three numbers of each, int [clips, 3].
+    """
+    counted = Counter((int(a), int(b), int(c)) for a, b, c in clips if a or b or c)
+    grid = np.zeros(tuple(clips.sum(axis=0) + 1), dtype=np.bool_)
+    grid[0, 0, 0] = True
+    for kind, times in counted.items():
+        left, step = times, 1
+        while left:  # so many of a kind in steps of 1, 2, 4 … and the rest: each number of them can be put together
+            taken = min(step, left)
+            moved = grid.copy()
+            shift = tuple(size * taken for size in kind)
+            into = tuple(slice(by, None) for by in shift)
+            out_of = tuple(slice(None, length - by) for length, by in zip(grid.shape, shift, strict=True))
+            moved[into] |= grid[out_of]
+            grid, left, step = moved, left - taken, step * 2
+    return np.argwhere(grid).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """By how much a model is ahead of another, in balanced accuracy over clips, and what its lead hangs on.
+
+    value : as the labels stand. low, high : whichever way the doubted ones go.
+    flips : how many labels, whichever they are, must be wrong before the other is ahead; None where no number does it.
+    doubted_flips : how many of the doubted ones; None where all of them together do not.
+    """
+
+    value: float
+    low: float
+    high: float
+    flips: int | None
+    doubted_flips: int | None
+
+
+def lead(ahead: Floats, positive: Bools, doubted: Bools) -> Lead | None:
+    """What a model's lead on another hangs on.
+
+    Parameters
+    ----------
+    ahead : per clip, the share of the model's answers that are alarms minus that of the other's, in [-1, 1].
+    positive : whether the clip is a ghost probing. doubted : whether that is doubted.
+
+    Returns
+    -------
+    None where there is no positive or no negative. All ways of deciding that leave clips of both kinds count, each
+    number of flips is the least of all, and a tie is not yet a change of places.
+
+    Examples
+    --------
+    The first finds three positives of four and the other one, both without false alarms. Were the two labels wrong on
+    which only the first sounds the alarm, those would be its false alarms.
+
+    >>> import numpy as np
+    >>> ahead = np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    >>> found = lead(ahead, np.arange(8) < 4, np.arange(8) == 0)
+    >>> found.value, round(found.low, 3), found.high, found.flips, found.doubted_flips
+    (0.25, 0.067, 0.25, 2, None)
+    """
+    positives, n = int(positive.sum()), len(positive)
+    if positives in (0, n):
+        return None
+    value = float(_difference(ahead[positive].sum(), positives, ahead.sum(), n))
+    few = _after_flips(ahead, positive, doubted, least=True)
+    many = _after_flips(ahead, positive, doubted, least=False)
+    return Lead(
+        value=value,
+        low=float(np.nanmin(few)),
+        high=float(np.nanmax(many)),
+        flips=_fewest(_after_flips(ahead, positive, np.ones(n, dtype=np.bool_), least=True)),
+        doubted_flips=_fewest(few),
+    )
+
+
+_TIE = 1e-12
+
+
+def _fewest(difference: Floats) -> int | None:
+    """The least number of flips after which the difference is below zero."""
+    up, down = np.nonzero(difference < -_TIE)
+    return int((up + down).min()) if len(up) else None
+
+
+def _after_flips(ahead: Floats, positive: Bools, allowed: Bools, *, least: bool) -> Floats:
+    """The smallest (or largest) difference after u negatives became positives and v positives negatives, float
+    [u + 1, v + 1]; NaN where one kind of clip is gone.
+
+    For a given number of positives the difference grows with the sum over the positives of `ahead`: which labels to
+    turn so that it is least follows from sorting.
+    """
+    sign = 1.0 if least else -1.0
+    gained = np.sort(sign * ahead[~positive & allowed])
+    lost = np.sort(-sign * ahead[positive & allowed])
+    more, fewer = np.concatenate([[0.0], np.cumsum(gained)]), np.concatenate([[0.0], np.cumsum(lost)])
+    inside = ahead[positive].sum() + sign * (more[:, None] + fewer[None, :])
+    up, down = np.arange(len(more))[:, None], np.arange(len(fewer))[None, :]
+    return _difference(inside, int(positive.sum()) + up - down, ahead.sum(), len(ahead))
+
+
+def _difference(inside: Any, positives: Any, whole: float, n: int) -> Floats:
+    """Recall's and specificity's differences, halved: `inside` is the sum of `ahead` over so many positives."""
+    positives = np.asarray(positives, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: npt.NDArray[np.float64] = (inside / positives - (whole - inside) / (n - positives)) / 2
+    return np.where((positives > 0) & (positives < n), found, np.nan)
+
+
+def places_under_doubt(
+    leads: Mapping[tuple[str, str], Lead | None], names: Iterable[str]
+) -> dict[str, tuple[int, int]]:
+    """The best and the worst place of each model that the doubted labels can leave it.
+
+    leads : for every ordered pair, the first's lead on the second. A place counts who is ahead under any one way of
+    deciding, pair by pair: no way leads beyond these places, and the outermost need not be reached together.
+
+    >>> sure, open_ = Lead(0.3, 0.1, 0.4, 5, None), Lead(0.1, -0.1, 0.2, 1, 1)
+    >>> behind, maybe = Lead(-0.3, -0.4, -0.1, 0, 0), Lead(-0.1, -0.2, 0.1, 0, 0)
+    >>> leads = {("a", "b"): open_, ("b", "a"): maybe, ("a", "c"): sure, ("c", "a"): behind}
+    >>> places_under_doubt({**leads, ("b", "c"): sure, ("c", "b"): behind}, "abc")
+    {'a': (1, 2), 'b': (1, 2), 'c': (3, 3)}
+    """
+    order = list(names)
+    found = {}
+    for name in order:
+        others = [each for other in order if other != name and (each := leads[other, name]) is not None]
+        always, ever = (sum(bound > _TIE for bound in bounds) for bounds in
+                        ([each.low for each in others], [each.high for each in others]))  # fmt: skip
+        found[name] = (1 + always, 1 + ever)
+    return found

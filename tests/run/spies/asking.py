@@ -1,0 +1,37 @@
+"""Tasks that do not simply show a whole clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ghostbench import FramePart, Frames, Question
+from ghostbench.tasks.ghost_probing import GhostProbing
+
+
+class FiveOfTen(GhostProbing):
+    """Names every other frame, and overrides `build` alone."""
+
+    name = "five-of-ten"
+    claim = "A model sees every other frame: this is half a look."
+
+    def build(self, frames: Frames | None) -> Any:
+        prompt = super().build(frames)
+        if frames is None:
+            return prompt
+        parts = [part for part in prompt.parts if not isinstance(part, FramePart) or part.position % 2 == 0]
+        return replace(prompt, parts=tuple(parts))
+
+
+class ThreeMoments(GhostProbing):
+    """Asks when a third, two thirds and all of a second have passed."""
+
+    name = "three-moments"
+    claim = "A model sees a clip as far as it has come: this is half a warning."
+    at_moments = True
+    opening = "The clip has lasted {duration:.2f} s so far. Frames from it follow in order of time ({count} in all)."
+
+    def questions(self, frames: Frames) -> Sequence[Question]:
+        prefixes = [(moment, frames.until(moment)) for moment in (0.25, 0.5, 0.875)]
+        return [Question.about(self.build(prefix), prefix, moment) for moment, prefix in prefixes]

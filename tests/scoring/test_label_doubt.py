@@ -1,0 +1,130 @@
+"""Bounds under doubted labels, against every way of deciding them; and what a lead hangs on, against every flip."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evidence_data import RunBuilder, clip
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ghostbench.report.data import read_run
+from ghostbench.report.tables import run_tables
+from ghostbench.scoring.label_doubt import lead, rate_bounds
+from ghostbench.scoring.rates import RATES, rates
+from ghostbench.scoring.score import score_run
+from ghostbench.scoring.views import BASES, Basis, by_clip, cells
+
+G, N = "ghost_probing", "normal"
+
+clips = st.lists(
+    st.tuples(st.booleans(), st.booleans(), st.lists(st.sampled_from("aqm"), min_size=1, max_size=3)),
+    min_size=1,
+    max_size=9,
+)
+"""Per clip: its truth, whether that is doubted, and each repeat: an alarm, a quiet answer, or a missing one."""
+
+
+def table_of(truths: np.ndarray, rows: list[list[str]], basis: Basis) -> np.ndarray:
+    at = np.array([place for place, each in enumerate(rows) for _ in each])
+    said = np.array([row for each in rows for row in each])
+    return by_clip(cells(truths[at], said == "a", said != "m", basis), at, len(rows))
+
+
+@given(clips, st.sampled_from(BASES))
+def test_rates_are_bounded_as_by_trying_every_way_of_deciding(drawn: list, basis: Basis) -> None:
+    truths, doubted = (np.array([each[k] for each in drawn]) for k in (0, 1))
+    rows = [each[2] for each in drawn]
+    said = np.array([[each.count(kind) for kind in "aqm"] for each in rows])
+    found = rate_bounds(table_of(truths, rows, basis), said, doubted, basis)
+    ways = []
+    for decided in itertools.product([False, True], repeat=int(doubted.sum())):
+        other = truths.copy()
+        other[doubted] = decided
+        ways.append(rates(*table_of(other, rows, basis).sum(axis=0)))
+    stands = rates(*table_of(truths, rows, basis).sum(axis=0))
+    for name in RATES:
+        if np.isnan(stands[name]):
+            assert found[name] is None
+            continue
+        every = [float(way[name]) for way in ways if not np.isnan(way[name])]
+        assert found[name] == pytest.approx(
+            {"value": float(stands[name]), "low": min(every), "high": max(every)}, abs=1e-12
+        )
+
+
+def merit(ahead: np.ndarray, positive: np.ndarray) -> float:
+    """Balanced accuracy of the one minus the other's, from the definition: recall and specificity apart."""
+    return float((ahead[positive].mean() - ahead[~positive].mean()) / 2)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), st.booleans(), st.booleans()), max_size=9),
+)
+def test_a_lead_hangs_on_as_few_labels_as_trying_every_flip_finds(drawn: list) -> None:
+    ahead, positive, doubted = (np.array([each[k] for each in drawn]) for k in range(3))
+    if not drawn or positive.astype(bool).all() or not positive.astype(bool).any():
+        assert lead(np.asarray(ahead, float), positive.astype(bool), doubted.astype(bool)) is None
+        return
+    found = lead(ahead, positive, doubted)
+    assert found is not None
+    assert found.value == pytest.approx(merit(ahead, positive))
+    fewest: dict[bool, int | None] = {False: None, True: None}
+    bounds = []
+    for flips in itertools.product([False, True], repeat=len(drawn)):
+        turned = np.array(flips)
+        other = positive ^ turned
+        if other.all() or not other.any():
+            continue
+        value = merit(ahead, other)
+        for only_doubted in (False, True):
+            if only_doubted and (turned & ~doubted).any():
+                continue
+            if only_doubted:
+                bounds.append(value)
+            before = fewest[only_doubted]
+            if value < -1e-9 and (before is None or turned.sum() < before):
+                fewest[only_doubted] = int(turned.sum())
+    assert (found.flips, found.doubted_flips) == (fewest[False], fewest[True])
+    assert (found.low, found.high) == pytest.approx((min(bounds), max(bounds)))
+
+
+def test_many_doubted_labels_are_bounded_in_no_time() -> None:
+    rng = np.random.default_rng(1)
+    n = 1500
+    truths, said = rng.random(n) < 0.4, rng.random(n) < 0.5
+    kinds = np.stack([said, ~said, np.zeros(n, bool)], axis=1).astype(np.int64)
+    table = by_clip(cells(truths, said, np.ones(n, bool), "answered"), np.arange(n), n)
+    found = rate_bounds(table, kinds, np.ones(n, dtype=bool), "answered")
+    assert found["accuracy"] == {"value": pytest.approx((truths == said).mean()), "low": 0.0, "high": 1.0}
+
+
+def test_a_run_says_what_hangs_on_its_doubted_labels(tmp_path: Path) -> None:
+    run = RunBuilder(
+        [
+            clip("a", G),
+            clip("b", G, remark="really??"),
+            clip("c", N),
+            clip("d", N) | {"labels": {"doubt": True}},
+            clip("e", N, remark="sure?") | {"labels": {"doubt": False}},
+        ]
+    )
+    run.rows("m", [G, N, N, G, N])
+    found = score_run(run.write(tmp_path / "run"))["models"]["m"]["label_doubt"]
+    assert found["clips"] == 2
+    # b turns a miss into a right silence, d a false alarm into a hit.
+    assert found["views"]["strict"]["answered"]["accuracy"] == {"value": 0.6, "low": 0.6, "high": 1.0}
+    assert found["views"]["strict"]["answered"]["recall"] == {"value": 0.5, "low": 0.5, "high": 1.0}
+    (table,) = [each for each in run_tables(read_run(tmp_path / "run")) if each.name == "label_doubt"]
+    assert [row[:3] for row in table.rows if row[0] == "m"] == [("m", "strict", 2), ("m", "lenient", 2)]
+    assert "not a 95% interval" in table.note
+
+
+def test_without_doubt_nothing_is_said_of_it(tmp_path: Path) -> None:
+    run = RunBuilder([clip("a", G), clip("b", N)])
+    run.rows("m", [G, N])
+    assert score_run(run.write(tmp_path / "run"))["models"]["m"]["label_doubt"] is None
+    assert "label_doubt" not in {table.name for table in run_tables(read_run(tmp_path / "run"))}
