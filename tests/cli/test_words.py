@@ -62,7 +62,7 @@ def test_tab_offers_commands_models_datasets_tasks_splits_and_runs(
     assert "replay:" in offered(["run", "--models"], "rep")
     assert offered(["run", "--dataset"], "da") == ["dada2000"]
     assert offered(["run", "--dataset", "dada2000", "--split"], "seed") == ["seed99"]
-    assert offered(["run", "--task"], "ghost-probing-") == ["ghost-probing-summary"]
+    assert offered(["run", "--task"], "ghost-probing-s") == ["ghost-probing-summary"]
     assert offered(["report"], "") == ["results/first", "results/"]
     assert offered(["verify"], "results/f") == ["results/first"]
     assert offered(["run", "--resume", "--run-id"], "f") == ["first"]

@@ -58,7 +58,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
     shell_complete=complete.tasks,
     default="ghost-probing",
     show_default=True,
-    help="What is asked; see `bench tasks`.",
+    help="What is asked: a name (`bench tasks`), or a YAML file.",
 )
 @click.option(
     "--dataset",

@@ -11,8 +11,8 @@ from ghostbench.cli import complete
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
 
-@click.command(epilog="Examples:\n\n\b\n  bench tasks\n  bench tasks ghost-probing\n  bench tasks ghost-probing --json")
-@click.argument("name", required=False, shell_complete=complete.tasks)
+@click.command(epilog="Examples:\n\n\b\n  bench tasks\n  bench tasks ghost-probing\n  bench tasks my-task.yaml --json")
+@click.argument("name", required=False, metavar="[NAME|FILE.yaml]", shell_complete=complete.tasks)
 @quiet_option()
 @as_json_option("Print the list, or the task's words, as JSON.")
 def command(name: str | None, quiet: bool, as_json: bool) -> int:
@@ -46,5 +46,5 @@ def command(name: str | None, quiet: bool, as_json: bool) -> int:
         for spec in specs:
             table.add_row(escape(spec.name), escape(spec.summary))
         Console().print(table)
-        click.echo("The words of one: bench tasks NAME")
+        click.echo("The words of one: bench tasks NAME, or bench tasks FILE.yaml")
     return 0

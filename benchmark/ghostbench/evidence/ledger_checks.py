@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from ghostbench.folder.ledger import encode
 from ghostbench.folder.lines import PredictionLine, names_of
 from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, MANIFEST, PREDICTIONS, SENT
+from ghostbench.folder.prompts import read_words
 from ghostbench.folder.reader import Folder
 from ghostbench.folder.run_records import RunRecords
 
@@ -123,14 +125,22 @@ def _shown(clips: pd.DataFrame) -> dict[tuple[str, float | None], str | None]:
     return shown
 
 
+def _words(run: RunRecords) -> Mapping[str, Any] | None:
+    """The words that the folder holds; what is wrong with them, `prompt_checks` says."""
+    try:
+        return read_words(run.folder, run.manifest.task.template_sha256)
+    except ValueError:
+        return None
+
+
 def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     """predictions.jsonl against what the task reads from attempts.jsonl."""
     from ghostbench.running.rules.predictions import RowFacts, last_lines, predict
-    from ghostbench.tasks.load import load_task
+    from ghostbench.tasks.load import task_of_run
 
     entry = run.manifest.task
     try:
-        task = load_task(entry.name)
+        task = task_of_run(entry.name, _words(run))
     except BadInput as error:
         return [], f"predictions were not read from the answers again: {error}"
     if entry.template_sha256 is not None and task.template_sha256() != entry.template_sha256:

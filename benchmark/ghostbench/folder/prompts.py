@@ -14,6 +14,8 @@ from ghostbench.writing import write_json
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEYS = ["name", "version", "system", "frames", "question", "schema", "max_output_tokens"]
+_FORM = "form"
+"""The last key of a task that was read from a file: all of the file, so that its answers can be read again."""
 _LARGEST = 1 << 20
 
 
@@ -46,6 +48,6 @@ def read_words(folder: Path, digest: str | None) -> Mapping[str, Any] | None:
         return None
     except (OSError, ValueError, RecursionError):
         raise ValueError("cannot be read as a prompt's words") from None
-    if not isinstance(words, dict) or list(words) != _KEYS or template_sha256(words) != digest:
+    if not isinstance(words, dict) or list(words) not in (_KEYS, [*_KEYS, _FORM]) or template_sha256(words) != digest:
         raise ValueError("does not hold the words whose digest is its name")
     return words

@@ -9,7 +9,7 @@ from ghostbench.plugins.hookspecs import TaskSpec, hookimpl
 
 @hookimpl
 def register_tasks(register: Callable[[TaskSpec], None]) -> None:
-    """Register `ghost-probing` and `ghost-probing-summary`."""
+    """Register `ghost-probing`, the same in Chinese, and `ghost-probing-summary`."""
     register(
         TaskSpec(
             name="ghost-probing",
@@ -22,5 +22,12 @@ def register_tasks(register: Callable[[TaskSpec], None]) -> None:
             name="ghost-probing-summary",
             load="ghostbench.tasks.summary:GhostProbingSummary",
             summary="the older action summary: JSON whose free-text key_actions says what happens",
+        )
+    )
+    register(
+        TaskSpec(
+            name="ghost-probing-zh",
+            load="ghostbench.tasks.written_task:GhostProbingZh",
+            summary="ghost-probing asked in Chinese (鬼探头), with the same grades and the same schema",
         )
     )

@@ -11,7 +11,7 @@ crash").
     "no collision, ghost probing"                                             ghost_probing
     "ghost probing cannot be ruled out"                                       potential_ghost_probing
 
-The words are English; of Chinese, the usual phrases around 鬼探头 are known.
+The words are English; of Chinese, the usual phrases around 鬼探头 are known. A task may bring further words (`Words`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ghostbench.records import Grade
+
+Word = Annotated[str, Field(min_length=1, max_length=60, pattern=r"\S")]
 
 REACH: Final = 200
 """How far from a mention its triggers are looked for, characters: some thirty words."""
@@ -30,11 +34,33 @@ _MENTION: Final = "\ue000"
 _MAYBE: Final = "\ue001"
 
 
-def stated_grade(text: str) -> Grade:
+class Words(BaseModel):
+    """Words of a task's own beside those that the rules know, in any language.
+
+    mentions : what ghost probing is called. denials, doubts : what stands before a mention and denies or doubts it, as
+    "no" and "potential" do.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    mentions: Annotated[list[Word], Field(min_length=1, max_length=200)]
+    denials: Annotated[list[Word], Field(max_length=200)] = []
+    doubts: Annotated[list[Word], Field(max_length=200)] = []
+
+
+def stated_grade(text: str, words: Words | None = None) -> Grade:
     """The highest grade that the text states of the clip; "normal" where it mentions no ghost probing, or denies it.
 
     text : untrusted, of any length; the time taken grows in proportion to it.
+    words : further words for mentions, denials and doubts.
+
+    >>> stated_grade("no ghost probing or potential ghost probing detected")
+    'normal'
+    >>> stated_grade("a dart-out, not a cut-in", Words(mentions=["dart-out"]))
+    'ghost_probing'
     """
+    if words is not None:
+        text = _in_known_words(text, words)
     highest: Grade = "normal"
     for clause in _clauses(_marked(text)):
         for grade in _clause_grades(clause):
@@ -45,9 +71,27 @@ def stated_grade(text: str) -> Grade:
     return highest
 
 
+def _in_known_words(text: str, words: Words) -> str:
+    """The text with a task's own words replaced by those of the rules that mean the same."""
+    means = {_folded(word): " ghost probing " for word in words.mentions}
+    means |= {_folded(word): " no " for word in words.denials} | {_folded(word): " potential " for word in words.doubts}
+    # The longest first, and whole words only where letters stand apart by spaces.
+    spelled = "|".join(_whole_word(word) for word in sorted(means, key=len, reverse=True))
+    return re.sub(spelled, lambda found: means[found[0]], _folded(text))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _whole_word(word: str) -> str:
+    before, after = (r"\b" if character.isascii() and character.isalnum() else "" for character in (word[0], word[-1]))
+    return f"{before}{re.escape(word)}{after}"
+
+
 def _marked(text: str) -> str:
     """The text in lower case, with a mark for every mention, and phrases rewritten that are not what they look like."""
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = _folded(text)
     text = re.sub(f"[{_MENTION}{_MAYBE}]", " ", text)
     text = re.sub(r"[*_\"`“”„«»]", " ", text).replace("’", "'")
     text = re.sub(r"(?<=\w)[\u2010-\u2013](?=\w)", "-", text)

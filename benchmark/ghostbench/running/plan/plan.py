@@ -20,6 +20,7 @@ from ghostbench.outcomes import FALLS_BACK, Outcome
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Request, Split
+from ghostbench.running.plan.leaks import check_wording
 from ghostbench.running.plan.probes import parse_probes
 from ghostbench.running.rules.patience import Patience
 from ghostbench.running.rules.replies import in_words
@@ -142,6 +143,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     rows = tuple(_rows(named, hosts, probes))
     looking = [row.name for row in rows if row.needs_frames or task.at_moments]
     split = select(options.query, media=bool(looking), told=told, frame_times=_frame_times)
+    check_wording(task, split)
     for host in hosts.values():
         _check_host(host)
     if probes and not any(row.probe for row in rows):

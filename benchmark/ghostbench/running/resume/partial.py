@@ -11,18 +11,20 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.ledger import encode
 from ghostbench.folder.lines import ClipLine
-from ghostbench.folder.manifest import ModelEntry, has_manifest, read_manifest
+from ghostbench.folder.manifest import Manifest, ModelEntry, has_manifest, read_manifest
 from ghostbench.folder.names import ATTEMPTS, CLIPS, PREDICTIONS
 from ghostbench.folder.place import write_lines
+from ghostbench.folder.prompts import read_words
 from ghostbench.folder.reader import Folder
 from ghostbench.outcomes import FALLS_BACK, RETRIED
 from ghostbench.report.data import RunData
 from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, predict
-from ghostbench.tasks.load import load_task
+from ghostbench.tasks.load import task_of_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def read_part(folder: Path) -> Iterator[Part]:
     if not settled or not rows:
         raise BadInput(f"{folder} is not finished and no clip of it is settled yet; `bench status {folder}` says more")
     names = {clip.clip for clip in settled}
-    task = load_task(manifest.task.name)
+    task = task_of_run(manifest.task.name, _words(folder, manifest))
     with tempfile.TemporaryDirectory(prefix="ghostbench-part-") as place:
         copy = Path(place) / folder.resolve().name
         copy.mkdir()
@@ -82,6 +84,13 @@ def read_part(folder: Path) -> Iterator[Part]:
         part = {"status": "complete", "digests": {}, "models": {name: entries[name] for name in rows}}
         manifest.model_copy(update=part).write(copy)
         yield Part(_read(copy, folder), manifest.dataset.n or len(clips), tuple(n for n in entries if n not in rows))
+
+
+def _words(folder: Path, manifest: Manifest) -> Mapping[str, Any] | None:
+    try:
+        return read_words(folder, manifest.task.template_sha256)
+    except ValueError:
+        return None
 
 
 def _read(copy: Path, folder: Path) -> RunData:

@@ -1,0 +1,44 @@
+"""A task's wording must say nothing of the clips that it is asked about: no id, no category, no label."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from ghostbench.errors import BadInput
+from ghostbench.plugins.text import printable
+from ghostbench.records import Split
+from ghostbench.tasks.base import Task
+
+_WORD = re.compile(r"[\w.-]+")
+_CATEGORY = re.compile(
+    r"\bimages[_-]\d+|\bcategor(?:y|ies)\W{0,3}(?:no\.?|number|id)?\W{0,3}\d|类别\W{0,3}\d|第\s*\d+\s*类"
+)
+_LABEL = re.compile(r"\b\d+(?:\.\d+)?\s*s\s*:\s*(?:ghost[\s-]*probing|cut-in)", re.IGNORECASE)
+_SHORTEST_ID, _SHORTEST_REMARK = 4, 30
+"""Characters. What is shorter, and an id without a digit or without a letter, are ordinary words and numbers."""
+
+
+def check_wording(task: Task, split: Split) -> None:
+    """Raise `BadInput` where the task's words hold a clip's id, an accident category, a label or a label's remark."""
+    words = json.dumps(task.template(), ensure_ascii=False).casefold()
+    spelled = {word.strip(".-") for word in _WORD.findall(words)}
+    for clip in split.clips:
+        name = clip.id.casefold()
+        if _tells(name) and (name in spelled or (_WORD.fullmatch(name) is None and name in words)):
+            raise _leaks(task, f"the id of a clip, {clip.id!r}")
+        remark = (clip.remark or "").strip().casefold()
+        if len(remark) >= _SHORTEST_REMARK and remark in words:
+            raise _leaks(task, f"the remark of the label of {clip.id!r}")
+    for form, what in ((_CATEGORY, "an accident category"), (_LABEL, "a label")):
+        found = form.search(words)
+        if found is not None:
+            raise _leaks(task, f"{what}, {found[0]!r}")
+
+
+def _tells(name: str) -> bool:
+    return len(name) >= _SHORTEST_ID and any(map(str.isdigit, name)) and any(map(str.isalpha, name))
+
+
+def _leaks(task: Task, what: str) -> BadInput:
+    return BadInput(f"the wording of task '{printable(task.name)}' holds {printable(what)}: no model may be told that")

@@ -1,0 +1,259 @@
+"""A task as a YAML file states it: a closed form, of which every word is checked before anything is asked.
+
+docs/add-a-task-or-section.md shows one whole. The tasks that come with ghostbench in this form are in `written/`.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ghostbench.errors import BadInput
+from ghostbench.plugins.text import printable
+from ghostbench.records import GRADES, Grade
+from ghostbench.tasks.negation import Words
+from ghostbench.yaml_text import BoundedLoader
+
+LARGEST = 1 << 18
+"""The most bytes of a task file."""
+MOST_TOKENS = 8192
+"""The largest limit of an answer that a task may state."""
+_LONGEST_TEXT = 4000
+_OF_OBJECT = frozenset({"type", "properties", "required", "additionalProperties"})
+_OF_VALUE = frozenset({"type", "enum", "minimum", "maximum", "minLength", "maxLength"})
+_NUMBER_FORM = re.compile(r"(?:\.[0-6]f)?")
+_OPENING, _EACH = frozenset({"count", "duration"}), frozenset({"time"})
+
+Line = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\n]*\S[^\n]*$")]
+Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
+Name = Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FrameWords(_Strict):
+    """How frames are introduced: `opening` before them, `each` before every one, `none` where there are none."""
+
+    opening: Line
+    none: Line
+    each: Line
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> FrameWords:
+        _check_placeholders("opening", self.opening, _OPENING)
+        _check_placeholders("none", self.none, frozenset())
+        _check_placeholders("each", self.each, _EACH)
+        if "{time" not in self.each:
+            raise ValueError("each: a frame needs its time, {time:.2f}")
+        return self
+
+
+class FieldNames(_Strict):
+    """Which property holds what of an answer; None: none does."""
+
+    event_time_s: str | None = None
+    actor: str | None = None
+    occluder: str | None = None
+    evidence: str | None = None
+
+    def named(self) -> dict[str, str]:
+        """The properties by what they hold."""
+        return {field: name for field, name in self.model_dump().items() if name is not None}
+
+
+class Form(_Strict):
+    """A task.
+
+    schema_ : of the answer, a flat object whose first property is the verdict; every other property is in `fields`.
+    reader : json: the verdict is one of a few values, by which `grades` finds its grade. text: the verdict is free
+        text, read by the rules of negation; `grades` says which text is written for each grade.
+    words : for the reader of text, word lists beside the English ones: the name of a list that ships ("zh"), or lists.
+    """
+
+    name: Name
+    version: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w.+-]+$")]
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+    summary: Line
+    system: Text
+    frames: FrameWords
+    question: Text
+    schema_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    max_output_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 256
+    reader: Literal["json", "text"]
+    verdict: str
+    grades: Annotated[dict[str, Grade], Field(min_length=2)]
+    fields: FieldNames = FieldNames()
+    words: Literal["zh"] | Words | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Form:
+        _check_schema(self.schema_)
+        properties = self.schema_["properties"]
+        if next(iter(properties)) != self.verdict:
+            raise ValueError(f"verdict: the schema's first property must be {self.verdict!r}, the verdict")
+        verdict = properties[self.verdict]
+        if verdict.get("type") != "string":
+            raise ValueError("schema: the verdict must be of type string")
+        if self.reader == "json" and set(verdict.get("enum", ())) != set(self.grades):
+            raise ValueError("grades: there must be one for each value of the verdict's enum, and no other")
+        if self.reader == "text" and "enum" in verdict:
+            raise ValueError("reader: text reads free text; a verdict with an enum is read by json")
+        if self.words is not None and self.reader != "text":
+            raise ValueError("words: only the reader text has word lists")
+        for needed in ("ghost_probing", "normal"):
+            if needed not in self.grades.values():
+                raise ValueError(f"grades: no value means {needed}")
+        _check_fields(self.fields.named(), properties, self.verdict)
+        return self
+
+    @property
+    def verdict_values(self) -> tuple[str, ...]:
+        """The verdict's values in order of GRADES where each grade has one; () otherwise."""
+        by_grade = {grade: value for value, grade in self.grades.items()}
+        one_each = self.reader == "json" and len(by_grade) == len(self.grades) == len(GRADES)
+        return tuple(by_grade[grade] for grade in GRADES) if one_each else ()
+
+    def stated(self) -> dict[str, Any]:
+        """The form as JSON values, under the names of the file."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def read_form(path: Path) -> Form:
+    """A task file. Raises `BadInput`: one line that names the file, the place and what does not fit."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise BadInput(f"task file {path} is larger than {LARGEST} bytes; a task is a page of text")
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"task file {path} is not UTF-8 text") from None
+    except OSError as error:
+        raise BadInput(f"task file {path} cannot be read: {error.strerror}; name a YAML file") from None
+    return form_of_text(text, f"task file {path}")
+
+
+def form_of_text(text: str, where: str) -> Form:
+    """The form that a YAML text states. Raises `BadInput`, which begins with `where`."""
+    try:
+        stated = yaml.load(text, Loader=BoundedLoader)  # noqa: S506 - it is a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f" line {mark.line + 1}" if mark is not None else ""
+        raise BadInput(f"{where}{line} is not YAML: {printable(error.problem or 'it cannot be read')}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BadInput(f"{where} is not YAML: {printable(' '.join(str(error).split()))}") from None
+    return form_of(stated, where)
+
+
+def form_of(stated: Any, where: str) -> Form:
+    """The form of plain values. Raises `BadInput`, which begins with `where`."""
+    if not isinstance(stated, Mapping):
+        raise BadInput(f"{where} holds no mapping of a task's fields; docs/add-a-task-or-section.md shows one")
+    try:
+        return Form.model_validate(dict(stated))
+    except ValidationError as error:
+        # Of what can be one of several things, what it comes nearest to.
+        first = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))
+        place = ".".join(str(step) for step in first["loc"])
+        told = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{where}: {printable(f'{place}: {told}' if place else told)}") from None
+
+
+def shipped_form(name: str) -> Form:
+    """A task that comes with ghostbench in this form."""
+    text = files("ghostbench.tasks").joinpath("written", f"{name}.yaml").read_text(encoding="utf-8")
+    return form_of_text(text, f"the task {name}")
+
+
+def shipped_words(name: str) -> Words:
+    """Word lists that come with ghostbench."""
+    text = files("ghostbench.tasks").joinpath("written", f"words-{name}.yaml").read_text(encoding="utf-8")
+    return Words.model_validate(yaml.safe_load(text))
+
+
+def _check_placeholders(of: str, text: str, known: frozenset[str]) -> None:
+    """Only times, counts and lengths can stand in a wording: nothing else of a clip has a name there."""
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"{of}: {error}; a brace that is meant as one is doubled") from None
+    for _, name, form, conversion in parts:
+        if name is None:
+            continue
+        if name not in known:
+            allowed = ", ".join("{" + each + "}" for each in sorted(known)) or "none"
+            raise ValueError(f"{of}: the placeholder {{{name}}} is not known; it may have {allowed}")
+        # Python's own forms can ask for a billion spaces.
+        if conversion or not _NUMBER_FORM.fullmatch(form or "") or (form and name == "count"):
+            raise ValueError(f"{of}: {{{name}}} may say how many decimals it has, as in {{time:.2f}}, and no more")
+
+
+def _check_schema(schema: Mapping[str, Any]) -> None:
+    _refuse_others(schema, _OF_OBJECT, "schema")
+    properties = schema.get("properties")
+    if schema.get("type") != "object" or not isinstance(properties, dict) or not properties:
+        raise ValueError("schema: it must be an object with properties")
+    if schema.get("required") != list(properties):
+        raise ValueError("schema.required: it must list all properties, in their order")
+    if schema.get("additionalProperties") is not False:
+        raise ValueError("schema.additionalProperties: it must be false")
+    for name, value in properties.items():
+        if not isinstance(name, str) or not isinstance(value, dict):
+            raise ValueError(f"schema.properties.{name}: it must be a mapping under a text")
+        _refuse_others(value, _OF_VALUE, f"schema.properties.{name}")
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = ".".join(str(step) for step in error.absolute_path)
+        raise ValueError(f"schema.{place}: {error.message}") from None
+    for name, value in properties.items():
+        _check_bound(name, value)
+
+
+def _refuse_others(stated: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+    for key in stated:
+        if key not in known:
+            raise ValueError(f"{where}: {key!r} is not one of {', '.join(sorted(known))}")
+
+
+def _check_bound(name: str, value: Mapping[str, Any]) -> None:
+    """Every value has an end, so that an answer has one too."""
+    kinds = set(_kinds(value))
+    if kinds - {"null"} not in ({"string"}, {"number"}):
+        raise ValueError(f"schema.properties.{name}.type: it must be string or number, or a list of one and 'null'")
+    if "string" in kinds and "enum" not in value and not 1 <= value.get("maxLength", 0) <= _LONGEST_TEXT:
+        raise ValueError(f"schema.properties.{name}.maxLength: a text needs one, from 1 to {_LONGEST_TEXT}")
+    if "number" in kinds and not 0 <= value.get("minimum", -1) <= value.get("maximum", -1):
+        raise ValueError(f"schema.properties.{name}: a number needs a minimum >= 0 and a maximum")
+    if not all(isinstance(each, str) and each for each in value.get("enum", ())):
+        raise ValueError(f"schema.properties.{name}.enum: its values must be texts")
+
+
+def _kinds(value: Mapping[str, Any]) -> Iterator[str]:
+    kind = value.get("type")
+    yield from [kind] if isinstance(kind, str) else kind or ()
+
+
+def _check_fields(fields: Mapping[str, str], properties: Mapping[str, Any], verdict: str) -> None:
+    for field, name in fields.items():
+        if name not in properties or name == verdict:
+            raise ValueError(f"fields.{field}: {name!r} is no property of the schema beside the verdict")
+        wanted = "number" if field == "event_time_s" else "string"
+        if wanted not in _kinds(properties[name]):
+            raise ValueError(f"fields.{field}: the property {name!r} must be of type {wanted}")
+    if len(set(fields.values())) != len(fields):
+        raise ValueError("fields: two of them name one property")
+    for name in properties:
+        if name != verdict and name not in fields.values():
+            raise ValueError(f"fields: the property {name!r} is in none of them, so that nobody would read it")

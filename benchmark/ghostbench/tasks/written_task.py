@@ -1,0 +1,131 @@
+"""A task made of a form."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+from jsonschema import Draft202012Validator
+from typing_extensions import override
+
+from ghostbench.errors import BadInput, Unparseable
+from ghostbench.records import Answer, FramePart, Frames, Grade, Part, TextPart, Verdict
+from ghostbench.tasks.base import Task
+from ghostbench.tasks.form import Form, shipped_form, shipped_words
+from ghostbench.tasks.json_text import read_answer, write_answer
+from ghostbench.tasks.negation import Words, stated_grade
+
+
+class WrittenTask(Task):
+    """A task whose words, schema and reading are its form's.
+
+    form : set by the subclass; the class attributes of `Task` follow from it.
+    states_form : whether the form is among the words that the task's digest is of. It is for all but the first, whose
+        digest is older than the form.
+    """
+
+    form: ClassVar[Form]
+    states_form: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        form = cls.__dict__.get("form")
+        if form is None:
+            return
+        cls.name, cls.version = form.name, form.version
+        cls.opening = form.frames.opening
+        cls.system, cls.question = form.system, form.question
+        cls.schema, cls.schema_name = form.schema_, form.schema_name
+        cls.verdict_values = form.verdict_values
+        cls.verdict_field = form.verdict if form.verdict_values else None
+        cls.max_output_tokens = form.max_output_tokens
+
+    def __reduce__(self) -> Any:
+        return (task_of_form, (self.form,)) if type(self).__qualname__ == _MADE else super().__reduce__()
+
+    def parse(self, text: str) -> Answer:
+        """Read JSON, fenced JSON or JSON inside prose. Unknown keys, missing keys and bounds count: all must fit."""
+        return read_answer(text, self.form.verdict, self._validator, self._read)
+
+    def write(self, verdict: Verdict) -> str:
+        """One line of JSON that `parse` reads back. Raises `ValueError` if the verdict does not fit the schema."""
+        values = [value for value, grade in self.form.grades.items() if grade == verdict.grade]
+        if not values:
+            raise ValueError(f"this verdict cannot be written: no value of {self.form.verdict!r} means {verdict.grade}")
+        holds = {name: getattr(verdict, field) for field, name in self.form.fields.named().items()}
+        answer = {self.form.verdict: values[0], **holds}
+        return write_answer({name: answer[name] for name in self.schema["properties"]}, self._validator)
+
+    def template(self) -> dict[str, Any]:
+        """The words as of any task, and after them the whole form: how answers are read is in it."""
+        frames = self.form.frames
+        words = super().template()
+        words["frames"] = {"clip": frames.opening, "no_frames": frames.none, "frame": frames.each}
+        return {**words, "form": self.form.stated()} if self.states_form else words
+
+    @cached_property
+    def _validator(self) -> Draft202012Validator:
+        return Draft202012Validator(self.schema)
+
+    @cached_property
+    def _words(self) -> Words | None:
+        words = self.form.words
+        return shipped_words(words) if isinstance(words, str) else words
+
+    @override
+    def _frame_parts(self, frames: Frames | None) -> tuple[Part, ...]:
+        words = self.form.frames
+        if frames is None:
+            return (TextPart(words.none),)
+        parts: list[Part] = [TextPart(words.opening.format(duration=frames.duration_s, count=len(frames)))]
+        for position, time_s in enumerate(frames.times_s):
+            parts += (TextPart(words.each.format(time=time_s)), FramePart(position, time_s))
+        return tuple(parts)
+
+    def _read(self, answer: dict[str, Any]) -> Answer:
+        held = {field: answer[name] for field, name in self.form.fields.named().items()}
+        time_s = held.pop("event_time_s", None)
+        # JSON's 2 and 2.0 are the same number.
+        return Answer(grade=self._grade(answer), event_time_s=None if time_s is None else float(time_s), **held)
+
+    def _grade(self, answer: dict[str, Any]) -> Grade:
+        stated: str = answer[self.form.verdict]
+        return self.form.grades[stated] if self.form.reader == "json" else stated_grade(stated, self._words)
+
+
+_MADE = "FileTask"
+
+
+def task_of_form(form: Form) -> WrittenTask:
+    """A task made of this form alone. It can be pickled."""
+    made: WrittenTask = type(_MADE, (WrittenTask,), {"form": form, "__module__": __name__, "__qualname__": _MADE})()
+    return made
+
+
+def checked_task(form: Form, where: str) -> WrittenTask:
+    """A task that can write every grade of its form so that it reads it back. Raises `BadInput`, which begins with
+    `where`, for a form that cannot."""
+    task = task_of_form(form)
+    for grade in dict.fromkeys(form.grades.values()):
+        if not any(_comes_back(task, Verdict(grade=grade, **held)) for held in _SAMPLES):
+            raise BadInput(f"{where}: grades: an answer of grade {grade} cannot be written so that it is read as that")
+    return task
+
+
+_SAMPLES: tuple[dict[str, Any], ...] = (
+    {"evidence": "a"},
+    {"event_time_s": 1.0, "actor": "a", "occluder": "a", "evidence": "a"},
+)
+
+
+def _comes_back(task: WrittenTask, verdict: Verdict) -> bool:
+    try:
+        return task.parse(task.write(verdict)).grade == verdict.grade
+    except (ValueError, Unparseable):
+        return False
+
+
+class GhostProbingZh(WrittenTask):
+    """`ghost-probing` in Chinese words."""
+
+    form = shipped_form("ghost-probing-zh")

@@ -1,0 +1,314 @@
+"""Tasks from a file: a closed form, read as it says, refused in one line where it says anything else."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import ghostbench
+from ghostbench import BadInput, Frames, Unparseable, Verdict
+from ghostbench.evidence.verify import verify
+from ghostbench.tasks.form import form_of, shipped_form, shipped_words
+from ghostbench.tasks.ghost_probing import GhostProbing
+from ghostbench.tasks.load import load_task
+from ghostbench.tasks.negation import Words, stated_grade
+
+SHIPPED = yaml.safe_load(files("ghostbench.tasks").joinpath("written", "ghost-probing.yaml").read_text("utf-8"))
+BINARY = {
+    "name": "two-ways",
+    "version": "1",
+    "language": "en",
+    "summary": "yes or no",
+    "system": 'Look at the frames. Answer {"ghost": "yes"} or {"ghost": "no"}.',
+    "frames": {"opening": "{count} frames follow.", "none": "There are none.", "each": "At {time:.1f} s:"},
+    "question": "Is there ghost probing?",
+    "schema_name": "two_ways",
+    "schema": {
+        "type": "object",
+        "properties": {"ghost": {"type": "string", "enum": ["yes", "no"]}},
+        "required": ["ghost"],
+        "additionalProperties": False,
+    },
+    "reader": "json",
+    "verdict": "ghost",
+    "grades": {"yes": "ghost_probing", "no": "normal"},
+}
+TEXT = {
+    **BINARY,
+    "name": "in-words",
+    "schema": {
+        "type": "object",
+        "properties": {
+            "what": {"type": "string", "minLength": 1, "maxLength": 200},
+            "when": {"type": ["number", "null"], "minimum": 0, "maximum": 600},
+        },
+        "required": ["what", "when"],
+        "additionalProperties": False,
+    },
+    "reader": "text",
+    "verdict": "what",
+    "grades": {"a dart-out": "ghost_probing", "no dart-out": "normal"},
+    "fields": {"event_time_s": "when"},
+    "words": {"mentions": ["dart-out"]},
+}
+
+
+def changed(form: dict[str, Any], *path: str, to: Any) -> dict[str, Any]:
+    """The form with the value at that path replaced, or removed where `to` is None."""
+    whole = copy.deepcopy(form)
+    place = whole
+    for step in path[:-1]:
+        place = place[step]
+    if to is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = to
+    return whole
+
+
+def test_ghost_probing_is_written_in_the_form_and_unchanged_to_the_byte(make_frames: Callable[..., Frames]) -> None:
+    task = GhostProbing()
+    assert task.template_sha256() == "2db7a850e2d817332c9ada07bfd5cf070e5316648aabb8569b92249ed809b70b"
+    assert task.build(None).sha256 == "5f40a6436be28c840fb2fee0fdbfd04aab5b2f902d86c5dda51f431c81447ee6"
+    assert list(task.template()) == [
+        "name", "version", "system", "frames", "question", "schema", "max_output_tokens",
+    ]  # fmt: skip
+    assert form_of(SHIPPED, "x") == shipped_form("ghost-probing")
+
+
+def test_the_chinese_task_asks_in_chinese_and_reads_the_same_answers(make_frames: Callable[..., Frames]) -> None:
+    task = load_task("ghost-probing-zh")
+    prompt = task.build(make_frames(0.5, 1.25, duration_s=2.0))
+    assert "鬼探头" in prompt.system
+    texts = [part.text for part in prompt.parts if isinstance(part, ghostbench.TextPart)]
+    assert texts == [
+        "视频时长 2.00 秒。下面按时间顺序给出其中的画面（共 2 幅）。", "0.50 秒时的画面：", "1.25 秒时的画面：",
+        "请给这段视频定级。只回答 JSON 对象。",
+    ]  # fmt: skip
+    assert prompt.schema == GhostProbing.schema
+    assert (prompt.verdict_field, prompt.verdict_values) == ("grade", ghostbench.GRADES)
+    answer = GhostProbing().write(Verdict(grade="ghost_probing", event_time_s=2, actor="行人", evidence="突然出来"))
+    assert task.parse(answer) == GhostProbing().parse(answer)
+
+
+@pytest.mark.parametrize("form", [BINARY, TEXT, changed(SHIPPED, "name", to="mine")], ids=lambda form: form["name"])
+def test_a_file_is_read_asked_and_read_back(form: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump(form, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    task = load_task(str(path))
+    assert task.name == form["name"]
+    for grade in dict.fromkeys(form["grades"].values()):
+        assert task.parse(task.write(Verdict(grade=grade, evidence="e"))).grade == grade
+    again = pickle.loads(pickle.dumps(task))
+    assert again.template_sha256() == task.template_sha256()
+    assert again.build(None) == task.build(None)
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump({**form, "reader": form["reader"], "summary": "other"}, sort_keys=False), "utf-8")
+    assert load_task(str(other)).template_sha256() != task.template_sha256()
+
+
+def test_the_example_of_the_page_is_a_task(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "add-a-task-or-section.md"
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "dart-out.yaml").write_text(example, encoding="utf-8")
+    task = load_task(str(tmp_path / "dart-out.yaml"))
+    assert task.verdict_values == ("yes", "perhaps", "no")
+    assert task.parse('{"seen": "yes", "when": 2}') == ghostbench.Answer(grade="ghost_probing", event_time_s=2.0)
+
+
+def test_of_two_values_no_probability_is_read_and_a_third_grade_cannot_be_written() -> None:
+    task = load_two_ways()
+    prompt = task.build(None)
+    assert (prompt.verdict_field, prompt.verdict_values) == (None, ())
+    assert task.parse('{"ghost": "yes"}').grade == "ghost_probing"
+    with pytest.raises(Unparseable):
+        task.parse('{"ghost": "maybe"}')
+    with pytest.raises(ValueError, match="potential_ghost_probing"):
+        task.write(Verdict(grade="potential_ghost_probing"))
+
+
+def load_two_ways() -> ghostbench.Task:
+    from ghostbench.tasks.written_task import checked_task
+
+    return checked_task(form_of(BINARY, "x"), "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [
+        ("A child makes a dart-out from behind a van", "ghost_probing"),
+        ("No dart-out, only a cut-in", "normal"),
+        ("possible DART-OUT", "potential_ghost_probing"),
+        ("dart-outs are another word", "normal"),
+    ],
+)
+def test_free_text_is_read_by_the_words_of_the_task(text: str, grade: str) -> None:
+    assert stated_grade(text, Words(mentions=["dart-out"])) == grade
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [
+        ("行人从公交车后冲出，属于鬼探头", "ghost_probing"),
+        ("遮挡物后突然窜出一名儿童", "ghost_probing"),
+        ("没有看到鬼探头", "normal"),
+        ("车辆加塞，谈不上鬼探头", "normal"),
+        ("疑似鬼探头", "potential_ghost_probing"),
+        ("难以确定是否为鬼探头", "potential_ghost_probing"),
+        ("正常行驶", "normal"),
+    ],
+)
+def test_free_text_is_read_by_the_chinese_lists(text: str, grade: str) -> None:
+    assert stated_grade(text, shipped_words("zh")) == grade
+
+
+S = ("schema", "properties")
+MALFORMED: dict[str, tuple[Any, str]] = {
+    "no mapping": (["a", "b"], "no mapping"),
+    "nothing": (None, "no mapping"),
+    "a text": ("ghost-probing", "no mapping"),
+    "no name": (changed(BINARY, "name", to=None), "name"),
+    "a name with a space": (changed(BINARY, "name", to="two ways"), "name"),
+    "a name that is a path": (changed(BINARY, "name", to="../x"), "name"),
+    "a version that is a number": (changed(BINARY, "version", to=1), "version"),
+    "no system": (changed(BINARY, "system", to=None), "system"),
+    "a blank system": (changed(BINARY, "system", to="  \n "), "system"),
+    "an unknown key": ({**BINARY, "temperature": 1}, "temperature"),
+    "no frames": (changed(BINARY, "frames", to=None), "frames"),
+    "a clip's id by a placeholder": (changed(BINARY, "frames", "opening", to="Clip {clip}:"), "{clip}"),
+    "a label by a placeholder": (changed(BINARY, "frames", "each", to="{label} at {time:.1f}"), "{label}"),
+    "an attribute of a placeholder": (changed(BINARY, "frames", "each", to="{time.__class__} {time}"), "__class__"),
+    "a lone brace": (changed(BINARY, "frames", "opening", to="{count frames"), "opening"),
+    "a format that is none": (changed(BINARY, "frames", "each", to="At {time:Q} s"), "each"),
+    "a form that fills the memory": (changed(BINARY, "frames", "each", to="{time:999999999999.2f}"), "decimals"),
+    "a form within a form": (changed(BINARY, "frames", "each", to="{time:{count}}"), "each"),
+    "frames without their times": (changed(BINARY, "frames", "each", to="A frame:"), "time"),
+    "a length where nothing is shown": (changed(BINARY, "frames", "none", to="{duration}"), "{duration}"),
+    "a language that is none": (changed(BINARY, "language", to="English"), "language"),
+    "a schema that is no object": (changed(BINARY, "schema", "type", to="array"), "schema"),
+    "a schema with a reference": (changed(BINARY, "schema", to={"$ref": "file:///etc/passwd"}), "$ref"),
+    "a schema without properties": (changed(BINARY, "schema", "properties", to={}), "properties"),
+    "a property that may be left out": (changed(BINARY, "schema", "required", to=[]), "required"),
+    "further properties": (changed(BINARY, "schema", "additionalProperties", to=True), "additionalProperties"),
+    "a keyword that is not kept": (changed(BINARY, *S, "ghost", "pattern", to="y.*"), "pattern"),
+    "an enum that is none": (changed(BINARY, *S, "ghost", "enum", to="yes"), "enum"),
+    "a text without an end": (changed(TEXT, *S, "what", "maxLength", to=None), "maxLength"),
+    "a number without an end": (changed(TEXT, *S, "when", "maximum", to=None), "maximum"),
+    "a verdict that is not first": (changed(TEXT, "verdict", to="when"), "first property"),
+    "a value without a grade": (changed(BINARY, "grades", "no", to=None), "grades"),
+    "a grade for no value": (changed(BINARY, "grades", "maybe", to="potential_ghost_probing"), "grades"),
+    "a grade that is none": (changed(BINARY, "grades", "no", to="cut_in"), "grades.no"),
+    "no value for ghost probing": (changed(BINARY, "grades", to={"yes": "normal", "no": "normal"}), "ghost_probing"),
+    "a reader that is none": (changed(BINARY, "reader", to="regex"), "reader"),
+    "free text with an enum": (changed(BINARY, "reader", to="text"), "reader"),
+    "words where none are read": ({**BINARY, "words": "zh"}, "words"),
+    "word lists that are none": (changed(TEXT, "words", to="fr"), "words"),
+    "words without a mention": (changed(TEXT, "words", "mentions", to=[]), "mentions"),
+    "a field of no property": (changed(TEXT, "fields", "actor", to="who"), "fields.actor"),
+    "a field that does not fit": (changed(TEXT, "fields", to={"actor": "when"}), "fields.actor"),
+    "a property that nobody reads": (changed(TEXT, "fields", to={}), "'when'"),
+    "an unknown field": (changed(TEXT, "fields", "mood", to="when"), "fields.mood"),
+    "a limit of nothing": ({**BINARY, "max_output_tokens": 0}, "max_output_tokens"),
+    "a limit without an end": ({**BINARY, "max_output_tokens": 10**9}, "max_output_tokens"),
+    "what is written and not read so": (changed(TEXT, "grades", "no dart-out", to="ghost_probing"), "normal"),
+    "a grade that its words deny": (
+        changed(TEXT, "grades", to={"no dart-out": "ghost_probing", "nothing": "normal"}), "ghost_probing",
+    ),
+    "the name of another task": (changed(BINARY, "name", to="ghost-probing"), "already"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_what_is_no_form_is_one_line_that_names_the_place(what: str, tmp_path: Path) -> None:
+    form, named = MALFORMED[what]
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump(form, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    one_line(path, named)
+
+
+ALIASES = b"a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
+    b"%c: &%c [%s]\n" % (n + 1, n + 1, b",".join([b"*%c" % n] * 10)) for n in range(97, 106)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"name: [", "not YAML"),
+        (b"name: a\nname: b\n", "there twice"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"name: &a [*a]", "not YAML"),
+        (ALIASES, "not YAML"),
+        (b"name: !!python/object/apply:os.system ['true']", "not YAML"),
+        (b"# " + b"x" * (1 << 18), "larger"),
+        (b"", "no mapping"),
+    ],
+    ids=["broken", "a key twice", "not text", "itself", "aliases", "an object", "large", "empty"],
+)  # fmt: skip
+def test_what_is_no_yaml_is_one_line(content: bytes, named: str, tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_bytes(content)
+    one_line(tmp_path / "task.yaml", named)
+
+
+def test_a_file_that_is_not_there_and_a_folder_are_one_line(tmp_path: Path) -> None:
+    one_line(tmp_path / "none.yaml", "cannot be read")
+    (tmp_path / "folder.yaml").mkdir()
+    one_line(tmp_path / "folder.yaml", "cannot be read")
+
+
+def one_line(path: Path, named: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load_task(str(path))
+    told = str(caught.value)
+    assert told.startswith(f"task file {path}")
+    assert named in told
+    assert "\n" not in told
+    assert len(told) < 600
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("Clips such as ghost5_01 show it.", "ghost5_01"),
+        ("In images_5_014 it happens.", "images_5"),
+        ("Accidents of category 5 are ghost probing.", "category 5"),
+        ("类别5的事故是鬼探头。", "类别5"),
+        ("For example 5.2s: ghost probing", "5.2s: ghost probing"),
+    ],
+)
+def test_a_wording_that_tells_of_the_clips_is_refused(words: str, named: str, tmp_path: Path) -> None:
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump({**BINARY, "system": words}, allow_unicode=True), encoding="utf-8")
+    with pytest.raises(BadInput, match="no model may be told that") as caught:
+        ghostbench.run("always", task=str(path), out=tmp_path / "results")
+    assert named.casefold() in str(caught.value)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_under_a_file_is_verified_from_its_folder_alone(tmp_path: Path) -> None:
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump(BINARY, sort_keys=False), encoding="utf-8")
+    run = ghostbench.run("always,never", task=str(path), out=tmp_path, run_id="r")
+    assert run.manifest.task.name == "two-ways"
+    grades = run.predictions.groupby("model")["grade"].unique()
+    assert {name: list(each) for name, each in grades.items()} == {"always": ["ghost_probing"], "never": ["normal"]}
+    again = ghostbench.run(task=str(path), models="always,never", out=tmp_path, run_id="r", resume=True)
+    assert len(again.attempts) == len(run.attempts)
+    path.write_text(yaml.safe_dump({**BINARY, "question": "Is there?"}, sort_keys=False), encoding="utf-8")
+    with pytest.raises(BadInput, match="task"):
+        ghostbench.run(task=str(path), models="always,never", out=tmp_path, run_id="r", resume=True)
+    path.unlink()
+    found = verify(tmp_path / "r")
+    assert not found.findings
+    assert not [note for note in found.notes if "were not read" in note]
+    words = json.loads(next((tmp_path / "r" / "prompts").glob("*.json")).read_text())
+    assert words["form"]["reader"] == "json"
