@@ -84,10 +84,17 @@ class DriveMMModel(LocalModel):
 
     @override
     def check(self) -> None:
-        devices = self._devices()
-        for device in devices:
+        for device in self._devices():
             if not _is_device(device):
                 raise BadInput(f"drivemm.device={device} is no device: write cuda, cuda:N or cpu")
+        if self.settings.checkpoint is not None and self.settings.revision != hub.REVISION:
+            raise BadInput(
+                "drivemm.revision is of the public checkpoint, which drivemm.checkpoint replaces: leave one out"
+            )
+
+    @override
+    def check_here(self) -> None:
+        devices = self._devices()
         if any(device.startswith("cuda") for device in devices):
             if not torch.cuda.is_available():
                 raise BadInput("drivemm needs a CUDA device and finds none; --set drivemm.device=cpu computes slowly")
@@ -96,10 +103,6 @@ class DriveMMModel(LocalModel):
                 if torch.device(device).index is not None and int(torch.device(device).index) >= count:
                     raise BadInput(f"drivemm: there is no device {device}; this machine has {count} (from cuda:0 on)")
         chosen = self.settings.checkpoint
-        if chosen is not None and self.settings.revision != hub.REVISION:
-            raise BadInput(
-                "drivemm.revision is of the public checkpoint, which drivemm.checkpoint replaces: leave one out"
-            )
         try:
             if chosen is not None:
                 inspect(chosen)

@@ -84,9 +84,17 @@ class Model(ABC):
         self.argument = argument
 
     def check(self) -> None:
-        """Look for what the user must bring (key, checkpoint, file) before anything runs.
+        """Look at what the planning machine can tell: whether the settings agree, and whether keys are there.
 
-        Raises `BadInput` with one line that names what is missing and the way out. Must be quick.
+        Called before anything runs, and before `check_here`. Raises `BadInput` with one line that names what is wrong
+        or missing and the way out. Must be quick.
+        """
+
+    def check_here(self) -> None:
+        """Look for what must be where the model is computed: a device, a checkpoint, a file.
+
+        Called on the machine that will `load` the model: before anything runs where that is this one. Raises and is
+        quick as `check` is.
         """
 
     def identity(self) -> Mapping[str, Any]:

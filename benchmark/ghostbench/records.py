@@ -67,6 +67,17 @@ class Clip:
         return is_doubted(self.labels, self.remark)
 
 
+class _Kept:
+    """What was computed of frames, beside them: `own` by their model, `shared` by all. It goes to no other process."""
+
+    __slots__ = ("lock", "own", "shared")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.own: dict[Hashable, Any] = {}
+        self.shared: dict[Hashable, Any] = {}
+
+
 class Frames:
     """The sampled frames of one clip, decoded once; every model looks at them in memory of its own (`private`).
 
@@ -81,10 +92,8 @@ class Frames:
     """
 
     __slots__ = (
-        "_lock",
-        "_memo",
+        "_kept",
         "_pixels",
-        "_shared",
         "_whole",
         "decoder",
         "duration_s",
@@ -115,9 +124,12 @@ class Frames:
         self.duration_s = duration_s
         self.decoder = decoder
         self.sha256 = sha256 if sha256 is not None else pixels_sha256(pixels)
-        self._memo: dict[Hashable, Any] = {}
-        self._shared: dict[Hashable, Any] = {}
-        self._lock = threading.RLock()
+        self._kept = _Kept()
+
+    def __reduce__(self) -> tuple[Callable[..., Frames], tuple[Any, ...]]:
+        whole = self._whole or self
+        facts = (whole.indices, whole.times_s, whole.duration_s, whole.decoder, whole.sha256)
+        return _frames_again, (whole._pixels, *facts, self._whole is not None)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -128,7 +140,7 @@ class Frames:
     @property
     def pixels(self) -> npt.NDArray[np.uint8]:
         """The pixels; of `private` frames a copy, made when it is first asked for."""
-        with self._lock:
+        with self._kept.lock:
             if self._pixels is None:
                 assert self._whole is not None
                 assert self._whole._pixels is not None
@@ -146,7 +158,7 @@ class Frames:
         own._whole = self._whole or self
         own.indices, own.times_s = own._whole.indices, own._whole.times_s
         own.duration_s, own.decoder, own.sha256 = own._whole.duration_s, own._whole.decoder, own._whole.sha256
-        own._memo, own._shared, own._lock = {}, {}, threading.RLock()
+        own._kept = _Kept()
         return own
 
     def renewed(self) -> Frames:
@@ -173,14 +185,14 @@ class Frames:
         """
         whole = self._whole
         if whole is None:
-            return _remembered(self, self._memo, key, lambda: build(self))
-        with whole._lock:
-            if key in whole._shared:
-                shared: T = whole._shared[key]
+            return _remembered(self._kept, key, lambda: build(self))
+        with whole._kept.lock:
+            if key in whole._kept.shared:
+                shared: T = whole._kept.shared[key]
                 return shared
-            built = _remembered(self, self._memo, key, lambda: build(self.private()))
+            built = _remembered(self._kept, key, lambda: build(self.private()))
             if _is_constant(built):
-                whole._shared[key] = built
+                whole._kept.shared[key] = built
             return built
 
     def until(self, moment_s: float) -> Frames:
@@ -218,11 +230,25 @@ class Frames:
         )
 
 
-def _remembered(frames: Frames, memo: dict[Hashable, Any], key: Hashable, build: Callable[[], T]) -> T:
-    with frames._lock:
-        if key not in memo:
-            memo[key] = build()
-        built: T = memo[key]
+def _frames_again(
+    pixels: npt.NDArray[np.uint8],
+    indices: tuple[int, ...],
+    times_s: tuple[float, ...],
+    duration_s: float,
+    decoder: str,
+    sha256: str,
+    private: bool,
+) -> Frames:
+    """Frames as they were pickled; private ones as they were before anybody wrote to them."""
+    frames = Frames(pixels, indices=indices, times_s=times_s, duration_s=duration_s, decoder=decoder, sha256=sha256)
+    return frames.private() if private else frames
+
+
+def _remembered(kept: _Kept, key: Hashable, build: Callable[[], T]) -> T:
+    with kept.lock:
+        if key not in kept.own:
+            kept.own[key] = build()
+        built: T = kept.own[key]
         return built
 
 

@@ -67,11 +67,16 @@ def request(seed: int, task: Any = TASK, **more: Any) -> Request:
     )
 
 
+def look_at(model: DriveMMModel) -> None:
+    model.check()
+    model.check_here()
+
+
 def loaded(checkpoint: Path, **settings: Any) -> DriveMMModel:
     model = DriveMMModel(
         DriveMMSettings(**{"checkpoint": str(checkpoint), "device": "cpu", "dtype": "float32", **settings})
     )
-    model.check()
+    look_at(model)
     model.load()
     return model
 
@@ -446,7 +451,7 @@ def test_answers_depend_on_the_frames(checkpoint: Path) -> None:
 def test_what_the_user_must_mend_is_told_in_one_line(checkpoint: Path, settings: dict[str, str], words: str) -> None:
     model = DriveMMModel(DriveMMSettings(**{"checkpoint": str(checkpoint), "device": "cpu", **settings}))
     with pytest.raises(BadInput, match=words) as caught:
-        model.check()
+        look_at(model)
     assert "\n" not in str(caught.value)
 
 

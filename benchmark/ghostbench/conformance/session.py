@@ -41,6 +41,7 @@ class Session:
         cold = {"temperature": "0"} if "temperature" in known else {}
         self.model: Model = build_model(self.choice, build_settings(self.choice, {**cold, **settings}))
         self.model.check()
+        self.model.check_here()
         self.clips = drawn_clips()
         self._task = load_task("ghost-probing")
         self._pool = ThreadPoolExecutor(2, "prepare")

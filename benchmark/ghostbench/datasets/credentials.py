@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import threading
 import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 _USERINFO = re.compile(r"(?<!\baz)(?<!\babfs)(?<!\babfss)://[^/?#\s]*@|://[^/?#\s:@]*:[^/?#\s]*@")
 """What stands before the host; of Azure's URLs (`abfs://container@account…`) only where it holds a password."""
@@ -22,12 +24,35 @@ def without_credentials(text: str) -> str:
     return _QUERY.sub(r"\1", _USERINFO.sub("://", text))
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What one process hands to another that is to read the same locations. It is never written down or shown.
+
+    full : of each location without credentials, what stands before its query and the query.
+    """
+
+    full: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Credentials({len(self.full)} locations)"
+
+
 class _Secrets:
     """The full form of each location that was given with credentials, for as long as the process lives."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._full: dict[str, tuple[str, str]] = {}
+
+    def handed_over(self) -> Credentials:
+        """All of them, for a process that is to read the same locations."""
+        with self._lock:
+            return Credentials(dict(self._full))
+
+    def take_over(self, credentials: Credentials) -> None:
+        """Know what another process handed over."""
+        with self._lock:
+            self._full.update(credentials.full)
 
     def keep(self, given: str) -> str:
         """The location without credentials, having remembered the full form."""

@@ -220,6 +220,7 @@ def _check_host(host: ConfiguredModel) -> None:
         return
     try:
         host.model.check()
+        host.model.check_here()
         host.identity = dict(host.model.identity())
         for level in host.model.ladder:
             if not _is_level(level):
