@@ -161,6 +161,10 @@ class Frames:
         own._kept = _Kept()
         return own
 
+    def original(self) -> Frames:
+        """The frames that private ones are a copy of; others themselves."""
+        return self._whole or self
+
     def renewed(self) -> Frames:
         """Private frames as they were at first; others as they are."""
         return self if self._whole is None else self.private()

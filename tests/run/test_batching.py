@@ -21,6 +21,7 @@ from ghostbench.models import LocalModel, NoSettings
 from ghostbench.records import Clip, Prompt, Reply, Request
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.local import LocalDispatcher
+from ghostbench.running.ask.places.place import InThread
 
 CLIP = Clip(id="c", truth="normal")
 
@@ -81,7 +82,7 @@ def request(name: str) -> Request:
 async def asked(model: Counting, arrivals: list[tuple[str, bool, bool, int]]) -> list[str]:
     """Have each (group, announced, withdrawn, delay in ms) asked or taken back; return the answers' texts in order."""
     with ThreadPoolExecutor(2) as pool:
-        dispatcher = LocalDispatcher(model, pool)
+        dispatcher = LocalDispatcher(InThread(model), pool)
         await dispatcher.load()
         for group, announced, _, _ in arrivals:
             dispatcher.expect(int(announced), group)
@@ -143,7 +144,7 @@ class Preparing(Counting):
 def test_waiting_for_a_thread_that_prepares_is_queueing_and_no_time_of_the_attempt() -> None:
     async def ask() -> list[Delivery]:
         with ThreadPoolExecutor(1) as pool:
-            dispatcher = LocalDispatcher(Preparing(1, 1), pool)
+            dispatcher = LocalDispatcher(InThread(Preparing(1, 1)), pool)
             await dispatcher.load()
             try:
                 return await asyncio.gather(*(dispatcher.ask(CLIP, request(name)) for name in ("a", "b", "c", "bad")))

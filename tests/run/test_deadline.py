@@ -20,7 +20,7 @@ HANGING = ["hanging:load", "hanging:answer", "hanging-early", "hanging-remote:lo
 
 def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
     rows = [*HANGING, "hanging-remote:answer", "hanging:thread", "local-spy", "remote-spy", "always"]
-    given = ["--deadline", "0.7", "--max-attempts", "2", "--run-id", "r"]
+    given = ["--on", "thread", "--deadline", "0.7", "--max-attempts", "2", "--run-id", "r"]
     started = time.monotonic()
     done = bench.run("--models", ",".join(rows), *given)
     assert done.returncode == 1, done.stderr

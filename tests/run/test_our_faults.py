@@ -77,7 +77,7 @@ def test_a_mistake_of_ours_ends_the_run_and_no_clip_answers_for_it(bench: Any, p
 
 @pytest.mark.parametrize("file", ["begun.jsonl", "attempts.jsonl"])
 def test_a_file_that_a_model_closed_under_the_run_is_not_called_a_fault_of_ours(bench: Any, file: str) -> None:
-    ended = bench.run("--models", f"closing:{file},always", "--run-id", "r")
+    ended = bench.run("--models", f"closing:{file},always", "--on", "thread", "--run-id", "r")
     assert ended.returncode == 2
     (error,) = (line for line in ended.stderr.splitlines() if line.startswith("error: "))
     assert "closed under it (" in error

@@ -1,4 +1,4 @@
-"""A local model that ends the process of the run: nothing looks finished, nothing is paid twice, it can be gone on."""
+"""A local model that lives in the run's own process and ends it: nothing looks finished, nothing is paid twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,16 @@ def test_a_model_that_ends_the_process_at_every_clip_is_given_up_and_the_rest_is
     bench: Any, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    given = ["--models", "deadly:exit,blind-remote,local-spy", "--set", f"blind-remote.log={log}", "--run-id", "r"]
+    given = [
+        "--on",
+        "thread",
+        "--models",
+        "deadly:exit,blind-remote,local-spy",
+        "--set",
+        f"blind-remote.log={log}",
+        "--run-id",
+        "r",
+    ]
     first = bench.run(*given)
     assert first.returncode == 70, "an exit status of 0 from inside is none of the run's"
     assert first.stdout == ""
@@ -74,7 +83,7 @@ def test_a_model_that_ends_the_process_at_every_clip_is_given_up_and_the_rest_is
 
 
 def test_the_clip_that_ends_the_process_is_found_and_costs_itself_alone(bench: Any) -> None:
-    given = ["--models", "deadly:SIGSEGV-once,local-spy", "--run-id", "r"]
+    given = ["--on", "thread", "--models", "deadly:SIGSEGV-once,local-spy", "--run-id", "r"]
     first = bench.run(*given)
     assert first.returncode == 128 + signal.SIGSEGV
     assert "was ended by signal 11 (SIGSEGV)" in first.stderr
@@ -91,7 +100,7 @@ def test_the_clip_that_ends_the_process_is_found_and_costs_itself_alone(bench: A
 
 
 def test_a_load_that_ends_the_process_twice_is_not_tried_again(bench: Any) -> None:
-    given = ["--models", "deadly:load,local-spy", "--run-id", "r"]
+    given = ["--on", "thread", "--models", "deadly:load,local-spy", "--run-id", "r"]
     assert [bench.run(*given).returncode, bench.run(*given, "--resume").returncode] == [70, 70]
     answered = [line["model"] for line in bench.lines("r", "attempts.jsonl")]
     assert answered == ["local-spy"] * 6
@@ -109,7 +118,7 @@ def test_giving_up_names_a_model_of_a_run_that_is_gone_on_with(bench: Any, rest:
 
 
 def test_a_second_ctrl_c_ends_a_run_that_cannot_react(bench: Any) -> None:
-    running = bench.start("--models", "deadly:block,local-spy", "--run-id", "r")
+    running = bench.start("--on", "thread", "--models", "deadly:block,local-spy", "--run-id", "r")
     begun = bench.folder / "results" / "r" / "begun.jsonl"
     until = time.monotonic() + 40
     while not (begun.exists() and "request_id" in begun.read_text()):
@@ -132,11 +141,13 @@ def test_a_run_that_no_longer_reacts_is_ended_and_can_be_gone_on_with(bench: Any
         "guard.BEAT_S = 0.5\nrunner._BLOCKED_S = 5.0\n",
         encoding="utf-8",
     )
-    done = bench.run("--models", "deadly:block,local-spy", "--run-id", "r", "--deadline", "3")
+    done = bench.run("--on", "thread", "--models", "deadly:block,local-spy", "--run-id", "r", "--deadline", "3")
     assert done.returncode == 128 + signal.SIGKILL
     assert done.stderr.startswith("error: the process of the run did not react for ")
     assert done.stderr.count("\n") == 1
-    rest = bench.run("--models", "deadly:block,local-spy", "--run-id", "r", "--resume", "--give-up", "deadly:block")
+    rest = bench.run(
+        "--on", "thread", "--models", "deadly:block,local-spy", "--run-id", "r", "--resume", "--give-up", "deadly:block"
+    )
     assert rest.returncode == 1, rest.stderr
     assert outcomes(bench)["local-spy", "answered"] == 6
 

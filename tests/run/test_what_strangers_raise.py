@@ -15,6 +15,7 @@ from ghostbench.models import LocalModel, NoSettings, ReferenceModel, RemoteMode
 from ghostbench.records import Clip, Prompt, Reply, Request, Stages, Usage
 from ghostbench.running.ask.dispatch import Delivery, Dispatcher, ReferenceDispatcher, RemoteDispatcher
 from ghostbench.running.ask.local import LocalDispatcher
+from ghostbench.running.ask.places.place import InThread
 from ghostbench.running.rules.replies import LONGEST_MESSAGE, checked, told
 
 CLIP = Clip(id="c", truth="normal")
@@ -86,7 +87,7 @@ class Reference(ReferenceModel):
 def local(pool: ThreadPoolExecutor, raised: type[BaseException]) -> Dispatcher:
     model = Local(NoSettings())
     model.raised = raised
-    return LocalDispatcher(model, pool, 20)
+    return LocalDispatcher(InThread(model), pool, 20)
 
 
 def remote(pool: ThreadPoolExecutor, raised: type[BaseException]) -> Dispatcher:

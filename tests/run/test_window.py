@@ -189,7 +189,8 @@ def run(folder: Path, dataset: Path, **options: Any) -> int:
     from ghostbench.running.execute import Terminal, execute
 
     query = SplitQuery(dataset=str(dataset))
-    given = Options(query=query, out=folder, run_id="r", **{"models": "motion,always", "patience": QUICK, **options})
+    usual = {"models": "motion,always", "patience": QUICK, "on": "thread"}
+    given = Options(query=query, out=folder, run_id="r", **{**usual, **options})
     return execute(given, ["bench", "run"], Terminal(out=Console(stderr=True), err=Console(stderr=True), quiet=True))
 
 

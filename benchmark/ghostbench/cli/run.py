@@ -13,7 +13,7 @@ from ghostbench.cli import complete
 from ghostbench.cli.run_given import OUT_VARIABLE, RunCommand
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.datasets.select import SplitQuery
-from ghostbench.running.plan.plan import DEADLINE_S, DEFAULT_MODELS, Options
+from ghostbench.running.plan.plan import DEADLINE_S, DEFAULT_MODELS, PLACES, Options
 from ghostbench.running.watch.guard import guarded
 
 _EPILOG = """Examples:
@@ -79,6 +79,13 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--repeats", type=int, default=1, show_default=True, help="Ask each model this often about each clip.")
 @click.option("--max-attempts", type=int, help="Attempts a clip; default: 6, outages of up to 15 minutes not counted.")
 @click.option("--deadline", type=float, default=DEADLINE_S, show_default=True, metavar="S", help=_DEADLINE)
+@click.option(
+    "--on",
+    type=click.Choice(PLACES),
+    default="process",
+    show_default=True,
+    help="Where local models live: processes of their own, or the run's.",
+)
 @click.option("--max-cost", type=float, metavar="USD", help="Send nothing that could take the run over this.")
 @click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")
 @click.option("--probe", metavar="blank,shuffled,text-only", help="Extra rows with the pixels taken away.")

@@ -133,6 +133,7 @@ class AttemptLine:
     frames_sha256 : of the frames in this very request. prompt_sha256 : of system text, parts and schema.
     raw : the model's own words, untrusted. notes : events that changed nothing of the answer.
     moment_s : the moment that was asked about, seconds from the clip's start; None for the whole clip.
+    worker : who computed it, where a local model has a process of its own.
     """
 
     model: str
@@ -160,6 +161,7 @@ class AttemptLine:
     raw: str | None = None
     notes: tuple[str, ...] = ()
     moment_s: Seconds | None = None
+    worker: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

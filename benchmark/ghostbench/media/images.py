@@ -25,6 +25,7 @@ from ghostbench.datasets import storage
 from ghostbench.errors import AttemptError, DecodeFailed, MissingMedia
 from ghostbench.media.limits import check_frame_size, check_sample_size
 from ghostbench.media.sampling import Sampling
+from ghostbench.media.shared import new_pixels
 from ghostbench.records import Frames
 
 _FRAME = re.compile(r"(?!\.)(?:.*_)?(?P<number>[0-9]{1,9})\.(?:png|jpe?g)", re.IGNORECASE)
@@ -131,7 +132,7 @@ def _sample(
         image, kind = _decode_image(content, index)
         if pixels is None:
             check_sample_size(len(indices), image.shape[1], image.shape[0])
-            pixels = np.empty((len(indices), *image.shape), np.uint8)
+            pixels = new_pixels((len(indices), *image.shape))
         if image.shape != pixels.shape[1:]:
             raise DecodeFailed(f"frame {index} has another size than the frames before it")
         pixels[position] = image

@@ -12,6 +12,7 @@ from av.video.reformatter import VideoReformatter
 
 from ghostbench.errors import DecodeFailed
 from ghostbench.media.limits import check_frame_size, check_sample_size
+from ghostbench.media.shared import new_pixels
 
 if TYPE_CHECKING:
     from av.sidedata.sidedata import SideData
@@ -48,7 +49,7 @@ class Taker:
         width, height = frame.width, frame.height
         if self.pixels is None:
             check_sample_size(self.count, width, height)
-            self.pixels = np.empty((self.count, height, width, 3), np.uint8)
+            self.pixels = new_pixels((self.count, height, width, 3))
             self._turn = turn_of(frame)
         elif turn_of(frame) != self._turn:
             raise DecodeFailed("the frames change the way up in which they are to be shown")

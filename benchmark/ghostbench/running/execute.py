@@ -140,7 +140,8 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
 
 def _as_told(error: Exception, plan: Plan, folder: RunFolder, redactor: Redactor, going_on: str) -> Exception:
     """The error in the user's words: what the machine or a model's code did, or a mistake of ours."""
-    others = [host.choice.row for host in plan.hosts if host.choice.spec.kind != "reference"]
+    here = {"remote", "local"} if plan.options.on == "thread" else {"remote"}
+    others = [host.choice.row for host in plan.hosts if host.choice.spec.kind in here]
     if others and is_closed_file(error):
         return BadInput(closed_by_others(error, others, redactor, going_on))
     if isinstance(error, DiskFailed):

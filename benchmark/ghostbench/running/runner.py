@@ -21,6 +21,7 @@ from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.place import RunFolder
 from ghostbench.folder.reading import read_records
 from ghostbench.folder.spending import SpendingJournal, spent_before
+from ghostbench.models import LocalModel
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Clip, Frames
@@ -83,7 +84,8 @@ class Runner:
         self._questions = Questions(plan.task)
         self._feeding = Feeding(plan, context.folder, self._states, self._left, self._suspects, DECODE_WORKERS)
         self._pool = ThreadPoolExecutor(DECODE_WORKERS, "decode")
-        decoding = Decoding(self._pool, plan.sampling, plan.split.data_root)
+        elsewhere = plan.options.on != "thread" and any(isinstance(host.model, LocalModel) for host in plan.hosts)
+        decoding = Decoding(self._pool, plan.sampling, plan.split.data_root, shared=elsewhere)
         storage = self._way("the clips' storage")
         self._window = FrameWindow(decoding, frames_budget(), storage, self._feeding.is_wanted)
         self._begun = Begun(context.folder.begun, lost.loading)
@@ -147,7 +149,7 @@ class Runner:
             ),
             budget=budget,
             sent=sent,
-            begun=self._begun,
+            begun=self._begun if options.on == "thread" else None,
             media=functools.partial(self._lent, clips),
         )
 
@@ -249,9 +251,9 @@ class Runner:
     async def _close(self) -> None:
         await self._window.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._loading.close()
         for state in self._states.values():
             await self._loading.give_up(state)
+        self._loading.close()
 
     def _write_manifest(self) -> None:
         for row in self._plan.rows:

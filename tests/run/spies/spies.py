@@ -8,6 +8,7 @@ import ctypes
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -224,6 +225,105 @@ class Deadly(LocalModel):
             time.sleep(0.3)
             self._end()
         return [Reply(text=r.write_answer(Verdict(grade="normal"))) for r in requests]
+
+
+class Unmovable(Refused):
+    """An error that can be raised and cannot be taken anywhere else."""
+
+    def __init__(self, message: str, *, lock: Any) -> None:
+        super().__init__(message)
+        self.lock = lock
+
+
+class Rogue(LocalModel):
+    """Answers; at the darkest clip it does what its argument names to the process that it is in."""
+
+    batch_size = 3
+
+    def load(self) -> Any:
+        if self.argument == "load-dies":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self.argument == "load-dies-once" and not (mark := Path("died-once")).exists():
+            mark.touch()
+            os._exit(3)
+        if self.argument == "leak":
+            resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        return {"lock": threading.Lock()}
+
+    def prepare(self, request: Request) -> Any:
+        if self.argument == "hang-early" and self._is_dark(request):
+            time.sleep(3600)
+        if self.argument == "die-early" and self._is_dark(request):
+            os._exit(7)
+        return threading.Lock()
+
+    def answer(self, requests: Any) -> Any:
+        assert all(request.prepared is not None for request in requests)
+        if any(self._is_dark(request) for request in requests):
+            what = getattr(self, "_" + (self.argument or "").replace("-", "_"), None)
+            if what is not None:
+                what()
+        dark = Unmovable("no", lock=threading.Lock()) if self.argument == "unmovable" else None
+        return [
+            dark if dark is not None and self._is_dark(r) else Reply(text=r.write_answer(Verdict(grade="normal")))
+            for r in requests
+        ]
+
+    def _is_dark(self, request: Request) -> bool:
+        return request.frames.pixels.mean() < 75
+
+    def _segfault(self) -> None:
+        ctypes.string_at(0)
+
+    def _killed(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _os_exit(self) -> None:
+        os._exit(0)
+
+    def _sys_exit(self) -> None:
+        sys.exit(0)
+
+    def _abort_elsewhere(self) -> None:
+        thread = threading.Thread(target=os.abort)
+        thread.start()
+        thread.join()
+
+    def _hang(self) -> None:
+        time.sleep(3600)
+
+    def _hang_whole(self) -> None:
+        ctypes.PyDLL(None).sleep(3600)
+
+    def _freeze(self) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _leak(self) -> None:
+        import numpy
+
+        held = []
+        while True:
+            held.append(numpy.empty(1 << 26, numpy.uint8))
+
+    def _flood(self) -> None:
+        for _ in range(200):
+            os.write(1, b"flood " * 50_000)
+
+    def _close_all(self) -> None:
+        os.closerange(3, 1024)
+        time.sleep(3600)
+
+    def _children(self) -> None:
+        if os.fork() == 0:
+            time.sleep(3600)
+        os._exit(5)
+
+    def _garbage(self) -> None:
+        for number in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if number.readlink().name.startswith("socket:"):
+                    os.write(int(number.name), b"\xff" * 4096)
+        time.sleep(3600)
 
 
 class Chatty(LocalModel):
@@ -608,6 +708,7 @@ def register_models(register: Any) -> None:
     spec("remote-scribbler", "RemoteScribbler", "remote")
     spec("hanging", "Hanging", "local", family="WHERE", needs_frames=False)
     spec("deadly", "Deadly", "local", family="HOW")
+    spec("rogue", "Rogue", "local", family="HOW")
     spec("chatty", "Chatty", "local", needs_frames=False)
     spec("closing", "Closing", "local", family="FILE", needs_frames=False)
     spec("talkative", "Talkative", "local", needs_frames=False)

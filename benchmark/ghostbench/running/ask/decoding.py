@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from ghostbench.errors import MediaError, MissingMedia
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import Sampling
+from ghostbench.media.shared import for_other_processes
 from ghostbench.records import Clip, Frames
 
 
@@ -24,11 +26,12 @@ class Decoded:
 class Decoding:
     """Decodes clips in a pool of threads, under one sampling rule.
 
-    root : where media was looked for, to name in errors.
+    root : where media was looked for, to name in errors. shared : whether other processes are to look at the frames.
     """
 
-    def __init__(self, pool: Executor, sampling: Sampling, root: object) -> None:
+    def __init__(self, pool: Executor, sampling: Sampling, root: object, *, shared: bool = False) -> None:
         self._pool = pool
+        self._shared = shared
         self._sampling = sampling
         self._root = root
 
@@ -37,13 +40,14 @@ class Decoding:
         if clip.media is None:
             return Decoded(MissingMedia(f"no media for {clip.id} under {self._root}"), None)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _timed, clip.media, self._sampling)
+        return await loop.run_in_executor(self._pool, _timed, clip.media, self._sampling, self._shared)
 
 
-def _timed(media: str, sampling: Sampling) -> Decoded:
+def _timed(media: str, sampling: Sampling, shared: bool) -> Decoded:
     started = time.perf_counter()
     try:
-        frames: Frames | MediaError = decode(media, sampling)
+        with for_other_processes() if shared else nullcontext():
+            frames: Frames | MediaError = decode(media, sampling)
     except MediaError as error:
         frames = error
     return Decoded(frames, time.perf_counter() - started)

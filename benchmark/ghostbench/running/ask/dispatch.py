@@ -33,7 +33,8 @@ class Delivery:
     """What came back for one request: a reply or an error, the time it queued here and the time it took, seconds.
 
     Times are None where they would be no measurement of the model. notes : what the harness noticed, for the ledger.
-    stops : whether the model is asked nothing more after this.
+    stops : whether the model is asked nothing more after this. worker : who computed it, where that has a name.
+    lost : whether the worker that was at it is gone.
     """
 
     result: Reply | AttemptError
@@ -41,6 +42,8 @@ class Delivery:
     wall_s: float | None
     notes: tuple[str, ...] = ()
     stops: bool = False
+    worker: str | None = None
+    lost: bool = False
 
 
 class Withdrawn(Exception):
@@ -87,12 +90,14 @@ class Dispatcher(ABC):
         expected: bool = False,
         due: Callable[[], bool] | None = None,
         sending: Sending | None = None,
+        alone: bool = False,
     ) -> Delivery:
         """Have one request answered. `clip` reaches reference models alone.
 
         group : only requests of the same group may be computed together. expected : it was announced for its group.
         due : asked once its turn has come, where it may have to wait for that; False withdraws it as `Outdated`.
-        sending : awaited when its turn has come, before it leaves this machine.
+        sending : awaited when its turn has come, before it leaves this machine. alone : the model is at nothing else
+            meanwhile, where its place can see to that.
 
         Raises `Withdrawn`, `PutOff`, and what `sending` raises.
         """
@@ -137,6 +142,7 @@ class ReferenceDispatcher(Dispatcher):
         expected: bool = False,
         due: Callable[[], bool] | None = None,
         sending: Sending | None = None,
+        alone: bool = False,
     ) -> Delivery:
         try:
             result: object = self._model.answer(clip, request)
@@ -183,6 +189,7 @@ class RemoteDispatcher(Dispatcher):
         expected: bool = False,
         due: Callable[[], bool] | None = None,
         sending: Sending | None = None,
+        alone: bool = False,
     ) -> Delivery:
         asked = time.perf_counter()
         async with self._places:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
@@ -11,13 +11,20 @@ from ghostbench.errors import Unavailable
 from ghostbench.models import LocalModel, Model, ReferenceModel, RemoteModel, Truths
 from ghostbench.running.ask.dispatch import Dispatcher, ReferenceDispatcher, RemoteDispatcher
 from ghostbench.running.ask.local import LocalDispatcher
+from ghostbench.running.ask.places.place import InThread, Place
 
 
-def dispatcher_for(model: Model | None, truths: Truths, pool: Executor, deadline_s: float = math.inf) -> Dispatcher:
+def dispatcher_for(
+    model: Model | None,
+    truths: Truths,
+    pool: Executor,
+    deadline_s: float = math.inf,
+    place: Callable[[LocalModel], Place] = InThread,
+) -> Dispatcher:
     """The dispatcher for a model that is constructed and not loaded. Call it on the event loop.
 
     truths : for a reference model, which is asked on the spot. pool : where a local model prepares requests ahead.
-    deadline_s : the longest that loading, and an attempt, may take.
+    deadline_s : the longest that loading, and an attempt, may take. place : where a local model is to live.
 
     Raises `Unavailable` for what has none of the three base classes.
     """
@@ -27,7 +34,7 @@ def dispatcher_for(model: Model | None, truths: Truths, pool: Executor, deadline
         case RemoteModel():
             return RemoteDispatcher(model, deadline_s)
         case LocalModel():
-            return LocalDispatcher(model, pool, deadline_s)
+            return LocalDispatcher(place(model), pool, deadline_s)
     raise Unavailable("the model has none of the three base classes")
 
 

@@ -64,7 +64,7 @@ class Ask:
     frames : the clip's frames, the media's failure, or None for rows that need none.
     attempts : how many were made. standing : where on the ladder it is.
     uncounted : how many of the attempts do not count against the limit, since it was not the clip that failed.
-    announced : whether the dispatcher was told to expect it.
+    lost : how many of the attempts took their worker down. announced : whether the dispatcher was told to expect it.
     last : the outcome of the last attempt, None before the first. ended : when that was. failed_at, troubled_since :
         when it was tried last where the way to the model or the media failed, and when that began. `ended` is by
         `time.perf_counter`, the others by `time.monotonic`.
@@ -79,6 +79,7 @@ class Ask:
     decode_s: float | None = None
     attempts: int = 0
     uncounted: int = 0
+    lost: int = 0
     standing: Standing = AS_CONFIGURED
     announced: bool = False
     last: Outcome | None = None

@@ -32,6 +32,8 @@ DEFAULT_MODELS = "motion,always,never,random"
 DEADLINE_S = 1800.0
 """The longest that loading a model, and one attempt, may take unless the user says otherwise, seconds. A large batch on
 a slow machine passes well within it."""
+PLACES = ("thread", "process")
+"""Where local models can live."""
 DEFAULT_ATTEMPTS = 6
 """Attempts at one clip where the user gives no limit; those that an outage took are not among them."""
 
@@ -40,7 +42,7 @@ DEFAULT_ATTEMPTS = 6
 class Options:
     """The options of `bench run`, as given.
 
-    max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`.
+    max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`. on : where local models live.
     """
 
     models: str = DEFAULT_MODELS
@@ -58,6 +60,7 @@ class Options:
     seed: int = 0
     deadline: float = DEADLINE_S
     give_up: tuple[str, ...] = ()
+    on: str = "process"
     patience: Patience = dataclasses.field(default_factory=Patience)
 
     @property
@@ -167,6 +170,8 @@ def _frame_times(media: str) -> tuple[float, ...]:
 
 
 def _check_numbers(options: Options) -> None:
+    if options.on not in PLACES:
+        raise BadInput(f"--on '{printable(options.on)}' is no place for models; choose from {', '.join(PLACES)}")
     if options.repeats < 1:
         raise BadInput(f"--repeats {options.repeats} is not at least 1")
     if options.max_attempts is not None and options.max_attempts < 1:

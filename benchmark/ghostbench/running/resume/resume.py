@@ -27,7 +27,7 @@ from ghostbench.running.ask.units import Ask, ladder_of
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.rules.ledger_rules import LedgerRules
 from ghostbench.running.rules.predictions import AskKey, Last, last_lines
-from ghostbench.running.rules.retry import MOST_LOST, failure_from_ledger, next_step
+from ghostbench.running.rules.retry import failure_from_ledger, next_step
 from ghostbench.running.rules.standing import Standing, refused_by_name
 from ghostbench.writing import open_to_append
 
@@ -170,17 +170,22 @@ def restore(unit: Ask, last: Last | None, max_attempts: int) -> bool:
     if last is None:
         return False
     ladder: tuple[Level, ...] = ladder_of(unit.row.host)
-    unit.attempts, unit.last = last.attempts, last.outcome
+    unit.attempts, unit.last, unit.lost = last.attempts, last.outcome, last.lost
     unit.standing = Standing.noted(last.fallback_level, last.notes)
-    if last.outcome is Outcome.WORKER_LOST and last.lost >= MOST_LOST:
-        return True
     if last.outcome in TRANSIENT:
         unit.uncounted = last.attempts
         return False
     if last.outcome in NEVER_SENT:
         return last.attempts >= max_attempts
     failure = failure_from_ledger(last.outcome, last.error_type, refused_by_name(last.notes))
-    step = next_step(failure, standing=unit.standing, attempts=unit.attempts, max_attempts=max_attempts, ladder=ladder)
+    step = next_step(
+        failure,
+        standing=unit.standing,
+        attempts=unit.attempts,
+        max_attempts=max_attempts,
+        ladder=ladder,
+        lost=unit.lost if last.outcome is Outcome.WORKER_LOST else 0,
+    )
     unit.standing = step.standing
     return not step.again
 

@@ -56,16 +56,25 @@ def outcome_of(failure: Failure | None) -> Outcome:
 
 
 def next_step(
-    failure: Failure | None, *, standing: Standing, attempts: int, max_attempts: int, ladder: Sequence[Level]
+    failure: Failure | None,
+    *,
+    standing: Standing,
+    attempts: int,
+    max_attempts: int,
+    ladder: Sequence[Level],
+    lost: int = 0,
 ) -> Step:
     """Decide what follows an attempt.
 
     standing : where the attempt stood. attempts : those made so far for this clip that count, this one included, over
-        all levels: what an outage of the model or the storage took counts for no clip.
+        all levels: what an outage of the model or the storage took counts for no clip. lost : how many attempts took
+        their worker down or hung until it was ended, where this one did; else 0.
     """
     outcome = outcome_of(failure)
-    if failure is None or outcome in STOPS_MODEL or attempts >= max_attempts:
+    if failure is None or outcome in STOPS_MODEL or attempts >= max_attempts or lost >= MOST_LOST:
         return Step("settle", standing)
+    if lost:
+        return Step("retry", standing)
     if outcome in RETRIED:
         asked = failure.retry_after_s if isinstance(failure, errors.AttemptError) else None
         too_long = put_off_for(failure)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from ghostbench.errors import Unavailable
@@ -16,6 +17,8 @@ from ghostbench.models import LocalModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.running.ask.dispatch import Dispatcher, as_unavailable, within
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
+from ghostbench.running.ask.places.place import InThread, Place
+from ghostbench.running.ask.places.process import InProcess
 from ghostbench.running.ask.units import ModelState
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.rules.retry import MOST_LOST
@@ -47,6 +50,8 @@ class Loading:
         self._same = same
         self._truths = Truths(clips=plan.split.clips, seed=plan.options.seed)
         self._preparing: list[ThreadPoolExecutor] = []
+        self._in_this_process = plan.options.on == "thread"
+        self._starter = ThreadPoolExecutor(1, "starter")
 
     async def load(self, state: ModelState, busy: Counter[str]) -> None:
         """Load a model; one that fails to is stopped. busy : told what is waited for, by name."""
@@ -55,11 +60,13 @@ class Loading:
         busy[f"{row} (loading)"] += 1
         try:
             self._check(state)
-            if isinstance(state.host.model, LocalModel):
+            if self._in_this_process and isinstance(state.host.model, LocalModel):
                 self._begun.loading(row)
             # A pool for each: a model that never comes back from preparing keeps threads, and nobody else's.
             self._preparing.append(pool := ThreadPoolExecutor(self._width, "prepare"))
-            state.dispatcher = dispatcher_for(state.host.model, self._truths, pool, self._plan.options.deadline)
+            state.dispatcher = dispatcher_for(
+                state.host.model, self._truths, pool, self._plan.options.deadline, partial(self._place, state)
+            )
             with about(row):
                 facts = await load(state.dispatcher)
             self._same(state, facts)
@@ -72,6 +79,13 @@ class Loading:
         self._begun.loaded(row)
         busy.clear()
         state.load_s = time.perf_counter() - started
+
+    def _place(self, state: ModelState, model: LocalModel) -> Place:
+        """Where a local model of the run lives."""
+        if self._in_this_process:
+            return InThread(model)
+        choice = state.host.choice
+        return InProcess(model, choice.spec.load, choice.row, self._starter, preparing=self._width)
 
     def _check(self, state: ModelState) -> None:
         """Raise `Unavailable` for a model that is not to be loaded at all."""
@@ -91,7 +105,7 @@ class Loading:
 
     def close(self) -> None:
         """Let the threads go; what they were about to do is not done."""
-        for pool in self._preparing:
+        for pool in (*self._preparing, self._starter):
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -67,14 +67,16 @@ class Recorder:
         stages = replace(line.stages, queue_s=delivery.queue_s, video_decode_s=unit.decode_s)
         notes = (*line.notes, *delivery.notes)
         line = replace(line, wall_s=delivery.wall_s, wait_s=sent.wait_s if sent else None, stages=stages, notes=notes)
+        line = replace(line, worker=delivery.worker)
         if failure is not None and (unit.last in STOPS_MODEL or delivery.stops):
             state.stop(Stop(unit.last, str(failure)))
-        if passage is not None:
+        unit.lost += delivery.lost
+        if passage is not None and not delivery.lost:
             self._reckon(unit, state.way, passage.started)
             self._report(unit.last, failure, state, passage)
         if sent is not None:
             state.habits.learn(unit.clip.id, unit.standing, failure, ladder_of(state.host))
-        return await self._conclude(unit, state, line, failure)
+        return await self._conclude(unit, state, line, failure, lost=delivery.lost)
 
     async def record_media(self, unit: Ask, state: ModelState, failure: MediaError) -> Step:
         """Write down that the unit's media gave no frames; return what the policy says of it."""
@@ -121,14 +123,17 @@ class Recorder:
         elif outcome not in _SAYS_NOTHING:
             state.way.came_through(passage)
 
-    async def _conclude(self, unit: Ask, state: ModelState, line: AttemptLine, failure: Failure | None) -> Step:
-        """Append the line, and return what follows the attempt."""
+    async def _conclude(
+        self, unit: Ask, state: ModelState, line: AttemptLine, failure: Failure | None, *, lost: bool = False
+    ) -> Step:
+        """Append the line, and return what follows the attempt. lost : whether it took its worker down."""
         step = next_step(
             failure,
             standing=unit.standing,
             attempts=unit.attempts - unit.uncounted,
             max_attempts=self.max_attempts,
             ladder=ladder_of(state.host),
+            lost=unit.lost if lost else 0,
         )
         if state.stopped is not None and step.action == "retry":
             step = Step("settle", unit.standing)

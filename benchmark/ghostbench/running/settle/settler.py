@@ -163,6 +163,8 @@ class Settler:
                 expected=announced,
                 due=lambda: unit.attempts > 0 or unit.standing == state.habits.start,
                 sending=self._sending(unit, asked, state, reserved, passage),
+                # Beside others it would cost them their worker too.
+                alone=unit.lost > 0,
             )
             billed = billed_for(delivery)
         except Held:

@@ -25,6 +25,7 @@ from typing import Any
 from ghostbench.errors import BadInput, OurFault
 from ghostbench.folder.begun import note_end, read_lost
 from ghostbench.folder.names import ATTEMPTS, BEGUN, PRINTED
+from ghostbench.running.rules.endings import how_it_ended
 
 FAILED, BAD_INPUT, INTERRUPTED, LOST = 1, 2, 130, 70
 """Exit statuses: ended by an error that nobody foresaw; with an error's line; on request; by the code of a model, which
@@ -159,7 +160,7 @@ class _Watch:
         if len(self._pressed) > 1 or (self._pressed and status in {-number for number in _PASSED_ON}):
             self._say("interrupted" + (f"; go on with: {going_on}" if going_on else ""))
             return INTERRUPTED
-        how = _how(status)
+        how = how_it_ended(status)
         if self._blocked_s is not None:
             how = f"did not react for {self._blocked_s:.0f} s and was ended"
         line = f"error: the process of the run {how} before the run was done"
@@ -235,13 +236,3 @@ class _Watch:
         if not self._ended.wait(GRACE_S):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child, signal.SIGKILL)
-
-
-def _how(status: int) -> str:
-    if status >= 0:
-        return f"left with exit status {status}"
-    try:
-        name = f" ({signal.Signals(-status).name})"
-    except ValueError:
-        name = ""
-    return f"was ended by signal {-status}{name}"

@@ -1,0 +1,158 @@
+"""Where a local model lives, as far as who asks it needs to know; and the plainest such place, a thread."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import override
+
+from ghostbench.errors import AttemptError, Crashed
+from ghostbench.models import LocalModel
+from ghostbench.records import Request
+from ghostbench.running.ask.dispatch import as_attempt_error, as_unavailable, close_model, notes_on
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a model made of a request ahead, or why it could not; the seconds that this took; notes on the request.
+
+    worker : who was at it. lost : whether that worker is gone.
+    """
+
+    value: Any
+    failure: AttemptError | None
+    seconds: float
+    notes: tuple[str, ...] = ()
+    worker: str | None = None
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a model gave for a batch: for each request its result, unread, and notes on it; the seconds that this took.
+
+    worker : who computed it. lost : whether that worker is gone. stops : whether the model can be asked nothing more.
+    """
+
+    results: Sequence[object]
+    seconds: float
+    notes: Sequence[tuple[str, ...]]
+    worker: str | None = None
+    lost: bool = False
+    stops: bool = False
+
+
+class Place(ABC):
+    """Where a local model lives. All but the properties may take long and are called from threads."""
+
+    worker: str | None = None
+    """The name of the worker that the model lives in; None where it has none of its own."""
+
+    @property
+    @abstractmethod
+    def prepares(self) -> bool:
+        """Whether the model has work that can be done ahead."""
+
+    @property
+    @abstractmethod
+    def batch_size(self) -> int:
+        """The most requests that the model wants at once; 1 where it fails to tell, so that none waits for ever."""
+
+    @property
+    @abstractmethod
+    def parallel_batches(self) -> int:
+        """How many batches it computes at the same time, >= 1. Known once it is loaded."""
+
+    @abstractmethod
+    def load(self) -> Mapping[str, Any]:
+        """Load the model; return its facts. Raises `Unavailable`."""
+
+    @abstractmethod
+    def prepare(self, request: Request) -> Prepared:
+        """Have one request prepared. Raises nothing."""
+
+    @abstractmethod
+    def answer(self, requests: Sequence[Request]) -> Answered:
+        """Have a batch answered. Raises nothing."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the model."""
+
+    def end_work(self, how: str) -> bool:
+        """End what the model is at, which has taken too long, so that calls come back; False where that is impossible.
+
+        how : in words, what was done to it.
+        """
+        return False
+
+
+class InThread(Place):
+    """The model lives in this process: what it does to its process it does to whoever asks it."""
+
+    def __init__(self, model: LocalModel) -> None:
+        self._model = model
+
+    @property
+    @override
+    def prepares(self) -> bool:
+        return type(self._model).prepare is not LocalModel.prepare
+
+    @property
+    @override
+    def batch_size(self) -> int:
+        try:
+            return max(1, int(self._model.batch_size))
+        except Exception:  # noqa: BLE001
+            return 1
+
+    @property
+    @override
+    def parallel_batches(self) -> int:
+        return max(1, self._model.parallel_batches)
+
+    @override
+    def load(self) -> Mapping[str, Any]:
+        # What is no `Exception` must not reach the event loop, and a `StopIteration` would never get there: no future
+        # takes it.
+        try:
+            return self._model.load()
+        except BaseException as error:  # noqa: BLE001
+            raise as_unavailable(error) from None
+
+    @override
+    def prepare(self, request: Request) -> Prepared:
+        value, failure = None, None
+        started = time.perf_counter()
+        try:
+            value = self._model.prepare(request)
+        except BaseException as error:  # noqa: BLE001
+            failure = as_attempt_error(error)
+        return Prepared(value, failure, time.perf_counter() - started, notes_on(request))
+
+    @override
+    def answer(self, requests: Sequence[Request]) -> Answered:
+        started = time.perf_counter()
+        results = self._results(requests)
+        return Answered(results, time.perf_counter() - started, [notes_on(request) for request in requests])
+
+    def _results(self, requests: Sequence[Request]) -> Sequence[object]:
+        """What the model gives. Where its code fails at a batch, each request is tried by itself: one is at fault."""
+        try:
+            results: list[object] = list(self._model.answer(requests))
+            if len(results) == len(requests):
+                return results
+            failure: AttemptError = Crashed(f"the adapter returned {len(results)} results for {len(requests)} requests")
+        except BaseException as error:  # noqa: BLE001
+            failure = as_attempt_error(error)
+        if len(requests) == 1 or type(failure) is not Crashed:
+            return [failure] * len(requests)
+        return [self._results([request])[0] for request in requests]
+
+    @override
+    def close(self) -> None:
+        close_model(self._model)
