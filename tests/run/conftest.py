@@ -113,6 +113,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory, drawn_dataset: Path) -> B
     return bench
 
 
+@pytest.fixture(scope="module")
+def module_bench(tmp_path_factory: pytest.TempPathFactory, drawn_dataset: Path) -> Bench:
+    """`bench` in a folder of the module's own, with the spies installed."""
+    return Bench(install_spies(tmp_path_factory.mktemp("module")), drawn_dataset)
+
+
 @pytest.fixture
 def bench(tmp_path: Path, drawn_dataset: Path) -> Bench:
     """`bench` in an empty folder, with the spies installed."""

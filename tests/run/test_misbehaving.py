@@ -6,12 +6,10 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from conftest import Bench, install_spies
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what happens there is told elsewhere")
 
@@ -33,29 +31,28 @@ DEADLINE_S = 20.0
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, drawn_dataset: Path) -> Bench:
+def ran(module_bench: Any) -> Any:
     """One run of a model for each way to misbehave, and of one that does nothing of the kind."""
-    bench = Bench(install_spies(tmp_path_factory.mktemp("rogues")), drawn_dataset)
     rows = ",".join(["local-spy", *(f"rogue:{how}={how}" for how in ROWS)])
     started = time.monotonic()
-    running = bench.start("--models", rows, "--deadline", f"{DEADLINE_S:g}", "--run-id", "r")
+    running = module_bench.start("--models", rows, "--deadline", f"{DEADLINE_S:g}", "--run-id", "r")
     _, said = running.communicate(timeout=500)
     assert running.returncode == 1, said
     assert time.monotonic() - started < 400
-    return bench
+    return module_bench
 
 
-def outcomes(bench: Bench, row: str) -> Counter[str]:
+def outcomes(bench: Any, row: str) -> Counter[str]:
     return Counter(p["outcome"] for p in bench.lines("r", "predictions.jsonl") if p["model"] == row)
 
 
-def attempts(bench: Bench, row: str) -> list[dict[str, Any]]:
+def attempts(bench: Any, row: str) -> list[dict[str, Any]]:
     return [line for line in bench.lines("r", "attempts.jsonl") if line["model"] == row]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [*LOST, *HUNG])
-def test_the_clip_that_loses_two_workers_is_final_and_costs_itself_alone(ran: Bench, how: str) -> None:
+def test_the_clip_that_loses_two_workers_is_final_and_costs_itself_alone(ran: Any, how: str) -> None:
     lost = "worker_lost" if how in LOST else "timed_out"
     assert outcomes(ran, how) == {"answered": 5, lost: 1}
     lines = attempts(ran, how)
@@ -70,7 +67,7 @@ def test_the_clip_that_loses_two_workers_is_final_and_costs_itself_alone(ran: Be
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", EITHER)
-def test_a_clip_that_takes_the_way_to_its_worker_away_costs_itself_alone(ran: Bench, how: str) -> None:
+def test_a_clip_that_takes_the_way_to_its_worker_away_costs_itself_alone(ran: Any, how: str) -> None:
     counts = outcomes(ran, how)
     assert counts.pop("answered") == 5
     assert list(counts) in (["worker_lost"], ["timed_out"])
@@ -79,7 +76,7 @@ def test_a_clip_that_takes_the_way_to_its_worker_away_costs_itself_alone(ran: Be
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", CRASHED)
-def test_what_only_fails_costs_no_worker_and_no_other_clip(ran: Bench, how: str) -> None:
+def test_what_only_fails_costs_no_worker_and_no_other_clip(ran: Any, how: str) -> None:
     assert outcomes(ran, how) == {"answered": 5, "crashed": 1}
     (line,) = (line for line in attempts(ran, how) if line["outcome"] == "crashed")
     assert CRASHED[how] in line["error"]["message"]
@@ -87,7 +84,7 @@ def test_what_only_fails_costs_no_worker_and_no_other_clip(ran: Bench, how: str)
 
 
 @pytest.mark.slow
-def test_the_rest_of_the_run_is_complete(ran: Bench) -> None:
+def test_the_rest_of_the_run_is_complete(ran: Any) -> None:
     for how in (*HARMLESS, "local-spy"):
         assert outcomes(ran, how) == {"answered": 6}
     assert outcomes(ran, "load-dies") == {"unavailable": 6}
@@ -99,7 +96,7 @@ def test_the_rest_of_the_run_is_complete(ran: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_nobody_is_left_behind(ran: Bench) -> None:
+def test_nobody_is_left_behind(ran: Any) -> None:
     left = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
