@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import signal
 import socket
@@ -25,7 +26,7 @@ from ghostbench.models import LocalModel
 from ghostbench.records import Request
 from ghostbench.running.ask.places.channel import Channel, Closed
 from ghostbench.running.ask.places.place import Answered, Place, Prepared
-from ghostbench.running.ask.places.worker import Assignment, Kept
+from ghostbench.running.ask.places.worker import Assignment, Kept, Said
 from ghostbench.running.rules.endings import how_it_ended
 from ghostbench.running.rules.replies import in_words
 
@@ -238,7 +239,11 @@ class _Worker:
         how = "closed its end of the channel"
         try:
             while True:
-                number, result, self.batch_size = self._channel.receive()
+                number, result, size = self._channel.receive()
+                if isinstance(result, Said):
+                    _log(self.name, result)
+                    continue
+                self.batch_size = size
                 waiting = self._waiting.pop(number, None)
                 if waiting is not None:
                     waiting.set_result(result)
@@ -271,6 +276,14 @@ def _for(worker: _Worker, request: Request) -> Request | Kept:
     if not isinstance(held, _InWorker):
         return request
     return Kept(held.number) if held.worker is worker else replace(request, prepared=None)
+
+
+def _log(worker: str, said: Said) -> None:
+    """Have a line of a worker stand in the run's log, as it would had it been said here."""
+    line = {"name": said.logger, "levelno": said.level, "levelname": logging.getLevelName(said.level)}
+    line |= {"msg": "%s", "args": (said.message,), "created": said.at, "row": worker}
+    line |= {"processName": f"worker {worker}", "threadName": said.thread}
+    logging.getLogger(said.logger).handle(logging.makeLogRecord(line))
 
 
 def _lost(gone: _Gone) -> WorkerLost:

@@ -6,6 +6,7 @@ The run's end is all that keeps it alive: when that is gone, so is the worker, w
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import signal
@@ -18,6 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from ghostbench.errors import AttemptError, Crashed, Unavailable
 from ghostbench.plugins.registry import load_target
 from ghostbench.records import Request
@@ -26,6 +29,8 @@ from ghostbench.running.ask.places.channel import Channel, Closed
 from ghostbench.running.ask.places.place import Answered, InThread, Prepared
 from ghostbench.running.rules.replies import checked, in_words
 
+_LONGEST = 10_000
+"""The most characters of a line for the log that are passed on."""
 _MORE_LIKELY_KILLED = "500"
 """Where memory runs out, the kernel is to end the worker that wants it, and not the run. From -1000 to 1000."""
 
@@ -43,6 +48,17 @@ class Assignment:
     path: tuple[str, ...]
     preparing: int
     parent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line for the run's log, in place of what comes back for a call. at : seconds since the epoch."""
+
+    logger: str
+    level: int
+    message: str
+    at: float
+    thread: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,7 @@ def main(number: int) -> None:
 
 
 def _serve(channel: Channel, assignment: Assignment) -> None:
+    logging.getLogger().addHandler(_ToTheRun(channel))
     model = _Model(assignment)
     preparing = ThreadPoolExecutor(assignment.preparing, "prepare")
     computing = ThreadPoolExecutor(1, "model")
@@ -111,6 +128,23 @@ def _serve(channel: Channel, assignment: Assignment) -> None:
                 computing.submit(load, call)
             case "close":
                 computing.submit(close, call)
+
+
+class _ToTheRun(logging.Handler):
+    """Passes on to the run's log what libraries warn of here."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(logging.WARNING)
+        self._channel = channel
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(Exception):
+            message = record.getMessage()
+            if record.exc_info is not None and record.exc_info[1] is not None:
+                message = f"{message}: {in_words(record.exc_info[1])}"
+            said = Said(record.name, record.levelno, message[:_LONGEST], record.created, record.threadName)
+            self._channel.send((0, said, 0))
 
 
 class _Model:
