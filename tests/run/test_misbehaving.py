@@ -103,3 +103,24 @@ def test_nobody_is_left_behind(ran: Any) -> None:
             if process.cwd() == str(ran.folder):
                 left.append(process.cmdline())
     assert left == []
+
+
+def test_workers_end_with_a_run_that_is_killed_and_it_is_gone_on_with(bench: Any) -> None:
+    given = ["--models", "local-spy", "--set", "local-spy.sleep_s=0.5", "--run-id", "r"]
+    ledger = bench.folder / "results" / "r" / "attempts.jsonl"
+    running = bench.start(*given)
+    until = time.monotonic() + 60
+    while not (ledger.exists() and ledger.read_bytes()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    family = psutil.Process(running.pid).children(recursive=True)
+    assert len(family) == 2, "the process of the run, and the model's"
+    running.kill()
+    running.communicate()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+    done = bench.run(*given, "--resume")
+    assert done.returncode == 0, done.stderr
+    answered = Counter((line["clip"], line["outcome"]) for line in bench.lines("r", "attempts.jsonl"))
+    assert len(answered) == 6
+    assert set(answered.values()) == {1}
