@@ -25,6 +25,7 @@ _LAST_S = 5.0
 
 _SUMMARIES = {
     "run": "Put models through a task on a dataset and report what happened.",
+    "view": "Look at runs in a browser, as they go on, and at every clip.",
     "status": "Say how far a run is, what it has cost and when it ends.",
     "report": "Print a run in short, or its tables; write its pages again.",
     "compare": "Compare runs on the clips they have in common.",

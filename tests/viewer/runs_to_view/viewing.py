@@ -1,0 +1,105 @@
+"""Runs of every state to look at, and `bench view` as a real server over them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+from evidence_data import RunBuilder, attempt, clip, raw_answer
+
+G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
+HOSTILE = "</script><script>window.ran=1</script><img src=x onerror='window.ran=1'>\x1b[31m\u202e"
+"""Text that acts where it is not shown as text."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A server: its address and token, and requests with and without what it wants to see."""
+
+    port: int
+    token: str
+
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """With the token's cookie, unless another is given."""
+        sent = {"cookie": f"ghostbench_{self.port}={self.token}", **headers}
+        return httpx.get(self.root + path, headers={name: value for name, value in sent.items() if value})
+
+    def json(self, path: str) -> Any:
+        answer = self.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@contextmanager
+def serving(results: Path) -> Iterator[Viewer]:
+    from ghostbench.datasets.granted import NOTHING
+    from ghostbench.viewer.guard import Access
+    from ghostbench.viewer.server import application, server_of
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        access = Access.new("127.0.0.1", listening.getsockname()[1])
+        server = server_of(application(results, NOTHING, access))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield Viewer(access.port, access.token)
+        server.should_exit = True
+        thread.join(10)
+
+
+def hostile_run(folder: Path) -> None:
+    """A finished run with acting text in every field that can hold text."""
+    run = RunBuilder([clip(f"{HOSTILE}{place}", (G, N)[place % 2], remark=HOSTILE) for place in range(4)])
+    name = f"model {HOSTILE}"
+    run.model(name, mark=HOSTILE, asked_model=HOSTILE)
+    for line in run.clips:
+        fault = {"type": HOSTILE, "message": HOSTILE}
+        run.row(name, line["clip"], G, raw=raw_answer(G, evidence=HOSTILE), attempts=[
+            {"outcome": "rate_limited", "error": fault, "raw": None}, {"served_model": HOSTILE, "notes": [HOSTILE]},
+        ])  # fmt: skip
+    run.write(folder, command=["bench", HOSTILE], run_id=HOSTILE, hardware={"machine": HOSTILE})
+
+
+def two_models(folder: Path, grades: str = "GNGNPN") -> Path:
+    """Six clips: "m" answers them but for the last, "n" says yes to all, "always" is a baseline."""
+    run = RunBuilder(
+        [clip(f"c{place}", G if place < 2 else N, time_s=2.0 if place < 2 else None) for place in range(6)]
+    )
+    for place, grade in enumerate(grades):
+        last = place == 5
+        said = {"G": G, "P": P, "N": N}[grade]
+        run.row("m", f"c{place}", None if last else said, outcome="refused" if last else None)
+        run.row("n", f"c{place}", G if place < 5 else N)
+    run.model("always", kind="reference", reference=True, needs_frames=False)
+    run.rows("always", [G] * 6)
+    return run.write(folder)
+
+
+def growing_run(folder: Path) -> Path:
+    """A run of which two of six clips have been asked about."""
+    run = RunBuilder([clip(f"c{place}", N) for place in range(6)])
+    run.model("m")
+    run.write(folder, status="running", digests={})
+    (folder / "predictions.jsonl").unlink()
+    grow(folder, "c0")
+    grow(folder, "c1")
+    return folder
+
+
+def grow(folder: Path, name: str, said: str = N) -> None:
+    line = attempt("m", name, raw=raw_answer(said), usage={"cost_usd": 0.25})
+    with (folder / "attempts.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")

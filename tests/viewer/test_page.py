@@ -1,0 +1,184 @@
+"""The page of `bench view` in headless Chromium: runs, clips, frames and keys, at every width, and hostile runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from viewing import Viewer, grow, growing_run, serving, two_models
+
+pytestmark = pytest.mark.slow
+GRADES = ("ghost_probing", "potential_ghost_probing", "normal", None)
+
+
+def opened(browser: Any, viewer: Viewer, where: str = "#/", *, width: int = 1400, dark: bool = False) -> Any:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get(f"{viewer.root}/?token={viewer.token}")
+    browser.execute_script("location.hash = arguments[0]", where)
+    return browser
+
+
+def until(find: Callable[[], Any], within_s: float = 15) -> Any:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if found := find():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not come to that")
+
+
+def press(page: Any, key: str, **more: bool) -> None:
+    page.execute_script(
+        "document.body.dispatchEvent("
+        "new KeyboardEvent('keydown', {key: arguments[0], bubbles: true, ...arguments[1]}))",
+        key, more,
+    )  # fmt: skip
+
+
+def text(page: Any) -> str:
+    return str(page.execute_script("return document.getElementById('main').innerText"))
+
+
+def listed(page: Any) -> list[str]:
+    return list(page.execute_script("return [...document.querySelectorAll('.clips a')].map((a) => a.dataset.clip)"))
+
+
+@pytest.mark.parametrize("width", [400, 1400, 2560])
+@pytest.mark.parametrize("where", ["#/", "#/run/first", "#/run/first/clips", "#/compare/first/second"])
+def test_every_page_fits_its_window_and_logs_no_error(browser: Any, viewer: Viewer, width: int, where: str) -> None:
+    page = opened(browser, viewer, where, width=width)
+    until(lambda: len(text(page)) > 60)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    said = [entry for entry in page.get_log("browser") if "404" not in entry["message"]]
+    assert said == []
+
+
+def test_nothing_is_fetched_from_elsewhere_and_hostile_runs_run_nothing(browser: Any, viewer: Viewer) -> None:
+    page = opened(browser, viewer)
+    for where in ("#/", "#/run/hostile", "#/run/hostile/clips"):
+        page.execute_script("location.hash = arguments[0]", where)
+        until(lambda: "window.ran" in text(page))
+        assert page.execute_script("return window.ran") is None
+    events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    urls = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
+    assert {url for url in urls if not url.startswith((f"{viewer.root}/", "data:"))} == set()
+
+
+def test_clips_are_filtered_by_keys_and_every_state_has_a_link(browser: Any, viewer: Viewer) -> None:
+    page = opened(browser, viewer, "#/run/first/clips")
+    until(lambda: len(listed(page)) == 6)
+    press(page, "d")
+    # "m" gave no answer for c5: that is no opinion.
+    assert listed(page) == ["c1", "c3"]
+    press(page, "m")
+    assert listed(page) == ["c1"]
+    press(page, "n")
+    assert listed(page) == ["c5"]
+    press(page, "f")
+    alarms = listed(page)
+    assert alarms == ["c2", "c3", "c4"]
+    press(page, "j")
+    until(lambda: "clip=c3" in page.current_url or "clip=c2" in page.current_url)
+    address = page.current_url
+    assert "show=alarms" in address
+    page.get("about:blank")
+    page.get(address)
+    until(lambda: listed(page) == alarms)
+
+
+def test_two_runs_are_held_side_by_side(browser: Any, viewer: Viewer) -> None:
+    page = opened(browser, viewer, "#/compare/first/second")
+    until(lambda: "What changed" in text(page))
+    rows = page.execute_script("return [...document.querySelectorAll('tbody tr')].map((r) => r.innerText.split('\\t'))")
+    assert rows[0] == ["m", "5", "1"]
+    assert rows[-1] == ["m", "c1", "ghost probing", "normal", "ghost probing"]
+
+
+def test_two_hundred_runs_of_which_one_grows(browser: Any, tmp_path: Path) -> None:
+    first = two_models(tmp_path / "run-000")
+    for number in range(1, 199):
+        shutil.copytree(first, tmp_path / f"run-{number:03}")
+    growing = growing_run(tmp_path / "growing")
+    # A lock that another process holds is what tells that a run goes on; the page looks again in any case.
+    with serving(tmp_path) as viewer:
+        page = opened(browser, viewer, "#/run/growing")
+        until(lambda: "2/6" in text(page))
+        opened(browser, viewer)
+        until(lambda: page.execute_script("return document.querySelectorAll('tbody tr').length") == 200)
+        grow(growing, "c2")
+        page.execute_script("location.hash = '#/run/growing'")
+        until(lambda: "3/6" in text(page))
+
+
+@pytest.fixture(scope="module")
+def ghost5(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
+    """A run over the five clips that come with the package."""
+    from click.testing import CliRunner
+
+    from ghostbench.cli.main import bench
+
+    place = tmp_path_factory.mktemp("ghost5")
+    words = ["run", "--models", "motion,always", "--out", str(place), "--run-id", "r", "--quiet"]
+    assert CliRunner().invoke(bench, words).exit_code == 0
+    with serving(place) as server:
+        yield server
+
+
+def test_frames_are_stepped_through_by_keys_each_within_fifty_milliseconds_once_cached(
+    browser: Any, ghost5: Viewer
+) -> None:
+    page = opened(browser, ghost5, "#/run/r/clips?clip=ghost5_02")
+    until(lambda: "those of the run, by their digest" in text(page), within_s=60)
+    press(page, ".")
+    press(page, ".")
+    index = int(page.execute_script("return document.getElementById('frame').dataset.index"))
+    sampled = ghost5.json("/api/runs/r/frames?clip=ghost5_02")["sampled"]
+    assert index in sampled[1:]
+    time.sleep(1)
+    step = """
+        const [done, image, begun] = [arguments[0], document.getElementById("frame"), performance.now()];
+        document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true}));
+        image.decode().then(() => done(performance.now() - begun));
+    """
+    spans = [float(page.execute_async_script(step)) for _ in range(8)]
+    print(f"a frame is shown after {sorted(spans)[4]:.1f} ms")
+    assert int(page.execute_script("return document.getElementById('frame').dataset.index")) == index + 8
+    assert sorted(spans)[len(spans) // 2] < 50, spans
+    assert f"frame={index + 8}" in page.current_url
+
+
+def test_a_large_run_opens_in_two_seconds_and_filters_in_a_tenth(browser: Any, tmp_path: Path) -> None:
+    from evidence_data import RunBuilder, dash_clips
+
+    run = RunBuilder(dash_clips(800, 200, 1000))
+    for model in range(20):
+        for place, line in enumerate(run.clips):
+            said = GRADES[(place * 7 + model * 3 + place // 11) % 4]
+            run.row(f"model-{model:02}", line["clip"], said, attempts=[])
+    run.write(tmp_path / "large")
+    with serving(tmp_path) as viewer:
+        page = opened(browser, viewer)
+        until(lambda: "large" in text(page))
+        begun = time.monotonic()
+        page.execute_script("location.hash = '#/run/large/clips'")
+        until(lambda: "2000 of 2000" in text(page))
+        taken = time.monotonic() - begun
+        spans = []
+        for key in "dmfna":
+            press(page, key)
+            spans.append(float(page.execute_script("return document.getElementById('main').dataset.filteredIn")))
+        print(f"opened in {taken:.2f} s, filtered in {max(spans):.0f} ms")
+        assert taken < 2
+        assert max(spans) < 100

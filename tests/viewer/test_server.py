@@ -1,0 +1,176 @@
+"""The server of `bench view`: who may ask, what it reads, and what it says of runs of every state."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from pathlib import Path
+
+import httpx2 as httpx
+import numpy as np
+import pytest
+from viewing import Viewer, grow
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def raw(viewer: Viewer, request: str) -> str:
+    """What the server answers to a request as it is written here, which no library puts in order first."""
+    with socket.create_connection(("127.0.0.1", viewer.port)) as connection:
+        cookie = f"Cookie: ghostbench_{viewer.port}={viewer.token}\r\n"
+        connection.sendall(request.replace("\n", "\r\n").replace("COOKIE", cookie.strip()).encode() + b"\r\n\r\n")
+        connection.settimeout(10)
+        return connection.recv(65536).decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/page/view.js", "/api/runs", "/api/runs/first", "/api/runs/first/frames/0?clip=c0"]
+)
+def test_nothing_is_told_without_the_token(viewer: Viewer, path: str) -> None:
+    for cookie in ("", f"ghostbench_{viewer.port}=guessed", f"other={viewer.token}"):
+        answer = viewer.get(path, cookie=cookie)
+        assert answer.status_code == 403
+        assert "first" not in answer.text
+    wrong = httpx.get(f"{viewer.root}/?token=guessed")
+    assert wrong.status_code == 403
+    assert "set-cookie" not in wrong.headers
+
+
+def test_the_link_that_is_printed_lets_in_and_does_not_stay_in_the_address(viewer: Viewer) -> None:
+    answer = httpx.get(f"{viewer.root}/?token={viewer.token}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert {"HttpOnly", "SameSite=Strict"} <= set(answer.headers["set-cookie"].split("; "))
+    assert "ghostbench" in viewer.get("/").text
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil:{port}"]
+)
+def test_another_host_is_refused_also_with_the_token(viewer: Viewer, host: str) -> None:
+    answer = viewer.get("/api/runs", host=host.format(port=viewer.port))
+    assert answer.status_code == 421
+    assert viewer.get("/api/runs", host=f"localhost:{viewer.port}").status_code == 200
+
+
+def test_two_hosts_or_none_are_refused(viewer: Viewer) -> None:
+    twice = f"GET /api/runs HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\nHost: evil.example\nCOOKIE\nConnection: close"
+    assert raw(viewer, twice).split()[1] in {"400", "421"}
+    assert raw(viewer, "GET /api/runs HTTP/1.0\nCOOKIE").split()[1] in {"400", "421"}
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1:{port}", "http://127.0.0.1:1"])
+def test_another_origin_is_refused_also_with_the_token(viewer: Viewer, origin: str) -> None:
+    assert viewer.get("/api/runs", origin=origin.format(port=viewer.port)).status_code == 403
+    assert viewer.get("/api/runs", origin=viewer.root).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_it_only_reads(viewer: Viewer, method: str) -> None:
+    cookie = {"cookie": f"ghostbench_{viewer.port}={viewer.token}"}
+    assert httpx.request(method, f"{viewer.root}/api/runs/first", headers=cookie).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../etc/passwd", "/page/../guard.py", "/page/..%2fguard.py", "/page/%2e%2e/guard.py", "/page//etc/passwd",
+        "/api/runs/..", "/api/runs/../..", "/api/runs/%2e%2e", "/api/runs/..%2f..%2fetc", "/api/runs/a%2f..%2ffirst",
+        "/api/runs//etc", "/api/runs/.", "/api/runs/first%00", "/api/runs/outside",
+        "/api/runs/first/clip?clip=../../manifest.json", "/api/runs/first/frames/0?clip=/etc/passwd",
+        "/api/runs/first/frames/-1?clip=c0", "/api/runs/first/frames/99999999?clip=c0",
+    ],
+)  # fmt: skip
+def test_no_path_leads_out(viewer: Viewer, results: Path, path: str) -> None:
+    if not (results / "outside").is_symlink():
+        (results / "outside").symlink_to("/etc")
+    answer = raw(viewer, f"GET {path} HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\nCOOKIE\nConnection: close")
+    assert answer.split()[1] in {"400", "404"}, answer[:200]
+    assert "root:" not in answer
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(viewer: Viewer) -> None:
+    for path in ("/", "/page/view.js", "/api/runs", "/nothing", "/api/runs/hostile"):
+        headers = viewer.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "server" not in headers
+
+
+def test_runs_of_every_state_are_told_of_and_nothing_is_written(viewer: Viewer, results: Path) -> None:
+    before = digests(results)
+    found = {line["name"]: line for line in viewer.json("/api/runs")["runs"]}
+    assert {name: line["state"] for name, line in found.items()} == {
+        "first": "complete", "second": "complete", "growing": "stopped", "broken": "broken", "hostile": "complete",
+    }  # fmt: skip
+    assert "is not a run's manifest" in found["broken"]["reason"]
+    assert str(results) not in json.dumps(found)
+    rows = {row["name"]: row for row in found["first"]["rows"]}
+    assert (rows["m"]["answered"], rows["m"]["of"], rows["always"]["baseline"]) == (5, 6, True)
+    for name in found:
+        for rest in ("", "/index"):
+            viewer.get(f"/api/runs/{name}{rest}")
+    assert digests(results) == before
+
+
+def test_a_run_is_followed_as_its_ledger_grows(viewer: Viewer, results: Path) -> None:
+    def progress() -> dict[str, object]:
+        found: dict[str, object] = viewer.json("/api/runs/growing")["progress"]
+        return found
+
+    before = progress()
+    assert before["rows"] == [{"name": "m", "of": 6, "asked": 2, "outcomes": {"answered": 2}}]
+    grow(results / "growing", "c2", "ghost_probing")
+    with (results / "growing" / "attempts.jsonl").open("a") as file:
+        file.write('{"model": "m", "torn')
+    after = progress()
+    assert after["rows"] == [{"name": "m", "of": 6, "asked": 3, "outcomes": {"answered": 3}}]
+    assert after["cost_usd"] == pytest.approx(0.75)
+    assert [line["clip"] for line in after["newest"]] == ["c2", "c1", "c0"]  # type: ignore[attr-defined]
+    assert viewer.json("/api/runs/growing/index")["grades"] == ["220---"]
+
+
+def test_a_clip_is_told_of_with_every_attempt(viewer: Viewer) -> None:
+    found = viewer.json("/api/runs/first/clip?clip=c1")
+    assert (found["clip"]["truth"], found["clip"]["truth_time_s"]) == ("ghost_probing", 2.0)
+    assert [line["model"] for line in found["predictions"]] == ["m", "n", "always"]
+    assert {line["outcome"] for line in found["attempts"]} == {"answered"}
+    index = viewer.json("/api/runs/first/index")
+    assert index["clips"] == [f"c{place}" for place in range(6)]
+    assert dict(zip([m["name"] for m in index["models"]], index["grades"], strict=True))["m"] == "02021-"
+
+
+def test_text_that_acts_is_told_without_what_makes_it_act(viewer: Viewer) -> None:
+    for path in ("/api/runs", "/api/runs/hostile", "/api/runs/hostile/index"):
+        text = viewer.get(path).text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        assert viewer.get(path).headers["content-type"] == "application/json"
+
+
+def test_the_frames_of_ghost5_are_those_of_the_run_bit_for_bit(tmp_path: Path) -> None:
+    from ghostbench.datasets.definition import registered_definition
+    from ghostbench.datasets.layouts import find_media
+    from ghostbench.media.decode import decode
+    from ghostbench.media.every import every_frame
+    from ghostbench.media.sampling import parse_sampling
+
+    root = registered_definition("ghost5").place("root", registered_definition("ghost5").root or "", "")
+    name, media = next(iter(sorted((k, str(v)) for k, v in find_media(root, CLIPS, layout="auto", fps=30).items())))
+    sampled = decode(media, parse_sampling("uniform:10"))
+    times: list[float] = []
+    count = 0
+    for index, pixels in enumerate(every_frame(media, times)):
+        count += 1
+        if index in sampled.indices:
+            at = sampled.indices.index(index)
+            assert np.array_equal(pixels, sampled.pixels[at]), name
+    assert len(times) == count
+    assert [times[index] for index in sampled.indices] == list(sampled.times_s)
+
+
+CLIPS = [f"ghost5_{number:02}" for number in range(1, 6)]
