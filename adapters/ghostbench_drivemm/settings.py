@@ -12,12 +12,16 @@ class DriveMMSettings:
     """The settings of `drivemm`."""
 
     checkpoint: str | None = setting(
-        None, "folder with the checkpoint; none: the public one, from this machine's caches or, with download, the hub"
+        None,
+        "folder with the checkpoint; none: the public one, from this machine's caches or, with download, the hub",
+        network=False,
     )
-    revision: str = setting("main", "branch, tag or commit of the public checkpoint")
-    download: bool = setting(False, "fetch the public checkpoint (17 GB) if it is not on this machine")
-    device: str = setting("cuda", "where to compute: cuda, cuda:N or cpu")
-    devices: str | None = setting(None, "several GPUs of this machine, e.g. 0,1: one replica of the model on each")
+    revision: str = setting("main", "branch, tag or commit of the public checkpoint", network=False)
+    download: bool = setting(False, "fetch the public checkpoint (17 GB) if it is not on this machine", network=True)
+    device: str = setting("cuda", "where to compute: cuda, cuda:N or cpu", network=False)
+    devices: str | None = setting(
+        None, "several GPUs of this machine, e.g. 0,1: one replica of the model on each", network=False
+    )
     dtype: str = setting(
         "bfloat16", "type of weights and activations", choices=("bfloat16", "float16", "float32")
     )  # fmt: skip

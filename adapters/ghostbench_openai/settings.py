@@ -12,10 +12,12 @@ class OpenAISettings:
     """The settings of `gpt-4.1`, `gpt-4.1-mini`, `openai:MODEL` and `azure:DEPLOYMENT`."""
 
     base_url: str | None = setting(
-        None, "the server, e.g. http://127.0.0.1:8000/v1; none: the OpenAI API (azure: AZURE_OPENAI_ENDPOINT)"
+        None,
+        "the server, e.g. http://127.0.0.1:8000/v1; none: the OpenAI API (azure: AZURE_OPENAI_ENDPOINT)",
+        network=True,
     )
     api_version: str | None = setting(
-        None, "azure only: the API version, e.g. 2024-10-21; none: OPENAI_API_VERSION, or Azure's v1 API"
+        None, "azure only: the API version, e.g. 2024-10-21; none: OPENAI_API_VERSION, or Azure's v1 API", network=False
     )
     concurrency: int = setting(8, "requests in flight at once", minimum=1, maximum=1024, throughput=True)
     timeout_s: float = setting(
@@ -43,4 +45,4 @@ class OpenAISettings:
     stream: bool = setting(False, "receive the answer piece by piece: gives the time to the first token")
     logprobs: bool = setting(True, "ask for token probabilities, which give the score")
     batch: bool = setting(False, "use the Batch API: half the price, an answer within 24 hours")
-    price_file: str | None = setting(None, "JSON file of prices to use instead of the public ones")
+    price_file: str | None = setting(None, "JSON file of prices to use instead of the public ones", network=False)

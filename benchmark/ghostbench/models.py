@@ -28,14 +28,25 @@ def setting(
     maximum: float | None = None,
     choices: tuple[Any, ...] | None = None,
     throughput: bool = False,
+    network: bool | None = None,
 ) -> Any:
     """A field of a settings dataclass: its default, its help text, and the values it allows.
 
     minimum, maximum : inclusive bounds of a number. choices : the only values allowed.
     throughput : whether it decides how fast answers come and not what they are, so that a run may be gone on with under
         another value; all other settings must stay as they were.
+    network : whether a value of it has the model connect to another machine or fetch something: it names a server, or
+        allows a download. A run folder may be a stranger's, so that `--resume` takes such a value from there only where
+        the user gives it again. None: a text may, unless it is one of `choices` or a path; a number may not.
     """
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "throughput": throughput}
+    metadata = {
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "throughput": throughput,
+        "network": network,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from evidence_data import write_begun
 
+from ghostbench import ModelSpec, setting
 from ghostbench.cli.run import command
 from ghostbench.errors import BadInput
+from ghostbench.plugins.choose import Choice
+from ghostbench.running.plan import named_servers
+from ghostbench.running.plan.named_servers import only_in_the_folder
 
 if TYPE_CHECKING:
     from conftest import Listener
@@ -44,6 +49,14 @@ NAMED: list[tuple[dict[str, Any], list[str]]] = [
     ({"models": "m", "settings": ["m.peer=10.0.0.1:80"]}, ["--set", "m.peer=10.0.0.1:80"]),
     ({"models": "m", "settings": ["m.peers=a,ws://h.example"]}, ["--set", "m.peers=a,ws://h.example"]),
     ({"models": "m", "settings": [r"m.weights=\\h\share"]}, ["--set", r"m.weights=\\h\share"]),
+    ({"models": "m", "settings": ["m.x=evil.com"]}, ["--set", "m.x=evil.com"]),
+    ({"models": "m", "settings": ["m.x=nas"]}, ["--set", "m.x=nas"]),
+    ({"models": "m", "settings": ["m.x=evil.com/v1"]}, ["--set", "m.x=evil.com/v1"]),
+    ({"models": "m", "settings": ["m.x=2130706433"]}, ["--set", "m.x=2130706433"]),
+    ({"models": "m", "settings": ["m.ip=10.0.0.1"]}, ["--set", "m.ip=10.0.0.1"]),
+    ({"models": "m", "settings": ["m.download=True"]}, ["--set", "m.download=True"]),
+    ({"models": "drivemm", "settings": ["drivemm.download=true"]}, ["--set", "drivemm.download=true"]),
+    ({"models": "openai:x", "settings": ["openai:x.base_url=evil"]}, ["--set", "openai:x.base_url=evil"]),
     ({"models": "vllm:http://h:8000"}, ["--models", "vllm:http://h:8000"]),
     ({"models": "replay://h/share.jsonl"}, ["--models", "replay://h/share.jsonl"]),
     ({"data_root": "http://h/v"}, ["--data-root", "http://h/v"]),
@@ -79,7 +92,12 @@ def test_what_names_a_server_must_be_said_again(tmp_path: Path, options: dict[st
     "options",
     [
         {"models": "drivemm,openai:gpt-4.1:2024", "settings": ["drivemm.device=cuda:0", "drivemm.checkpoint=/c"]},
-        {"models": "m", "settings": ["m.base_url=none", "m.use_server=false", "m.proxy="]},
+        {"models": "drivemm", "settings": ["drivemm.download=false", "drivemm.revision=v1.evil.com"]},
+        {"models": "motion,replay:a.jsonl=b", "settings": ["motion.threshold=0.25"]},
+        {
+            "models": "m",
+            "settings": ["m.base_url=none", "m.use_server=false", "m.proxy=", "m.home=/data/x", "m.y=true"],
+        },
         {"data_root": "/data/dada", "labels": "file:///data/labels.csv", "clips": "@ids.txt", "dataset": "a/b.yaml"},
         {"data_root": "C:/dada", "sampling": "fps:2"},
     ],
@@ -88,6 +106,82 @@ def test_what_names_a_server_must_be_said_again(tmp_path: Path, options: dict[st
 def test_what_names_files_of_this_machine_comes_from_the_folder(tmp_path: Path, options: dict[str, Any]) -> None:
     got = parsed(*begun(tmp_path, **options))
     assert {name: list(got[name]) if name == "settings" else got[name] for name in options} == options
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A plugin's settings of every kind."""
+
+    text: str = setting("here", "a text")
+    choice: str = setting("a", "one of two", choices=("a", "b"))
+    count: int = setting(1, "a number")
+    share: float | None = setting(None, "a number")
+    home: Path | None = setting(None, "a folder")  # noqa: RUF009
+    words: tuple[str, ...] = setting(("a",), "some words")
+    whatever: Any = setting(None, "anything")  # noqa: RUF009
+    said: str = setting("x", "a text that leads nowhere", network=False)
+    peer: str = setting("x", "a text that leads elsewhere", network=True)
+    hub: int = setting(0, "a number that leads elsewhere", network=True)
+    online: bool = setting(True, "on already")
+    fetch_weights: bool = setting(False, "off")
+
+
+@pytest.mark.parametrize(
+    ("word", "leads_out"),
+    [
+        ("text=here", False),
+        ("text=there", True),
+        ("text=7", True),
+        ("text=/there", False),
+        ("text=../there", False),
+        ("text=//there", True),
+        ("text=none", False),
+        ("choice=b", False),
+        ("count=7", False),
+        ("share=0.5", False),
+        ("share=none", False),
+        ("home=there", False),
+        ("words=a,evil.com", True),
+        ("whatever=evil", True),
+        ("said=evil.com", False),
+        ("said=https://evil.com", True),
+        ("peer=evil", True),
+        ("peer=x", False),
+        ("hub=1", True),
+        ("hub=0", False),
+        ("online=true", False),
+        ("fetch_weights=true", True),
+        ("fetch_weights=false", False),
+        ("nothing_of_it=evil", True),
+    ],
+)
+def test_a_setting_leads_out_unless_its_spec_or_its_type_says_that_it_cannot(
+    monkeypatch: pytest.MonkeyPatch, word: str, leads_out: bool
+) -> None:
+    spec = ModelSpec(name="p", load="p:P", kind="local", summary="a plugin", settings=Settings)
+    monkeypatch.setattr(named_servers, "parse_model", lambda text: Choice(text, spec, None))
+    found = only_in_the_folder({"settings": [f"p.{word}"]}, "p", {})
+    assert [server.words for server in found] == [("--set", f"p.{word}")] * leads_out
+
+
+@pytest.mark.parametrize(
+    ("family", "argument", "leads_out"),
+    [
+        ("HOST", "nas", True),
+        ("SERVER-URL", "nas", True),
+        ("NAME", "evil.com", True),
+        ("NAME", "10.0.0.1", True),
+        ("NAME", "nas", False),
+        ("FILE", "answers.jsonl", False),
+        ("MODEL", "gpt-4.1", False),
+    ],
+)
+def test_what_follows_a_familys_name_leads_out_where_it_is_a_host(
+    monkeypatch: pytest.MonkeyPatch, family: str, argument: str, leads_out: bool
+) -> None:
+    spec = ModelSpec(name="p", load="p:P", kind="remote", summary="a plugin", family=family)
+    monkeypatch.setattr(named_servers, "parse_model", lambda text: Choice(text, spec, argument))
+    assert bool(only_in_the_folder({"models": f"p:{argument}"}, f"p:{argument}", {})) == leads_out
 
 
 def test_the_environment_may_say_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

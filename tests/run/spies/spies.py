@@ -47,7 +47,7 @@ from ghostbench import (
 
 @dataclass(frozen=True)
 class SpySettings:
-    outcome: str = setting("answered", "name of the error to raise, or answered")
+    outcome: str = setting("answered", "name of the error to raise, or answered", network=False)
     after: int = setting(0, "answer this many clips before that", minimum=0)
     times: int = setting(10**9, "raise it at most this often", minimum=0)
     sleep_s: float = setting(0.0, "time that an answer takes", minimum=0)
@@ -56,8 +56,8 @@ class SpySettings:
     cost_usd: float = setting(0.0, "price of an answer", minimum=0)
     price_known: bool = setting(True, "whether an estimate has a price")
     retry_after_s: float | None = setting(None, "what the server asks for")
-    log: str | None = setting(None, "file that gets one line per request")
-    raw: str | None = setting(None, "text to answer instead of a verdict")
+    log: str | None = setting(None, "file that gets one line per request", network=False)
+    raw: str | None = setting(None, "text to answer instead of a verdict", network=False)
     replicas: int = setting(1, "batches at the same time", minimum=1)
 
 
@@ -618,7 +618,7 @@ class CarelessBatch(RemoteModel):
 @dataclass(frozen=True)
 class WiseSettings:
     home: Path | None = setting(None, "a folder")  # noqa: RUF009
-    words: tuple[str, ...] = setting(("a", "b"), "some words")
+    words: tuple[str, ...] = setting(("a", "b"), "some words", network=False)
     share: float = setting(0.5, "a share")
     api_key: str | None = setting(None, "a key")
 

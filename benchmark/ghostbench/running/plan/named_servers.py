@@ -1,9 +1,11 @@
 """Servers that the options of a run name: a run that is gone on with goes there only where its user says so again.
 
 `--resume` takes its options from the run folder, and that may be a stranger's. A server that it names would be sent
-the user's key, frames, or at least word that someone is there. So where such a value comes from the folder alone, it
-is refused with the option to repeat. What names only this machine's own files is taken: what is read of them goes to
-the terminal, into the folder itself, and to models whose servers the user names.
+the user's key, frames, or at least word that someone is there; what it has fetched takes the user's disk. So where such
+a value comes from the folder alone, it is refused with the option to repeat. Of a model's settings that is every text
+that its spec does not say to be harmless, since nobody else can tell what a model does with it. What names only this
+machine's own files is taken: what is read of them goes to the terminal, into the folder itself, and to models whose
+servers the user names.
 """
 
 from __future__ import annotations
@@ -43,8 +45,30 @@ _NAMES = {
     "ip",
     "dsn",
 }
-"""A setting with one of these in its name holds a server, however that is written."""
-_NO_SERVER = re.compile(r"none|null|true|false|[\d.]*", re.IGNORECASE)
+"""A setting with one of these in its name holds a server, however that is written; so does what follows a family's
+name where this is what the spec calls it."""
+_FETCHES = {"download", "fetch", "pull", "online", "upload", "remote", "network"}
+"""A setting with one of these in its name, and true, has something fetched or sent."""
+_NO_TEXT = {
+    "int",
+    "float",
+    "bool",
+    "None",
+    "NoneType",
+    "Path",
+    "pathlib",
+    "Optional",
+    "Union",
+    "typing",
+    "tuple",
+    "class",
+}
+"""The words of types that hold no text that a connection could be made by."""
+_OFF = {"none", "null", "false", ""}
+_HERE = {"FILE", "PATH", "DIR", "FOLDER", "MODEL", "DEPLOYMENT"}
+"""What a spec calls that which follows its family's name where it is none of the network's names."""
+_HOST = re.compile(r"localhost|(?:[\w-]+\.)+(?:[^\W\d_]{2,}|xn--[\w-]+)|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\]")
+_PATH = re.compile(r"(?:~?/|\.{1,2}/|[A-Za-z]:[\\/])(?![/\\]).*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +92,10 @@ def only_in_the_folder(options: Mapping[str, Any], models: str, environ: Mapping
             if not isinstance(word, str) or from_environment(name, word, environ) is not None:
                 continue
             key, _, place = word.partition("=") if name == "settings" else ("", "", word)
-            if not _names_a_server(name, key, place) or place.rstrip("/") in known or _is_default(key, place, models):
+            if place.rstrip("/") in known or not _names_a_server(name, key, place, models):
                 continue
             option = "--set" if name == "settings" else f"--{name.replace('_', '-')}"
-            found.append(NamedServer(place, (option, word)))
+            found.append(NamedServer(word, (option, word)))
     return found
 
 
@@ -88,19 +112,55 @@ def refuse(run_id: str, servers: list[NamedServer]) -> BadInput:
     words = one_line(shlex.join(word for server in servers for word in server.words))
     return BadInput(
         f"the folder of run '{one_line(run_id)}' names {places}, and your command line, run file and environment do "
-        f"not: only you say which servers a run goes to; if you mean it, add {words}"
+        f"not: only you say which servers a run goes to and what it fetches; if you mean it, add {words}"
     )
 
 
-def _names_a_server(name: str, key: str, value: str) -> bool:
+def _names_a_server(name: str, key: str, value: str, models: str) -> bool:
     if name == "models":
-        words = re.split(r"[,>]", value)
-        return any(_is_address(word) or _is_address(word.partition(":")[2]) for word in words)
+        return any(map(_model_names_a_server, re.split(r"[,>]", value)))
     if name == "settings":
-        words = re.split(r"[_.-]", key.rpartition(".")[2].lower())
-        held = not _NAMES.isdisjoint(words) and _NO_SERVER.fullmatch(value) is None
-        return held or any(_is_address(part.strip()) for part in value.split(","))
+        return _setting_names_a_server(key, value, models)
     return _is_address(value.removeprefix("@") if name == "clips" else value, ports=False)
+
+
+def _model_names_a_server(word: str) -> bool:
+    """Whether a model's word does, `NAME`, `FAMILY:ARG` or `FAMILY:ARG=ROW`."""
+    argument = word.partition(":")[2]
+    if _is_address(word) or _is_address(argument):
+        return True
+    try:
+        family = parse_model(word.strip()).spec.family
+    except BadInput:
+        return False  # what is no model here is not asked
+    if family is None or family in _HERE:
+        return False
+    return not _NAMES.isdisjoint(_words(family)) or _HOST.match(argument) is not None
+
+
+def _setting_names_a_server(key: str, value: str, models: str) -> bool:
+    row, _, name = key.rpartition(".")
+    field = _fields(row, models).get(name)
+    if value.lower() in _OFF or (field is not None and str(field.default).lower() == value.lower()):
+        return False
+    if any(_is_address(part.strip()) for part in value.split(",")):
+        return True
+    if field is not None and field.metadata.get("network") is not None:
+        return bool(field.metadata["network"])
+    if value.lower() == "true":
+        return not _FETCHES.isdisjoint(_words(name))
+    return not _NAMES.isdisjoint(_words(name)) or not _leads_nowhere(field, value)
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[_.-]", name.lower())
+
+
+def _leads_nowhere(field: dataclasses.Field[Any] | None, value: str) -> bool:
+    """Whether the value is a path of this machine, or by the setting's type a path, a number or one of few words."""
+    if field is None or _PATH.fullmatch(value):
+        return _PATH.fullmatch(value) is not None
+    return field.metadata.get("choices") is not None or set(re.findall(r"\w+", str(field.type))) <= _NO_TEXT
 
 
 def _is_address(text: str, *, ports: bool = True) -> bool:
@@ -110,15 +170,13 @@ def _is_address(text: str, *, ports: bool = True) -> bool:
     return "://" in text or text.startswith(_ON_A_SHARE) or (ports and _HOST_AND_PORT.match(text) is not None)
 
 
-def _is_default(key: str, value: str, models: str) -> bool:
-    """Whether a setting has its model's own default."""
-    row, _, name = key.rpartition(".")
+def _fields(row: str, models: str) -> dict[str, dataclasses.Field[Any]]:
+    """The settings of the model that this row asks, by name; {} where there is no such model here."""
     for word in re.split(r"[,>]", models):
         try:
             choice = parse_model(word.strip())
         except BadInput:
             continue
         if choice.row == row.rpartition(">")[2]:
-            fields = {field.name: field.default for field in dataclasses.fields(choice.spec.settings)}
-            return fields.get(name) == value
-    return False
+            return {field.name: field for field in dataclasses.fields(choice.spec.settings)}
+    return {}
