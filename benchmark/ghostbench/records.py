@@ -31,6 +31,8 @@ Layout = Literal["auto", "files", "frames"]
 
 MOST_COUNT = 2**63 - 1
 """No count of tokens, bytes or attempts is larger: what reads a run folder holds 64 bits."""
+MOST_REPEATS = 10_000
+"""How often a run may ask about each clip."""
 Count = Annotated[int, Ge(0), Le(MOST_COUNT)]
 Seconds = Annotated[float, Ge(0), Le(1e9)]
 """Up to thirty years: more is no measurement."""

@@ -22,28 +22,36 @@ from filelock import lock_descriptor
 
 from ghostbench import digests
 from ghostbench.errors import BadInput
+from ghostbench.folder.names import JOURNALS, LOCK, PAGE_ROWS, PROMPTS, SUMS, TABLES
 
 _BEGUN: Final = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 """Names of files that are being written, or that a kill left behind."""
+_FOLDERS: Final = {JOURNALS, TABLES, PROMPTS, PAGE_ROWS}
+_A_FILE: Final = re.compile(rf"{re.escape(LOCK)}|{SUMS}|.+\.(?:jsonl?|md|html|txt|csv|tex|js)")
+"""Names that files of a run have."""
 
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file by this text (UTF-8): on disk before the old one goes, so that a crash leaves one or the other.
 
-    A link of that name is itself replaced.
+    A link of that name is itself replaced. Raises `OSError` that names the file.
     """
     content = text.encode("utf-8", "replace")
-    begun, file = _begin(path)
     try:
-        with file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(begun, path)
-        digests.remember(path, hashlib.sha256(content).hexdigest())
-    except BaseException:
-        begun.unlink(missing_ok=True)
-        raise
+        begun, file = _begin(path)
+        try:
+            with file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(begun, path)
+            digests.remember(path, hashlib.sha256(content).hexdigest())
+        except BaseException:
+            begun.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        # That of a full disk names nothing, and others a file that is gone again.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -91,19 +99,29 @@ def make_folder(path: Path) -> None:
 
 
 def check_plain(folder: Path) -> None:
-    """Raise `BadInput` if a run folder holds anything but plain files and folders: links, pipes, devices.
+    """Raise `BadInput` if a run folder holds anything but plain files and folders (links, pipes, devices), or one of
+    the two under the name of the other.
 
     Whoever reads or writes the folder calls this first; what it names elsewhere is then never reached.
     """
+    _check_plain(folder, named=True)
+
+
+def _check_plain(folder: Path, *, named: bool) -> None:
+    """named : whether a name says what is a file and what a folder; models' journals are named as they like."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 mode = entry.stat(follow_symlinks=False).st_mode
                 if stat.S_ISDIR(mode):
-                    check_plain(Path(entry.path))
+                    if named and _A_FILE.fullmatch(entry.name):
+                        raise BadInput(f"{entry.path} is a folder, where a run has a file of that name: remove it")
+                    _check_plain(Path(entry.path), named=named and entry.name != JOURNALS)
                 elif not stat.S_ISREG(mode):
                     what = "a link" if stat.S_ISLNK(mode) else "a pipe or a device"
                     raise BadInput(f"{entry.path} is {what}; {_WAY_OUT}")
+                elif named and entry.name in _FOLDERS:
+                    raise BadInput(f"{entry.path} is a file, where a run has a folder of that name: remove it")
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:

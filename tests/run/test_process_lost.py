@@ -17,7 +17,8 @@ from ghostbench.folder.begun import Begun, note_end
 from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.place import RunFolder
 from ghostbench.folder.reading import read_records
-from ghostbench.running.resume.resume import write_down_losses
+from ghostbench.running.resume.line_check import LineCheck
+from ghostbench.running.resume.losses import write_down_losses
 from ghostbench.running.rules.predictions import last_lines
 from ghostbench.running.rules.standing import Standing
 
@@ -180,7 +181,7 @@ def test_what_was_lost_is_asked_again_from_all_the_rungs_that_it_stood_on(tmp_pa
     begun.request(**known, repeat=1, request_id="two")
     begun.close(remove=False)
     note_end(folder.begun, "was ended by signal 9")
-    write_down_losses(folder)
+    write_down_losses(folder, LineCheck("r", {"m": 3}, {"c"}, 2))
     folder.close()
     units = last_lines(read_records(folder.attempts, AttemptLine))
     stood = {repeat: Standing.noted(last.fallback_level, last.notes) for (_, _, repeat), last in units.items()}

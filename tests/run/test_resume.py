@@ -183,7 +183,7 @@ def test_a_line_of_what_the_run_does_not_have_is_bad_input(bench: Any, was: str,
     done = bench.run("--models", "always", "--run-id", "r", "--resume")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "attempts.jsonl has a line of model" in done.stderr
+    assert "attempts.jsonl line 1 is of model" in done.stderr
     assert "\x1b" not in done.stderr
     assert ledger.read_bytes() == before
 

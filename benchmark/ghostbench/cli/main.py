@@ -127,6 +127,12 @@ def _run(arguments: list[str] | None) -> int:
         status = _complain(str(error))
     except OurFault as error:
         status = _complain(str(error))
+    except OSError as error:
+        # What the machine does not let be read or written, and nobody foresaw: a folder that is not writable, a full
+        # disk. One that names no file tells the user nothing.
+        if error.filename is None:
+            raise
+        status = _complain(f"{error.filename2 or error.filename}: {error.strerror}; see to it, and try again")
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         status = INTERRUPTED

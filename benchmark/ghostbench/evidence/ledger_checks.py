@@ -151,7 +151,7 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     try:
         again = predict(rows, clips, repeats, last_lines(_folder(run).attempts()), task)
     except BadInput as error:
-        return [Finding(ATTEMPTS, str(error))], ""
+        return [Finding("run folder", f"gives no predictions: {error}")], ""
     want = {(line.model, line.clip, line.repeat): line for line in again}
     found = []
     for line in _folder(run).predictions():

@@ -37,7 +37,7 @@ class Lost:
     @property
     def rows(self) -> tuple[str, ...]:
         """The rows that had something under way, each once."""
-        return tuple(dict.fromkeys([*self.loading, *(str(line["model"]) for line in self.requests)]))
+        return tuple(dict.fromkeys([*self.loading, *(str(line.get("model")) for line in self.requests)]))
 
 
 class Begun:
@@ -114,7 +114,7 @@ def read_lost(path: Path, ledger: Path) -> Lost:
     if how is None:
         return Lost(loading=tuple(earlier))
     written = ledger.read_bytes() if requests and ledger.is_file() else b""
-    under_way = (line for name, line in requests.items() if name.encode() not in written)
+    under_way = (line for name, line in requests.items() if name.encode("utf-8", "replace") not in written)
     return Lost(how, tuple(under_way), (*earlier, *loading.elements()))
 
 

@@ -14,7 +14,7 @@ from ghostbench.folder.names import MANIFEST
 from ghostbench.folder.seal import write_sealed
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.text import printable
-from ghostbench.records import Layout, Seconds
+from ghostbench.records import MOST_REPEATS, Layout, Seconds
 from ghostbench.tasks.base import IN_RETROSPECT
 from ghostbench.writing import check_plain, write_json
 
@@ -171,7 +171,7 @@ class Manifest(_Entry):
     dataset: DatasetEntry
     task: TaskEntry
     sampling: str | None = None
-    repeats: Annotated[int, Field(ge=1)] = 1
+    repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
     seed: int = 0
     max_attempts: int | None = None
     max_cost: float | None = None

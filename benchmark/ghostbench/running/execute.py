@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.datasets.storage import without_credentials
@@ -29,13 +30,14 @@ from ghostbench.running import manifest as manifests
 from ghostbench.running.plan.named_servers import only_in_the_folder
 from ghostbench.running.plan.plan import Options, Plan, make_plan
 from ghostbench.running.plan.start_up import start_up_s
+from ghostbench.running.resume.line_check import LineCheck
+from ghostbench.running.resume.losses import write_down_losses
 from ghostbench.running.resume.resume import (
     check_format,
     check_same,
     check_unchanged,
     still_put_off,
     what_was_done,
-    write_down_losses,
 )
 from ghostbench.running.rules.predictions import AskKey, Last
 from ghostbench.running.runner import RunContext, Runner
@@ -106,7 +108,7 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
         check_same(before, manifest, plan)
         check_unchanged(folder.path, before)
         done = what_was_done(folder.attempts, plan)
-        lost = write_down_losses(folder)
+        lost = write_down_losses(folder, LineCheck.of(plan))
         if lost.requests:
             done = what_was_done(folder.attempts, plan)
         _say_what_it_was(before, command, voice)
@@ -149,7 +151,14 @@ def _as_told(error: Exception, plan: Plan, folder: RunFolder, redactor: Redactor
     if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
         where = error.filename or folder.path
         return BadInput(f"cannot write {where}: {error.strerror}; make room, then go on with: {going_on}")
+    if isinstance(error, OSError) and _is_within(error.filename, folder):
+        return BadInput(f"{error.filename}: {error.strerror}; put that right, then go on with: {going_on}")
     return OurFault(in_one_line(error, redactor, going_on))
+
+
+def _is_within(file: object, folder: RunFolder) -> bool:
+    """Whether the file that an error of the system names lies in the run folder: others have been at it."""
+    return isinstance(file, str) and Path(os.path.abspath(file)).is_relative_to(folder.path.absolute())
 
 
 def _say_what_it_was(before: Manifest, command: list[str], voice: Terminal) -> None:

@@ -19,7 +19,7 @@ from ghostbench.models import Level, Model, RemoteModel
 from ghostbench.outcomes import FALLS_BACK, Outcome
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
 from ghostbench.plugins.registry import printable
-from ghostbench.records import Request, Split
+from ghostbench.records import MOST_REPEATS, Request, Split
 from ghostbench.running.plan.leaks import check_wording
 from ghostbench.running.plan.probes import parse_probes
 from ghostbench.running.rules.patience import Patience
@@ -172,8 +172,8 @@ def _frame_times(media: str) -> tuple[float, ...]:
 def _check_numbers(options: Options) -> None:
     if options.on not in PLACES:
         raise BadInput(f"--on '{printable(options.on)}' is no place for models; choose from {', '.join(PLACES)}")
-    if options.repeats < 1:
-        raise BadInput(f"--repeats {options.repeats} is not at least 1")
+    if not 1 <= options.repeats <= MOST_REPEATS:
+        raise BadInput(f"--repeats {options.repeats} is not from 1 to {MOST_REPEATS}")
     if options.max_attempts is not None and options.max_attempts < 1:
         raise BadInput(f"--max-attempts {options.max_attempts} is not at least 1")
     if options.give_up and not options.resume:

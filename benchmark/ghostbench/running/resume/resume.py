@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ghostbench.digests import digest
-from ghostbench.errors import BadInput, WorkerLost
-from ghostbench.folder.begun import Lost, read_lost
-from ghostbench.folder.ledger import encode, recover
-from ghostbench.folder.lines import AttemptFault, AttemptLine
+from ghostbench.errors import BadInput
+from ghostbench.folder.ledger import recover
+from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.manifest import FORMAT, Manifest
 from ghostbench.folder.names import MANIFEST
-from ghostbench.folder.place import RunFolder
 from ghostbench.folder.reading import read_records
 from ghostbench.folder.seal import check_seal
 from ghostbench.models import Level
@@ -25,15 +21,13 @@ from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
 from ghostbench.plugins.registry import printable
 from ghostbench.running.ask.units import Ask, ladder_of
 from ghostbench.running.plan.plan import Plan
-from ghostbench.running.rules.ledger_rules import LedgerRules
+from ghostbench.running.resume.line_check import WAY_OUT, LineCheck
 from ghostbench.running.rules.predictions import AskKey, Last, last_lines
 from ghostbench.running.rules.retry import failure_from_ledger, next_step
 from ghostbench.running.rules.standing import Standing, refused_by_name
-from ghostbench.writing import open_to_append
 
 _MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "probes", "models")
 _FREE_DATASET_KEYS = ("data_root", "labels", "annotations")
-_WAY_OUT = "put the ledger back as it was, or start a new run"
 _MODEL_KEYS = ("spec", "argument", "settings", "identity", "probe", "of", "substitute")
 
 
@@ -123,48 +117,6 @@ def still_put_off(before: Manifest) -> Iterator[tuple[str, datetime]]:
             yield row, until
 
 
-def write_down_losses(folder: RunFolder) -> Lost:
-    """Write into the ledger what was under way when the process of the run ended by itself; return what that was.
-
-    Each such request is an attempt that ended as `worker_lost`, for its own unit and for those computed with it.
-    """
-    recover(folder.attempts)
-    lost = read_lost(folder.begun, folder.attempts)
-    attempts: Counter[AskKey] = Counter()
-    if lost.requests:
-        for line in read_records(folder.attempts, AttemptLine):
-            attempts[AskKey.of(line)] += 1
-    lines = []
-    for begun in lost.requests:
-        try:
-            unit = AskKey(begun["model"], begun["clip"], begun["repeat"], begun.get("moment_s"))
-            attempts[unit] += 1
-            attempt = AttemptLine(
-                model=begun["model"],
-                clip=begun["clip"],
-                repeat=begun["repeat"],
-                attempt=attempts[unit],
-                fallback_level=begun["fallback_level"],
-                outcome=Outcome.WORKER_LOST,
-                error=AttemptFault(type=WorkerLost.__name__, message=f"the process {lost.how} while this was computed"),
-                started_at=begun["started_at"],
-                request_id=begun["request_id"],
-                frames_sha256=begun["frames_sha256"],
-                prompt_sha256=begun["prompt_sha256"],
-                notes=tuple(str(note) for note in begun.get("notes") or ()),
-                moment_s=unit.moment_s,
-            )
-        except (KeyError, TypeError):
-            raise BadInput(f"{folder.begun} was not written by a run; put it back as it was, or remove it") from None
-        lines.append(encode(attempt))
-    if lines:
-        with open_to_append(folder.attempts) as file:
-            file.write("".join(line + "\n" for line in lines).encode("utf-8", "replace"))
-            file.flush()
-            os.fsync(file.fileno())
-    return lost
-
-
 def restore(unit: Ask, last: Last | None, max_attempts: int) -> bool:
     """Put a unit where the ledger left it; True when nothing is left to do for it."""
     if last is None:
@@ -192,16 +144,9 @@ def restore(unit: Ask, last: Last | None, max_attempts: int) -> bool:
 
 def _sound(attempts: Path, plan: Plan) -> Iterator[AttemptLine]:
     """The ledger's lines, each held against the lines before it."""
-    ladders = {row.name: len(ladder_of(row.host)) for row in plan.rows}
-    clips, repeats = {clip.id for clip in plan.split.clips}, range(plan.options.repeats)
-    rules = LedgerRules(ladders, len(repeats))
-    for number, line in enumerate(read_records(attempts, AttemptLine, way_out=_WAY_OUT), start=1):
-        row, clip, repeat = line.model, line.clip, line.repeat
-        if row not in ladders or clip not in clips or repeat not in repeats:
-            what = printable(f"model {row}, clip {clip}, repeat {repeat}")
-            raise BadInput(f"{attempts} has a line of {what}, which run '{plan.run_id}' does not have; {_WAY_OUT}")
-        for objection in rules.objections(line):
-            raise BadInput(f"{attempts} line {number} {printable(objection)}; {_WAY_OUT}")
+    check = LineCheck.of(plan)
+    for number, line in enumerate(read_records(attempts, AttemptLine, way_out=WAY_OUT), start=1):
+        check(line, f"{attempts} line {number}")
         yield line
 
 

@@ -98,13 +98,18 @@ def predict(
 ) -> list[PredictionLine]:
     """The predictions of a whole run, in order of row, clip and repeat.
 
-    Raises `BadInput` when the run is not finished: a unit has neither a line nor a reason for having none.
+    Raises `BadInput` when the run is not finished: a unit has neither a line nor a reason for having none; and for a
+    substitute of a row that is not there before it.
     """
     answers: dict[tuple[str, str, int], dict[float | None, Last]] = {}
     for key, last in units.items():
         answers.setdefault(key[:3], {})[key.moment_s] = last
     predictions: dict[tuple[str, str, int], PredictionLine] = {}
+    names: set[str] = set()
     for row in rows:
+        if row.of is not None and row.of not in names:
+            raise BadInput(f"manifest.json: {row.name} stands in for {row.of}, which is no row before it")
+        names.add(row.name)
         for clip in clips:
             for repeat in range(repeats):
                 turn = _Turn(row, clip, repeat, answers.get((row.name, clip.clip, repeat), {}))

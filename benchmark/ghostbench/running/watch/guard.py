@@ -109,7 +109,7 @@ def guarded(work: Callable[[], int]) -> int:
         status = work()
         sys.stdout.flush()
     except BaseException as error:
-        tell(raised=BAD_INPUT if isinstance(error, BadInput | OurFault) else FAILED)
+        tell(raised=BAD_INPUT if isinstance(error, BadInput | OurFault | OSError) else FAILED)
         raise
     tell(done=status)
     return status
