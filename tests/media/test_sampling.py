@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostbench.errors import BadInput, DecodeFailed
 from ghostbench.media.sampling import MAX_FPS, MAX_UNIFORM, Sampling, parse_sampling
+from ghostbench.media.timeline import Timeline
 
 counts = st.integers(1, MAX_UNIFORM)
 lengths = st.integers(1, 20_000)
@@ -120,3 +123,18 @@ def test_no_text_is_read_as_a_sampler_that_it_does_not_write(text: str) -> None:
         return
     assert isinstance(sampling, Sampling)
     assert text.startswith(sampling.kind + ":")
+
+
+@given(
+    st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=20, unique=True).map(sorted),
+    st.fractions(Fraction(1, 10**6), 10),
+    st.none() | st.fractions(-(10**6), 10**6),
+)
+def test_times_are_the_exact_fractions_rounded_once(stamps: list[int], base: Fraction, start: Fraction | None) -> None:
+    timeline = Timeline(time_base=base, rate=None, start_s=start)
+    for stamp in stamps:
+        timeline.add(stamp, stamp, 1)
+    zero = timeline._zero(stamps[0])
+    assert timeline.times_s == [float((stamp - zero) * base) for stamp in stamps]
+    unstamped = Timeline(time_base=base, rate=base, stamps=[None] * len(stamps))
+    assert unstamped.times_s == [float(index / base) for index in range(len(stamps))]

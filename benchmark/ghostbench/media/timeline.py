@@ -103,10 +103,13 @@ class Timeline:
             stamps = [stamp for stamp in self.stamps if stamp is not None]
             ascending = all(a < b for a, b in itertools.pairwise(stamps))
             if len(stamps) == len(self.stamps) and ascending:
-                zero = self._zero(stamps[0])
-                self._times = [float((stamp - zero) * self.time_base) for stamp in stamps]
+                # Division of integers rounds once, as fractions do, and takes a tenth of their time.
+                zero, base = self._zero(stamps[0]), self.time_base
+                n, z, d = base.numerator, zero.numerator, zero.denominator
+                self._times = [(stamp * d - z) * n / (d * base.denominator) for stamp in stamps]
             elif self.rate:
-                self._times = [float(index / self.rate) for index in range(len(self.stamps))]
+                n, d = self.rate.numerator, self.rate.denominator
+                self._times = [index * d / n for index in range(len(self.stamps))]
             else:
                 raise DecodeFailed("the file states neither the frames' times nor a frame rate")
         return self._times
