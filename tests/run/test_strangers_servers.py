@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 def nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GHOSTBENCH_DATA_ROOT", "GHOSTBENCH_LABELS", "OPENAI_BASE_URL", "GHOSTBENCH_OUT"):
         monkeypatch.delenv(name, raising=False)
+    for value in ("True", "true", "nas", "evil"):
+        monkeypatch.setenv(f"SOMETHING_ELSE_{value}", value)
 
 
 def begun(folder: Path, **options: Any) -> list[str]:

@@ -92,7 +92,9 @@ def only_in_the_folder(options: Mapping[str, Any], models: str, environ: Mapping
             if not isinstance(word, str) or from_environment(name, word, environ) is not None:
                 continue
             key, _, place = word.partition("=") if name == "settings" else ("", "", word)
-            if place.rstrip("/") in known or not _names_a_server(name, key, place, models):
+            # A variable that happens to hold the same word, such as "true", says nothing of servers.
+            said = place.rstrip("/") in known and (_is_address(place) or _HOST.match(place) is not None)
+            if said or not _names_a_server(name, key, place, models):
                 continue
             option = "--set" if name == "settings" else f"--{name.replace('_', '-')}"
             found.append(NamedServer(word, (option, word)))
