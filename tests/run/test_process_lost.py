@@ -184,7 +184,7 @@ def test_what_was_lost_is_asked_again_from_all_the_rungs_that_it_stood_on(tmp_pa
     write_down_losses(folder, LineCheck("r", {"m": 3}, {"c"}, 2))
     folder.close()
     units = last_lines(read_records(folder.attempts, AttemptLine))
-    stood = {repeat: Standing.noted(last.fallback_level, last.notes) for (_, _, repeat), last in units.items()}
+    stood = {repeat: Standing.noted(last.fallback_level, last.notes) for (_, _, repeat, _), last in units.items()}
     assert stood == {0: standing, 1: Standing.at(3)}
 
 
