@@ -23,11 +23,11 @@ import numpy as np
 from scipy.special import gammaln
 from scipy.stats import norm
 
-from ghostbench.scoring.intervals import Estimate, estimate_rates
+from ghostbench.scoring.intervals import estimate_rates
 from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.prevalence import precisions, precisions_of
 from ghostbench.scoring.ranking import auc_estimate, average_precision, average_precision_estimate, brier_estimate
-from ghostbench.scoring.rates import rates
+from ghostbench.scoring.rates import Estimate, rates
 from ghostbench.scoring.trivial import held_against
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "what-the-numbers-mean.md"

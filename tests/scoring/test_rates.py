@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from ghostbench.scoring.rates import RATES, rates
+from ghostbench.report.titles import RATE_TITLES
+from ghostbench.scoring.rates import RATES, Rates, rates
 
 counts = st.integers(min_value=0, max_value=60)
 
@@ -76,3 +77,9 @@ def test_rates_of_many_tables_at_once_equal_the_rates_of_each() -> None:
         alone = rates(*table)
         for name in RATES:
             assert together[name][place] == pytest.approx(float(alone[name]), nan_ok=True)
+
+
+def test_every_rate_has_its_field_and_its_title() -> None:
+    cells = {"tp", "fp", "fn", "tn"}
+    assert tuple(name for name in Rates.__annotations__ if name not in cells) == RATES
+    assert tuple(RATE_TITLES) == RATES

@@ -14,8 +14,9 @@ import numpy as np
 
 from ghostbench.evidence.contenders import Contender, Field
 from ghostbench.evidence.label_flips import PairLead, Places, pair_leads, possible_places
-from ghostbench.scoring.intervals import Estimate, Ints, estimate_rates
+from ghostbench.scoring.intervals import Ints, estimate_rates
 from ghostbench.scoring.paired import paired_differences
+from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.significance import (
     ALPHA,
     Power,

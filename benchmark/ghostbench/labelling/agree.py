@@ -13,7 +13,8 @@ from ghostbench.errors import BadInput
 from ghostbench.label import COLUMNS
 from ghostbench.labelling.raters import Rater, Rating
 from ghostbench.records import TRUTHS
-from ghostbench.scoring.intervals import Estimate, share
+from ghostbench.scoring.intervals import share
+from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.reliability import cohen_kappa, interval_alpha, nominal_alpha
 
 WITHIN_S = (0.25, 0.5, 1.0)

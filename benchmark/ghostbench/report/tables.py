@@ -14,6 +14,7 @@ from ghostbench.report.reasons import no_answer
 from ghostbench.report.table import Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.views import BASES, VIEWS, Basis, View
 
 _MARKS = Column("marks", "Marks")
@@ -155,7 +156,7 @@ def _rates(rows: Rows, view: View, basis: Basis) -> Table:
         Column("n", "n", "count"),
         Column("coverage", "Coverage", "share"),
         *COUNTS,
-        *rate_columns("precision", "recall", "specificity", "fpr", "f1", "accuracy", "balanced_accuracy", "mcc"),
+        *rate_columns(*RATES),
         Column("beats", "Beats best trivial"),
     )
     lines: list[tuple[Value, ...]] = []

@@ -20,12 +20,12 @@ BASIS_NOTES = {
     "best_case": "Over all clips; a clip without an answer counts as right.",
 }
 RATE_TITLES = {
-    "accuracy": "Accuracy",
     "precision": "Precision",
     "recall": "Recall",
     "specificity": "Specificity",
     "fpr": "FPR",
     "f1": "F1",
+    "accuracy": "Accuracy",
     "balanced_accuracy": "Bal. accuracy",
     "mcc": "MCC",
 }

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ghostbench.scoring.intervals import Estimate
+from ghostbench.scoring.rates import Estimate
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

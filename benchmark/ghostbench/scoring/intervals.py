@@ -8,27 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ghostbench.scoring.clusters import effective_rows
 from ghostbench.scoring.draws import around, drawn_intervals
-from ghostbench.scoring.rates import PROPORTIONS, RATES, Floats, rates
+from ghostbench.scoring.rates import PROPORTIONS, RATES, Estimate, Floats, rates
 
 Z = 1.959964
 """The standard normal quantile of 97.5%, as every file states it."""
 
 Ints = npt.NDArray[np.int64]
-
-
-class Estimate(TypedDict):
-    """A value with its 95% interval; `low` and `high` are null where an interval cannot be had."""
-
-    value: float
-    low: float | None
-    high: float | None
 
 
 def wilson(hits: Any, n: Any) -> tuple[Floats, Floats]:

@@ -5,27 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
-from ghostbench.scoring.intervals import Estimate
+from ghostbench.scoring.rates import Estimate, Rates
 from ghostbench.scoring.views import Basis, View
 
 Cell = Literal["tp", "fp", "fn", "tn"]
-
-
-class Rates(TypedDict):
-    """A two-by-two table and its rates; a rate is null where its denominator is zero."""
-
-    tp: int
-    fp: int
-    fn: int
-    tn: int
-    accuracy: Estimate | None
-    precision: Estimate | None
-    recall: Estimate | None
-    specificity: Estimate | None
-    fpr: Estimate | None
-    f1: Estimate | None
-    balanced_accuracy: Estimate | None
-    mcc: Estimate | None
 
 
 class StoppedRow(TypedDict):

@@ -14,8 +14,8 @@ import numpy as np
 
 from ghostbench.scoring.clusters import effective_rows
 from ghostbench.scoring.draws import around, drawn_intervals
-from ghostbench.scoring.intervals import Estimate, Ints, wilson
-from ghostbench.scoring.rates import RATES, Floats, rates
+from ghostbench.scoring.intervals import Ints, wilson
+from ghostbench.scoring.rates import RATES, Estimate, Floats, rates
 
 DRAWN = ("precision", "f1", "balanced_accuracy", "mcc")
 """Rates whose difference has no closed form here."""

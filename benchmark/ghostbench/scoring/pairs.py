@@ -15,7 +15,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ghostbench.scoring.intervals import Estimate, share
+from ghostbench.scoring.intervals import share
+from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.significance import mcnemar_exact
 
 Bools = npt.NDArray[np.bool_]

@@ -14,8 +14,8 @@ import pandas as pd
 
 from ghostbench.scoring.clusters import effective_rows
 from ghostbench.scoring.draws import around, drawn_intervals
-from ghostbench.scoring.intervals import Estimate, Ints
-from ghostbench.scoring.rates import Floats
+from ghostbench.scoring.intervals import Ints
+from ghostbench.scoring.rates import Estimate, Floats
 from ghostbench.scoring.views import VIEWS, Bools, View, alarms, by_clip, cells
 
 PREVALENCES = (0.5, 0.1, 0.01, 0.001)

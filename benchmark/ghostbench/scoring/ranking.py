@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from ghostbench.scoring.clusters import effective_values
 from ghostbench.scoring.draws import LEVEL, around
-from ghostbench.scoring.intervals import Estimate, Ints, Z, wilson
-from ghostbench.scoring.rates import Floats
+from ghostbench.scoring.intervals import Ints, Z, wilson
+from ghostbench.scoring.rates import Estimate, Floats
 
 Bools = npt.NDArray[np.bool_]
 

@@ -6,7 +6,7 @@ A rate whose denominator is zero is NaN here and null in every file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,18 +22,35 @@ PROPORTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Rates that are a share: the cells that count as hits, and the other cells of the denominator."""
 
-RateName = Literal["accuracy", "precision", "recall", "specificity", "fpr", "f1", "balanced_accuracy", "mcc"]
-RATES: tuple[RateName, ...] = (
-    "accuracy",
-    "precision",
-    "recall",
-    "specificity",
-    "fpr",
-    "f1",
-    "balanced_accuracy",
-    "mcc",
-)
-"""Every rate, in the order of the files and tables."""
+RateName = Literal["precision", "recall", "specificity", "fpr", "f1", "accuracy", "balanced_accuracy", "mcc"]
+RATES: tuple[RateName, ...] = get_args(RateName)
+"""Every rate, in the order of the files and tables. A new one also has its field in `Rates` and its value in `rates`;
+its title stands in `report/titles.py`, and one that is no share has its interval in `intervals.estimate_rates`."""
+
+
+class Estimate(TypedDict):
+    """A value with its 95% interval; `low` and `high` are null where an interval cannot be had."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class Rates(TypedDict):
+    """A two-by-two table and its rates; a rate is null where its denominator is zero."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    precision: Estimate | None
+    recall: Estimate | None
+    specificity: Estimate | None
+    fpr: Estimate | None
+    f1: Estimate | None
+    accuracy: Estimate | None
+    balanced_accuracy: Estimate | None
+    mcc: Estimate | None
 
 
 def rates(tp: Any, fp: Any, fn: Any, tn: Any) -> dict[str, Floats]:

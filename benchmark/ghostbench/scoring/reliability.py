@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED, around, drawn_intervals
-from ghostbench.scoring.intervals import Estimate
-from ghostbench.scoring.rates import Floats
+from ghostbench.scoring.rates import Estimate, Floats
 
 FEWEST = 5
 """Clips from which on alpha of numbers has an interval."""

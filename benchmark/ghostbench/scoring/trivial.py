@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ghostbench.scoring.intervals import Estimate, Ints, estimate_rates
+from ghostbench.scoring.intervals import Ints, estimate_rates
 from ghostbench.scoring.paired import paired_differences
+from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.views import VIEWS, Bools, alarms, by_clip, cells
 
 Verdict = Literal["beats", "undecided", "does_not_beat"]
