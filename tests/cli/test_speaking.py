@@ -35,6 +35,9 @@ def words_of(name: str, run: Path, place: Path) -> list[str]:
         "datasets": ["datasets"],
         "tasks": ["tasks"],
         "new-adapter": ["new-adapter", "mine", "--out", str(place)],
+        "ls": ["ls", str(run.parent)],
+        "show": ["show", str(run), "a"],
+        "export": ["export", str(run), "--to", "csv", "--out", str(place)],
         "status": ["status", str(run)],
         "report": ["report", str(run)],
         "compare": ["compare", str(run)],
@@ -43,7 +46,20 @@ def words_of(name: str, run: Path, place: Path) -> list[str]:
     }[name]
 
 
-COMMANDS = ["models", "datasets", "tasks", "new-adapter", "status", "report", "compare", "verify", "regress"]
+COMMANDS = [
+    "ls",
+    "show",
+    "export",
+    "models",
+    "datasets",
+    "tasks",
+    "new-adapter",
+    "status",
+    "report",
+    "compare",
+    "verify",
+    "regress",
+]
 
 
 def test_every_command_has_both_and_an_example() -> None:

@@ -26,6 +26,9 @@ _LAST_S = 5.0
 _SUMMARIES = {
     "run": "Put models through a task on a dataset and report what happened.",
     "view": "Look at runs in a browser, as they go on, and at every clip.",
+    "ls": "List the runs below a folder, a line each.",
+    "show": "Show what a run was, or all that it says of a clip.",
+    "export": "Write a run as tables for other programs.",
     "status": "Say how far a run is, what it has cost and when it ends.",
     "report": "Print a run in short, or its tables; write its pages again.",
     "compare": "Compare runs on the clips they have in common.",

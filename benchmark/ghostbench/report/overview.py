@@ -1,0 +1,69 @@
+"""Runs below a folder in a line each: what they are, how they stand, and the best score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ghostbench.errors import BadInput
+from ghostbench.folder.reader import Folder, runs_in
+from ghostbench.report.escape import plain
+from ghostbench.report.table import shown
+
+
+def overview(results: Path) -> list[dict[str, Any]]:
+    """Every run, the newest first, JSON values only.
+
+    Returns
+    -------
+    Per run `name, state` ("running", "complete", "stopped", or "broken" with the `reason`), `started_at`, `dataset`,
+    `task`, `n` (clips), `repeats`, `models`, and of a scored one `best`: the `model` with the highest F1 in the lenient
+    view and its `f1_lenient`, baselines aside; null where there is none.
+    """
+    lines: list[dict[str, Any]] = []
+    for path in runs_in(results):
+        try:
+            run = Folder.open(path)
+        except BadInput as error:
+            lines.append({"name": path.name, "state": "broken", "reason": str(error)})
+            continue
+        head = run.header
+        lines.append(
+            {
+                "name": path.name,
+                "state": run.state,
+                "started_at": head.started_at,
+                "dataset": head.dataset.name,
+                "task": head.task.name,
+                "n": head.dataset.n,
+                "repeats": head.repeats,
+                "models": list(head.models),
+                "best": _best(path) if head.status == "complete" else None,
+            }
+        )
+    return sorted(lines, key=lambda line: str(line.get("started_at") or ""), reverse=True)
+
+
+def headline(line: dict[str, Any]) -> str:
+    """A run of `overview` as one line of text."""
+    if line["state"] == "broken":
+        return plain(f"{line['name']}  broken  {line['reason']}")
+    models = line["models"]
+    named = ", ".join(models[:3]) + (f" and {len(models) - 3} more" if len(models) > 3 else "")
+    best = line["best"]
+    score = f"  best F1 lenient {best['model']} {shown(best['f1_lenient'], 'rate')}" if best else ""
+    when = str(line["started_at"] or "")[:16].replace("T", " ")
+    return plain(f"{line['name']}  {line['state']}  {when}  {line['n']} clips of {line['dataset']}  {named}{score}")
+
+
+def _best(path: Path) -> dict[str, Any] | None:
+    from ghostbench.scoring.score import read_metrics
+
+    try:
+        rows = read_metrics(path)["models"].items()
+        scored = [(row["views"]["lenient"]["answered"]["f1"], str(name)) for name, row in rows if not row["baseline"]]
+        known = [(f1, name) for f1, name in scored if f1 is not None]
+        f1, name = max(known, key=lambda each: float(each[0]["value"]))
+        return {"model": name, "f1_lenient": {key: f1[key] for key in ("value", "low", "high")}}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
