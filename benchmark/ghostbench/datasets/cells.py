@@ -70,11 +70,12 @@ def _seconds(text: str) -> float:
     return float(match[1])
 
 
-def _words(text: str) -> str:
-    words = " ".join(text.split())
-    if not words.isprintable() or len(words) > LONGEST_WORDS:
+def words(text: str) -> str:
+    """A cell of words, white space made plain. Raises `ValueError` saying what it should be."""
+    found = " ".join(text.split())
+    if not found.isprintable() or len(found) > LONGEST_WORDS:
         raise ValueError(f"printable text of at most {LONGEST_WORDS} characters")
-    return words
+    return found
 
 
 def _yes_no(text: str) -> bool:
@@ -84,7 +85,7 @@ def _yes_no(text: str) -> bool:
     return word in _YES
 
 
-_READ: Mapping[ColumnKind, Callable[[str], Any]] = {"seconds": _seconds, "words": _words, "yes_no": _yes_no}
+_READ: Mapping[ColumnKind, Callable[[str], Any]] = {"seconds": _seconds, "words": words, "yes_no": _yes_no}
 
 
 def _plain(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from ghostbench.errors import BadInput
 from ghostbench.label import COLUMNS
-from ghostbench.labelling.raters import Rater, Rating
+from ghostbench.labelling.raters import Rater
+from ghostbench.labelling.rating import Rating
 from ghostbench.records import TRUTHS
 from ghostbench.scoring.intervals import share
 from ghostbench.scoring.rates import Estimate
@@ -79,7 +80,8 @@ class Agreement:
     """Everything that `bench agree` says.
 
     clips : those that any rater names. truth : over the three labels. ghost_probing : as scores take them, ghost
-    probing or not. times, words : by column, where two raters say something of a clip.
+    probing or not. times, words : by column, where two raters say something of a clip. again : each rater that was
+    asked twice, against itself.
     """
 
     raters: tuple[Rater, ...]
@@ -88,15 +90,33 @@ class Agreement:
     ghost_probing: Categories
     times: Mapping[str, Times]
     words: Mapping[str, Categories]
+    again: tuple[Agreement, ...] = ()
 
 
 def agree(raters: Sequence[Rater]) -> Agreement:
-    """Compare raters clip by clip. Raises `BadInput` for fewer than two, or where no clip has two ratings."""
-    if len(raters) < 2:
+    """Compare raters clip by clip, and with themselves where they were asked twice.
+
+    Raises `BadInput` where no clip has two ratings.
+    """
+    again = tuple(_compared([rater, _second(rater)]) for rater in raters if rater.again)
+    if len(raters) < 2 and not again:
         raise BadInput("one annotator agrees with nobody: give the files of two or more")
-    clips = list(dict.fromkeys(clip for rater in raters for clip in rater.ratings))
-    if not any(sum(clip in rater.ratings for rater in raters) > 1 for clip in clips):
+    found = _compared(raters)
+    if not again and not any(sum(clip in rater.ratings for rater in raters) > 1 for clip in _clips(raters)):
         raise BadInput("no clip is labelled twice: give files about the same clips")
+    return replace(found, again=again)
+
+
+def _second(rater: Rater) -> Rater:
+    return Rater(f"{rater.name}, asked again", rater.form, rater.again)
+
+
+def _clips(raters: Sequence[Rater]) -> list[str]:
+    return list(dict.fromkeys(clip for rater in raters for clip in rater.ratings))
+
+
+def _compared(raters: Sequence[Rater]) -> Agreement:
+    clips = _clips(raters)
     times = {EVENT: _times(raters, clips, lambda rating: rating.event_s)}
     words = {}
     for name, kind in COLUMNS.items():

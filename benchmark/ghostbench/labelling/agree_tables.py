@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from ghostbench.labelling.agree import WITHIN_S, Agreement, Categories, Times
+from ghostbench.labelling.agree import WITHIN_S, Agreement, Categories, PairAgreement, Times
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.titles import TRUTH_TITLES
 
@@ -27,14 +27,15 @@ def agreement_tables(found: Agreement) -> Iterator[Table]:
     yield _raters(found)
     yield _overall(found)
     yield _pairs(found)
-    if found.times:
+    if any(part.times for part in _parts(found)):
         yield _times(found)
     yield _confusion(found)
 
 
 def as_json(found: Agreement) -> dict[str, Any]:
     """Everything, unrounded; null where a figure has no denominator."""
-    stated = asdict(found)
+    stated = asdict(replace(found, again=()))
+    stated["again"] = [as_json(each) for each in found.again]
     stated["raters"] = [
         {"name": rater.name, "form": rater.form, "clips": len(rater.ratings),
          "doubted": sum(rating.doubted for rating in rater.ratings.values())}
@@ -49,6 +50,16 @@ def _titled(name: str) -> str:
 
 def _categories(found: Agreement) -> dict[str, Categories]:
     return {"truth": found.truth, "ghost_probing": found.ghost_probing, **found.words}
+
+
+def _parts(found: Agreement) -> tuple[Agreement, ...]:
+    """All raters, then each that was asked twice."""
+    return (found, *found.again)
+
+
+def _of(found: Agreement, name: str) -> tuple[PairAgreement, ...]:
+    each = _categories(found).get(name)
+    return each.pairs if each is not None else ()
 
 
 def _raters(found: Agreement) -> Table:
@@ -90,10 +101,14 @@ def _pairs(found: Agreement) -> Table:
     )
     lines: tuple[tuple[Value, ...], ...] = tuple(
         (_titled(name), pair.first, pair.second, pair.n, pair.same, pair.kappa)
-        for name, each in _categories(found).items()
-        for pair in each.pairs
+        for name in dict.fromkeys(name for part in _parts(found) for name in _categories(part))
+        for part in _parts(found)
+        for pair in _of(part, name)
     )
-    note = "On the clips of which both say something. Cohen's kappa; n/a where chance agreement is 1."
+    note = (
+        "On the clips of which both say something, and those that a rater was asked twice. Cohen's kappa; n/a where "
+        "chance agreement is 1."
+    )
     return Table("pairs", "Agreement of two", columns, lines, note)
 
 
@@ -110,8 +125,9 @@ def _times(found: Agreement) -> Table:
     )
     lines: tuple[tuple[Value, ...], ...] = tuple(
         (_titled(name), pair.first, pair.second, pair.n, pair.median_s, pair.earlier_s, *pair.within.values())
-        for name, each in found.times.items()
-        for pair in each.pairs
+        for name in dict.fromkeys(name for part in _parts(found) for name in part.times)
+        for part in _parts(found)
+        for pair in (part.times[name].pairs if name in part.times else ())
     )
     note = "On the clips of which both state the time. Δ, seconds: the first's time minus the second's."
     return Table("times", "Agreement on times", columns, lines, note)
@@ -127,7 +143,8 @@ def _confusion(found: Agreement) -> Table:
     )
     lines: tuple[tuple[Value, ...], ...] = tuple(
         (pair.first, TRUTH_TITLES[row], pair.second, *(pair.confusion[row][word] for word in words))
-        for pair in found.truth.pairs
+        for part in _parts(found)
+        for pair in part.truth.pairs
         for row in words
     )
     note = "How often the first gave the row's label, and the second the column's."

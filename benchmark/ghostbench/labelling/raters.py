@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ghostbench.datasets import storage
 from ghostbench.datasets.annotations.join import read_annotations
@@ -12,31 +12,24 @@ from ghostbench.datasets.labels import read_labels
 from ghostbench.datasets.layouts import find_media
 from ghostbench.datasets.spreadsheet import meant, table_rows, table_text
 from ghostbench.errors import BadInput
-from ghostbench.label import Label, is_doubted
+from ghostbench.label import is_doubted
+from ghostbench.labelling.log import is_log, parse
+from ghostbench.labelling.rating import Rating
 from ghostbench.media.count import frame_times
-from ghostbench.records import Clip, Truth
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rating:
-    """What a rater says of a clip.
-
-    truth : None for files that only say when. event_s : when the labelled event begins, seconds.
-    """
-
-    truth: Truth | None
-    event_s: float | None = None
-    labels: Label
-    doubted: bool = False
+from ghostbench.records import Clip
 
 
 @dataclass(frozen=True, slots=True)
 class Rater:
-    """One annotator, or one file that says when. name : unique among all. ratings : by clip id."""
+    """One annotator, or one file that says when.
+
+    name : unique among all. ratings : by clip id. again : of clips that were asked a second time, what was said then.
+    """
 
     name: str
     form: str
     ratings: Mapping[str, Rating]
+    again: Mapping[str, Rating] = field(default_factory=dict)
 
     @property
     def silent(self) -> bool:
@@ -47,9 +40,9 @@ class Rater:
 def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad: bool = False) -> list[Rater]:
     """The raters of these files, in their order.
 
-    A label file is a rater for each name in its column `annotator`, and one for the rows that name nobody. An
-    annotation file is one that says when things happen; one whose rows are found by the number of frames needs the
-    media.
+    A file of `bench label` is a rater. A label file is one for each name in its column `annotator`, and one for the
+    rows that name nobody. An annotation file is one that says when things happen; one whose rows are found by the
+    number of frames needs the media.
 
     places : paths or fsspec URLs. data_root : where the media is. skip_bad : leave bad label rows out.
 
@@ -59,7 +52,10 @@ def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad
     waiting: list[tuple[int, str, bytes]] = []
     for place in places:
         data = storage.read_whole(storage.accept(place, "bench agree"), "label file")
-        if _is_label_file(data, place):
+        if is_log(data):
+            log = parse(data, place)
+            raters.append(Rater(log.annotator, "labels of bench label", log.ratings(0), log.ratings(1)))
+        elif _is_label_file(data, place):
             raters += _annotators(data, place, skip_bad=skip_bad)
         else:
             waiting.append((len(raters), place, data))
