@@ -34,6 +34,7 @@ class Label:
 
     first_visible_s : when the road user can first be seen, seconds from the clip's start.
     danger_s : when the danger begins: the moment for a warning, seconds.
+    ego_reacts_s : when the ego vehicle begins to brake or to swerve, seconds.
     contact_s : when they touch or are nearest, seconds.
     occluder : from behind what the road user comes, in the annotator's words.
     actor : what comes, in the annotator's words.
@@ -43,6 +44,7 @@ class Label:
 
     first_visible_s: _Seconds | None = field(default=None, metadata=_SECONDS)
     danger_s: _Seconds | None = field(default=None, metadata=_SECONDS)
+    ego_reacts_s: _Seconds | None = field(default=None, metadata=_SECONDS)
     contact_s: _Seconds | None = field(default=None, metadata=_SECONDS)
     occluder: str | None = field(default=None, metadata=_WORDS)
     actor: str | None = field(default=None, metadata=_WORDS)

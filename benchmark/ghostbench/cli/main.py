@@ -33,6 +33,7 @@ _SUMMARIES = {
     "report": "Print a run in short, or its tables; write its pages again.",
     "compare": "Compare runs on the clips they have in common.",
     "verify": "Recompute a run's every number from its ledger.",
+    "label": "Label clips in a browser, blind, frame by frame, by keyboard.",
     "agree": "Say how far annotators agree on labels and times.",
     "regress": "Hold a run against a committed reference: a gate for CI.",
     "models": "List the models, or one model's settings.",

@@ -20,6 +20,8 @@ from ghostbench.scoring.reliability import cohen_kappa, interval_alpha, nominal_
 
 WITHIN_S = (0.25, 0.5, 1.0)
 """Times count as the same when they are no further apart."""
+APART_S = 0.5
+"""Further apart, two times of an event are a disagreement."""
 EVENT = "event_s"
 _SLACK_S = 1e-9
 _YES = ("other", "ghost_probing")
@@ -105,6 +107,13 @@ def agree(raters: Sequence[Rater]) -> Agreement:
     if not again and not any(sum(clip in rater.ratings for rater in raters) > 1 for clip in _clips(raters)):
         raise BadInput("no clip is labelled twice: give files about the same clips")
     return replace(found, again=again)
+
+
+def differ(ratings: Sequence[Rating | None]) -> bool:
+    """Whether annotators differ on a clip: on what it shows, or by more than `APART_S` on when."""
+    said = [rating for rating in ratings if rating is not None and rating.truth is not None]
+    times = [rating.event_s for rating in said if rating.event_s is not None]
+    return len({rating.truth for rating in said}) > 1 or (len(times) > 1 and max(times) - min(times) > APART_S)
 
 
 def _second(rater: Rater) -> Rater:

@@ -72,7 +72,7 @@ class Draft:
         if value is None:
             del self.values[name]
 
-    def rating(self, annotator: str) -> Rating | None:
+    def rating(self, annotator: str | None) -> Rating | None:
         """What it comes to; None where the annotator has not said what the clip shows."""
         truth: Truth | None = self.values.get(TRUTH)
         if truth is None:

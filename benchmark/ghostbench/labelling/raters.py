@@ -13,6 +13,7 @@ from ghostbench.datasets.layouts import find_media
 from ghostbench.datasets.spreadsheet import meant, table_rows, table_text
 from ghostbench.errors import BadInput
 from ghostbench.label import is_doubted
+from ghostbench.labelling.forms import is_label_studio, is_via, read_label_studio, read_via
 from ghostbench.labelling.log import is_log, parse
 from ghostbench.labelling.rating import Rating
 from ghostbench.media.count import frame_times
@@ -40,7 +41,7 @@ class Rater:
 def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad: bool = False) -> list[Rater]:
     """The raters of these files, in their order.
 
-    A file of `bench label` is a rater. A label file is one for each name in its column `annotator`, and one for the
+    A file of `bench label`, or of VIA, is a rater; one of Label Studio is as many as it names. A label file is one for each name in its column `annotator`, and one for the
     rows that name nobody. An annotation file is one that says when things happen; one whose rows are found by the
     number of frames needs the media.
 
@@ -55,6 +56,11 @@ def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad
         if is_log(data):
             log = parse(data, place)
             raters.append(Rater(log.annotator, "labels of bench label", log.ratings(0), log.ratings(1)))
+        elif is_via(data):
+            raters.append(Rater(_file_name(place), "VIA", read_via(data, place)))
+        elif is_label_studio(data):
+            found = read_label_studio(data, place)
+            raters += [Rater(name, "Label Studio", ratings) for name, ratings in found.items()]
         elif _is_label_file(data, place):
             raters += _annotators(data, place, skip_bad=skip_bad)
         else:
