@@ -18,6 +18,7 @@ TRUTH_KEYS = {"normal": "1", "ghost_probing": "2", "cut_in": "3"}
 def test_what_is_told_names_no_clip_and_shows_the_frames_of_their_numbers(
     labelling: Any, drawn: Path, tmp_path: Path
 ) -> None:
+    from ghostbench.media.count import frame_times
     from ghostbench.media.every import every_frame
     from ghostbench.viewer.frames import jpeg
 
@@ -28,9 +29,11 @@ def test_what_is_told_names_no_clip_and_shows_the_frames_of_their_numbers(
     assert len(json.loads(told)["done"]) == len(items) == 22
     for n in (0, 21):
         picture = server.ask(f"/api/label/{n}/frames/7")
+        media = str(drawn.parent / "clips" / f"{items[n][0]}.avi")
         told += server.ask(f"/api/label/{n}")[1]
         times: list[float] = []
-        frames = list(every_frame(str(drawn.parent / "clips" / f"{items[n][0]}.avi"), times))
+        frames = list(every_frame(media, times))
+        assert tuple(times) == frame_times(media)
         assert picture == (200, jpeg(frames[7]))
         found = server.json(f"/api/label/{n}", {"set": "contact_s", "frame": 7})
         assert found["values"]["contact_s"] == pytest.approx(times[7])

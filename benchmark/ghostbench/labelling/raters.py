@@ -41,9 +41,9 @@ class Rater:
 def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad: bool = False) -> list[Rater]:
     """The raters of these files, in their order.
 
-    A file of `bench label`, or of VIA, is a rater; one of Label Studio is as many as it names. A label file is one for each name in its column `annotator`, and one for the
-    rows that name nobody. An annotation file is one that says when things happen; one whose rows are found by the
-    number of frames needs the media.
+    A file of `bench label`, or of VIA, is a rater; one of Label Studio is as many as it names. A label file is one for
+    each name in its column `annotator`, and one for the rows that name nobody. An annotation file is one that says when
+    things happen; one whose rows are found by the number of frames needs the media.
 
     places : paths or fsspec URLs. data_root : where the media is. skip_bad : leave bad label rows out.
 

@@ -27,7 +27,8 @@ def every_frame(media: str, times: list[float]) -> Iterator[npt.NDArray[np.uint8
     """The frames of one clip in order, RGB [height, width, 3]; of a video file one is in memory at a time.
 
     media : as for `decode`, whose frames have the same pixels under the same numbers. times : after the last frame it
-    holds the presentation time of each, seconds from the first.
+    holds the presentation time of each, seconds
+    from the clip's start, as `ghostbench.media.count.frame_times` has them.
 
     Raises what `decode` does.
     """
@@ -54,6 +55,7 @@ def _of_video(file: str | IO[bytes], times: list[float]) -> Iterator[npt.NDArray
                 timeline.add(frame.pts, frame.dts, frame.duration)
                 taker.take(frame)
                 yield taker.upright()[0]
+            timeline.opening, timeline.late = playback.opening, playback.late
             times += timeline.times_s if timeline.stamps else ()
     except FileNotFoundError:
         raise MissingMedia("the media is no longer where it was when the clips were listed") from None

@@ -110,7 +110,7 @@ class Frames:
             if index in sampled:
                 seen = seen or hashlib.sha256(f"{len(sampled)},{','.join(map(str, pixels.shape))}\n".encode("ascii"))
                 seen.update(pixels.tobytes())
-            picture = _jpeg(pixels)
+            picture = jpeg(pixels)
             with reel.changed:
                 reel.pictures.append(picture)
                 reel.changed.notify_all()
@@ -119,7 +119,8 @@ class Frames:
             reel.same = seen is not None and seen.hexdigest() == clip.frames_sha256
 
 
-def _jpeg(pixels: npt.NDArray[np.uint8]) -> bytes:
+def jpeg(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """A frame, RGB [height, width, 3], as a JPEG file."""
     from PIL import Image
 
     file = io.BytesIO()

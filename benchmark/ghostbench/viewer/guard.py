@@ -62,9 +62,11 @@ class Access:
 class Guard:
     """Lets through what may be answered, and refuses the rest before any of it is read."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, *, changes: bool = False) -> None:
+        """changes : whether the server's own page may send something; another's never may."""
         self._app = app
         self._access = access
+        self._methods = ("GET", "HEAD", "POST") if changes else ("GET", "HEAD")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's start and end."""
@@ -98,16 +100,17 @@ class Guard:
         if len(hosts) != 1 or hosts[0] not in self._access.names:
             return 421, plain, b"this server answers under its own address alone\n"
         origins = [value.decode("latin-1") for value in headers.get(b"origin", [])]
-        if any(origin not in {f"http://{name}" for name in self._access.names} for origin in origins):
+        unsaid = scope["method"] == "POST" and not origins
+        if unsaid or any(origin not in {f"http://{name}" for name in self._access.names} for origin in origins):
             return 403, plain, b"other pages are told nothing\n"
-        if scope["method"] not in {"GET", "HEAD"}:
-            return 405, [*plain, (b"allow", b"GET, HEAD")], b"this server only reads\n"
+        if scope["method"] not in self._methods:
+            return 405, [*plain, (b"allow", ", ".join(self._methods).encode())], b"this server only reads\n"
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if len(given) == 1 and secrets.compare_digest(given[0].encode(), self._access.token.encode()):
             value = f"{self._access.cookie}={self._access.token}; HttpOnly; SameSite=Strict; Path=/"
             return 303, [*plain, (b"location", b"/"), (b"set-cookie", value.encode())], b""
         if given or not self._holds_token(headers.get(b"cookie", [])):
-            return 403, plain, b"open the link that `bench view` printed last: it holds a token\n"
+            return 403, plain, b"open the link that was printed last: it holds a token\n"
         return None
 
     def _holds_token(self, cookies: list[bytes]) -> bool:

@@ -1,0 +1,261 @@
+"""The server of `bench label`: clip after clip, without its name, what models said of it, or what others labelled.
+
+What the page sends is written to the annotator's file before it is answered. Times are those of frames: the page says
+which frame it shows, and the decoder says when that is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.storage import Media, open_media
+from ghostbench.errors import AttemptError, BadInput
+from ghostbench.label import COLUMNS
+from ghostbench.labelling.agree import differ
+from ghostbench.labelling.log import EVENT, FIELDS, Draft, Item, LabelLog, begin, checked
+from ghostbench.labelling.order import AGAIN, order_for
+from ghostbench.labelling.raters import Rater, read_raters
+from ghostbench.media.every import every_frame
+from ghostbench.records import Clip
+from ghostbench.report.escape import plain, without_places
+from ghostbench.viewer.frames import WAIT_S, Reel, jpeg
+from ghostbench.viewer.guard import Access, Guard
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+PAGE: Final = Path(__file__).parent / "page"
+_FILES: Final = {"label.js": "text/javascript", "label.css": "text/css", "view.css": "text/css"}
+_KEPT: Final = 4
+"""Clips whose frames are kept."""
+_LARGEST_BODY: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What one annotator sits at. others : whose labels are shown beside, where disagreements are settled."""
+
+    log: LabelLog
+    clips: Mapping[str, Clip]
+    others: Sequence[Rater] = ()
+
+
+def desk_for(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: Sequence[str] = ()) -> Desk:
+    """The desk of an annotator over the clips of these data sets, with media; `out` is begun, or gone on with.
+
+    settle : files of other annotators, whose disagreements alone are asked, and shown.
+
+    Raises `BadInput`, also where no clip has media, and where the annotators agree.
+    """
+    clips: dict[str, Clip] = {}
+    names = []
+    for query in queries:
+        split = select(query)
+        names.append(split.dataset)
+        for clip in split.clips:
+            if clip.media is not None and clips.setdefault(clip.id, clip) is not clip:
+                raise BadInput(f"clip {clip.id} is in two of the data sets; label them one after the other")
+    if not clips:
+        raise BadInput("none of these clips has media; say where it is with --data-root")
+    others = read_raters(settle) if settle else []
+    asked = [clip for clip in clips if not others or differ([rater.ratings.get(clip) for rater in others])]
+    if not asked:
+        raise BadInput("these annotators do not differ on any of these clips: there is nothing to settle")
+    order = order_for(annotator, asked, again=0 if others else AGAIN)
+    log = begin(out, annotator, "+".join(names), order)
+    gone = next((clip for clip, _ in log.items if clip not in clips), None)
+    if gone is not None:
+        raise BadInput(f"{out} asks for {gone}, which has no media here; give the data set that it was begun with")
+    return Desk(log, clips, others)
+
+
+class _Reels:
+    """The frames of the clips that are looked at, decoded in the background."""
+
+    def __init__(self, clips: Mapping[str, Clip]) -> None:
+        self._clips = clips
+        self._reels: dict[str, Reel] = {}
+        self._lock = threading.Lock()
+
+    def of(self, clip: str) -> Reel:
+        with self._lock:
+            reel = self._reels.pop(clip, None)
+            if reel is None:
+                reel = Reel()
+                threading.Thread(target=self._fill, args=(reel, clip), name="frames", daemon=True).start()
+            self._reels[clip] = reel
+            while len(self._reels) > _KEPT:
+                del self._reels[next(iter(self._reels))]
+            return reel
+
+    def _fill(self, reel: Reel, clip: str) -> None:
+        error, times = None, []  # type: ignore[var-annotated]
+        try:
+            for pixels in every_frame(str(self._clips[clip].media), times):
+                picture = jpeg(pixels)
+                with reel.changed:
+                    reel.pictures.append(picture)
+                    reel.changed.notify_all()
+        except (BadInput, AttemptError) as failure:
+            error = str(failure)
+        except Exception as failure:  # noqa: BLE001 - the page says what it cannot show, and goes on
+            error = f"{type(failure).__name__}: {failure}"
+        with reel.changed:
+            reel.times, reel.error, reel.done = times, error, True
+            reel.changed.notify_all()
+
+
+def application(desk: Desk, access: Access) -> ASGIApp:
+    """The server at which one annotator labels."""
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    served = _Served(desk)
+
+    def file(request: Request) -> Response:
+        name = request.path_params.get("name", "label.html")
+        kind = _FILES.get(name) if name != "label.html" else "text/html"
+        if kind is None:
+            return _json({"error": "there is no such file"}, 404)
+        return Response((PAGE / name).read_bytes(), media_type=kind, headers={"cache-control": "no-store"})
+
+    def picture(request: Request) -> Response:
+        found = served.picture(request.path_params["n"], request.path_params["index"])
+        if found is None:
+            return _json({"error": "there is no frame of that number"}, 404)
+        return Response(found, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+    async def change(request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+
+        body = await request.body()
+        try:
+            line = json.loads(body) if len(body) <= _LARGEST_BODY else None
+        except (ValueError, RecursionError):
+            line = None
+        if not isinstance(line, dict):
+            return _json({"error": "no JSON object"}, 400)
+        return await run_in_threadpool(told(lambda: served.change(request.path_params["n"], line)))
+
+    def told(give: Callable[[], Any]) -> Callable[[], Response]:
+        def answer() -> Response:
+            try:
+                return _json(give())
+            except (BadInput, ValueError) as error:
+                return _json({"error": without_places(plain(str(error)))}, 400)
+
+        return answer
+
+    routes = [
+        Route("/", file),
+        Route("/page/{name}", file),
+        Route("/api/label", lambda _: told(served.summary)()),
+        Route("/api/label/{n:int}", lambda request: told(lambda: served.item(request.path_params["n"]))()),
+        Route("/api/label/{n:int}", change, methods=["POST"]),
+        Route("/api/label/{n:int}/frames/{index:int}", picture),
+    ]
+    return Guard(Starlette(routes=routes), access, changes=True)
+
+
+class _Served:
+    """What the page asks for."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk, self._log = desk, desk.log
+        self._reels = _Reels(desk.clips)
+
+    def summary(self) -> dict[str, Any]:
+        """Who labels, what can be said, and which items are done."""
+        done = [self._draft(item).done for item in self._log.items]
+        return {"annotator": plain(self._log.annotator), "fields": dict(FIELDS), "done": done}
+
+    def item(self, n: int) -> dict[str, Any]:
+        """An item as far as it is labelled, and its frames; nothing that names it."""
+        item = self._item(n)
+        draft, reel = self._draft(item), self._reels.of(item[0])
+        stated = {"values": draft.values, "frames": draft.frames, "done": draft.done, "can_undo": bool(draft.history)}
+        return {**stated, "again": item[1] == 1, "clip": reel.state(), "others": self._others(item[0])}
+
+    def picture(self, n: int, index: int) -> bytes | None:
+        """One frame as JPEG; None where there is none. Waits while it is still to be decoded."""
+        reel = self._reels.of(self._item(n)[0])
+        with reel.changed:
+            reel.changed.wait_for(lambda: reel.done or len(reel.pictures) > index, timeout=WAIT_S)
+            return reel.pictures[index] if 0 <= index < len(reel.pictures) else None
+
+    def change(self, n: int, line: Mapping[str, Any]) -> dict[str, Any]:
+        """Write down what the page says of an item. Raises `ValueError` for what it cannot say."""
+        item = self._item(n)
+        if "set" in line:
+            self._set(item, str(line["set"]), line)
+        elif line.get("undo") is True:
+            self._log.append(item, undo=True)
+        elif line.get("done") is True:
+            if "truth" not in self._draft(item).values:
+                raise ValueError("say first what the clip shows: keys 1, 2 and 3")
+            self._log.append(item, done=True)
+        else:
+            raise ValueError("nothing to write down")
+        return self.item(n)
+
+    def _set(self, item: Item, name: str, line: Mapping[str, Any]) -> None:
+        frame = line.get("frame")
+        if FIELDS.get(name) != "seconds":
+            self._log.append(item, set=name, value=checked(name, line.get("value")))
+            return
+        if frame is None:
+            self._log.append(item, set=name, value=checked(name, None))
+            return
+        times = self._times(item)
+        if not isinstance(frame, int) or isinstance(frame, bool) or not 0 <= frame < len(times):
+            raise ValueError("there is no frame of that number")
+        self._log.append(item, set=name, value=round(times[frame], 6), frame=frame)
+
+    def _times(self, item: Item) -> list[float]:
+        """When each frame is shown; the media's digest is noted once."""
+        reel = self._reels.of(item[0])
+        with reel.changed:
+            reel.changed.wait_for(lambda: reel.done, timeout=WAIT_S)
+            if not reel.times:
+                raise ValueError(reel.error or "the clip is still being decoded: try again")
+        if self._draft(item).media is None:
+            media = Media.parse(str(self._desk.clips[item[0]].media))
+            digest = None
+            if media.kind != "frames":
+                with open_media(media.location, within=media.within) as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+            self._log.append(item, media=digest or "frames", count=len(reel.times))
+        return reel.times
+
+    def _item(self, n: int) -> Item:
+        if not 0 <= n < len(self._log.items):
+            raise ValueError("there is no such clip")
+        return self._log.items[n]
+
+    def _draft(self, item: Item) -> Draft:
+        return self._log.drafts.get(item) or Draft()
+
+    def _others(self, clip: str) -> list[dict[str, Any]]:
+        return [
+            {"name": plain(rater.name), "values": {"truth": one.truth, EVENT: one.event_s, **said}}
+            for rater in self._desk.others
+            if (one := rater.ratings.get(clip)) is not None
+            for said in [{name: getattr(one.labels, name) for name in COLUMNS if name != "annotator"}]
+        ]
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    from starlette.responses import Response
+
+    content = json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+    return Response(content, status_code=status, media_type="application/json", headers={"cache-control": "no-store"})
