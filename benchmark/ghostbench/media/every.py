@@ -27,8 +27,7 @@ def every_frame(media: str, times: list[float]) -> Iterator[npt.NDArray[np.uint8
     """The frames of one clip in order, RGB [height, width, 3]; of a video file one is in memory at a time.
 
     media : as for `decode`, whose frames have the same pixels under the same numbers. times : after the last frame it
-    holds the presentation time of each, seconds
-    from the clip's start, as `ghostbench.media.count.frame_times` has them.
+    holds the presentation time of each, seconds from the clip's start: those of `ghostbench.media.count`.
 
     Raises what `decode` does.
     """

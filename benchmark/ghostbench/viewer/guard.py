@@ -100,7 +100,7 @@ class Guard:
         if len(hosts) != 1 or hosts[0] not in self._access.names:
             return 421, plain, b"this server answers under its own address alone\n"
         origins = [value.decode("latin-1") for value in headers.get(b"origin", [])]
-        unsaid = scope["method"] == "POST" and not origins
+        unsaid = scope["method"] == "POST" and "POST" in self._methods and not origins
         if unsaid or any(origin not in {f"http://{name}" for name in self._access.names} for origin in origins):
             return 403, plain, b"other pages are told nothing\n"
         if scope["method"] not in self._methods:
