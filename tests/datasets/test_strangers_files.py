@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from warm_process import run_bench
 
 from ghostbench.cli.main import bench
 from ghostbench.datasets import storage
@@ -200,7 +199,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on the embedded clips, of models that need no frames."""
     out = tmp_path_factory.mktemp("runs")
     words = ["run", "--models", "always,never", "--out", str(out), "--run-id", "r", "--quiet"]
-    subprocess.run([sys.executable, "-m", "ghostbench", *words], check=True)
+    assert run_bench(words, cwd=out, env=os.environ).returncode == 0
     return out / "r"
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from warm_process import run_bench
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BY_NAME = {  # objects whose keys are names or values of the run, not fields
@@ -58,12 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with probes and repeats, so that every part of the files is there."""
     folder = tmp_path_factory.mktemp("run")
     words = ["run", "--models", "motion,always", "--probe", "blank", "--repeats", "2", "--out", str(folder)]
-    done = subprocess.run(
-        [sys.executable, "-m", "ghostbench", *words, "--run-id", "r", "--quiet"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_bench([*words, "--run-id", "r", "--quiet"], cwd=folder, env=os.environ)
     assert done.returncode == 0, done.stderr
     return folder / "r"
 

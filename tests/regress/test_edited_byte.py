@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from warm_process import run_bench
 
 from ghostbench.cli.verify import command
 
@@ -27,7 +28,7 @@ KINDS = (
 
 
 def bench(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "ghostbench", *words], capture_output=True, text=True, check=False)
+    return run_bench(words, cwd=Path.cwd(), env=os.environ)
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from evidence_data import RunBuilder, clip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from warm_process import run_bench
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.run_records import read_run_records
@@ -25,9 +26,7 @@ G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
 
 
 def bench(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ghostbench", *words], capture_output=True, text=True, timeout=60, check=False
-    )
+    return run_bench(words, cwd=Path.cwd(), env=os.environ, timeout=60)
 
 
 def test_tables_are_printed_on_demand_and_nothing_is_written(rich_run: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -44,10 +43,9 @@ def test_a_task_that_names_five_of_ten_frames_shows_five_to_every_model(bench: A
 
 
 def verify(bench: Any, run_id: str) -> None:
-    import subprocess
+    from warm_process import run_bench
 
-    words = [sys.executable, "-m", "ghostbench", "verify", str(bench.folder / "results" / run_id)]
-    done = subprocess.run(words, cwd=bench.folder, env=bench.env, capture_output=True, text=True, check=False)
+    done = run_bench(["verify", str(bench.folder / "results" / run_id)], cwd=bench.folder, env=bench.env)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from warm_process import run_bench
 
 from ghostbench.cli.main import bench as command_line
 from ghostbench.errors import BadInput
@@ -34,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run."""
     out = tmp_path_factory.mktemp("runs")
     words = ["run", "--models", "always,never", "--out", str(out), "--run-id", "r", "--quiet"]
-    subprocess.run([sys.executable, "-m", "ghostbench", *words], check=True)
+    assert run_bench(words, cwd=out, env=os.environ).returncode == 0
     return out / "r"
 
 

@@ -116,6 +116,13 @@ def test_a_file_is_read_asked_and_read_back(form: dict[str, Any], tmp_path: Path
     assert load_task(str(other)).template_sha256() != task.template_sha256()
 
 
+@pytest.mark.parametrize("name", ["ghost-probing", "ghost-probing-zh", "ghost-probing-summary"])
+def test_a_task_that_has_read_an_answer_can_be_handed_to_another_process(name: str) -> None:
+    task = load_task(name)
+    written = task.write(Verdict(grade="normal", evidence="e"))
+    assert task.parse(written) == pickle.loads(pickle.dumps(task)).parse(written)
+
+
 def test_the_example_of_the_page_is_a_task(tmp_path: Path) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "add-a-task-or-section.md"
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ghostbench.errors import AttemptError, MediaError
+from ghostbench.folder.manifest import RECORDED
 from ghostbench.media.decode import decode
 from ghostbench.models import RemoteModel
 from ghostbench.question import Question
@@ -18,6 +19,7 @@ from ghostbench.running.ask.dispatch import estimated
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.plan.plan import Contender, Options, Plan, make_plan
 from ghostbench.running.runner import DECODE_WORKERS
+from ghostbench.scoring.significance import ALPHA, POWER, power
 
 if TYPE_CHECKING:
     from ghostbench.running.execute import Terminal
@@ -38,12 +40,73 @@ class Forecast:
     unavailable_clips: int = 0
 
 
+DISAGREEING: Final = (0.1, 0.2, 0.4)
+"""Shares of clips on which two models may turn out to disagree; nobody knows before the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """What the run can show of its models' differences.
+
+    clips : of the split. models : those that `bench compare` sets against each other. comparisons : pairs of them, by
+        which the level is corrected. level : what a p-value must reach, .05 over the number of comparisons (Holm's
+        first step).
+    detectable : by the share of clips that one of two models gets right and the other wrong, the smallest true
+        difference in accuracy that comes out significant four times in five; None where none does.
+    """
+
+    clips: int
+    models: int
+    comparisons: int
+    level: float
+    detectable: Mapping[str, float | None]
+
+
+def design_of(clips: int, models: int) -> Design | None:
+    """The design of so many clips and models; None where nothing is compared.
+
+    >>> found = design_of(200, 2)
+    >>> found.comparisons, {share: round(d, 2) for share, d in found.detectable.items()}
+    (1, {'0.1': 0.06, '0.2': 0.09, '0.4': 0.13})
+    """
+    if models < 2:
+        return None
+    comparisons = models * (models - 1) // 2
+    found = {str(share): power(clips, round(clips * share), comparisons).detectable for share in DISAGREEING}
+    return Design(clips=clips, models=models, comparisons=comparisons, level=ALPHA / comparisons, detectable=found)
+
+
+def _contends(row: Contender) -> bool:
+    """Whether it is set against others: no probe, no substitute, no yardstick; recorded responses are a model's."""
+    spec = row.host.choice.spec
+    return row.of is None and (spec.kind != "reference" or spec.name == RECORDED)
+
+
+def _said(design: Design) -> str:
+    """The design in one line."""
+    shown = [
+        f"{difference:.2f} where two models disagree on {float(share):.0%} of the clips"
+        for share, difference in design.detectable.items()
+        if difference is not None
+    ]
+    pairs = "1 comparison" if design.comparisons == 1 else f"{design.comparisons} comparisons"
+    if not shown:
+        return f"{design.clips} clips are too few to show any difference between models ({pairs}, Holm-corrected)."
+    return (
+        f"With {design.clips} clips and {pairs} (Holm-corrected), true differences in accuracy from these on are found "
+        f"{POWER:.0%} of the time: {'; '.join(shown)}."
+    )
+
+
 def print_dry_run(options: Options, voice: Terminal) -> int:
     """Print the forecast of every row; return exit status 0. Raises `BadInput`."""
     plan = make_plan(options)
     forecasts = forecast(plan)
+    design = design_of(len(plan.split.clips), sum(map(_contends, plan.rows)))
     if voice.as_json:
-        sys.stdout.write(json.dumps({name: asdict(f) for name, f in forecasts.items()}) + "\n")
+        # No row's name begins with an underscore.
+        told = {name: asdict(f) for name, f in forecasts.items()}
+        sys.stdout.write(json.dumps({**told, "_design": asdict(design) if design else None}) + "\n")
         return 0
     if voice.quiet:
         return 0
@@ -59,6 +122,8 @@ def print_dry_run(options: Options, voice: Terminal) -> int:
         )
     voice.out.print(table, markup=False)
     voice.out.print("Nothing was sent. Retries and fallbacks come on top.")
+    if design is not None:
+        voice.out.print(_said(design), markup=False, highlight=False)
     return 0
 
 

@@ -72,6 +72,10 @@ class WrittenTask(Task):
         words = self.form.words
         return shipped_words(words) if isinstance(words, str) else words
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A validator holds functions, which cannot leave the process; it is made anew where it is needed.
+        return {name: value for name, value in self.__dict__.items() if name not in ("_validator", "_words")}
+
     @override
     def _frame_parts(self, frames: Frames | None) -> tuple[Part, ...]:
         words = self.form.frames
