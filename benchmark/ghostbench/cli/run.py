@@ -41,6 +41,7 @@ A run file has the options' own names, one a line:
 
 
 _ANNOTATIONS = "More about the clips: DADA-2000's own, BADAS-Open's, Nexar's, JSON or a table. May be repeated."
+_SAMPLING = "uniform:N frames, or fps:R frames a second.  [default: the task's, uniform:10 or fps:2]"
 _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 
 
@@ -74,7 +75,8 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--clips", help="GLOB over clip ids, or @FILE with one id a line.")
 @click.option("--limit", type=int, help="At most this many clips, from the start of the split.")
 @click.option("--only-available", is_flag=True, help="Leave out clips whose media is not there.")
-@click.option("--sampling", default="uniform:10", show_default=True, help="uniform:N frames, or fps:R frames a second.")
+@click.option("--sampling", help=_SAMPLING)
+@click.option("--moments", metavar="R", help="Ask at R moments a second, where the task asks at moments.")
 @click.option("--set", "settings", multiple=True, metavar="MODEL.key=value", help="A model's setting; may be repeated.")
 @click.option("--repeats", type=int, default=1, show_default=True, help="Ask each model this often about each clip.")
 @click.option("--max-attempts", type=int, help="Attempts a clip; default: 6, outages of up to 15 minutes not counted.")

@@ -115,6 +115,8 @@ class TaskEntry(_Entry):
     version: str | int | None = None
     template_sha256: str | None = None
     claim: str = IN_RETROSPECT
+    moments_per_s: float | None = None
+    left_out: list[str] = Field(default_factory=list)
 
 
 class GitEntry(_Entry):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from ghostbench.errors import BadInput
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 
@@ -28,16 +31,36 @@ class Section:
 
 
 def plugin_sections(run: RunData) -> list[Section]:
-    """Every registered section; one that fails says so in its own place."""
-    from ghostbench.plugins.registry import load_target, registry
+    """The task's own section and every registered one; one that fails says so in its own place."""
+    from ghostbench.plugins.registry import registry
+    from ghostbench.tasks.load import load_task
 
     found = []
+    try:
+        task = load_task(run.manifest.task.name)
+    except BadInput:
+        task = None
+    if task is not None:
+        found += _section(f"The task {task.name}", task.section, run)
     for spec in registry().report_sections.values():
-        try:
-            text = load_target(spec.load)(run)
-            if not isinstance(text, str):
-                raise TypeError(f"it returned {type(text).__name__}, not text")
-        except Exception as error:  # noqa: BLE001 - a stranger's section must not cost the report
-            text = f"This section could not be written: {type(error).__name__}: {plain(str(error))}"
-        found.append(Section(plain(spec.title), plain(text, lines=True)))
+        found += _section(spec.title, partial(_called, spec.load), run, needed=True)
     return found
+
+
+def _called(target: str, run: RunData) -> object:
+    from ghostbench.plugins.registry import load_target
+
+    return load_target(target)(run)
+
+
+def _section(title: str, write: Callable[[RunData], object], run: RunData, *, needed: bool = False) -> list[Section]:
+    """A stranger's section; none where there is nothing to say and nothing `needed`."""
+    try:
+        text = write(run)
+        if text is None and not needed:
+            return []
+        if not isinstance(text, str):
+            raise TypeError(f"it returned {type(text).__name__}, not text")
+    except Exception as error:  # noqa: BLE001 - a stranger's section must not cost the report
+        text = f"This section could not be written: {type(error).__name__}: {plain(str(error))}"
+    return [Section(plain(title), plain(text, lines=True))]

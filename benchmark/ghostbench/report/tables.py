@@ -8,6 +8,7 @@ from ghostbench.report import account_tables as account
 from ghostbench.report import evidence_tables as evidence
 from ghostbench.report import time_tables as times
 from ghostbench.report import twin_tables as twins
+from ghostbench.report import warning_tables as warning
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
 from ghostbench.report.reasons import no_answer
@@ -40,6 +41,8 @@ def run_tables(run: RunData) -> list[Table]:
             evidence.repeats(rows),
             evidence.scores(rows),
             evidence.operating_points(rows),
+            warning.early_warning(rows),
+            warning.sustained(rows),
             evidence.event_time(run),
             evidence.actors(rows),
             twins.pairs(rows),
@@ -50,7 +53,8 @@ def run_tables(run: RunData) -> list[Table]:
         )
         if table.rows
     ]
-    return [*tables, account.models(run)]
+    left_out = run.manifest.task.left_out
+    return [*(table for table in tables if table.name not in left_out), account.models(run)]
 
 
 def headline(rows: Rows, claim: str) -> Table:

@@ -58,8 +58,9 @@ def attempt_counts(attempts: pd.DataFrame) -> AttemptCounts:
     follows a failure that leads to another rung. `fallbacks` counts by level the steps to it and the clips that began
     there. `attempt_outcomes` counts the lines by their own outcome.
     """
-    ordered = attempts.sort_values(["clip", "repeat", "attempt"], kind="stable")
-    before = ordered.groupby(["clip", "repeat"], sort=False)[["fallback_level", "outcome"]].shift()
+    unit = ["clip", "repeat", "moment_s"]
+    ordered = attempts.sort_values([*unit, "attempt"], kind="stable")
+    before = ordered.groupby(unit, sort=False, dropna=False)[["fallback_level", "outcome"]].shift()
     level, first = ordered["fallback_level"], before["fallback_level"].isna()
     step = ~first & ((level > before["fallback_level"]) | before["outcome"].isin(FALLS_BACK))
     steps = level[step | (first & (level > 0))].value_counts().sort_index()

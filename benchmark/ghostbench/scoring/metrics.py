@@ -103,6 +103,8 @@ class Row(TypedDict):
     agreement: Agreement | None
     scores: Mapping[str, Any] | None
     event_time: Mapping[str, Any]
+    early_warning: Mapping[str, Any] | None
+    task: Mapping[str, Any]
     label_doubt: Mapping[str, Any] | None
     slices: Mapping[str, Mapping[str, Any]]
     twins: NotRequired[Mapping[str, Any]]

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ghostbench.errors import AttemptError, BadInput
+from ghostbench.folder.lines import MomentLine
 from ghostbench.folder.run_records import RunRecords
 from ghostbench.models import ReferenceModel, Truths
 from ghostbench.outcomes import Outcome
@@ -63,6 +64,10 @@ def reference_rows(run: RunRecords, name: str) -> pd.DataFrame:
         }
     )
     grades = [grade for grade, _ in answers]
+    frame["moments"] = pd.Series(
+        [_moments(run.clips["questions"].iloc[place], grade) for place, grade in zip(at, grades, strict=True)],
+        dtype=object,
+    )
     frame["truth"] = pd.Categorical(
         run.clips["truth"].to_numpy()[at], categories=run.predictions["truth"].cat.categories
     )
@@ -74,6 +79,13 @@ def reference_rows(run: RunRecords, name: str) -> pd.DataFrame:
         ["answered" if grade is not None else "crashed" for grade in grades], categories=[str(o) for o in Outcome]
     )
     return frame
+
+
+def _moments(questions: Any, grade: Any) -> tuple[MomentLine, ...] | None:
+    """A clip's moments, at all of which a model that looks at nothing says the same."""
+    asked = [each.moment_s for each in questions or () if each.moment_s is not None] if questions is not None else []
+    outcome = Outcome.CRASHED if grade is None else Outcome.ANSWERED
+    return tuple(MomentLine(moment_s=m, grade=grade, score=None, outcome=outcome) for m in asked) or None
 
 
 def repeats(run: RunRecords) -> range:

@@ -17,6 +17,7 @@ from ghostbench.scoring import account, counts
 from ghostbench.scoring.actors import alarms_by_actor
 from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED
+from ghostbench.scoring.early_warning import early_warning
 from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
 from ghostbench.scoring.label_doubt import score_doubt
@@ -25,13 +26,14 @@ from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
 from ghostbench.scoring.slices import doubted_clips, score_slices, slice_ways
+from ghostbench.scoring.task_numbers import task_numbers
 from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.twins import Twins
 from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.writing import json_text, write_text
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
 
 
@@ -100,6 +102,8 @@ class _Scorer:
     """What all rows of a run share."""
 
     def __init__(self, run: RunRecords) -> None:
+        self.clips = run.clips
+        self.task = run.manifest.task.name
         self.positive: Bools = np.asarray(run.clips["truth"] == "ghost_probing")
         self.duration = run.clips["duration_s"].astype("float64")
         self.sampled = sampled(run.clips)
@@ -150,6 +154,8 @@ class _Scorer:
             "scores": score_probabilities(rows, answered),
             "event_time": event_time(rows, answered, self.sampled, self.constant),
             "label_doubt": score_doubt(rows, answered, self.positive, self.doubted),
+            "early_warning": early_warning(rows, self.clips),
+            "task": task_numbers(self.task, rows, self.clips),
             "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }
         if self.twins is not None:

@@ -40,8 +40,13 @@ class Task(ABC):
 
     name : as in `--task`.
     claim : what a report of this task may claim, one sentence.
+    left_out : tables of the report that say nothing true of this task, by the names of their files. What only this task
+        can measure and say, `measure` and `section` give.
     at_moments : whether `questions` asks at moments. Of a task that does, every row is asked at them, those too that
         look at nothing, so that each clip's frames are decoded for their times.
+    moments_per_s : how many moments a second `questions` asks at, where `--moments` may say so; else None.
+    sampling : which frames of a clip are decoded unless the user says otherwise, as in `--sampling`. For a task that
+        asks at moments an `fps:R`: where `uniform:N` has its frames tells how long the clip goes on.
     opening : the user's first words, before the frames, with `{count}` for their number. Only a task that shows whole
         clips may have `{duration}` in it, the clip's length in seconds (`WHOLE_CLIP`).
     version : changes whenever wording, schema or reading changes; runs of different versions are not comparable.
@@ -56,7 +61,10 @@ class Task(ABC):
     name: ClassVar[str]
     version: ClassVar[str]
     claim: ClassVar[str] = IN_RETROSPECT
+    left_out: ClassVar[tuple[str, ...]] = ()
     at_moments: ClassVar[bool] = False
+    moments_per_s: float | None = None
+    sampling: ClassVar[str] = "uniform:10"
     opening: ClassVar[str] = "Frames of a clip follow in order of time ({count} in all)."
     system: ClassVar[str]
     question: ClassVar[str]
@@ -125,6 +133,20 @@ class Task(ABC):
             evidence=strongest.evidence,
             alarm_time_s=moment_s if strongest.grade in ALARMS else None,
         )
+
+    def measure(self, predictions: Any, clips: Any) -> Mapping[str, Any]:
+        """Numbers of this task's own for one row, `task` in metrics.json: JSON values by name.
+
+        predictions, clips : data frames with the fields of predictions.jsonl, of that row, and of clips.jsonl.
+        """
+        return {}
+
+    def section(self, run: Any) -> str | None:
+        """A section of the report of this task's own, as Markdown; None for none.
+
+        run : the run as report sections get it, `ghostbench.RunData`.
+        """
+        return None
 
     @abstractmethod
     def write(self, verdict: Verdict) -> str:

@@ -9,7 +9,7 @@ from ghostbench.plugins.hookspecs import TaskSpec, hookimpl
 
 @hookimpl
 def register_tasks(register: Callable[[TaskSpec], None]) -> None:
-    """Register `ghost-probing`, the same in Chinese, and `ghost-probing-summary`."""
+    """Register the tasks that come with ghostbench."""
     register(
         TaskSpec(
             name="ghost-probing",
@@ -29,5 +29,12 @@ def register_tasks(register: Callable[[TaskSpec], None]) -> None:
             name="ghost-probing-zh",
             load="ghostbench.tasks.written_task:GhostProbingZh",
             summary="ghost-probing asked in Chinese (鬼探头), with the same grades and the same schema",
+        )
+    )
+    register(
+        TaskSpec(
+            name="ghost-warning",
+            load="ghostbench.tasks.ghost_warning:GhostWarning",
+            summary="early warning: at moments, with what was seen until then, whether to warn now",
         )
     )

@@ -30,6 +30,7 @@ class ThreeMoments(GhostProbing):
     name = "three-moments"
     claim = "A model sees a clip as far as it has come: this is half a warning."
     at_moments = True
+    sampling = "fps:10"
     opening = "The clip has lasted {duration:.2f} s so far. Frames from it follow in order of time ({count} in all)."
 
     def questions(self, frames: Frames) -> Sequence[Question]:

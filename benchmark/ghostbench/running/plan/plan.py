@@ -34,6 +34,8 @@ DEADLINE_S = 1800.0
 a slow machine passes well within it."""
 PLACES = ("thread", "process")
 """Where local models can live."""
+MOST_MOMENTS_PER_S = 60
+_RATE = re.compile(r"(?P<number>[0-9]{1,3}(?:\.[0-9]{1,6})?)(?:/s)?")
 DEFAULT_ATTEMPTS = 6
 """Attempts at one clip where the user gives no limit; those that an outage took are not among them."""
 
@@ -42,13 +44,15 @@ DEFAULT_ATTEMPTS = 6
 class Options:
     """The options of `bench run`, as given.
 
+    sampling : None leaves it to the task. moments : how many a second, as given; None leaves it to the task.
     max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`. on : where local models live.
     """
 
     models: str = DEFAULT_MODELS
     task: str = "ghost-probing"
     query: SplitQuery = dataclasses.field(default_factory=SplitQuery)
-    sampling: str = "uniform:10"
+    sampling: str | None = None
+    moments: str | None = None
     settings: tuple[str, ...] = ()
     repeats: int = 1
     max_attempts: int | None = None
@@ -137,7 +141,13 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     options = dataclasses.replace(options, query=with_environment(options.query))
     task = load_task(options.task)
     probes = parse_probes(options.probe)
-    sampling = parse_sampling(options.sampling)
+    _set_moments(task, options.moments)
+    sampling = parse_sampling(options.sampling or task.sampling)
+    if task.at_moments and sampling.kind == "uniform":
+        raise BadInput(
+            f"--sampling {sampling} lays frames out by the length of a clip, which task '{task.name}' must not tell; "
+            "give fps:R"
+        )
     named = _parse_rows(options.models)
     given = parse_set(options.settings, [choice for _, choice in named])
     for _, choice in named:
@@ -167,6 +177,21 @@ def _frame_times(media: str) -> tuple[float, ...]:
     from ghostbench.media.count import frame_times
 
     return frame_times(media)
+
+
+def _set_moments(task: Task, given: str | None) -> None:
+    """Have the task ask at so many moments a second. Raises `BadInput`."""
+    if given is None:
+        return
+    match = _RATE.fullmatch(given)
+    if match is None or not 0 < float(match["number"]) <= MOST_MOMENTS_PER_S:
+        raise BadInput(
+            f"--moments '{printable(given)}' is no number of moments a second above 0 and up to {MOST_MOMENTS_PER_S}; "
+            "give one such as 2, or 2/s"
+        )
+    if task.moments_per_s is None:
+        raise BadInput(f"--moments is for tasks that ask at moments, and '{task.name}' asks at none that can be set")
+    task.moments_per_s = float(match["number"])
 
 
 def _check_numbers(options: Options) -> None:

@@ -1,0 +1,235 @@
+"""Early warning: held against hand-computed tables and a slow, independent implementation; what never stops gets 0."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ghostbench.folder.lines import MomentLine, QuestionLine
+from ghostbench.label import Label
+from ghostbench.outcomes import Outcome
+from ghostbench.scoring.anticipation import legacy
+from ghostbench.scoring.early_warning import early_warning
+
+G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
+
+
+def clip(
+    truth: str, moments: int, *, seen: float | None = None, danger: float | None = None, event: float | None = None
+) -> dict[str, Any]:
+    return {
+        "truth": truth,
+        "truth_time_s": None if event is None else event - 0.2,
+        "labels": Label(first_visible_s=seen, danger_s=danger, contact_s=event, actor="a child" if event else None),
+        "questions": tuple(QuestionLine(moment_s=(i + 1) / 2, frames_sha256="x") for i in range(moments)),
+    }
+
+
+def said(
+    grades: list[str | None], scores: list[float | None] | None = None, actor: str | None = None
+) -> dict[str, Any]:
+    scored = scores or [None] * len(grades)
+    lines = tuple(
+        MomentLine(
+            moment_s=(place + 1) / 2,
+            grade=grade,  # type: ignore[arg-type]
+            score=score,
+            outcome=Outcome.ANSWERED if grade else Outcome.TIMED_OUT,
+        )
+        for place, (grade, score) in enumerate(zip(grades, scored, strict=True))
+    )
+    return {"moments": lines, "actor": actor}
+
+
+def measured(clips: list[dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    frame = pd.DataFrame([{"at": at, **row} for at, row in enumerate(rows)])
+    found = early_warning(frame, pd.DataFrame(clips))
+    assert found is not None
+    return found
+
+
+def value(estimate: Any) -> float | None:
+    return None if estimate is None else estimate["value"]
+
+
+EVENT = clip(G, 8, seen=1.2, danger=1.6, event=3.0)
+SAFE = clip(N, 8)
+
+
+def alarms(*places: int, of: int = 8) -> list[str | None]:
+    return [G if place in places else N for place in range(of)]
+
+
+@pytest.mark.parametrize(
+    ("grades", "warned", "lead"),
+    [
+        (alarms(2), 1, 1.4),  # at 1.5 s, 1.5 s before: a person has 1.4 s
+        (alarms(3, 5), 1, 1.0),  # at 2.0 s
+        (alarms(5), 1, 0.0),  # at 3.0 s, with the event
+        (alarms(6), 0, 0.0),  # too late
+        (alarms(), 0, 0.0),
+        (alarms(1, 3), 0, 0.0),  # at 1.0 s, before anybody can be seen: the later alarm is no warning
+        (alarms(*range(8)), 0, 0.0),
+        ([*alarms(2)[:7], None], 0, 0.0),  # a moment without an answer
+    ],
+)
+def test_the_first_alarm_decides(grades: list[str | None], warned: int, lead: float) -> None:
+    found = measured([EVENT, SAFE], [said(grades), said(alarms())])
+    assert value(found["warned"]) == warned
+    assert value(found["lead_s"]["mean"]) == pytest.approx(lead)
+    assert value(found["false_alarm_rate"]) == 0
+
+
+def test_an_answer_that_is_missing_counts_as_a_false_alarm_in_a_safe_clip() -> None:
+    found = measured([EVENT, SAFE], [said(alarms(3)), said([*alarms()[:7], None])])
+    assert value(found["false_alarms_per_clip"]) == 1
+    assert value(found["false_alarms_per_hour"]) == pytest.approx(3600 / 4)
+
+
+def test_a_window_that_is_open_at_the_first_moment_tells_nothing() -> None:
+    at_once = clip(G, 8, seen=0.5, event=3.0)
+    found = measured([at_once, SAFE], [said(alarms(*range(8))), said(alarms(*range(8)))])
+    assert found["clips_with_window"] == 0
+    assert found["warned"] is None
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5), st.integers(1, 9)), min_size=1, max_size=6),
+    st.floats(0.01, 1),
+)
+def test_always_scores_nothing_on_warnings_and_lead_whatever_the_clips_and_the_rule(
+    events: list[tuple[float, float, int]], level: float
+) -> None:
+    clips = [clip(G, count, seen=min(a, b), event=max(a, b)) for a, b, count in events] + [SAFE]
+    grades = [alarms(*range(len(each["questions"])), of=len(each["questions"])) for each in clips]
+    for rows in ([said(each) for each in grades], [said(each, [level] * len(each)) for each in grades]):
+        found = measured(clips, rows)
+        for held in (found, *found["sustain"].values()):
+            assert value(held["warned"]) in (None, 0.0)
+            assert value(held["lead_s"]["median"]) in (None, 0.0)
+            assert value(held["lead_s"]["mean"]) in (None, 0.0)
+
+
+def test_the_threshold_lets_one_safe_clip_in_ten_alarm() -> None:
+    safe = [said([N] * 8, [0.0] * 7 + [0.05 * place]) for place in range(1, 11)]
+    event = said([N] * 8, [0.1, 0.1, 0.1, 0.46, 0.9, 0.9, 0.9, 0.9])
+    found = measured([EVENT] + [SAFE] * 10, [event, *safe])
+    assert found["by"] == "score"
+    assert found["threshold"] == pytest.approx(0.45)
+    assert value(found["false_alarm_rate"]) == pytest.approx(0.1)
+    assert value(found["lead_s"]["mean"]) == pytest.approx(1.0)
+
+
+def test_average_precision_is_of_scores_before_the_event_and_of_safe_clips_cut_likewise() -> None:
+    rising = [place / 10 for place in range(1, 9)]
+    late = [0.0] * 5 + [1.0] * 3
+    found = measured([EVENT, SAFE, SAFE], [said([N] * 8, rising), said([N] * 8, late), said([N] * 8, [0.45] * 8)])
+    # 2.5 s: .5 against 0 and .45. 2.0 s: .4 against 0 and .45. 1.5 s: .3 against 0 and .45.
+    assert [value(found["ap_at"][before]) for before in ("500", "1000", "1500")] == [1.0, 0.5, 0.5]
+    assert value(found["ap_mean"]) == pytest.approx(2 / 3)
+
+
+def test_the_warning_must_name_who_comes() -> None:
+    rows = [said(alarms(3), actor="a boy on foot"), said(alarms(3), actor="a van"), said(alarms(), actor="child")]
+    assert value(measured([EVENT] * 3, rows)["named"]) == 0.5
+
+
+def test_a_task_without_moments_has_no_such_numbers() -> None:
+    whole = {**EVENT, "questions": None}
+    assert early_warning(pd.DataFrame([{"at": 0, "moments": None}]), pd.DataFrame([whole])) is None
+
+
+SCORE = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    clips, rows = [], []
+    for _ in range(draw(st.integers(1, 8))):
+        count = draw(st.integers(1, 8))
+        if draw(st.booleans()):
+            times = sorted(draw(st.lists(st.integers(0, 50), min_size=3, max_size=3)))
+            seen, danger, event = (time / 10 for time in times)
+            clips.append(clip(G, count, seen=seen, danger=draw(st.sampled_from([None, danger])), event=event))
+        else:
+            clips.append(clip(draw(st.sampled_from([N, "cut_in"])), count))
+        grades = draw(st.lists(st.sampled_from([G, P, N, N]), min_size=count, max_size=count))
+        rows.append(said(list(grades), draw(st.lists(SCORE, min_size=count, max_size=count))))
+    return clips, rows
+
+
+def slowly(clips: list[dict[str, Any]], rows: list[dict[str, Any]], k: int, n: int) -> tuple[Any, Any, Any]:
+    """Warned, false alarms and mean lead by score, in the words of the definition, by trying every threshold."""
+    safe = [row["moments"] for each, row in zip(clips, rows, strict=True) if each["truth"] != G]
+    tried = sorted({0.0, *(math.nextafter(line.score, 2) for row in rows for line in row["moments"])})
+    level = next(
+        (t for t in tried if sum(any(line.score >= t for line in lines) for lines in safe) <= 0.1 * len(safe) + 1e-9),
+        math.inf,
+    )
+
+    def first(lines: Any) -> float | None:
+        for place in range(len(lines)):
+            back = [line for line in lines[: place + 1] if place - lines.index(line) < n]
+            if len([line for line in back if (line.score >= level if safe else line.grade == G)]) >= k:
+                return float(lines[place].moment_s)
+        return None
+
+    warned, leads = [], []
+    for each, row in zip(clips, rows, strict=True):
+        label, lines = each["labels"], row["moments"]
+        if each["truth"] != G or len(lines) < k or not lines[k - 1].moment_s < label.first_visible_s:
+            continue
+        alarm = first(lines)
+        good = alarm is not None and label.first_visible_s <= alarm <= label.contact_s
+        warned.append(good)
+        most = label.contact_s - label.danger_s if label.danger_s is not None else math.inf
+        leads.append(min(label.contact_s - alarm, most) if good and alarm is not None else 0.0)
+    false = [first(lines) is not None for lines in safe]
+    return tuple(float(np.mean(found)) if found else None for found in (warned, false, leads))
+
+
+@given(runs())
+def test_it_agrees_with_a_slow_implementation(run: tuple[list[dict[str, Any]], list[dict[str, Any]]]) -> None:
+    clips, rows = run
+    found = measured(clips, rows)
+    for rule, held in found["sustain"].items():
+        k, n = (int(word) for word in rule.split(" of "))
+        warned, false, lead = slowly(clips, rows, k, n)
+        assert value(held["warned"]) == pytest.approx(warned)
+        assert value(held["false_alarms_per_clip"]) == pytest.approx(false)
+        assert value(held["lead_s"]["mean"]) == pytest.approx(lead)
+
+
+def videos(scores: list[list[float]], events: list[float | None]) -> list[Any]:
+    """Clips of 5 s with 20 scores a second, as the papers' code has them."""
+    times = tuple((place + 1) / 20 for place in range(100))
+    return [(event is not None, event, times, tuple(each)) for each, event in zip(scores, events, strict=True)]
+
+
+def test_the_legacy_measures_have_the_flaws_that_they_are_known_for() -> None:
+    constant = legacy(videos([[0.5] * 100] * 4, [4.5, 4.5, None, None]))
+    assert value(constant["mtta_s"]) == pytest.approx(5.0, abs=0.06), "a constant alarm gets the most"
+    perfect = [[0.05] * 60 + [0.999] * 40] * 10 + [[0.05] * 100] * 10
+    good = legacy(videos(perfect, [4.5] * 10 + [None] * 10))
+    assert value(good["mtta_s"]) == pytest.approx(1.67, abs=0.06), "a lead of 1.5 s is told as 1.67 s"
+    early = legacy(videos([[0.9995] * 100, *perfect[1:]], [4.5] * 10 + [None] * 10))
+    assert value(early["mtta_s"]) is not None
+    assert value(early["mtta_s"]) > value(good["mtta_s"]) * 1.5, "one early clip moves the mean of all"  # type: ignore[operator]
+    hard = legacy(videos([[round(score) for score in each] for each in perfect], [4.5] * 10 + [None] * 10))  # type: ignore[misc]
+    assert value(hard["mtta_s"]) == pytest.approx(3.33, abs=0.06), "the same by yes and no is told as 3.33 s"
+    noise = np.random.default_rng(0).uniform(size=(40, 100)).tolist()
+    assert value(legacy(videos(noise, [4.5] * 20 + [None] * 20))["mtta_s"]) > 3, "noise seems to warn 3 s ahead"  # type: ignore[operator]
+    assert legacy([]) == {"mtta_s": None, "tta_r80_s": None}
+
+
+def test_moments_are_as_far_apart_as_the_run_asked() -> None:
+    found = measured([EVENT, SAFE], [said(alarms()), said(alarms())])
+    assert found["moments_per_s"] == 2.0
+    assert all(after > before for before, after in pairwise(q.moment_s for q in EVENT["questions"]))
