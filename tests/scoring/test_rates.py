@@ -83,3 +83,11 @@ def test_every_rate_has_its_field_and_its_title() -> None:
     cells = {"tp", "fp", "fn", "tn"}
     assert tuple(name for name in Rates.__annotations__ if name not in cells) == RATES
     assert tuple(RATE_TITLES) == RATES
+
+
+def test_no_rate_of_a_perfect_or_a_hopeless_model_is_outside_its_range() -> None:
+    hits, rest = np.meshgrid(np.arange(1, 60), np.arange(1, 60))
+    nothing = np.zeros_like(hits)
+    assert np.all(rates(hits, nothing, nothing, rest)["mcc"] == pytest.approx(1.0))
+    assert np.all(rates(hits, nothing, nothing, rest)["mcc"] <= 1.0)
+    assert np.all(rates(nothing, hits, rest, nothing)["mcc"] >= -1.0)

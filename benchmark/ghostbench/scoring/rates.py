@@ -81,7 +81,9 @@ def rates(tp: Any, fp: Any, fn: Any, tn: Any) -> dict[str, Floats]:
     a, b, c, d = cells["tp"], cells["fp"], cells["fn"], cells["tn"]
     found["f1"] = _ratio(2 * a, 2 * a + b + c)
     found["balanced_accuracy"] = (found["recall"] + found["specificity"]) / 2
-    found["mcc"] = _ratio(a * d - b * c, np.sqrt(a + b) * np.sqrt(a + c) * np.sqrt(d + b) * np.sqrt(d + c))
+    # Products of roots may round to a little less than the product that they stand for.
+    spread = np.sqrt(a + b) * np.sqrt(a + c) * np.sqrt(d + b) * np.sqrt(d + c)
+    found["mcc"] = np.clip(_ratio(a * d - b * c, spread), -1.0, 1.0)
     return {name: found[name] for name in RATES}
 
 
