@@ -51,6 +51,9 @@ class Recording:
         digest = hashlib.sha256()
         empty = True
         try:
+            # A pipe or a device would be waited for, or never end.
+            if Path(self.file).exists() and not Path(self.file).is_file():
+                raise BadInput(f"recording {self.file!r} is no file: {_WAY_OUT}")
             with Path(self.file).open("rb") as lines:
                 for number, line in enumerate(lines, start=1):
                     digest.update(line)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghostbench import BadInput, Clip, NotRecorded, ReferenceModel, Reply, Request, Truths
+from ghostbench import BadInput, Clip, NotRecorded, ReferenceModel, Reply, Request, Truths, Unparseable
 from ghostbench.plugins.choose import parse_model
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench_replay import row_name
@@ -200,3 +202,49 @@ def test_what_is_written_is_read(
     assert list(Recording(str(path)).rows()) == [
         Row(clip=row["clip"], raw=row["raw"], served_model=row.get("served_model")) for row in rows
     ]
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a device", "a looping link"])
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path, open_replay: OpenReplay, kind: str) -> None:
+    path = Path("/dev/zero") if kind == "a device" else tmp_path / "answers.jsonl"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "a looping link":
+        path.symlink_to(path.name)
+    with pytest.raises(BadInput, match=r"recording '.*' (is no file|cannot be read)"):
+        open_replay(path).check()
+
+
+GOOD = '{"grade": "normal", "event_time_s": null, "actor": null, "occluder": null, "evidence": "x"}'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "[" * 200_000 + "]" * 200_000,
+        '{"grade":' * 50_000 + "1" + "}" * 50_000,
+        "{" + ",".join(f'"k{number}":{number}' for number in range(100_000)) + ',"grade":"normal"}',
+        GOOD.replace("null", "9" * 100_000, 1),
+        GOOD.replace("null", "1e999", 1),
+        GOOD.replace("null", "NaN", 1),
+        GOOD.replace('"x"', '"\\ud800\\u0000"'),
+        GOOD.replace('"x"', f'"{"y" * 3_000_000}"'),
+        '{"grade": "ghost_probing", ' + GOOD[1:],
+        "{" * 300_000,
+        '{"' * 100_000,
+        '{"grade":"' + "\\" * 200_000,
+    ],
+    ids=lambda raw: f"{raw[:12]}…{len(raw)}",
+)
+def test_a_hostile_response_is_unparseable_and_takes_no_time(
+    write_recording: WriteRecording, open_replay: OpenReplay, raw: str
+) -> None:
+    model = open_replay(write_recording({"clip": "a", "raw": raw, "served_model": "\ud800\x1b[31m", "x": [[[]]]}))
+    model.check()
+    model.begin(truths("a"))
+    began = time.process_time()
+    with pytest.raises(Unparseable):
+        TASK.parse(ask(model, "a").text)
+    assert time.process_time() - began < 5
