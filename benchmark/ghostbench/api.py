@@ -42,8 +42,9 @@ def run(
         `only_available=True`, `out="results"`, `run_id="trial"`, `resume=True`. A list stands where the command line
         takes several values.
 
-    It computes in this process, so that a model whose code ends the process ends it; `bench run` watches over that.
-    A model that gave no answer is in the metrics, and raises nothing.
+    Local models live in worker processes of their own; with `on="thread"` in this one, where a model's code that ends
+    the process ends it: `bench run` watches over that. A model that gave no answer is in the metrics, and raises
+    nothing.
 
     Raises
     ------

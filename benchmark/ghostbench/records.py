@@ -483,6 +483,20 @@ class Conclusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """A share of a split: number `number`, from 1, of `of`.
+
+    places : where its clips stand in the whole split, from 0, ascending. n, split_sha256 : of the whole split.
+    """
+
+    number: int
+    of: int
+    places: tuple[int, ...]
+    n: int
+    split_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """The clips of one run, in their fixed order, and what they were chosen from.
 
@@ -493,6 +507,7 @@ class Split:
     data_root : where media is looked for, without credentials; None where nobody said.
     layout, fps : how it lies there, and the frames per second of frame folders, as the dataset says.
     annotations : what each annotation file added, in their order.
+    shard : which share of a split the clips are; None for all of it. whole : the clips of the whole split then.
     """
 
     dataset: str
@@ -506,3 +521,10 @@ class Split:
     layout: Layout = "auto"
     fps: float = 30.0
     annotations: tuple[JoinedAnnotations, ...] = ()
+    shard: Shard | None = None
+    whole: tuple[Clip, ...] = ()
+
+    @property
+    def known(self) -> tuple[Clip, ...]:
+        """All clips of the split, those of other shares too: what yardsticks go by."""
+        return self.whole or self.clips

@@ -25,6 +25,7 @@ _LAST_S = 5.0
 
 _SUMMARIES = {
     "run": "Put models through a task on a dataset and report what happened.",
+    "merge": "Put the runs over all shards of a split together to one.",
     "view": "Look at runs in a browser, as they go on, and at every clip.",
     "ls": "List the runs below a folder, a line each.",
     "show": "Show what a run was, or all that it says of a clip.",

@@ -74,6 +74,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--split", shell_complete=complete.splits, default="all", show_default=True, help="Split of the dataset.")
 @click.option("--clips", help="GLOB over clip ids, or @FILE with one id a line.")
 @click.option("--limit", type=int, help="At most this many clips, from the start of the split.")
+@click.option("--shard", metavar="I/N", help="Share I of N of the clips; `bench merge` puts the runs together.")
 @click.option("--only-available", is_flag=True, help="Leave out clips whose media is not there.")
 @click.option("--sampling", help=_SAMPLING)
 @click.option("--moments", metavar="R", help="Ask at R moments a second, where the task asks at moments.")
@@ -155,4 +156,5 @@ _QUERY = (
     "limit",
     "only_available",
     "skip_bad_labels",
+    "shard",
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ghostbench.datasets.definition import Definition, find_definition
 from ghostbench.datasets.labels import Labels, read_labels
 from ghostbench.datasets.layouts import Where, check_root, find_media
 from ghostbench.datasets.listing import Told, silently
+from ghostbench.datasets.shards import parse_shard, shard_of, split_sha256
 from ghostbench.datasets.splits import read_ids
 from ghostbench.errors import BadInput
 from ghostbench.plugins import registry
@@ -43,6 +43,7 @@ class SplitQuery:
     limit : the most clips to take, from the split's beginning, >= 1.
     only_available : leave out the clips without media.
     skip_bad_labels : leave out bad label rows instead of refusing the file.
+    shard : "I/N", the share of the clips that are left in the end; None for all of them.
     """
 
     dataset: str = "ghost5"
@@ -54,6 +55,7 @@ class SplitQuery:
     limit: int | None = None
     only_available: bool = False
     skip_bad_labels: bool = False
+    shard: str | None = None
 
 
 def with_environment(query: SplitQuery) -> SplitQuery:
@@ -74,7 +76,7 @@ def with_environment(query: SplitQuery) -> SplitQuery:
 def select(
     query: SplitQuery, *, media: bool = True, told: Told = silently, frame_times: FrameTimes | None = None
 ) -> Split:
-    """The clips of a run, after the filters in the order split, clips, only-available, limit.
+    """The clips of a run, after the filters in the order split, clips, only-available, limit, shard.
 
     Media is looked for once, here, for the clips that are left: a clip without it has `media` None, and so has every
     clip where no data root is known, or with `media` false, where nobody needs frames and no filter asks for them
@@ -90,6 +92,8 @@ def select(
     """
     if query.limit is not None and query.limit < 1:
         raise BadInput(f"--limit {query.limit}: must be 1 or more")
+    if query.shard is not None:
+        parse_shard(query.shard)
     definition = find_definition(query.dataset)
     where = _where(query, definition)
     labels = _labels(query, definition, where)
@@ -111,12 +115,12 @@ def select(
     for source in sources:
         clips, account = joined(clips, source, frame_times)
         annotations.append(account)
-    return Split(
+    split = Split(
         dataset=definition.name,
         name=query.split,
         clips=tuple(clips),
         labels_sha256=labels.sha256,
-        split_sha256=hashlib.sha256("\n".join(clip.id for clip in clips).encode("utf-8")).hexdigest(),
+        split_sha256=split_sha256(clips),
         filters=tuple(filters),
         skipped_labels=labels.skipped,
         data_root=None if where is None else where.root,
@@ -124,6 +128,7 @@ def select(
         fps=definition.fps,
         annotations=tuple(annotations),
     )
+    return split if query.shard is None else shard_of(split, query.shard)
 
 
 def _annotations(query: SplitQuery, definition: Definition) -> list[Source]:

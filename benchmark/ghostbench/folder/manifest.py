@@ -86,11 +86,22 @@ class AnnotatedEntry(_Entry):
     unmatched: dict[str, str] = Field(default_factory=dict)
 
 
+class ShardEntry(_Entry):
+    """Which share of a split the clips are: see `ghostbench.records.Shard`."""
+
+    number: Annotated[int, Field(ge=1)]
+    of: Annotated[int, Field(ge=1)]
+    places: list[Annotated[int, Field(ge=0)]]
+    n: Annotated[int, Field(ge=1)]
+    split_sha256: str
+
+
 class DatasetEntry(_Entry):
     """What the manifest says of the dataset and its labels.
 
     layout, fps : how the media lies under the data root, and the frames per second of frame folders. annotations :
-    where the annotation files lay; annotated : what each of them added. n : clips.
+    where the annotation files lay; annotated : what each of them added. n : clips. shard : which share of a split they
+    are, None for all of it.
     """
 
     name: str
@@ -106,6 +117,7 @@ class DatasetEntry(_Entry):
     filters: list[str] = Field(default_factory=list)
     skipped_labels: list[str] = Field(default_factory=list)
     n: Annotated[int, Field(ge=0)] | None = None
+    shard: ShardEntry | None = None
 
 
 class TaskEntry(_Entry):
@@ -151,6 +163,15 @@ class Resumed(_Entry):
     changed: dict[str, tuple[JsonValue, JsonValue]]
 
 
+class MergedEntry(_Entry):
+    """A run that was put together with others: its name, its share, the digest of its manifest, and its machine."""
+
+    run_id: str
+    shard: str
+    manifest_sha256: str
+    hardware: Hardware
+
+
 class Manifest(_Entry):
     """manifest.json.
 
@@ -182,6 +203,7 @@ class Manifest(_Entry):
     resumed: list[Resumed] = Field(default_factory=list)
     digests: dict[str, str] = Field(default_factory=dict)
     start_up_s: Seconds | None = None
+    merged: list[MergedEntry] = Field(default_factory=list)
     seal: str | None = None
 
     @model_validator(mode="before")

@@ -49,6 +49,8 @@ from ghostbench.running.watch.stopping import StopSignals
 from ghostbench.running.watch.surroundings import surroundings_put_back
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 DONE, NO_ANSWERS, INTERRUPTED = 0, 1, 130
@@ -236,7 +238,7 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
         _mark_interrupted(folder, manifest)
     if not finished or conduct.signals.came:
         raise KeyboardInterrupt
-    status = _conclude(folder, voice)
+    status = conclude(folder.path, voice)
     for row, pause_s in progress.longest_put_off_s.items():
         asked = f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits"
         voice.warn(f"{asked}; ask again then with: {conduct.going_on}")
@@ -283,17 +285,18 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _conclude(folder: RunFolder, voice: Terminal) -> int:
+def conclude(folder: Path, voice: Terminal) -> int:
+    """Score a finished run, write its pages, print what came of it; return the exit status."""
     from ghostbench.report.brief import print_brief, print_failures
     from ghostbench.report.data import read_run
     from ghostbench.report.write import write_report
     from ghostbench.scoring.score import score_run
 
-    metrics = score_run(folder.path)
-    write_report(folder.path)
-    run = read_run(folder.path)
+    metrics = score_run(folder)
+    write_report(folder)
+    run = read_run(folder)
     if voice.as_json:
-        sys.stdout.write(json.dumps({"run": str(folder.path), "metrics": metrics}, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps({"run": str(folder), "metrics": metrics}, ensure_ascii=False) + "\n")
     if voice.as_json or voice.quiet:
         print_failures(run, voice.err, silent_only=voice.quiet)
     else:

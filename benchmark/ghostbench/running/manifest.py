@@ -21,6 +21,7 @@ from ghostbench.folder.manifest import (
     Manifest,
     ModelEntry,
     Resumed,
+    ShardEntry,
     Stopped,
     TaskEntry,
 )
@@ -63,6 +64,7 @@ def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Re
             filters=list(split.filters),
             skipped_labels=list(split.skipped_labels),
             n=len(split.clips),
+            shard=ShardEntry(**dataclasses.asdict(split.shard)) if split.shard is not None else None,
         ),
         task=TaskEntry(
             name=plan.task.name,

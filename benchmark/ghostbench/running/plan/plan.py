@@ -169,7 +169,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     for name in options.give_up:
         if not any(name == host.choice.row for host in hosts.values()):
             raise BadInput(f"--give-up '{printable(name)}' is no model of this run; choose from {', '.join(hosts)}")
-    run_id = options.run_id or _run_id(list(hosts))
+    run_id = options.run_id or _run_id(list(hosts), split)
     return Plan(options=options, run_id=run_id, split=split, task=task, sampling=sampling, rows=rows, probes=probes)
 
 
@@ -322,6 +322,7 @@ def _check_price(host: ConfiguredModel, task: Task) -> None:
         )
 
 
-def _run_id(names: Sequence[str]) -> str:
+def _run_id(names: Sequence[str], split: Split) -> str:
     safe = re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(names)).strip("-.")[:60]
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{safe}".rstrip("-.")
+    share = f"-{split.shard.number}of{split.shard.of}" if split.shard is not None else ""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{safe}".rstrip("-.") + share

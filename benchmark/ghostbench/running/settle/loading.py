@@ -48,7 +48,7 @@ class Loading:
         self._lost = lost
         self._width = preparing
         self._same = same
-        self._truths = Truths(clips=plan.split.clips, seed=plan.options.seed)
+        self._truths = Truths(clips=plan.split.known, seed=plan.options.seed)
         self._preparing: list[ThreadPoolExecutor] = []
         self._in_this_process = plan.options.on == "thread"
         self._starter = ThreadPoolExecutor(1, "starter")
