@@ -37,7 +37,7 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         ("Hardware", ", ".join(_hardware(manifest.hardware.model_dump(exclude_unset=True)))),
         ("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items() if version)),
     ]
-    for file, place in zip(data.annotated, data.annotations, strict=False):
+    for file, place in reversed(list(zip(data.annotated, data.annotations, strict=False))):
         found.insert(3, ("Annotations", f"{place}: {_joined(file, len(run.clips))}"))
     if data.filters:
         found.insert(2, ("Filters", "; ".join(data.filters)))

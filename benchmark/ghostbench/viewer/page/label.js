@@ -5,7 +5,7 @@ const TRUTHS = { 1: "normal", 2: "ghost_probing", 3: "cut_in" };
 const TIMES = { v: "first_visible_s", d: "danger_s", e: "event_s", r: "ego_reacts_s", c: "contact_s" };
 const WORDS = { o: "occluder", a: "actor", n: "note" };
 const TITLES = {
-  truth: "shows (1 none, 2 ghost probing, 3 cut-in)", first_visible_s: "first visible", danger_s: "danger begins", event_s: "emerges",
+  truth: "1 none · 2 ghost probing · 3 cut-in", first_visible_s: "first visible", danger_s: "danger begins", event_s: "emerges",
   ego_reacts_s: "ego reacts", contact_s: "contact", occluder: "occluder", actor: "road user", doubt: "doubt", note: "note",
 };
 const KEYS = { truth: "1-3", doubt: "u", ...Object.fromEntries(Object.entries({ ...TIMES, ...WORDS }).map(([key, name]) => [name, key])) };
