@@ -25,6 +25,11 @@ def ghost5() -> Path:
     return embedded_folder() / "ghost5" / "dataset.yaml"
 
 
+def ghost_grid() -> Path:
+    """The dataset file of `ghost-grid`."""
+    return embedded_folder() / "ghost-grid" / "dataset.yaml"
+
+
 def dada2000() -> Path:
     """The dataset file of `dada2000`."""
     return embedded_folder() / "dada2000" / "dataset.yaml"
