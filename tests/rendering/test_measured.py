@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from scipy.special import ndtr
-
-from ghostbench.cli.main import bench
+from warm_process import run_bench
 
 DOSES = (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2)
 THRESHOLD, SPREAD, LAPSE, GUESS = 1.5, 0.4, 0.05, 0.1
@@ -58,8 +57,9 @@ def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--dataset",
         str(dataset / "dataset.yaml"),
     ]
-    done = CliRunner().invoke(bench, [*words, "--out", str(out), "--run-id", "r", "--quiet"], catch_exceptions=False)
-    assert done.return_value in (0, None), done.output
+    words += ["--out", str(out), "--run-id", "r", "--quiet"]
+    done = run_bench(words, cwd=out, env={**os.environ}, timeout=240)
+    assert done.returncode == 0, done.stderr
     return out / "r"
 
 
@@ -96,8 +96,8 @@ def test_the_report_shows_twins_with_curves_and_verifies(run: Path) -> None:
     assert "against visible time before contact, s" in page
     assert "## Twins" in (run / "report.md").read_text()
     assert "parameters.light" in json.loads((run / "metrics.json").read_text())["models"]["seer"]["slices"]
-    done = CliRunner().invoke(bench, ["verify", str(run)], catch_exceptions=False)
-    assert done.return_value in (0, None), done.output
+    done = run_bench(["verify", str(run)], cwd=run, env={**os.environ}, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_run_without_twins_says_nothing_of_them(tmp_path: Path) -> None:
@@ -114,6 +114,6 @@ def test_a_run_without_twins_says_nothing_of_them(tmp_path: Path) -> None:
         "--run-id",
         "r",
     ]
-    CliRunner().invoke(bench, [*words, "--quiet"], catch_exceptions=False)
+    run_bench([*words, "--quiet"], cwd=tmp_path, env={**os.environ}, timeout=240)
     assert "twins" not in json.loads((tmp_path / "r" / "metrics.json").read_text())["models"]["always"]
     assert not (tmp_path / "r" / "tables" / "twins.csv").exists()

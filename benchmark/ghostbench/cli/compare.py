@@ -30,6 +30,11 @@ _KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")
     type=click.Path(path_type=Path, file_okay=False),
     help="Write everything there: comparison.json, comparison.html, tables/*.csv, tables/*.tex.",
 )
+@click.option(
+    "--carry-over",
+    is_flag=True,
+    help="Of two runs, over rendered twins and over real clips: whether ranks and errors carry over.",
+)
 @quiet_option("Write the files and print nothing.")
 @as_json_option("Print everything as JSON.")
 def command(
@@ -38,6 +43,7 @@ def command(
     models: str | None,
     allow: tuple[str, ...],
     out: Path | None,
+    carry_over: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -58,6 +64,11 @@ def command(
     refuse_both(quiet, as_json)
     if len({run.resolve() for run in runs}) < len(runs):
         raise BadInput("a run is named twice: name each run once")
+    if carry_over:
+        if len(runs) != 2 or models is not None or allow or out is not None:
+            raise click.UsageError("--carry-over takes two runs, twins first, and neither --models, --allow nor --out")
+        _print_carry_over(runs[0], runs[1], quiet, as_json)
+        return 0
     names = [name.strip() for name in models.split(",")] if models is not None else []
     if "" in names or len(set(names)) < len(names):
         raise BadInput("--models has an empty or repeated name: name each model once, with commas between")
@@ -69,3 +80,21 @@ def command(
     elif not quiet:
         print_comparison(comparison, Console(), out)
     return 0
+
+
+def _print_carry_over(grid: Path, real: Path, quiet: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from ghostbench.evidence.carry_over import CANNOT_SHOW, carry_over
+    from ghostbench.report.data import read_run
+    from ghostbench.report.table import as_mapping
+    from ghostbench.report.terminal import print_table
+    from ghostbench.writing import json_text
+
+    found = carry_over(read_run(grid), read_run(real))
+    if as_json:
+        said = {"tau": found.tau, "p": found.p, "models": found.models, "table": as_mapping(found.table)}
+        click.echo(json_text({**said, "words": found.words(), "cannot_show": CANNOT_SHOW}), nl=False)
+    elif not quiet:
+        print_table(found.table, Console())
+        click.echo(f"{found.words()}\n{CANNOT_SHOW}")
