@@ -9,9 +9,8 @@ import inspect
 import pytest
 
 MODULES = (
-    "attributes", "clusters", "draws", "intervals", "label_doubt", "paired", "prevalence", "probabilities", "ranking",
-    "rates",
-    "significance", "trivial", "views",
+    "account", "actors", "agreement", "attributes", "clusters", "counts", "draws", "intervals", "label_doubt", "paired",
+    "prevalence", "probabilities", "ranking", "rates", "significance", "trivial", "views", "warm_up",
 )  # fmt: skip
 
 

@@ -23,6 +23,15 @@ def latency(attempts: pd.DataFrame) -> dict[str, Percentiles | None]:
 
     Attempts that asked no model, or are marked as warm-up, are left out, and so is the whole clip of a warm-up attempt
     from `clip_s`; null where nothing is known.
+
+    attempts : [lines] the ledger's lines of one model, with a column for each stage.
+
+    >>> import pandas as pd
+    >>> lines = {"outcome": ["answered"] * 2, "wall_s": [1.0, 3.0], "wait_s": [None, 2.0], "batch_size": [1.0, 2.0],
+    ...          "clip": ["a", "b"], "repeat": [0, 0], "notes": [[], []], **{stage: [None, None] for stage in STAGES}}
+    >>> found = latency(pd.DataFrame(lines))
+    >>> [found[name]["p50"] for name in ("wall_s", "batch_share_s", "clip_s")], found["vision_s"]
+    ([2.0, 1.25, 3.0], None)
     """
     asked = attempts[~attempts["outcome"].isin(NOT_COMPUTED)]
     warming = is_warm_up(asked)
@@ -36,13 +45,24 @@ def latency(attempts: pd.DataFrame) -> dict[str, Percentiles | None]:
 
 
 def batch_size(attempts: pd.DataFrame) -> BatchSize | None:
-    """The `median` and the `largest` batch that an attempt of one model was computed in; null where none is known."""
+    """The `median` and the `largest` batch that an attempt of one model was computed in; null where none is known.
+
+    >>> import pandas as pd
+    >>> batch_size(pd.DataFrame({"batch_size": [4.0, 4.0, None, 2.0]}))
+    {'median': 4.0, 'largest': 4}
+    """
     known = attempts["batch_size"].dropna()
     return None if known.empty else {"median": float(known.median()), "largest": int(known.max())}
 
 
 def throughput(attempts: pd.DataFrame, answered: int) -> float | None:
-    """Answered clips per second of the time in which the model had at least one attempt under way; null if unknown."""
+    """Answered clips per second of the time in which the model had at least one attempt under way; null if unknown.
+
+    >>> import pandas as pd
+    >>> begun = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-01T00:00:08Z"]
+    >>> throughput(pd.DataFrame({"started_at": begun, "wall_s": [2.0, 2.0, 1.0]}), answered=2)
+    0.5
+    """
     timed = attempts[attempts["wall_s"].notna() & attempts["started_at"].notna()]
     if timed.empty or not answered:
         return None
@@ -60,7 +80,13 @@ def throughput(attempts: pd.DataFrame, answered: int) -> float | None:
 
 
 def memory(attempts: pd.DataFrame) -> dict[str, int | None]:
-    """The highest of each memory figure, bytes; null where none was reported."""
+    """The highest of each memory figure, bytes; null where none was reported.
+
+    >>> import pandas as pd
+    >>> found = memory(pd.DataFrame({name: [None, 5.0, 7.0] for name in MEMORY}))
+    >>> found["peak_allocated_bytes"]
+    7
+    """
     return {name: None if attempts[name].isna().all() else int(attempts[name].max()) for name in MEMORY}
 
 
@@ -68,6 +94,12 @@ def usage(attempts: pd.DataFrame) -> Usage:
     """Tokens and US dollars over all attempts; null where no attempt reported any.
 
     attempts_without_price : attempts that used tokens for which no price is known; the total does not hold them.
+
+    >>> import pandas as pd
+    >>> lines = {"input_tokens": [10.0, 20.0], "cached_tokens": [None, None], "output_tokens": [1.0, 1.0],
+    ...          "cost_usd": [0.5, None]}
+    >>> usage(pd.DataFrame(lines))
+    {'input_tokens': 30, 'cached_tokens': None, 'output_tokens': 2, 'cost_usd': 0.5, 'attempts_without_price': 1}
     """
 
     def tokens(name: str) -> int | None:

@@ -32,7 +32,11 @@ KINDS = (*(kind for kind, _ in _KINDS), OTHER, UNSTATED)
 
 
 def actor_kind(words: str | None) -> str:
-    """The kind of road user that the words name first; a rider goes by what is ridden, whoever rides."""
+    """The kind of road user that the words name first; a rider goes by what is ridden, whoever rides.
+
+    >>> [actor_kind(words) for words in ("a child", "man on a bicycle", None)]
+    ['pedestrian', 'cyclist', 'unstated']
+    """
     if not words or not words.strip():
         return UNSTATED
     found = [(match.start(), kind) for kind, pattern in _PATTERNS if (match := pattern.search(words))]

@@ -20,6 +20,14 @@ def agreement(rows: pd.DataFrame, answered: Bools, repeats: int) -> Agreement | 
     kappa : Fleiss' kappa (J. L. Fleiss (1971), Psychol. Bull. 76(5), 378-382), by statsmodels; null where every
         repeat of every clip says the same one thing, for which chance agreement is 1.
     unanimous : the clips whose repeats all agree, null like `rate`, and `clips`, all of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"at": [0, 0, 1, 1], "grade": ["normal", "normal", "normal", "ghost_probing"]})
+    >>> agreement(rows, np.ones(4, dtype=bool), repeats=2)["rate"]
+    0.5
     """
     if repeats < 2:
         return None

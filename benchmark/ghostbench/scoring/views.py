@@ -25,7 +25,14 @@ Bools = npt.NDArray[np.bool_]
 
 
 def alarms(grades: pd.Series[Any], view: View) -> Bools:
-    """Whether each grade is a yes in that view; False where there is no answer."""
+    """Whether each grade is a yes in that view; False where there is no answer.
+
+    grades : [n]. Returns bool [n].
+
+    >>> import pandas as pd
+    >>> alarms(pd.Series(["ghost_probing", "potential_ghost_probing", None]), "lenient").tolist()
+    [True, True, False]
+    """
     return np.asarray(grades.isin(POSITIVE[view]), dtype=np.bool_)
 
 

@@ -25,6 +25,9 @@ def stated_warm_up(facts: Mapping[str, Any]) -> dict[str, float] | None:
 
     The fact `warm_up_s` is a number of seconds, kept under "all", or an object of such numbers by device. Facts are
     untrusted: what is no number in [0, 1e9] is left out, and so are devices beyond the first 64.
+
+    >>> stated_warm_up({"warm_up_s": {"cuda:0": 41.5, "cuda:1": "long"}})
+    {'cuda:0': 41.5}
     """
     stated = facts.get(FACT)
     listed = stated if isinstance(stated, Mapping) else {WHOLE: stated}
