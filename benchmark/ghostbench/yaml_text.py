@@ -22,10 +22,15 @@ class BoundedLoader(yaml.SafeLoader):
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
         self._sizes: dict[int, int] = {}
+        self._written = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """The next node. Raises `MarkedYAMLError`."""
         mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        self._written += 1
+        if self._written > MOST_VALUES:
+            # At once, and not when the list or mapping ends that holds them.
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST_VALUES} values", problem_mark=mark)
         node: yaml.Node | None = super().compose_node(parent, index)
         if node is None or id(node) in self._sizes:
             return node

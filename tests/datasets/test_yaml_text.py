@@ -37,6 +37,33 @@ def test_aliases_that_multiply_or_name_themselves_and_keys_there_twice_are_refus
     assert time.process_time() - began < 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + "1," * 500_000 + "]",
+        "[" * 500_000,
+        "[" * 300_000 + "]" * 300_000,
+        "".join(" " * depth + "a:\n" for depth in range(1400)),
+        "a: &a 1\nb: [" + "*a," * 300_000 + "]",
+        "'" * 1_000_000,
+        ":" * 1_000_000,
+        "fps: " + "9" * 100_000,
+        "fps: 0b" + "1" * 1_000_000,
+        "fps: " + "1:" * 50_000 + "1",
+        "? [a, b]\n: 1\n",
+    ],
+    ids=lambda text: f"{text[:12]!r}…{len(text)}",
+)
+def test_a_file_made_to_be_long_or_deep_is_refused_soon(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "set.yaml"
+    file.write_text(text, encoding="utf-8")
+    began = time.process_time()
+    with pytest.raises(BadInput) as caught:
+        read_definition(file)
+    assert time.process_time() - began < 20
+    assert len(str(caught.value)) < 500
+
+
 def test_aliases_and_merge_keys_keep_their_meaning() -> None:
     text = "base: &b {x: 1, y: [2, 3]}\none: {<<: *b, x: 4}\ntwo: [*b, *b]\n"
     assert yaml.load(text, BoundedLoader) == yaml.safe_load(text)
