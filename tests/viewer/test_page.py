@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from viewing import Viewer, grow, growing_run, serving, two_models
+from viewing import Viewer, grow, growing_run, listed, serving, text, two_models, until
 
 pytestmark = pytest.mark.slow
 GRADES = ("ghost_probing", "potential_ghost_probing", "normal", None)
@@ -30,29 +30,12 @@ def opened(browser: Any, viewer: Viewer, where: str = "#/", *, width: int = 1400
     return browser
 
 
-def until(find: Callable[[], Any], within_s: float = 15) -> Any:
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if found := find():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not come to that")
-
-
 def press(page: Any, key: str, **more: bool) -> None:
     page.execute_script(
         "document.body.dispatchEvent("
         "new KeyboardEvent('keydown', {key: arguments[0], bubbles: true, ...arguments[1]}))",
         key, more,
     )  # fmt: skip
-
-
-def text(page: Any) -> str:
-    return str(page.execute_script("return document.getElementById('main').innerText"))
-
-
-def listed(page: Any) -> list[str]:
-    return list(page.execute_script("return [...document.querySelectorAll('.clips a')].map((a) => a.dataset.clip)"))
 
 
 @pytest.mark.parametrize("width", [400, 1400, 2560])

@@ -30,6 +30,7 @@ _SUMMARIES = {
     "ls": "List the runs below a folder, a line each.",
     "show": "Show what a run was, or all that it says of a clip.",
     "export": "Write a run as tables for other programs.",
+    "publish": "Write runs as a static folder of the page of bench view.",
     "status": "Say how far a run is, what it has cost and when it ends.",
     "report": "Print a run in short, or its tables; write its pages again.",
     "compare": "Compare runs on the clips they have in common.",

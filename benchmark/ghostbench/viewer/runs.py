@@ -162,7 +162,7 @@ class Runs:
         return {
             "clip": _shown(as_mapping(line)),
             "predictions": [_shown(as_mapping(each)) for each in run.predictions_for(clip)],
-            "attempts": [_shown(as_mapping(each)) for each in run.attempts_at(clip)],
+            "attempts": [_without_faults_places(_shown(as_mapping(each))) for each in run.attempts_at(clip)],
             "prompt": _words(run),
         }
 
@@ -289,6 +289,13 @@ def _words(run: Folder) -> str | None:
     except ValueError:
         return None
     return None if words is None else words_as_text(words)
+
+
+def _without_faults_places(line: dict[str, Any]) -> dict[str, Any]:
+    """An attempt whose error names files, and not where they lay on the machine of the run."""
+    if line["error"] is not None:
+        line["error"]["message"] = without_places(line["error"]["message"])
+    return line
 
 
 def _shown(value: Any) -> Any:

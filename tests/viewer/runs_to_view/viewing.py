@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,3 +103,20 @@ def grow(folder: Path, name: str, said: str = N) -> None:
     line = attempt("m", name, raw=raw_answer(said), usage={"cost_usd": 0.25})
     with (folder / "attempts.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def until(find: Callable[[], Any], within_s: float = 15) -> Any:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if found := find():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not come to that")
+
+
+def text(page: Any) -> str:
+    return str(page.execute_script("return document.getElementById('main').innerText"))
+
+
+def listed(page: Any) -> list[str]:
+    return list(page.execute_script("return [...document.querySelectorAll('.clips a')].map((a) => a.dataset.clip)"))

@@ -23,8 +23,21 @@
   const decimal = (value) => value.toFixed(3).replace(/^(-?)0\./, "$1.");
   const estimate = (value) => (value ? `${decimal(value[0])}${value[1] === null ? "" : ` [${decimal(value[1])}, ${decimal(value[2])}]`}` : "n/a");
 
+  // A published folder has no server: what it would answer lies in files, by the runs' and clips' places.
+  const published = document.documentElement.dataset.published === "yes";
+  const places = new Map();
+  const file = async (path) => {
+    if (path === "/api/runs") return "data/runs.json";
+    const [, name, rest, clip] = /^\/api\/runs\/([^/?]+)(?:\/([a-z]+)(?:\?clip=(.*))?)?$/.exec(path);
+    if (!places.size) (await get("/api/runs")).runs.forEach((line) => places.set(line.name, line.place));
+    const folder = `data/${places.get(decodeURIComponent(name))}`;
+    if (rest === "frames") return "data/frames.json";
+    if (rest !== "clip") return `${folder}/${rest || "run"}.json`;
+    const index = await get(path.replace(/\/clip\?.*$/, "/index"));
+    return `${folder}/clip-${index.clips.indexOf(decodeURIComponent(clip))}.json`;
+  };
   const get = async (path) => {
-    const answer = await fetch(path, { headers: { accept: "application/json" } });
+    const answer = await fetch(published ? await file(path) : path, { headers: { accept: "application/json" } });
     const value = await answer.json().catch(() => ({ error: `the server answers ${answer.status}` }));
     if (!answer.ok) throw new Error(value.error || `the server answers ${answer.status}`);
     return value;
