@@ -16,7 +16,7 @@ from ghostbench.folder.lines import MomentLine, QuestionLine
 from ghostbench.label import Label
 from ghostbench.outcomes import Outcome
 from ghostbench.scoring.anticipation import legacy
-from ghostbench.scoring.early_warning import early_warning
+from ghostbench.scoring.early_warning import early_warning, leads_by_rate, watched
 
 G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
 
@@ -233,3 +233,18 @@ def test_moments_are_as_far_apart_as_the_run_asked() -> None:
     found = measured([EVENT, SAFE], [said(alarms()), said(alarms())])
     assert found["moments_per_s"] == 2.0
     assert all(after > before for before, after in pairwise(q.moment_s for q in EVENT["questions"]))
+
+
+@given(runs())
+def test_the_curve_of_leads_passes_through_the_figure_at_the_fixed_rate(
+    run: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+) -> None:
+    clips, rows = run
+    frame = pd.DataFrame([{"at": at, **row} for at, row in enumerate(rows)])
+    found = measured(clips, rows)
+    points = leads_by_rate(list(watched(frame, pd.DataFrame(clips))))
+    rates = [rate for rate, _ in points]
+    assert rates == sorted(rates)
+    if points and found["by"] == "score":
+        allowed = [lead for rate, lead in points if rate <= 0.1 + 1e-9]
+        assert value(found["lead_s"]["mean"]) == pytest.approx(allowed[-1] if allowed else 0.0)

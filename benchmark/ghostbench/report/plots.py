@@ -15,6 +15,7 @@ from ghostbench.report.columns import Rows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.twin_tables import curves
+from ghostbench.report.warning_plots import Pens, warning_charts
 from ghostbench.scoring.account import QUANTILES
 from ghostbench.scoring.metrics import Percentiles
 from ghostbench.scoring.twins import DOSES, levels_of
@@ -71,6 +72,7 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
             "scores": list(_curves(run, contenders)),
             "latency": list(_latency(contenders)),
             "memory": list(_memory(contenders)),
+            "warning": list(warning_charts(run, list(contenders), Pens(_figure, _svg, PALETTE, _FAINT))),
         }
     return {section: figures for section, figures in found.items() if figures}
 

@@ -107,15 +107,15 @@ def early_warning(rows: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any] | N
     """
     if "questions" not in clips or not any(_asked(questions) for questions in clips["questions"]):
         return None
-    watched = list(_watched(rows, clips))
-    safe = [each for each in watched if not each.event and each.times_s]
-    by_score = bool(safe) and all(not math.isnan(score) for each in watched for score in each.scores)
+    seen = list(watched(rows, clips))
+    safe = [each for each in seen if not each.event and each.times_s]
+    by_score = bool(safe) and all(not math.isnan(score) for each in seen for score in each.scores)
     threshold = threshold_at(safe, FALSE_ALARM_RATE) if by_score else None
-    held = {rule: _at(watched, threshold, *rule) for rule in SUSTAINED}
-    ap_at = {str(before): _ap(watched, before / 1000) for before in BEFORE_MS}
+    held = {rule: _at(seen, threshold, *rule) for rule in SUSTAINED}
+    ap_at = {str(before): _ap(seen, before / 1000) for before in BEFORE_MS}
     return {
-        "moments_per_s": _rate(watched),
-        "clips_with_window": sum(each.has_window() for each in watched),
+        "moments_per_s": _rate(seen),
+        "clips_with_window": sum(each.has_window() for each in seen),
         "safe_clips": len(safe),
         "by": "score" if by_score else "grade",
         "threshold": None if threshold is None or math.isinf(threshold) else threshold,
@@ -123,9 +123,9 @@ def early_warning(rows: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any] | N
         **held[SUSTAINED[0]],
         "ap_at": ap_at,
         "ap_mean": _mean(list(ap_at.values())),
-        "named": _named(rows, clips, watched),
+        "named": _named(rows, clips, seen),
         "sustain": {f"{k} of {n}": held[k, n] for k, n in SUSTAINED},
-        "legacy": legacy([(each.event, each.event_s, each.times_s, _levels(each)) for each in watched if each.whole]),
+        "legacy": legacy([(each.event, each.event_s, each.times_s, _levels(each)) for each in seen if each.whole]),
     }
 
 
@@ -142,13 +142,28 @@ def threshold_at(safe: Iterable[Watched], rate: float) -> float:
     return math.nextafter(peaks[allowed], math.inf) if allowed < len(peaks) else -math.inf
 
 
-def _at(watched: Sequence[Watched], threshold: float | None, k: int, n: int) -> dict[str, Any]:
+def leads_by_rate(seen: Sequence[Watched]) -> list[tuple[float, float]]:
+    """The share of safe clips with an alarm, and the mean lead, for every threshold, from the highest down; [] where
+    there are no safe clips or no windows. Of scores alone: every moment must have one."""
+    safe = [each for each in seen if not each.event and each.times_s]
+    window = [each for each in seen if each.has_window()]
+    if not safe or not window:
+        return []
+    points = []
+    for threshold in sorted({score for each in seen for score in each.scores}, reverse=True):
+        alarmed = sum(not each.whole or max(each.scores) >= threshold for each in safe)
+        leads = [each.lead_s(each.first(_alarms(each, threshold))) for each in window]
+        points.append((alarmed / len(safe), sum(leads) / len(leads)))
+    return points
+
+
+def _at(seen: Sequence[Watched], threshold: float | None, k: int, n: int) -> dict[str, Any]:
     """Warnings and false alarms where an alarm holds that k of n moments give."""
-    firsts = [each.first(_alarms(each, threshold), k, n) for each in watched]
-    window = [(each, first) for each, first in zip(watched, firsts, strict=True) if each.has_window(k)]
+    firsts = [each.first(_alarms(each, threshold), k, n) for each in seen]
+    window = [(each, first) for each, first in zip(seen, firsts, strict=True) if each.has_window(k)]
     safe = [
         (each, first is not None or not each.whole)
-        for each, first in zip(watched, firsts, strict=True)
+        for each, first in zip(seen, firsts, strict=True)
         if not each.event and each.times_s
     ]
     warned, alarmed = shares(
@@ -175,17 +190,17 @@ def _levels(each: Watched) -> tuple[float, ...]:
     return tuple(_YES * a if math.isnan(s) else s for a, s in zip(each.alarms, each.scores, strict=True))
 
 
-def _ap(watched: Sequence[Watched], before_s: float) -> Estimate | None:
+def _ap(seen: Sequence[Watched], before_s: float) -> Estimate | None:
     """Average precision of the scores so long before the event; safe clips end when clips with an event do."""
     found: list[tuple[float, bool, int]] = []
     ends = []
-    for each in watched:
+    for each in seen:
         if each.event and each.event_s is not None:
             score = each.score_at(each.event_s - before_s)
             if score is not None:
                 ends.append(each.event_s - before_s)
                 found.append((score, True, each.at))
-    safe = [each for each in watched if not each.event]
+    safe = [each for each in seen if not each.event]
     ends.sort()
     for place, each in enumerate(safe):
         score = each.score_at(ends[place * len(ends) // len(safe)]) if ends else None
@@ -197,10 +212,10 @@ def _ap(watched: Sequence[Watched], before_s: float) -> Estimate | None:
     return average_precision_estimate(np.array(scores), np.array(truths), np.array(at))
 
 
-def _named(rows: pd.DataFrame, clips: pd.DataFrame, watched: Sequence[Watched]) -> Estimate | None:
+def _named(rows: pd.DataFrame, clips: pd.DataFrame, seen: Sequence[Watched]) -> Estimate | None:
     """Of the warnings by grade for a labelled road user, the share that names its kind."""
     places, hits = [], []
-    for each, said in zip(watched, rows["actor"] if "actor" in rows else [None] * len(watched), strict=True):
+    for each, said in zip(seen, rows["actor"] if "actor" in rows else [None] * len(seen), strict=True):
         label = clips["labels"].iloc[each.at] if "labels" in clips else None
         kind = actor_kind(label.actor) if isinstance(label, Label) else UNSTATED
         if kind != UNSTATED and each.has_window() and each.warned(each.first(each.alarms)):
@@ -209,7 +224,8 @@ def _named(rows: pd.DataFrame, clips: pd.DataFrame, watched: Sequence[Watched]) 
     return shares([_by_clip(places, hits)])[0]
 
 
-def _watched(rows: pd.DataFrame, clips: pd.DataFrame) -> Iterable[Watched]:
+def watched(rows: pd.DataFrame, clips: pd.DataFrame) -> Iterable[Watched]:
+    """A model's lines of predictions.jsonl, in order, with the windows that the clips' labels state."""
     moments = rows["moments"] if "moments" in rows else [None] * len(rows)
     for at, said in zip(rows["at"], moments, strict=True):
         clip = clips.iloc[at]
@@ -284,9 +300,9 @@ def _times(share: Estimate | None, factor: float) -> Estimate | None:
     return {"value": share["value"] * factor, "low": low, "high": high}
 
 
-def _rate(watched: Iterable[Watched]) -> float | None:
+def _rate(seen: Iterable[Watched]) -> float | None:
     """Moments a second, from the distances between them."""
-    steps = [after - before for each in watched for before, after in zip(each.times_s, each.times_s[1:], strict=False)]
+    steps = [after - before for each in seen for before, after in zip(each.times_s, each.times_s[1:], strict=False)]
     return float(1 / np.median(steps)) if steps else None
 
 
