@@ -105,11 +105,14 @@ class Runner:
         Raises `DiskFailed`. Cancelled, it leaves a folder that `--resume` goes on with.
         """
         folder, progress = self._context.folder, self._context.progress
-        spent = spent_before(read_records(folder.attempts, AttemptLine), folder.sent)
+        # The ledger is read for it only where something is counted against it.
+        limit = self._plan.options.max_cost
+        told = () if limit is None else read_records(folder.attempts, AttemptLine)
+        spent = spent_before(told, folder.sent)
         sent = SpendingJournal(folder.sent, self._context.redactor)
         clips = ClipLines(folder.clips, self._context.redactor, self._plan.run_id)
         ledger = Ledger(folder.attempts, self._context.redactor)
-        settler = self._settler(ledger, sent, clips, Budget(self._plan.options.max_cost, spent))
+        settler = self._settler(ledger, sent, clips, Budget(limit, spent))
         self._left.moments = clips.moments
         self._recall_habits()
         for row, outcome in self._left.settled():
@@ -155,9 +158,9 @@ class Runner:
 
     def _recall_habits(self) -> None:
         """Learn from the ledger again what each server took and refused, so that new clips begin there."""
-        if not self._left.done:
-            return
         rows = {row.name: row for row in self._plan.rows}
+        if not self._left.done or not any(ladder_of(row.host) for row in rows.values()):
+            return
         for line in read_records(self._context.folder.attempts, AttemptLine):
             host = rows[line.model].host
             learn_from_ledger(self._states[host].habits, line, ladder_of(host))
