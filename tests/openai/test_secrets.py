@@ -73,7 +73,7 @@ def test_a_run_leaves_no_key_anywhere(bench: Any, server: Server) -> None:
     written = {path: path.read_bytes() for path in bench.folder.rglob("*") if path.is_file()}
     assert any(path.name == "attempts.jsonl" for path in written)
     assert any(REDACTED.encode() in content for content in written.values())
-    assert any(b"openai" in content for path, content in written.items() if path.name == "printed.txt"), "it did log"
+    assert any(b"openai" in content for path, content in written.items() if path.name == "log.jsonl"), "it did log"
     for content in (*written.values(), done.stdout.encode(), done.stderr.encode()):
         for secret in (KEY, "azure-key-9876543210", "proxypassword", "Bearer "):
             assert secret.encode() not in content

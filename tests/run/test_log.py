@@ -49,6 +49,19 @@ def test_the_harness_is_heard_from_info_and_libraries_from_warning(tmp_path: Pat
     assert logging.getLogger("ghostbench").level == logging.NOTSET
 
 
+def test_a_library_that_was_told_to_say_more_is_heard_and_the_roots_level_tells_nobody(
+    tmp_path: Path, redactor: Redactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.jsonl"
+    told, other = logging.getLogger("somebody.told"), logging.getLogger("somebody.other")
+    monkeypatch.setattr(told, "level", logging.DEBUG)
+    monkeypatch.setattr(logging.getLogger(), "level", logging.DEBUG)
+    with logging_into(path, redactor):
+        logging.getLogger("somebody.told.more").debug("key %s", SECRET)
+        other.info("not heard")
+    assert [line["message"] for line in lines_of(path)] == ["key [redacted]"]
+
+
 def test_a_line_says_what_it_is_about_in_threads_too(tmp_path: Path, redactor: Redactor) -> None:
     path = tmp_path / "log.jsonl"
     library = logging.getLogger("somebody.else")

@@ -1,7 +1,8 @@
 """The run's log, `log.jsonl`: what the run does beside asking and answering, and what libraries warn of.
 
-It is Python's own `logging`: lines of the harness from INFO on, of everything else from WARNING on, each with the row
-and the clip that it was about. It is for people who look for the cause of something; nothing is scored from it.
+It is Python's own `logging`: lines of the harness from INFO on, of everything else from WARNING on, or from where its
+own logger was told to speak, each with the row and the clip that it was about. It is for people who look for the cause
+of something; nothing is scored from it.
 """
 
 from __future__ import annotations
@@ -74,6 +75,16 @@ def log_failure(line: AttemptLine, action: str) -> None:
     LOGGER.log(level, "%s", f"{words}{reason}; {action}", extra={"row": line.model, "clip": line.clip})
 
 
+def _asked_of(name: str) -> int:
+    """The level that this logger, or one above it but the root, was told to speak from, as by OPENAI_LOG=debug."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None and logger is not logging.getLogger():
+        if logger.level:
+            return logger.level
+        logger = logger.parent
+    return logging.WARNING
+
+
 class _JsonLines(logging.Handler):
     """Writes each record as a line, without secrets; whatever goes wrong with that is nobody's trouble."""
 
@@ -85,8 +96,7 @@ class _JsonLines(logging.Handler):
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
-        own = record.name == LOGGER.name or record.name.startswith(f"{LOGGER.name}.")
-        return own or record.levelno >= logging.WARNING
+        return record.levelno >= min(logging.WARNING, _asked_of(record.name))
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
