@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from ghostbench.cli.run_file import read_run_file
 from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import has_manifest, read_manifest
+from ghostbench.folder.names import MANIFEST
 from ghostbench.folder.place import RunFolder
 from ghostbench.plugins.text import printable
 from ghostbench.redact import CROSSED_OUT
@@ -71,6 +73,10 @@ class RunCommand(click.Command):
         if options is None:  # of an earlier version: its command line says it all
             options, _, _ = self.make_parser(ctx).parse_args(command[2:])
         names = {parameter.name for parameter in self.params} - _NOT_TAKEN
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                what = f"{folder.path / MANIFEST} has {value} for the option {printable(name)}"
+                raise BadInput(f"{what}; put it back as it was, or start a new run")
         return {
             name: list(value) if isinstance(value, list | tuple) else value
             for name, value in options.items()
