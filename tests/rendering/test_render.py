@@ -147,3 +147,23 @@ def test_lossless_twins_are_equal_out_of_reach_when_decoded(small: Callable[...,
     assert rows.max() - rows.min() < 40
     assert columns.max() - columns.min() < 40
     assert {each["twin"] for each in known.values()} == {"as_is", "no_actor"}
+
+
+def test_ctrl_c_is_one_line_and_leaves_no_process(grid: Grid, tmp_path: Path) -> None:
+    written, out = tmp_path / "grid.yaml", tmp_path / "out"
+    written.write_text(yaml.safe_dump(grid.model_dump(mode="json")), encoding="utf-8")
+    words = [sys.executable, "-m", "ghostbench", "render", str(written), "--out", str(out), "--workers", "2"]
+    asked = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("clips/.*.tmp")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(asked.pid, signal.SIGINT)
+    _, said = asked.communicate(timeout=60)
+    assert (asked.returncode, said) == (130, "interrupted; the same command goes on from here\n")
+    for _ in range(200):
+        try:
+            os.killpg(asked.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("a process is left")

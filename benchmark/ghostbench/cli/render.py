@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -43,10 +44,13 @@ def command(grid: str, out: Path, workers: int | None, quiet: bool, as_json: boo
 
     chosen = find_grid(grid)
     shown = _silent if quiet or as_json else _Progress()
+    count = None
     try:
         count = render(chosen, out, workers or len(os.sched_getaffinity(0)), shown)
     except KeyboardInterrupt:
         click.echo("interrupted; the same command goes on from here", err=True)
+    if count is None:
+        gc.collect()  # the pool's semaphores: whoever leaves without a word about them is complained of
         return 130
     if as_json:
         click.echo(json.dumps({"folder": str(out), "clips": count}, ensure_ascii=False))

@@ -23,6 +23,7 @@ from ghostbench.rendering.work import (
     alone,
     check_scene,
     clip_id,
+    deaf_to_ctrl_c,
     facts_file,
     read_facts,
     render_scene,
@@ -110,7 +111,7 @@ def _in_processes(
 ) -> None:
     alone()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, max(len(scenes), 1)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, max(len(scenes), 1)), context, deaf_to_ctrl_c) as pool:
         try:
             for checked in [pool.submit(check_scene, scene) for scene in scenes]:
                 checked.result()
@@ -121,6 +122,8 @@ def _in_processes(
                     future.result()
                     one_more()
         except BaseException:
+            for process in multiprocessing.active_children():
+                process.terminate()  # what is begun is drawn again; what is done is whole
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 

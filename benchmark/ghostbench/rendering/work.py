@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import signal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -91,3 +92,8 @@ def alone() -> None:
     """Keep the libraries of this process to one thread: the processes share the cores among them."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+def deaf_to_ctrl_c() -> None:
+    """Leave Ctrl-C to the process that shares the work out: it ends this one, without a word."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
