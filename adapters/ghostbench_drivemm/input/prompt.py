@@ -55,6 +55,7 @@ class PromptRenderer:
         self._variables: dict[str, Any] = {**special, "date_string": TEMPLATE_DATE}
         self._tokenizer = tokenizer
         # The system turn and the answer's header are the same for every clip, and often the question is.
+        self._apply = lru_cache(maxsize=64)(self._render_turn)
         self._encode = lru_cache(maxsize=64)(self._encode_turn)
         if self._tokenizer.token_to_id(self._bos) is None:
             raise CheckpointError(f"{TOKENIZER_CONFIG_FILE} has no bos_token that {TOKENIZER_FILE} knows")
@@ -88,7 +89,7 @@ class PromptRenderer:
         last = self._tokenizer.id_to_token(self._encode(answer_turn)[-1]) or ""
         return system_turn, user_turn, answer_turn.removesuffix(last)
 
-    def _apply(self, role: str, content: str) -> str:
+    def _render_turn(self, role: str, content: str) -> str:
         from transformers.utils.chat_template_utils import render_jinja_template
 
         messages = [{"role": role, "content": content}]

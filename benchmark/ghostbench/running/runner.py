@@ -54,6 +54,8 @@ DECODE_WORKERS = max(2, min(16, os.cpu_count() or 2))
 _BLOCKED_S = 60.0
 """How much longer than a deadline the event loop may stand still before the process is ended from outside, seconds."""
 _SMALLEST_WINDOW = 2 * DECODE_WORKERS
+_WHILE_LOADING = 8 * DECODE_WORKERS
+"""Clips that are decoded while the models load, as far as there is room: a first batch waits for all of its clips."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +189,7 @@ class Runner:
 
     def _begin_decoding(self) -> None:
         """Decode the clips whose frames will be wanted first while the models load."""
-        self._window.begin(islice(self._left.clips(self._feeding.looking()), _SMALLEST_WINDOW))
+        self._window.begin(islice(self._left.clips(self._feeding.looking()), _WHILE_LOADING))
 
     async def _look_at_first_clips(self) -> None:
         """See that clips can be decoded here at all. Raises `BadInput` before anything is asked about them."""
