@@ -105,7 +105,7 @@ def starve(model: Any) -> None:
     def out_of_memory(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    model._model.projector.register_forward_pre_hook(out_of_memory)
+    model._model.projector[0].register_forward_pre_hook(out_of_memory)
 
 
 def spoil(model: Any) -> None:
