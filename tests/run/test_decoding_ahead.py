@@ -49,7 +49,7 @@ def install(site: Path) -> None:
 
 def test_clips_are_decoded_while_a_model_loads_and_each_only_once(bench: Any) -> None:
     install(bench.folder / "site")
-    done = bench.run("--models", "waiting", "--run-id", "r")
+    done = bench.run("--models", "waiting", "--on", "thread", "--run-id", "r")
     assert "Traceback" not in done.stderr
     assert len(bench.manifest("r")["models"]["waiting"]["facts"]["opened_while_loading"]) >= 4
     opened = (Path(bench.folder) / "opened.txt").read_text().split()
@@ -62,7 +62,7 @@ def test_clips_are_decoded_while_a_model_loads_and_each_only_once(bench: Any) ->
 
 def test_a_model_that_fails_to_load_leaves_the_clips_described(bench: Any) -> None:
     install(bench.folder / "site")
-    done = bench.run("--models", "waiting", "--run-id", "r", LOAD_FAILS="1")
+    done = bench.run("--models", "waiting", "--on", "thread", "--run-id", "r", LOAD_FAILS="1")
     assert done.returncode == 1
     assert "was never" not in done.stderr
     assert "Traceback" not in done.stderr
