@@ -119,8 +119,8 @@ class FrameWindow:
             entry = await self._entry(clip, lambda _: None)
             entry.users -= 1
             await asyncio.wait([entry.decoding])
-            if not entry.failed:
-                self._let_go(clip, entry)
+            # Kept for who asks first, though that may be on its way already: let go now, it would be decoded twice.
+            self._wake()
 
     async def _entry(self, clip: Clip, coming: Coming) -> _Entry:
         """The clip's entry, with one more user; decoding begins when the storage is there and there is room."""
