@@ -82,7 +82,10 @@ def read_part(folder: Path) -> Iterator[Part]:
         write_lines(copy / ATTEMPTS, map(encode, kept))
         write_lines(copy / PREDICTIONS, map(encode, predict(facts, settled, repeats, units, task)))
         part = {"status": "complete", "digests": {}, "models": {name: entries[name] for name in rows}}
-        manifest.model_copy(update=part).write(copy)
+        try:
+            manifest.model_copy(update=part).write(copy)
+        except ValueError:  # NaN or infinity, which no run writes
+            raise BadInput(f"{folder} has a manifest with a number that is none; put it back as it was") from None
         yield Part(_read(copy, folder), manifest.dataset.n or len(clips), tuple(n for n in entries if n not in rows))
 
 
