@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
+
+from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
 FORMS = ("csv", "via", "label-studio")
 """As `ghostbench.labelling.export` has them."""
@@ -12,8 +15,9 @@ FORMS = ("csv", "via", "label-studio")
 
 @click.command(
     epilog="Examples:\n\n\b\n  bench label ghost5 --annotator anna --out anna.jsonl\n"
-    "  bench label dada2000 --data-root DADA --labels clips.csv --annotator ben --out ben.jsonl\n"
-    "  bench label dada2000 --data-root DADA --labels clips.csv --annotator cleo --out settled.jsonl \\\n"
+    "  bench label dada2000 --data-root DADA --labels clips.csv \\\n"
+    "    --annotator ben --out ben.jsonl\n"
+    "  bench label ghost5 --annotator cleo --out settled.jsonl \\\n"
     "    --settle anna.jsonl --settle ben.jsonl\n"
     "  bench label --out anna.jsonl --export anna.csv"
 )
@@ -32,6 +36,8 @@ FORMS = ("csv", "via", "label-studio")
 @click.option("--form", type=click.Choice(FORMS), default="csv", show_default=True, help="The form of --export.")
 @click.option("--port", default=7577, show_default=True, type=click.IntRange(1, 65535), help="Where to listen.")
 @click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
+@quiet_option("Print no address; a browser is opened.")
+@as_json_option("Print the address, or what was exported, as one JSON object.")
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     datasets: tuple[str, ...],
@@ -45,6 +51,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     form: str,
     port: int,
     no_browser: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """Label clips in a browser, frame by frame and by keyboard.
 
@@ -55,11 +63,18 @@ def command(  # noqa: PLR0913 - one parameter an option
     from ghostbench.labelling.export import write_labels
     from ghostbench.labelling.log import read
 
+    refuse_both(quiet, as_json)
     if export is not None:
         if datasets or settle:
             raise BadInput("--export writes the labels of --out and ends: leave out the data set and --settle")
-        click.echo(f"{write_labels(read(out), export, form)} clips: {export}")
+        count = write_labels(read(out), export, form)
+        if as_json:
+            click.echo(json.dumps({"clips": count, "file": str(export)}))
+        elif not quiet:
+            click.echo(f"{count} clips: {export}")
         return 0
+    if quiet and no_browser:
+        raise BadInput("--quiet with --no-browser tells nobody the address: leave out one")
     if not datasets or not annotator:
         raise BadInput("name a data set and say who labels: bench label DATASET --annotator NAME --out FILE")
     try:
@@ -75,7 +90,10 @@ def command(  # noqa: PLR0913 - one parameter an option
     queries = [SplitQuery(dataset=name, data_root=data_root, labels=labels, clips=clips) for name in datasets]
     access = Access.new("127.0.0.1", port)
     app = application(desk_for(queries, annotator, out, settle), access)
-    click.echo(f"{access.link}\nCtrl-C ends it; the same command goes on.")
+    if as_json:
+        click.echo(json.dumps({"address": access.link}))
+    elif not quiet:
+        click.echo(f"{access.link}\nCtrl-C ends it; the same command goes on.")
     if not no_browser:
         click.launch(access.link)
     serve(app, access)
