@@ -104,18 +104,28 @@ def begun(folder: Path, **manifest: Any) -> list[str]:
 
 
 def test_a_run_that_is_gone_on_with_brings_its_options(tmp_path: Path) -> None:
-    kept = {"models": "a,b", "limit": 7, "settings": ["a.x=1", "a.y=2"], "only_available": True, "strange": 1}
-    words = begun(tmp_path / "out" / "r", command=["bench", "run", "--models", "a,b"], options=kept)
-    got = parsed(*words, "--set", "a.y=3", "--max-cost", "2")
-    assert (got["models"], got["limit"], got["only_available"], got["max_cost"]) == ("a,b", 7, True, 2.0)
-    assert got["settings"] == ("a.x=1", "a.y=3")
+    settings = ["motion.threshold=1", "motion.horizon=2"]
+    kept = {"models": "motion,b", "limit": 7, "settings": settings, "only_available": True, "strange": 1}
+    words = begun(tmp_path / "out" / "r", command=["bench", "run", "--models", "motion,b"], options=kept)
+    got = parsed(*words, "--set", "motion.horizon=3", "--max-cost", "2")
+    assert (got["models"], got["limit"], got["only_available"], got["max_cost"]) == ("motion,b", 7, True, 2.0)
+    assert got["settings"] == ("motion.threshold=1", "motion.horizon=3")
     assert got["resume"] is True
 
 
 def test_a_run_of_an_earlier_version_brings_its_command_line(tmp_path: Path) -> None:
-    was = ["bench", "run", "--models", "a", "--set", "a.x=1", "--run-id", "r", "--limit", "4", "--quiet"]
+    setting = "motion.threshold=1"
+    was = ["bench", "run", "--models", "motion", "--set", setting, "--run-id", "r", "--limit", "4", "--quiet"]
     got = parsed(*begun(tmp_path / "out" / "r", command=was))
-    assert (got["models"], got["settings"], got["limit"], got["quiet"]) == ("a", ("a.x=1",), 4, False)
+    assert (got["models"], got["settings"], got["limit"], got["quiet"]) == ("motion", (setting,), 4, False)
+
+
+def test_a_setting_of_a_model_that_is_not_here_is_said_again(tmp_path: Path) -> None:
+    kept = {"models": "a", "settings": ["a.x=1"]}
+    words = begun(tmp_path / "out" / "r", command=["bench", "run"], options=kept)
+    with pytest.raises(BadInput, match=r"if you mean it, add --set a\.x=1$"):
+        parsed(*words)
+    assert parsed(*words, "--set", "a.x=1")["settings"] == ("a.x=1",)
 
 
 def test_a_secret_that_no_run_keeps_must_be_given_again(tmp_path: Path) -> None:

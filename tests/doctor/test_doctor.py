@@ -190,7 +190,7 @@ def test_the_table_shows_each_line_with_its_judgement(clinic: PluginSite) -> Non
         (("sound,blind",), "takes one model"),
         (("sound", "--limit", "0"), "--limit"),
         (("sound", "--deadline", "0"), "--deadline"),
-        (("sound", "--dataset", "ghost6"), "did you mean ghost5?"),
+        (("sound", "--dataset", "ghost6"), "did you mean ghost5"),
         (("sound", "--set", "sound.x=1"), "has no setting 'x'"),
         (("sound", "--dataset", "dada2000"), "--labels"),
         (("sound", "--clips", "none*"), "no clips are left"),

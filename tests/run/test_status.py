@@ -198,8 +198,5 @@ def test_what_is_no_file_is_named_and_nobody_waits_for_it(tmp_path: Path, name: 
             place.mkdir()
         case _:
             place.symlink_to("/dev/zero")
-    if (name, kind) == (".lock", "folder"):
-        assert read_status(folder).state == "stopped"
-        return
     with pytest.raises(BadInput, match=name):
         read_status(folder)
