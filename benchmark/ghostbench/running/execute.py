@@ -114,7 +114,7 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
         if lost.requests:
             done = what_was_done(folder.attempts, plan)
         _say_what_it_was(before, command, voice)
-        _say_what_is_early(still_put_off(before), voice)
+        _say_what_is_early(still_put_off(before, done), voice)
         manifest = manifests.gone_on_with(before, manifest)
     else:
         folder.create()

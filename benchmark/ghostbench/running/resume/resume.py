@@ -106,13 +106,17 @@ def what_was_done(attempts: Path, plan: Plan) -> dict[AskKey, Last]:
     return last_lines(_sound(attempts, plan))
 
 
-def still_put_off(before: Manifest) -> Iterator[tuple[str, datetime]]:
+def still_put_off(before: Manifest, done: Mapping[AskKey, Last]) -> Iterator[tuple[str, datetime]]:
     """Rows whose server asked for more time than has passed, with the latest moment (UTC) that it named.
 
-    before : the manifest, as the run left it.
+    before : the manifest, as the run left it. done : what the ledger says of its units: a row that has stopped for
+    nothing and waits for nothing is not asked again for what its server once put off.
     """
+    waiting = {key.row for key, last in done.items() if last.outcome in TRANSIENT or last.outcome in NEVER_SENT}
     for row, entry in before.models.items():
         until = _moment(entry.put_off_until)
+        if entry.stopped is None and row not in waiting:
+            continue
         if until is not None and until > datetime.now(UTC):
             yield row, until
 

@@ -106,7 +106,7 @@ class InThread(Place):
     @override
     def batch_size(self) -> int:
         try:
-            return max(1, int(self._model.batch_size))
+            return self._stated_size()
         except Exception:  # noqa: BLE001
             return 1
 
@@ -120,9 +120,15 @@ class InThread(Place):
         # What is no `Exception` must not reach the event loop, and a `StopIteration` would never get there: no future
         # takes it.
         try:
-            return self._model.load()
+            facts = self._model.load()
+            self._stated_size()
         except BaseException as error:  # noqa: BLE001
             raise as_unavailable(error) from None
+        return facts
+
+    def _stated_size(self) -> int:
+        """What the model says of its batches. A model that cannot say it once it is loaded is not asked."""
+        return max(1, int(self._model.batch_size))
 
     @override
     def prepare(self, request: Request) -> Prepared:

@@ -40,6 +40,7 @@ _CLOSING_S = 30.0
 """How long a model may take to close, seconds."""
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from ghostbench.plugins.installed import forgive_broken_distributions; forgive_broken_distributions(); "
     "from ghostbench.running.ask.places.worker import main; main(int(sys.argv[1]))"
 )
 
