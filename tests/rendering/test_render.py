@@ -151,12 +151,15 @@ def test_lossless_twins_are_equal_out_of_reach_when_decoded(small: Callable[...,
 
 def test_ctrl_c_is_one_line_and_leaves_no_process(grid: Grid, tmp_path: Path) -> None:
     written, out = tmp_path / "grid.yaml", tmp_path / "out"
-    written.write_text(yaml.safe_dump(grid.model_dump(mode="json")), encoding="utf-8")
+    many = grid.model_dump(mode="json") | {"replicates": 200}  # more than can be drawn before Ctrl-C comes
+    written.write_text(yaml.safe_dump(many), encoding="utf-8")
     words = [sys.executable, "-m", "ghostbench", "render", str(written), "--out", str(out), "--workers", "2"]
     asked = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
-    while not list(out.glob("clips/.*.tmp")) and time.monotonic() < deadline:
+    while not list(out.glob("begun/*.json")) and time.monotonic() < deadline:
+        assert asked.poll() is None
         time.sleep(0.02)
+    assert list(out.glob("begun/*.json")), "no scene was drawn in time"
     os.killpg(asked.pid, signal.SIGINT)
     _, said = asked.communicate(timeout=60)
     assert (asked.returncode, said) == (130, "interrupted; the same command goes on from here\n")

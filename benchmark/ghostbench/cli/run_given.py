@@ -73,15 +73,27 @@ class RunCommand(click.Command):
         if options is None:  # of an earlier version: its command line says it all
             options, _, _ = self.make_parser(ctx).parse_args(command[2:])
         names = {parameter.name for parameter in self.params} - _NOT_TAKEN
+        takes = {parameter.name: parameter for parameter in self.params}
         for name, value in options.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                what = f"{folder.path / MANIFEST} has {value} for the option {printable(name)}"
+            unfit = name in takes and _unfit(takes[name], value)
+            if unfit or (isinstance(value, float) and not math.isfinite(value)):
+                what = f"{folder.path / MANIFEST} has {unfit or value} for the option {printable(name)}"
                 raise BadInput(f"{what}; put it back as it was, or start a new run")
         return {
             name: list(value) if isinstance(value, list | tuple) else value
             for name, value in options.items()
             if name in names and isinstance(value, str | int | float | list | tuple)
         }
+
+
+def _unfit(parameter: click.Parameter, value: Any) -> str | None:
+    """What a value is that click cannot convert for the option, of which it would not say so; None where it can."""
+    several = parameter.multiple or parameter.nargs != 1
+    if isinstance(value, list | tuple):
+        return None if several else "a list"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "a number" if isinstance(parameter.type, click.types.BoolParamType | click.Path) else None
+    return None
 
 
 def _as_the_environment_says(name: str, value: Any) -> Any:
