@@ -11,6 +11,7 @@ from typing import Any
 from ghostbench.errors import Unparseable
 from ghostbench.folder.manifest import DatasetEntry, Manifest, TaskEntry
 from ghostbench.folder.seal import write_sealed
+from ghostbench.plugins.installed import own_version
 from ghostbench.tasks.ghost_probing import GhostProbing
 
 LABELS_SHA = "a" * 64
@@ -179,7 +180,7 @@ class RunBuilder:
             "command": ["bench", "run", "--run-id", folder.name],
             "started_at": "2026-01-01T00:00:00+00:00",
             "finished_at": "2026-01-01T00:01:00+00:00",
-            "versions": {"ghostbench": "0.1.0"},
+            "versions": {"ghostbench": own_version()},
             "git": None,
             "hardware": {"cpu": "test", "cores": 2},
             "dataset": {
