@@ -40,6 +40,9 @@ def test_a_probe_that_breaks_its_batch_breaks_no_answer_of_the_model(bench: Any,
     assert all(set(batch) <= own or not own & set(batch) for batch in batches)
     broken = [len(batch) for batch in batches if False in batch]
     assert sorted(broken) == [1, 1, 1, 1, 1, 1, 3, 3], "each batch, and then each of its requests by itself"
+    for line in bench.lines("r", "attempts.jsonl"):
+        told = [note for note in line["notes"] if "asked by itself after a batch of 3 had failed" in note]
+        assert len(told) == (line["model"] == "picky+text-only")
 
 
 class Counting(LocalModel):

@@ -143,21 +143,28 @@ class InThread(Place):
     @override
     def answer(self, requests: Sequence[Request]) -> Answered:
         started = time.perf_counter()
-        results = self._results(requests)
-        return Answered(results, time.perf_counter() - started, [notes_on(request) for request in requests])
+        results, said = self._results(requests)
+        seconds = time.perf_counter() - started
+        return Answered(results, seconds, [(*notes_on(request), *said) for request in requests])
 
-    def _results(self, requests: Sequence[Request]) -> Sequence[object]:
-        """What the model gives. Where its code fails at a batch, each request is tried by itself: one is at fault."""
+    def _results(self, requests: Sequence[Request]) -> tuple[Sequence[object], tuple[str, ...]]:
+        """What the model gives, and what the ledger is to note of it.
+
+        Where its code fails at a batch, each request is tried by itself: one is at fault. Where it gives too few
+        replies or too many, nobody knows whose they are, and all are lost.
+        """
+        count = len(requests)
         try:
             results: list[object] = list(self._model.answer(requests))
-            if len(results) == len(requests):
-                return results
-            failure: AttemptError = Crashed(f"the adapter returned {len(results)} results for {len(requests)} requests")
         except BaseException as error:  # noqa: BLE001
             failure = as_attempt_error(error)
-        if len(requests) == 1 or type(failure) is not Crashed:
-            return [failure] * len(requests)
-        return [self._results([request])[0] for request in requests]
+            if count == 1 or type(failure) is not Crashed:
+                return [failure] * count, ()
+            said = f"asked by itself after a batch of {count} had failed: {failure}"
+            return [self._results([request])[0][0] for request in requests], (said,)
+        if len(results) != count:
+            return [Crashed(f"the adapter returned {len(results)} results for {count} requests")] * count, ()
+        return results, ()
 
     @override
     def close(self) -> None:
