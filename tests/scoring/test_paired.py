@@ -99,8 +99,8 @@ def test_turning_the_models_round_turns_every_difference_round(clips: list[tuple
             assert estimate is reverse
             continue
         assert estimate["value"] == pytest.approx(-reverse["value"])
-        # Both are drawn, for cells in another order. At four clips an end has a standard deviation of .011 between seeds,
-        # so that two of them are rarely further apart than .06.
+        # Both are drawn, for cells in another order. At four clips an end has a standard deviation of .011 between
+        # seeds, so that two of them are rarely further apart than .06.
         assert estimate["low"] == pytest.approx(-reverse["high"], abs=0.06)  # type: ignore[operator]
         assert estimate["low"] <= estimate["value"] <= estimate["high"]  # type: ignore[operator]
 

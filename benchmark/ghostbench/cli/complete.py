@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ghostbench.cli.out_option import OUT_VARIABLE
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-_OUT_VARIABLE = "GHOSTBENCH_OUT"
 
 
 def models(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -62,7 +62,7 @@ def runs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> lis
     from ghostbench.folder.reader import runs_in
 
     folder = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
-    places = [folder, Path(os.environ.get(_OUT_VARIABLE) or "results")]
+    places = [folder, Path(os.environ.get(OUT_VARIABLE) or "results")]
     found = [str(path) for place in places for path in runs_in(place)]
     deeper = [f"{path}/" for path in sorted(folder.glob("*/")) if runs_in(path)]
     return _beginning([*dict.fromkeys(found), *deeper], incomplete)
@@ -72,7 +72,7 @@ def run_ids(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> 
     """The ids of the runs below `--out`, for going on with one."""
     from ghostbench.folder.reader import runs_in
 
-    out = Path(ctx.params.get("out") or os.environ.get(_OUT_VARIABLE) or "results")
+    out = Path(ctx.params.get("out") or os.environ.get(OUT_VARIABLE) or "results")
     return _beginning([path.name for path in runs_in(out)], incomplete)
 
 

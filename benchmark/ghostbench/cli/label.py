@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ghostbench.cli.serving import check_can_serve, serve_page
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
 FORMS = ("csv", "via", "label-studio")
@@ -73,28 +74,15 @@ def command(  # noqa: PLR0913 - one parameter an option
         elif not quiet:
             click.echo(f"{count} clips: {export}")
         return 0
-    if quiet and no_browser:
-        raise BadInput("--quiet with --no-browser tells nobody the address: leave out one")
     if not datasets or not annotator:
         raise BadInput("name a data set and say who labels: bench label DATASET --annotator NAME --out FILE")
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise BadInput("`bench label` needs the extra [view]: pip install 'ghostbench[view]'") from None
+    check_can_serve("label", quiet=quiet, as_json=as_json, no_browser=no_browser)
     from ghostbench.datasets.select import SplitQuery
     from ghostbench.viewer.guard import Access
     from ghostbench.viewer.labels import application, desk_for
-    from ghostbench.viewer.server import serve
 
     queries = [SplitQuery(dataset=name, data_root=data_root, labels=labels, clips=clips) for name in datasets]
     access = Access.new("127.0.0.1", port)
     app = application(desk_for(queries, annotator, out, settle), access)
-    if as_json:
-        click.echo(json.dumps({"address": access.link}))
-    elif not quiet:
-        click.echo(f"{access.link}\nCtrl-C ends it; the same command goes on.")
-    if not no_browser:
-        click.launch(access.link)
-    serve(app, access)
-    return 0
+    ends = "Ctrl-C ends it; the same command goes on."
+    return serve_page(app, access, ends, quiet=quiet, as_json=as_json, no_browser=no_browser)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ghostbench.cli import complete
-from ghostbench.cli.run_given import OUT_VARIABLE
+from ghostbench.cli.out_option import out_option
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
 
@@ -19,15 +19,7 @@ from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 @click.argument(
     "shards", nargs=-1, required=True, shell_complete=complete.runs, type=click.Path(path_type=Path), metavar="SHARD..."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    envvar=OUT_VARIABLE,
-    show_envvar=True,
-    help="Where the run goes.",
-)
+@out_option("Where the run goes.")
 @click.option("--run-id", help="Name of its folder; default: the first shard's, without its number.")
 @quiet_option()
 @as_json_option("Print the metrics as JSON instead of a table.")

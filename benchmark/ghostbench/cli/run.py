@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ghostbench.cli import complete
-from ghostbench.cli.run_given import OUT_VARIABLE, RunCommand
+from ghostbench.cli.out_option import out_option
+from ghostbench.cli.run_given import RunCommand
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.running.plan.plan import DEADLINE_S, DEFAULT_MODELS, PLACES, Options
@@ -93,15 +93,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")
 @click.option("--probe", metavar="blank,shuffled,text-only", help="Extra rows with the pixels taken away.")
 @click.option("--skip-bad-labels", is_flag=True, help="Leave out label rows that cannot be read, and list them.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    envvar=OUT_VARIABLE,
-    show_envvar=True,
-    help="Where runs go.",
-)
+@out_option("Where runs go.")
 @click.option("--run-id", shell_complete=complete.run_ids, help="Name of the run's folder; default: time and models.")
 @click.option("--resume", is_flag=True, help="Go on with the run named by --run-id, under its own options.")
 @click.option("--give-up", multiple=True, metavar="MODEL", help="On --resume: ask this model nothing more.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ghostbench.cli.out_option import OUT_VARIABLE
 from ghostbench.cli.run_file import read_run_file
 from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import has_manifest, read_manifest
@@ -19,7 +20,6 @@ from ghostbench.plugins.text import printable
 from ghostbench.redact import CROSSED_OUT
 from ghostbench.running.plan.named_servers import from_environment, only_in_the_folder, refuse
 
-OUT_VARIABLE = "GHOSTBENCH_OUT"
 _NOT_TAKEN = {"study", "resume", "run_id", "out", "give_up", "quiet", "as_json", "dry_run"}
 """Options of one call, not of a run."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
+from ghostbench.cli.serving import check_can_serve, serve_page
+from ghostbench.cli.speaking import as_json_option, quiet_option
 
 
 @click.command(
@@ -35,26 +35,12 @@ def command(
     from ghostbench.errors import BadInput
     from ghostbench.plugins.text import printable
 
-    refuse_both(quiet, as_json)
-    if quiet and no_browser:
-        raise BadInput("--quiet with --no-browser tells nobody the address: leave out one")
     if not results.is_dir():
         raise BadInput(f"there is no folder {printable(str(results))}: give the one that `bench run` writes to")
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise BadInput("`bench view` needs the extra [view]: pip install 'ghostbench[view]'") from None
+    check_can_serve("view", quiet=quiet, as_json=as_json, no_browser=no_browser)
     from ghostbench.viewer.guard import Access
-    from ghostbench.viewer.server import application, serve
+    from ghostbench.viewer.server import application
 
     access = Access.new(host, port)
     app = application(results, Granted.of(data_root=data_root), access)
-    if as_json:
-        click.echo(json.dumps({"address": access.link}))
-    elif not quiet:
-        click.echo(f"{access.link}\nCtrl-C ends it.")
-    if not no_browser:
-        click.launch(access.link)
-    serve(app, access)
-    return 0
+    return serve_page(app, access, "Ctrl-C ends it.", quiet=quiet, as_json=as_json, no_browser=no_browser)
