@@ -95,10 +95,16 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
     allow : keys of `KEYS` in which the runs may differ. models : take these alone, by the names that they have in the
     runs (then all of that name) or in the comparison; all where none is named.
 
-    Raises `BadInput` for a folder that is no finished run, runs that differ in a key that is not allowed, no common
-    clips, or a model that no run has.
+    Raises `BadInput` for a folder that is no finished run, a run of a task that asks at moments, runs that differ in a
+    key that is not allowed, no common clips, or a model that no run has.
     """
     runs = tuple(read_run_records(folder) for folder in folders)
+    asking = next((run for run in runs if run.manifest.task.moments_per_s is not None), None)
+    if asking is not None:
+        raise BadInput(
+            f"{asking.folder}: its task asks at moments, and what is compared here is yes and no of whole clips, "
+            "which is no measure of warnings; see each run's own: bench report RUN --table early_warning"
+        )
     differences = _differences(runs)
     refused = [key for key in differences if key not in allow]
     if refused:

@@ -13,6 +13,7 @@ from ghostbench.report.reasons import Unanswered, unanswered
 from ghostbench.report.table import shown
 from ghostbench.report.tables import marks
 from ghostbench.report.titles import VIEW_NOTES
+from ghostbench.report.warning_tables import BRIEF, BRIEF_NOTE, at_moments
 from ghostbench.scoring.rates import RateName
 from ghostbench.scoring.views import View
 
@@ -44,7 +45,8 @@ def print_brief(run: RunData, console: Console, errors: Console | None = None, *
     wrong = unanswered(run)
     head = wrapped([_plain(title or _title(run))], console)
     speaks = _speaks(run)
-    note = wrapped([_plain(_NOTE, "dim")], console) if speaks else []
+    words = BRIEF_NOTE if at_moments(run.rows) else _NOTE
+    note = wrapped([_plain(words, "dim")], console) if speaks else []
     parts = [_rows(run) if speaks else [], _marks(run, console) if speaks else []]
     failures = [*map(in_words, wrong), *read_by_another(run)]
     parts.append(wrapped([_plain(words, "red") for words in failures], console))
@@ -102,9 +104,14 @@ def _title(run: RunData) -> str:
 def _rows(run: RunData) -> list[Text]:
     from rich.text import Text
 
-    lines = [Text(_columns("Model", "Answered", [title for *_, title in _RATES]), style="bold")]
+    warns = at_moments(run.rows)
+    titles = [title for title, _ in BRIEF] if warns else [title for *_, title in _RATES]
+    lines = [Text(_columns("Model", "Answered", titles), style="bold")]
     for name, row in run.rows.items():
-        rates = [brief_estimate(row["views"][view]["answered"][rate]) for view, rate, _ in _RATES]
+        if warns:
+            rates = [brief_estimate((row["early_warning"] or {}).get(field)) for _, field in BRIEF]
+        else:
+            rates = [brief_estimate(row["views"][view]["answered"][rate]) for view, rate, _ in _RATES]
         style = "dim" if row["baseline"] else ""
         lines.append(Text(_columns(name, f"{row['answered']}/{row['rows']}", rates), style=style))
     return lines

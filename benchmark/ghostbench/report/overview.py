@@ -18,7 +18,7 @@ def overview(results: Path) -> list[dict[str, Any]]:
     -------
     Per run `name, state` ("running", "complete", "stopped", or "broken" with the `reason`), `started_at`, `dataset`,
     `task`, `n` (clips), `repeats`, `models`, and of a scored one `best`: the `model` with the highest F1 in the lenient
-    view and its `f1_lenient`, baselines aside; null where there is none.
+    view and its `f1_lenient`, baselines aside; null where there is none, and for tasks that ask at moments.
     """
     lines: list[dict[str, Any]] = []
     for path in runs_in(results):
@@ -61,6 +61,8 @@ def _best(path: Path) -> dict[str, Any] | None:
 
     try:
         rows = read_metrics(path)["models"].items()
+        if any(row.get("early_warning") is not None for _, row in rows):
+            return None  # an F1 of whole clips is no figure of warnings
         scored = [(row["views"]["lenient"]["answered"]["f1"], str(name)) for name, row in rows if not row["baseline"]]
         known = [(f1, name) for f1, name in scored if f1 is not None]
         f1, name = max(known, key=lambda each: float(each[0]["value"]))

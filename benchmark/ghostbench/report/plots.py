@@ -16,6 +16,7 @@ from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.twin_tables import curves
 from ghostbench.report.warning_plots import Pens, warning_charts
+from ghostbench.report.warning_tables import at_moments
 from ghostbench.scoring.account import QUANTILES
 from ghostbench.scoring.metrics import Percentiles
 from ghostbench.scoring.twins import DOSES, levels_of
@@ -67,7 +68,7 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         found = {
-            "summary": [_forest(run.rows, view) for view in ("strict", "lenient")],
+            "summary": [] if at_moments(run.rows) else [_forest(run.rows, view) for view in ("strict", "lenient")],
             "twins": list(_doses(contenders)),
             "scores": list(_curves(run, contenders)),
             "latency": list(_latency(contenders)),

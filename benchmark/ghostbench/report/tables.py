@@ -24,7 +24,7 @@ _MARKS = Column("marks", "Marks")
 def run_tables(run: RunData) -> list[Table]:
     """Every table of the report, in reading order; the headline comes first."""
     rows = run.rows
-    tables = [headline(rows, run.claim)]
+    tables = [warning.summary(rows, run.claim, marks) if warning.at_moments(rows) else headline(rows, run.claim)]
     tables += [_rates(rows, view, basis) for view in VIEWS for basis in BASES]
     tables += [
         evidence.trivial({name: row["beats_trivial"] for name, row in rows.items()}),
@@ -142,10 +142,11 @@ _NOT_BEATEN = {"does_not_beat": "does not beat", "undecided": "not shown to beat
 def _not_beaten(row: Row) -> dict[tuple[str, str], list[str]]:
     """The views in which the row does not beat the best trivial baseline or is not shown to, by words and its name.
 
-    None for a row without answers: that is said instead.
+    None for a row without answers: that is said instead. None either where the task asks at moments: that compares yes
+    and no of whole clips.
     """
     found: dict[tuple[str, str], list[str]] = {}
-    if row["answered"] == 0 or row["beats_trivial"] is None:
+    if row["answered"] == 0 or row["beats_trivial"] is None or row["early_warning"] is not None:
         return found
     for view in VIEWS:
         bar = row["beats_trivial"][view]

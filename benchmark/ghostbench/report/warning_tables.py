@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ghostbench.report.columns import MODEL, Rows, line
 from ghostbench.report.table import Column, Table
+from ghostbench.scoring.metrics import Row
 
 _RATES = (
     Column("warned", "Warned", "rate"),
@@ -12,6 +15,43 @@ _RATES = (
     Column("lead_median_s", "Lead, median", "seconds"),
     Column("lead_mean_s", "Lead, mean", "seconds"),
 )
+
+
+BRIEF = (
+    ("Warned", "warned"),
+    ("False al. a clip", "false_alarms_per_clip"),
+    ("AP, mean", "ap_mean"),
+)
+"""What a terminal has room for: a title, and the field of `early_warning`."""
+BRIEF_NOTE = (
+    "With 95% intervals. Warned: of the clips with a window, those whose first alarm lies within it; an earlier one is "
+    "a false alarm. AP: Nexar's, from 0.5 to 1.5 s before the event. Leads and thresholds: --table early_warning"
+)
+
+
+def at_moments(rows: Rows) -> bool:
+    """Whether the run's task asks at moments: a yes at any time of a clip is then no warning, and no rate of it is
+    shown as if it were."""
+    return any(row["early_warning"] is not None for row in rows.values())
+
+
+def summary(rows: Rows, claim: str, marks: Callable[[Row], list[str]]) -> Table:
+    """One line a model: coverage, warnings, false alarms and leads, and what to beware of."""
+    columns = (
+        MODEL,
+        Column("n", "n", "count"),
+        Column("answered", "Answered", "count"),
+        Column("coverage", "Coverage", "share"),
+        *_RATES,
+        Column("ap_mean", "AP, mean", "rate"),
+        Column("marks", "Marks"),
+    )
+    lines = [
+        line(columns, {"model": name, **row, **found, **_flat(found), "marks": "; ".join(marks(row))})
+        for name, row in rows.items()
+        if (found := row["early_warning"]) is not None
+    ]
+    return Table("summary", "Summary", columns, tuple(lines), f"{claim} {BRIEF_NOTE}.")
 
 
 def early_warning(rows: Rows) -> Table:

@@ -236,15 +236,19 @@ def _rates(path: Path) -> list[dict[str, Any]]:
 
     try:
         models = read_metrics(path)["models"]
+        # Where moments are asked, a yes at any time of a clip is no warning.
+        whole = not any(row.get("early_warning") is not None for row in models.values())
         return [
             {
                 "name": plain(str(name)),
                 "baseline": bool(row["baseline"]),
                 "answered": int(row["answered"]),
                 "of": int(row["rows"]),
-                "f1_strict": _estimate(row["views"]["strict"]["answered"]["f1"]),
-                "f1_lenient": _estimate(row["views"]["lenient"]["answered"]["f1"]),
-                "balanced_accuracy": _estimate(row["views"]["lenient"]["answered"]["balanced_accuracy"]),
+                "f1_strict": _estimate(row["views"]["strict"]["answered"]["f1"]) if whole else None,
+                "f1_lenient": _estimate(row["views"]["lenient"]["answered"]["f1"]) if whole else None,
+                "balanced_accuracy": (
+                    _estimate(row["views"]["lenient"]["answered"]["balanced_accuracy"]) if whole else None
+                ),
             }
             for name, row in models.items()
         ]

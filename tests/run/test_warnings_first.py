@@ -1,0 +1,42 @@
+"""What a run of early warning shows first: warnings and false alarms, and no rate of whole clips in their place."""
+
+from __future__ import annotations
+
+import csv
+from typing import Any
+
+import pytest
+
+from ghostbench.errors import BadInput
+from ghostbench.evidence.contenders import read_field
+from ghostbench.report.overview import overview
+
+WHOLE_CLIPS = ("F1", "Bal.acc", "rates_strict", "rates_lenient", "beat")
+
+
+def test_no_rate_of_whole_clips_stands_where_warnings_are_asked_for(bench: Any) -> None:
+    done = bench.run("--task", "ghost-warning", "--dataset", "ghost5", "--models", "always,never", "--run-id", "w")
+    assert done.returncode == 0, done.stderr
+    assert [word for word in WHOLE_CLIPS if word in done.stdout] == []
+    lines = {words[0]: words for line in done.stdout.splitlines() if len(words := line.split()) > 3}
+    assert lines["Model"] == ["Model", "Answered", "Warned", "False", "al.", "a", "clip", "AP,", "mean"]
+    # An alarm that never stops warns of nothing, and is false on every safe clip.
+    assert (lines["always"][2], lines["always"][4]) == (".000", "1.000")
+    folder = bench.folder / "results" / "w"
+    with (folder / "tables" / "summary.csv").open() as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    assert (float(rows["always"]["warned"]), float(rows["always"]["false_alarms_per_clip"])) == (0.0, 1.0)
+    assert (float(rows["never"]["warned"]), float(rows["never"]["false_alarms_per_clip"])) == (0.0, 0.0)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert [word for word in ("F1 strict", "F1 lenient", "Confusion matrices") if word in page + report] == []
+    [line] = overview(folder.parent)
+    assert (line["name"], line["best"]) == ("w", None)
+    with pytest.raises(BadInput, match="asks at moments"):
+        read_field([folder])
+
+
+def test_whole_clips_are_shown_as_before(bench: Any) -> None:
+    done = bench.run("--dataset", "ghost5", "--models", "always", "--run-id", "r")
+    assert "F1 strict" in done.stdout
+    assert "Warned" not in done.stdout
