@@ -31,20 +31,21 @@ from ghostbench import (
     RequestTooLarge,
     Unavailable,
 )
-from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary
-from ghostbench_drivemm.answer.schema_text import UnsupportedSchema
-from ghostbench_drivemm.answer.score import GradeReader
-from ghostbench_drivemm.checkpoint import hub
-from ghostbench_drivemm.checkpoint.config import CheckpointError
+from ghostbench_drivemm.checkpoint import public
 from ghostbench_drivemm.checkpoint.inventory import inspect
 from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate_prepared, warm
 from ghostbench_drivemm.input.prepared import PromptTooLong
 from ghostbench_drivemm.input.question import user_text
 from ghostbench_drivemm.network.model import DriveMM
-from ghostbench_drivemm.serving import memory
 from ghostbench_drivemm.serving.batching import Batch, Ready
 from ghostbench_drivemm.serving.replicas import Replica, Replicas
 from ghostbench_drivemm.settings import DriveMMSettings
+from ghostbench_local import memory
+from ghostbench_local.answer.grammar import Grammar, Vocabulary
+from ghostbench_local.answer.schema_text import UnsupportedSchema
+from ghostbench_local.answer.score import GradeReader
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.checkpoint.hub import source_of
 
 _USUAL_POSITIONS = (2100 + 450, 2100 + 900)
 """Ten frames and a task's prompt: what is made ready for, and reckoned with until longer prompts have been seen."""
@@ -87,7 +88,7 @@ class DriveMMModel(LocalModel):
         for device in self._devices():
             if not _is_device(device):
                 raise BadInput(f"drivemm.device={device} is no device: write cuda, cuda:N or cpu")
-        if self.settings.checkpoint is not None and self.settings.revision != hub.REVISION:
+        if self.settings.checkpoint is not None and self.settings.revision != public.REVISION:
             raise BadInput(
                 "drivemm.revision is of the public checkpoint, which drivemm.checkpoint replaces: leave one out"
             )
@@ -106,7 +107,7 @@ class DriveMMModel(LocalModel):
         try:
             if chosen is not None:
                 inspect(chosen)
-            elif hub.find_checkpoint(revision=self.settings.revision) is None and not self.settings.download:
+            elif public.find_public(self.settings.revision) is None and not self.settings.download:
                 raise BadInput(_NO_CHECKPOINT)
         except CheckpointError as error:
             raise BadInput(f"drivemm.checkpoint: {error}") from None
@@ -268,12 +269,12 @@ class DriveMMModel(LocalModel):
         """The checkpoint's folder, and repository, revision and commit where it is known to be from the hub."""
         if self.settings.checkpoint is not None:
             folder = Path(self.settings.checkpoint)
-            return folder, hub.source_of(folder)
-        found = hub.find_checkpoint(revision=self.settings.revision)
+            return folder, source_of(folder)
+        found = public.find_public(self.settings.revision)
         if found is None:
             if not self.settings.download:
                 raise CheckpointError(_NO_CHECKPOINT)
-            found = hub.fetch_checkpoint(revision=self.settings.revision)
+            found = public.fetch_public(self.settings.revision)
         return found.folder, {"repository": found.repository, "revision": found.revision, "commit": found.commit}
 
     def _load_model(self, dtype: str, device: str) -> DriveMM:

@@ -33,11 +33,11 @@ sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "
 
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary
-from ghostbench_drivemm.answer.score import GradeReader
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate_prepared
 from ghostbench_drivemm.engine.sharing import TextStore
+from ghostbench_local.answer.grammar import Grammar, Vocabulary
+from ghostbench_local.answer.score import GradeReader
 
 GRADES = GhostProbing.verdict_values
 SCHEMA = GhostProbing.schema

@@ -30,13 +30,13 @@ from torch import Tensor
 sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.answer.grammar import Vocabulary
-from ghostbench_drivemm.answer.score import GradeReader
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate
 from ghostbench_drivemm.engine.cache import KeyValueCache
 from ghostbench_drivemm.engine.language import Language, Packed
 from ghostbench_drivemm.engine.placed import NewTokens
+from ghostbench_local.answer.grammar import Vocabulary
+from ghostbench_local.answer.score import GradeReader
 
 LENGTHS = (700, 1900, 2800, 2743)
 STEPS = 16

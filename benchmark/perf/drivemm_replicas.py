@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from drivemm import GRADES, SCHEMA, forget, open_ended, requests
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary
-from ghostbench_drivemm.answer.score import GradeReader
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate_prepared
 from ghostbench_drivemm.serving.replicas import Replica, Replicas
+from ghostbench_local.answer.grammar import Grammar, Vocabulary
+from ghostbench_local.answer.score import GradeReader
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
 
 from ghostbench.tasks.ghost_probing import GhostProbing
-from ghostbench_drivemm.answer.grammar import Answers, Grammar, Vocabulary
 from ghostbench_drivemm.network.synthetic import synthetic_tokenizer
+from ghostbench_local.answer.grammar import Answers, Grammar, Vocabulary
 
 SIZE = 128256
 EOS = 128009

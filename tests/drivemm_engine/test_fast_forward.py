@@ -15,10 +15,10 @@ pytest.importorskip("llguidance")
 
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench_drivemm import DriveMM  # noqa: E402
-from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary  # noqa: E402
-from ghostbench_drivemm.answer.score import GradeReader  # noqa: E402
 from ghostbench_drivemm.engine import GenerateOptions, Sampling, generate  # noqa: E402
 from ghostbench_drivemm.engine.decode import CHOSEN, MOST_NEW, Decoder  # noqa: E402
+from ghostbench_local.answer.grammar import Grammar, Vocabulary  # noqa: E402
+from ghostbench_local.answer.score import GradeReader  # noqa: E402
 
 TASK = GhostProbing()
 LENGTHS = (37, 5, 64, 120, 9)

@@ -19,9 +19,9 @@ from llguidance.numpy import fill_next_token_bitmask
 
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench.tasks.summary import GhostProbingSummary
-from ghostbench_drivemm.answer.grammar import Answers, Grammar, Vocabulary
-from ghostbench_drivemm.answer.schema_text import UnsupportedSchema, fields_of, shortest_end
 from ghostbench_drivemm.network.synthetic import synthetic_tokenizer
+from ghostbench_local.answer.grammar import Answers, Grammar, Vocabulary
+from ghostbench_local.answer.schema_text import UnsupportedSchema, fields_of, shortest_end
 
 SIZE = 1024
 TOKENIZER = synthetic_tokenizer(SIZE)

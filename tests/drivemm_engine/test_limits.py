@@ -13,9 +13,9 @@ pytest.importorskip("llguidance")
 from ghostbench import GRADES  # noqa: E402
 from ghostbench.tasks.ghost_probing import SCHEMA  # noqa: E402
 from ghostbench_drivemm import DriveMM  # noqa: E402
-from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary  # noqa: E402
-from ghostbench_drivemm.answer.score import GradeReader  # noqa: E402
 from ghostbench_drivemm.engine import GenerateOptions, Sampling, generate  # noqa: E402
+from ghostbench_local.answer.grammar import Grammar, Vocabulary  # noqa: E402
+from ghostbench_local.answer.score import GradeReader  # noqa: E402
 
 LENGTHS = (37, 5, 64, 120)
 LIMITS = range(1, 41)

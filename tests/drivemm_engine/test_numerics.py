@@ -15,10 +15,10 @@ from PIL import Image  # noqa: E402
 
 from ghostbench import GRADES  # noqa: E402
 from ghostbench.tasks.ghost_probing import SCHEMA  # noqa: E402
-from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary  # noqa: E402
-from ghostbench_drivemm.answer.score import GradeReader  # noqa: E402
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate, generate_prepared  # noqa: E402
 from ghostbench_drivemm.network.numerics import diagnose  # noqa: E402
+from ghostbench_local.answer.grammar import Grammar, Vocabulary  # noqa: E402
+from ghostbench_local.answer.score import GradeReader  # noqa: E402
 
 
 def clip(model: Any, seed: int = 0) -> Any:

@@ -11,9 +11,9 @@ pytest.importorskip("llguidance")
 
 from ghostbench import GRADES  # noqa: E402
 from ghostbench.tasks.ghost_probing import SCHEMA  # noqa: E402
-from ghostbench_drivemm.answer.grammar import Grammar, Vocabulary  # noqa: E402
-from ghostbench_drivemm.answer.score import GradeReader, normalised  # noqa: E402
 from ghostbench_drivemm.engine import GenerateOptions, generate  # noqa: E402
+from ghostbench_local.answer.grammar import Grammar, Vocabulary  # noqa: E402
+from ghostbench_local.answer.score import GradeReader, normalised  # noqa: E402
 
 
 def vocabulary(model: Any) -> Vocabulary:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.checkpoint.config import CheckpointError, DriveMMConfig, VisionShape
+from ghostbench_drivemm.checkpoint.config import DriveMMConfig, VisionShape
 from ghostbench_drivemm.checkpoint.config_checks import resolve
 from ghostbench_drivemm.network.assembly import tensor_shapes
+from ghostbench_local.checkpoint.errors import CheckpointError
 
 SHAPE = VisionShape(width=64, feed_forward=160, layers=2)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ghostbench_drivemm.checkpoint import digests
+from ghostbench_local.checkpoint import digests
 
 
 @pytest.fixture

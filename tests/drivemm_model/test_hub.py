@@ -22,10 +22,10 @@ import pytest
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FETCH = """
 import sys
-from ghostbench_drivemm.checkpoint.config import CheckpointError
-from ghostbench_drivemm.checkpoint.hub import fetch_checkpoint
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_drivemm.checkpoint.public import fetch_public
 try:
-    snapshot = fetch_checkpoint("DriveMM/DriveMM", sys.argv[1])
+    snapshot = fetch_public(sys.argv[1])
 except CheckpointError as error:
     sys.exit(f"refused: {error}")
 print(snapshot.folder, snapshot.commit)

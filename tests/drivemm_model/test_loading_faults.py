@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.checkpoint.config import CheckpointError
-from ghostbench_drivemm.checkpoint.inventory import CheckpointMissing, weight_files_in
+from ghostbench_drivemm.checkpoint.inventory import NEEDED
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.checkpoint.folder import CheckpointMissing, weight_files_in
 
 INDEX = "model.safetensors.index.json"
 NAME = "model.layers.1.mlp.up_proj.weight"
@@ -165,7 +166,7 @@ def test_an_absent_shard_is_found_from_the_listing(family: Any) -> None:
     folder = family.copy()
     (folder / "model-00002-of-00004.safetensors").unlink()
     with pytest.raises(CheckpointMissing, match="model-00002-of-00004"):
-        weight_files_in(folder)
+        weight_files_in(folder, NEEDED)
 
 
 @pytest.mark.parametrize("name", ["../model-00001-of-00004.safetensors", "/etc/passwd", "model.bin"])
@@ -197,7 +198,7 @@ def test_a_folder_without_a_needed_file_is_no_checkpoint(name: str, family: Any)
     folder = family.copy()
     (folder / name).unlink()
     with pytest.raises(CheckpointMissing, match=name):
-        weight_files_in(folder)
+        weight_files_in(folder, NEEDED)
 
 
 def test_a_path_without_a_folder_is_named(tmp_path: Path) -> None:

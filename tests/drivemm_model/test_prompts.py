@@ -11,8 +11,8 @@ import pytest
 from tokenizers import AddedToken
 
 from ghostbench_drivemm import DriveMM
-from ghostbench_drivemm.checkpoint.config import CheckpointError
 from ghostbench_drivemm.input.prompt import IMAGE_ID, load_renderer, load_tokenizer
+from ghostbench_local.checkpoint.errors import CheckpointError
 
 
 @pytest.mark.parametrize("checkpoint", ["ckpt_a", "ckpt_c"])

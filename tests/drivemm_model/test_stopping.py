@@ -13,9 +13,9 @@ pytest.importorskip("transformers")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from ghostbench_drivemm.checkpoint.config import CheckpointError  # noqa: E402
 from ghostbench_drivemm.checkpoint.inventory import Checkpoint, inspect  # noqa: E402
 from ghostbench_drivemm.checkpoint.weights import LoadStopped, read_tensors, side_by_side  # noqa: E402
+from ghostbench_local.checkpoint.errors import CheckpointError  # noqa: E402
 
 SHARDS, TENSORS, WIDTH = 4, 50, 16_384
 SHARD_BYTES = TENSORS * WIDTH * 2

@@ -30,16 +30,11 @@ PROJECTOR_TYPE = re.compile(r"mlp([1-9])x_gelu")
 ANYRES_MAX = re.compile(r"anyres_max_([1-9]\d{0,2})")
 """`image_aspect_ratio` with a limit; the group is the limit, in tiles."""
 
-CONFIG_FILE = "config.json"
 GENERATION_FILE = "generation_config.json"
 DEFAULT = "authors' default"
 OVERRIDE = "override"
 TENSORS = "tensors"
 PUBLIC_SHAPE = "public shape"
-
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be used. The message is one line that names the file, key or tensor."""
 
 
 @dataclass(frozen=True)

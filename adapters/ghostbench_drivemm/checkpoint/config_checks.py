@@ -15,16 +15,16 @@ from typing import Any
 
 from ghostbench_drivemm.checkpoint.config import (
     ANYRES_MAX,
-    CONFIG_FILE,
     GENERATION_FILE,
     IMAGE_SIZE,
     PROJECTOR_TYPE,
     TENSORS,
-    CheckpointError,
     DriveMMConfig,
     VisionShape,
 )
 from ghostbench_drivemm.checkpoint.config_values import ConfigValues, is_positive, unknown
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.checkpoint.folder import CONFIG_FILE
 
 _POOL_MODES = ("average", "bilinear", "max")
 _NEWLINE_POSITIONS = ("frame", "grid", "no_token", "one_token")

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ghostbench_drivemm.checkpoint.config import DEFAULT, OVERRIDE, CheckpointError
+from ghostbench_drivemm.checkpoint.config import DEFAULT, OVERRIDE
+from ghostbench_local.checkpoint.errors import CheckpointError
 
 
 class ConfigValues:

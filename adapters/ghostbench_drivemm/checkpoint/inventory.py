@@ -16,21 +16,20 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from ghostbench_drivemm.checkpoint.config import CONFIG_FILE, GENERATION_FILE, CheckpointError
-from ghostbench_drivemm.checkpoint.digests import file_digest
+from ghostbench_drivemm.checkpoint.config import GENERATION_FILE
+from ghostbench_local.checkpoint.digests import file_digest
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.checkpoint.folder import CONFIG_FILE, INDEX_FILE, one_line, read_json, weight_files_in, weight_map
 
-INDEX_FILE = "model.safetensors.index.json"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 TEMPLATE_FILE = "chat_template.jinja"
+NEEDED = (CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE)
+"""Without these a folder is no checkpoint."""
 
 _DTYPE_BYTES = {"BF16": 2, "F16": 2, "F32": 4, "F64": 8}
 _DERIVED = (".rotary_emb.inv_freq", ".embeddings.position_ids")
 """Buffers that older code saved although they follow from the configuration; they are named, not loaded."""
-
-
-class CheckpointMissing(CheckpointError):
-    """There is no usable checkpoint at the path: found from the folder's listing, before anything is read."""
 
 
 @dataclass(frozen=True)
@@ -75,39 +74,6 @@ class Checkpoint:
         return futures
 
 
-def weight_files_in(folder: Path) -> tuple[str, ...]:
-    """The safetensors files of a checkpoint folder, from its listing and index alone.
-
-    Raises
-    ------
-    CheckpointMissing
-        No such folder, no `config.json`, no safetensors file, or a file that the index names is absent.
-    CheckpointError
-        The index cannot be read.
-    """
-    if not folder.is_dir():
-        raise CheckpointMissing(f"no checkpoint folder at {str(folder)!r}")
-    for needed in (CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE):
-        if not (folder / needed).is_file():
-            raise CheckpointMissing(f"{str(folder)!r} is not a checkpoint: it has no {needed}")
-    if (folder / INDEX_FILE).is_file():
-        files = sorted(set(_weight_map(folder).values()))
-        for name in files:
-            if Path(name).name != name or not name.endswith(".safetensors"):
-                raise CheckpointError(f"{INDEX_FILE} names {name!r}, which is not a plain safetensors file name")
-            if not (folder / name).is_file():
-                raise CheckpointMissing(f"{INDEX_FILE} names {name}, which is not in {str(folder)!r}")
-        return tuple(files)
-    files = sorted(path.name for path in folder.glob("*.safetensors"))
-    if not files:
-        pickled = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".ckpt"))
-        told = f", only pickled weights ({pickled[0]}), which are never loaded: convert them" if pickled else ""
-        raise CheckpointMissing(f"{str(folder)!r} holds no safetensors file{told}")
-    if len(files) > 1:
-        raise CheckpointMissing(f"{str(folder)!r} holds {len(files)} safetensors files and no {INDEX_FILE}")
-    return tuple(files)
-
-
 def inspect(folder: str | os.PathLike[str]) -> Checkpoint:
     """Read the folder's JSON files and every safetensors header, and account for each tensor.
 
@@ -120,7 +86,7 @@ def inspect(folder: str | os.PathLike[str]) -> Checkpoint:
         holds an element type that is not a float of at least 16 bits.
     """
     folder = Path(folder)
-    files = weight_files_in(folder)
+    files = weight_files_in(folder, NEEDED)
     tensors: dict[str, TensorEntry] = {}
     for file in files:
         for entry in _read_header(folder, file):
@@ -139,28 +105,6 @@ def inspect(folder: str | os.PathLike[str]) -> Checkpoint:
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file's object; anything else is a `CheckpointError` that names the file."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path.name} cannot be read as JSON: {_one_line(error)}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path.name} does not hold a JSON object")
-    return value
-
-
-def _weight_map(folder: Path) -> dict[str, str]:
-    weight_map = read_json(folder / INDEX_FILE).get("weight_map")
-    if (
-        not isinstance(weight_map, dict)
-        or not weight_map
-        or not all(isinstance(file, str) for file in weight_map.values())
-    ):
-        raise CheckpointError(f"{INDEX_FILE} has no weight_map from tensor names to file names")
-    return weight_map
-
-
 def _read_header(folder: Path, file: str) -> list[TensorEntry]:
     """The header of one file, checked by the safetensors library, with absolute offsets."""
     from safetensors import SafetensorError, safe_open
@@ -176,7 +120,7 @@ def _read_header(folder: Path, file: str) -> list[TensorEntry]:
     except (SafetensorError, OSError, ValueError, struct.error) as error:
         size = path.stat().st_size
         raise CheckpointError(
-            f"{file} is not a whole safetensors file ({size} bytes): {_one_line(error)}; download it again"
+            f"{file} is not a whole safetensors file ({size} bytes): {one_line(error)}; download it again"
         ) from error
     entries = []
     for name, facts in header.items():
@@ -194,14 +138,14 @@ def _read_header(folder: Path, file: str) -> list[TensorEntry]:
 
 def _compare_with_index(folder: Path, tensors: Mapping[str, TensorEntry]) -> None:
     """Every name of the index in the file it names, no name beside, and the total size as stated."""
-    weight_map = _weight_map(folder)
-    for name, file in weight_map.items():
+    listed = weight_map(folder)
+    for name, file in listed.items():
         if name not in tensors:
             raise CheckpointError(f"tensor {name} is missing: {INDEX_FILE} places it in {file}")
         if tensors[name].file != file:
             raise CheckpointError(f"tensor {name} is in {tensors[name].file}, but {INDEX_FILE} places it in {file}")
     for name, entry in tensors.items():
-        if name not in weight_map:
+        if name not in listed:
             raise CheckpointError(f"tensor {name} in {entry.file} is unexpected: {INDEX_FILE} does not name it")
     metadata = read_json(folder / INDEX_FILE).get("metadata")
     stated = metadata.get("total_size") if isinstance(metadata, dict) else None
@@ -235,7 +179,3 @@ def require_tensors(tensors: Mapping[str, TensorEntry], expected: Mapping[str, t
 
 def _and_more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import torch
 
-from ghostbench_drivemm.checkpoint.config import CheckpointError
 from ghostbench_drivemm.checkpoint.inventory import Checkpoint, TensorEntry
+from ghostbench_local.checkpoint.errors import CheckpointError
 
 _TORCH_DTYPE = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
 _STAGING_BYTES = 16 << 20

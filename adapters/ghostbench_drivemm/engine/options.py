@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ghostbench_drivemm.answer.grammar import Grammar
-    from ghostbench_drivemm.answer.score import GradeReader
+    from ghostbench_local.answer.grammar import Grammar
+    from ghostbench_local.answer.score import GradeReader
 
 Finish = Literal["stop", "closed", "length", "score"]
 """Why an answer ended: end token, closed object, output limit, or score mode, which writes nothing."""

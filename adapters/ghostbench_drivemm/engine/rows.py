@@ -46,7 +46,7 @@ class Rules:
         self._banned = options.eos_ids if options.ban_eos else ()
         self._masks = self._pinned.numpy()
         if options.grammar is not None:
-            from ghostbench_drivemm.answer.grammar import Answers
+            from ghostbench_local.answer.grammar import Answers
 
             self._answers = Answers(options.grammar, count, begun, options.max_new_tokens)
             self._look_ahead(range(count))

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import AddedToken, Tokenizer
 
-from ghostbench_drivemm.checkpoint.config import CheckpointError
-from ghostbench_drivemm.checkpoint.inventory import TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_json
+from ghostbench_drivemm.checkpoint.inventory import TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.checkpoint.folder import read_json
 
 IMAGE_MARK = "<image>"
 IMAGE_ID = -200

@@ -20,17 +20,17 @@ from ghostbench_drivemm.checkpoint.config import (
     PATCH_SIZE,
     PATCHES_PER_SIDE,
     VISION_HEADS,
-    CheckpointError,
     DriveMMConfig,
     VisionShape,
 )
 from ghostbench_drivemm.checkpoint.config_checks import resolve
-from ghostbench_drivemm.checkpoint.hub import source_of
 from ghostbench_drivemm.checkpoint.inventory import TOKENIZER_FILE, Checkpoint, TensorEntry, inspect, require_tensors
 from ghostbench_drivemm.checkpoint.weights import reading
 from ghostbench_drivemm.input.prompt import PromptRenderer, load_renderer, load_tokenizer
 from ghostbench_drivemm.network import vision
 from ghostbench_drivemm.network.synthetic import synthetic_renderer, synthetic_tokenizer
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.checkpoint.hub import source_of
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig, LlamaForCausalLM

@@ -18,14 +18,14 @@ from ghostbench import (
     Usage,
     Verdict,
 )
-from ghostbench_drivemm.answer.score import normalised
-from ghostbench_drivemm.checkpoint.config import CheckpointError
 from ghostbench_drivemm.engine import GenerateOptions, Generation, generate_prepared
 from ghostbench_drivemm.input.prepared import Prepared
 from ghostbench_drivemm.network.model import DriveMM
 from ghostbench_drivemm.network.numerics import diagnose
-from ghostbench_drivemm.serving import memory
 from ghostbench_drivemm.serving.replicas import Replica
+from ghostbench_local import memory
+from ghostbench_local.answer.score import normalised
+from ghostbench_local.checkpoint.errors import CheckpointError
 
 Options = Callable[[Sequence[Request], DriveMM], GenerateOptions]
 

@@ -15,7 +15,7 @@ import torch
 from ghostbench_drivemm.engine import engine_of
 from ghostbench_drivemm.engine.device import on_device
 from ghostbench_drivemm.network.model import DriveMM
-from ghostbench_drivemm.serving import memory
+from ghostbench_local import memory
 
 Result = TypeVar("Result")
 Load = Callable[[str, str], DriveMM]

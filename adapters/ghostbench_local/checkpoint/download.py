@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from ghostbench_drivemm.checkpoint.hub_errors import INSTEAD, DownloadError, http_error
+from ghostbench_local.checkpoint.hub_errors import DownloadError, http_error
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -44,8 +44,10 @@ class RemoteFile:
     sha256: str | None
 
 
-def require_space(folder: Path, files: Sequence[RemoteFile]) -> None:
+def require_space(folder: Path, files: Sequence[RemoteFile], instead: str) -> None:
     """Hold what is still to be fetched, and a spare gigabyte, against the free space of the folder's disk.
+
+    instead : another way to a checkpoint, at the end of the line that says so.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def require_space(folder: Path, files: Sequence[RemoteFile]) -> None:
     if missing and missing + _SPARE_BYTES > free:
         raise DownloadError(
             f"{folder} has {free / 1e9:.1f} GB free, the download needs {(missing + _SPARE_BYTES) / 1e9:.1f} GB: "
-            f"free some, set XDG_CACHE_HOME to another disk, {INSTEAD}"
+            f"free some, set XDG_CACHE_HOME to another disk, {instead}"
         )
 
 
@@ -73,8 +75,10 @@ def _part(folder: Path, file: RemoteFile) -> Path:
     return folder / f"{file.name}.part"
 
 
-def download(repository: str, commit: str, files: Sequence[RemoteFile], folder: Path, *, show_progress: bool) -> None:
+def download(repository: str, commit: str, files: Sequence[RemoteFile], folder: Path, *, title: str | None) -> None:
     """Bring all these files of one commit into the folder; those that are there are left as they are.
+
+    title : stands before the progress bar; None shows no bar.
 
     A file has its own name only once it is whole and its SHA-256 is the hub's; until then it ends in `.part`. The first
     fault stops the other files too.
@@ -89,7 +93,7 @@ def download(repository: str, commit: str, files: Sequence[RemoteFile], folder: 
     from huggingface_hub import hf_hub_url
 
     stop = Event()
-    with _progress(sum(file.size for file in files), show_progress) as bar:
+    with _progress(sum(file.size for file in files), title) as bar:
 
         def advance(count: int) -> None:
             # A fault or an interrupt must not wait for the gigabytes that the other threads have still to fetch.
@@ -212,13 +216,13 @@ def _check(part: Path, file: RemoteFile) -> None:
 
 
 @contextmanager
-def _progress(total: int, show: bool) -> Iterator[Advance]:
+def _progress(total: int, title: str | None) -> Iterator[Advance]:
     """A bar on standard error with bytes and speed; nothing where that is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("DriveMM"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as bar:
+    columns = (TextColumn(title or ""), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=title is None or not console.is_terminal) as bar:
         task = bar.add_task("download", total=total)
         yield lambda count: bar.advance(task, count)

@@ -1,4 +1,4 @@
-"""The public checkpoint: found on this machine or fetched from the Hugging Face hub once, and pinned to its commit."""
+"""A checkpoint of the Hugging Face hub: found on this machine or fetched once, and pinned to its commit."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ghostbench_drivemm.checkpoint.config import CheckpointError
-from ghostbench_drivemm.checkpoint.download import TIMEOUT_S, RemoteFile, download, require_space
-from ghostbench_drivemm.checkpoint.hub_errors import DownloadError, plain_errors
-
-REPOSITORY = "DriveMM/DriveMM"
-"""The authors' repository on the hub."""
-
-REVISION = "main"
-"""Branch, tag or commit. A branch is resolved to a commit at the first download; that commit is then kept."""
+from ghostbench_local.checkpoint.download import TIMEOUT_S, RemoteFile, download, require_space
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.checkpoint.folder import weight_files_in
+from ghostbench_local.checkpoint.hub_errors import DownloadError, plain_errors
 
 SOURCE_FILE = "ghostbench-source.json"
 """Written into the folder when every file is whole: repository, revision, commit, and each file's size."""
 
-_WANTED = re.compile(r"[\w.-]+\.safetensors|[\w.-]+\.json|chat_template\.jinja")
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a kind of model wants of a repository, and how it speaks of it.
+
+    by : the model, whose folder in the cache it is. title : stands before the progress bar.
+    files : names of the files that are fetched. needed : files without which a folder is no checkpoint.
+    instead : another way to a checkpoint, at the end of every fault's line.
+    """
+
+    by: str
+    title: str
+    files: re.Pattern[str]
+    needed: tuple[str, ...]
+    instead: str
 
 
 @dataclass(frozen=True)
@@ -38,36 +47,28 @@ class Snapshot:
     commit: str
 
 
-def default_cache() -> Path:
-    """`$XDG_CACHE_HOME/ghostbench/drivemm`, by default under `~/.cache`."""
+def default_cache(wanted: Wanted) -> Path:
+    """`$XDG_CACHE_HOME/ghostbench/` and the model's name, by default under `~/.cache`."""
     root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "ghostbench" / "drivemm"
+    return (Path(root) if root else Path.home() / ".cache") / "ghostbench" / wanted.by
 
 
-def find_checkpoint(
-    repository: str = REPOSITORY, revision: str = REVISION, *, cache: Path | None = None
-) -> Snapshot | None:
+def find_checkpoint(wanted: Wanted, repository: str, revision: str) -> Snapshot | None:
     """The checkpoint if it is already here, whole: from an earlier `fetch_checkpoint`, or in the hub library's cache.
 
     Nothing is asked of the network.
     """
-    where = cache or default_cache()
+    where = default_cache(wanted)
     commit = _commit_of(where, repository, revision)
     if commit is not None:
         folder = _folder(where, repository, commit)
         if _is_whole(folder):
             return Snapshot(folder, repository, revision, commit)
-    return _in_library_cache(repository, revision)
+    return _in_library_cache(wanted, repository, revision)
 
 
-def fetch_checkpoint(
-    repository: str = REPOSITORY,
-    revision: str = REVISION,
-    *,
-    cache: Path | None = None,
-    show_progress: bool = True,
-) -> Snapshot:
-    """Find the checkpoint here or download it (safetensors and JSON files alone).
+def fetch_checkpoint(wanted: Wanted, repository: str, revision: str, *, show_progress: bool = True) -> Snapshot:
+    """Find the checkpoint here or download the wanted files, never a pickle.
 
     An interrupted download goes on where it stopped, byte for byte; sizes and SHA-256 are compared with the hub's.
     `HF_TOKEN`, `HF_ENDPOINT` and `HF_HUB_OFFLINE` mean what they mean to the hub's library.
@@ -78,17 +79,17 @@ def fetch_checkpoint(
         No connection, offline mode, refused (401, 403), not found (404), too little disk space, or contents that
         are not what the hub lists.
     """
-    where = cache or default_cache()
-    found = find_checkpoint(repository, revision, cache=where)
+    where = default_cache(wanted)
+    found = find_checkpoint(wanted, repository, revision)
     if found is not None:
         return found
-    with plain_errors(repository, revision):
-        commit, files = _listing(repository, revision)
+    with plain_errors(repository, revision, wanted.instead):
+        commit, files = _listing(wanted, repository, revision)
         folder = _folder(where, repository, commit)
         folder.mkdir(parents=True, exist_ok=True)
         with _only_one(folder):
-            require_space(folder, files)
-            download(repository, commit, files, folder, show_progress=show_progress)
+            require_space(folder, files, wanted.instead)
+            download(repository, commit, files, folder, title=wanted.title if show_progress else None)
     source = {
         "repository": repository,
         "revision": revision,
@@ -137,29 +138,27 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _in_library_cache(repository: str, revision: str) -> Snapshot | None:
+def _in_library_cache(wanted: Wanted, repository: str, revision: str) -> Snapshot | None:
     """A snapshot that the hub's own tools downloaded, if it has all that a checkpoint needs."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    from ghostbench_drivemm.checkpoint.inventory import weight_files_in
-
     try:
         folder = Path(snapshot_download(repository, revision=revision, local_files_only=True))
-        weight_files_in(folder)
+        weight_files_in(folder, wanted.needed)
     except (LocalEntryNotFoundError, CheckpointError):
         return None
     return Snapshot(folder, repository, revision, folder.name)
 
 
-def _listing(repository: str, revision: str) -> tuple[str, list[RemoteFile]]:
+def _listing(wanted: Wanted, repository: str, revision: str) -> tuple[str, list[RemoteFile]]:
     from huggingface_hub import HfApi
 
     info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
     files = [
         RemoteFile(entry.rfilename, entry.size, entry.lfs.sha256 if entry.lfs else None)
         for entry in info.siblings or []
-        if _WANTED.fullmatch(entry.rfilename) and entry.size is not None
+        if wanted.files.fullmatch(entry.rfilename) and entry.size is not None
     ]
     if info.sha is None or not _is_commit(info.sha):
         raise DownloadError(f"the hub names no commit for {repository}@{revision}")

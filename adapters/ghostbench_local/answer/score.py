@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ghostbench_drivemm.answer.grammar import Vocabulary
+from ghostbench_local.answer.grammar import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from ghostbench_drivemm.checkpoint.config import CheckpointError
-
-INSTEAD = "or give a local folder with --set drivemm.checkpoint=DIR"
-"""The way out of every fault, at the end of its line."""
+from ghostbench_local.checkpoint.errors import CheckpointError
 
 
 class DownloadError(CheckpointError):
@@ -24,8 +21,11 @@ def http_error() -> type[Exception]:
 
 
 @contextmanager
-def plain_errors(repository: str, revision: str) -> Iterator[None]:
-    """What the hub, its library or the disk raises inside becomes a `DownloadError` of one line with the way out."""
+def plain_errors(repository: str, revision: str, instead: str) -> Iterator[None]:
+    """What the hub, its library or the disk raises inside becomes a `DownloadError` of one line with the way out.
+
+    instead : another way to a checkpoint, at the end of the line.
+    """
     from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled, RevisionNotFoundError
 
@@ -33,22 +33,22 @@ def plain_errors(repository: str, revision: str) -> Iterator[None]:
     try:
         yield
     except OfflineModeIsEnabled as error:
-        raise DownloadError(f"HF_HUB_OFFLINE is set and {what} is not on this machine: unset it, {INSTEAD}") from error
+        raise DownloadError(f"HF_HUB_OFFLINE is set and {what} is not on this machine: unset it, {instead}") from error
     except HFValidationError as error:
         raise DownloadError(f"{repository!r} is not the name of a repository on the hub") from error
     except RevisionNotFoundError as error:
-        raise DownloadError(f"{repository} has no revision {revision!r} (404): name another, {INSTEAD}") from error
+        raise DownloadError(f"{repository} has no revision {revision!r} (404): name another, {instead}") from error
     except http_error() as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status is None:
             host = urlsplit(constants.ENDPOINT).hostname
-            told = f"cannot reach {host} for {what} ({type(error).__name__}): go online, {INSTEAD}"
+            told = f"cannot reach {host} for {what} ({type(error).__name__}): go online, {instead}"
         elif status in (401, 403):
-            told = f"the hub refuses {what} ({status}): set HF_TOKEN to a token that may read it, {INSTEAD}"
+            told = f"the hub refuses {what} ({status}): set HF_TOKEN to a token that may read it, {instead}"
         elif status == 404:
-            told = f"the hub has no {what} (404): check the name, {INSTEAD}"
+            told = f"the hub has no {what} (404): check the name, {instead}"
         else:
-            told = f"the hub answered {status} for {what}: try again later, {INSTEAD}"
+            told = f"the hub answered {status} for {what}: try again later, {instead}"
         raise DownloadError(told) from error
     except OSError as error:
         raise DownloadError(f"{what} cannot be stored: {error.strerror or error}") from error

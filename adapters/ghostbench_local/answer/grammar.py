@@ -17,7 +17,7 @@ from llguidance import LLExecutor, LLMatcher, LLTokenizer
 from llguidance.numpy import fill_next_token_bitmask_par
 from tokenizers import Tokenizer
 
-from ghostbench_drivemm.answer.schema_text import (
+from ghostbench_local.answer.schema_text import (
     PLAIN_CHARACTER,
     Field,
     UnsupportedSchema,
@@ -26,7 +26,7 @@ from ghostbench_drivemm.answer.schema_text import (
     longest_end,
     shortest_end,
 )
-from ghostbench_drivemm.answer.spot import Spot
+from ghostbench_local.answer.spot import Spot
 
 Masks = npt.NDArray[np.int32]
 

@@ -42,7 +42,7 @@ def file_digest(path: Path) -> tuple[int, str]:
 def home() -> Path:
     """The file that digests are remembered in."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "ghostbench" / "drivemm-digests.json"
+    return Path(base) / "ghostbench" / "file-digests.json"
 
 
 def _state(path: Path) -> dict[str, int]:
