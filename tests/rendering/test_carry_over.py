@@ -74,6 +74,19 @@ def test_it_is_printed_and_is_json(runs: tuple[Path, Path]) -> None:
     assert {row["model"] for row in stated["table"]["rows"]} == set(ERRORS)
 
 
+def test_it_is_a_page_with_what_a_rendered_street_cannot_show(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    words = ["compare", *map(str, runs), "--carry-over", "--quiet", "--out", str(tmp_path / "carried")]
+    CliRunner().invoke(bench, words, catch_exceptions=False)
+    page = (tmp_path / "carried" / "carry_over.html").read_text()
+    assert "What a rendered street cannot show" in page
+    assert "<script" not in page
+    stated = json.loads((tmp_path / "carried" / "carry_over.json").read_text())
+    assert (stated["runs"], stated["models"]) == (["grid", "real"], 4)
+    assert {path.name for path in (tmp_path / "carried" / "tables").iterdir()} == {"carry_over.csv", "carry_over.tex"}
+    refused = CliRunner().invoke(bench, [*words[:-1], str(runs[0])])
+    assert isinstance(refused.exception, BadInput)
+
+
 def test_runs_the_wrong_way_round_or_without_a_shared_model_are_bad_input(
     runs: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 from scipy.special import ndtr
 from warm_process import run_bench
 
+import ghostbench
+
 DOSES = (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2)
 THRESHOLD, SPREAD, LAPSE, GUESS = 1.5, 0.4, 0.05, 0.1
 
@@ -36,10 +38,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recorded(dataset: Path, into: Path, seed: int) -> Path:
+    """Answers drawn from the known function, as a file for `replay`."""
     known: dict[str, dict[str, Any]] = json.loads((dataset / "parameters.json").read_text())
-    draws = np.random.default_rng(11)
+    draws = np.random.default_rng(seed)
     lines = []
     for clip, said in known.items():
         dose = said.get("visible_s")
@@ -47,16 +49,15 @@ def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         grade = "ghost_probing" if draws.random() < chance else "normal"
         answer = {"grade": grade, "event_time_s": None, "actor": None, "occluder": None, "evidence": ""}
         lines.append(json.dumps({"clip": clip, "raw": json.dumps(answer)}))
-    recorded = dataset / "recorded.jsonl"
-    recorded.write_text("\n".join(lines) + "\n")
+    into.write_text("\n".join(lines) + "\n")
+    return into
+
+
+@pytest.fixture(scope="module")
+def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("results")
-    words = [
-        "run",
-        "--models",
-        f"replay:{recorded}=seer,always,never,random",
-        "--dataset",
-        str(dataset / "dataset.yaml"),
-    ]
+    file = recorded(dataset, dataset / "recorded.jsonl", 11)
+    words = ["run", "--models", f"replay:{file}=seer,always,never,random", "--dataset", str(dataset / "dataset.yaml")]
     words += ["--out", str(out), "--run-id", "r", "--quiet"]
     done = run_bench(words, cwd=out, env={**os.environ}, timeout=240)
     assert done.returncode == 0, done.stderr
@@ -90,6 +91,21 @@ def test_the_threshold_of_the_known_function_is_within_its_interval_and_the_othe
         assert (row["threshold"], row["slope"], row["why"]) == ("", "", "it gives one answer at every dose")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_interval_holds_the_threshold_in_93_of_100_runs(dataset: Path, tmp_path: Path) -> None:
+    # Five runs of twenty rows: each row is one simulated run.
+    inside = 0
+    for first in range(0, 100, 20):
+        files = [recorded(dataset, tmp_path / f"m{seed}.jsonl", seed) for seed in range(first, first + 20)]
+        models = [f"replay:{file}={file.stem}" for file in files]
+        ghostbench.run(models, dataset=dataset / "dataset.yaml", out=tmp_path, run_id=f"from-{first}", on="thread")
+        for row in rows_of(tmp_path / f"from-{first}", "dose_response"):
+            if row["model"].startswith("m") and row["dose"].startswith("visible time") and row["threshold_low"]:
+                inside += float(row["threshold_low"]) <= THRESHOLD <= float(row["threshold_high"])
+    assert inside >= 93
+
+
 def test_the_report_shows_twins_with_curves_and_verifies(run: Path) -> None:
     page = (run / "report.html").read_text()
     assert 'id="twins"' in page
@@ -98,6 +114,23 @@ def test_the_report_shows_twins_with_curves_and_verifies(run: Path) -> None:
     assert "parameters.light" in json.loads((run / "metrics.json").read_text())["models"]["seer"]["slices"]
     done = run_bench(["verify", str(run)], cwd=run, env={**os.environ}, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_answers_are_counted_in_each_light(run: Path) -> None:
+    by_light = {(row["model"], row["light"]): row for row in rows_of(run, "dose_by_light")}
+    assert [light for name, light in by_light if name == "seer"] == ["day", "night"]
+    assert [by_light["seer", light]["answers"] for light in ("day", "night")] == ["32", "64"]
+    night = by_light["seer", "night"]
+    assert float(night["threshold_low"]) <= THRESHOLD <= float(night["threshold_high"])
+    assert by_light["always", "day"]["alarms"] == by_light["always", "day"]["guess"] == "1.0"
+    assert by_light["never", "day"]["why"] == "it gives one answer at every dose"
+    hits = {
+        light: float(by_light["seer", light]["alarms"]) * int(by_light["seer", light]["answers"])
+        for light in ("day", "night")
+    }
+    levels = json.loads((run / "metrics.json").read_text())["models"]["seer"]["twins"]["doses"]["visible_s"]["levels"]
+    assert sum(hits.values()) == pytest.approx(sum(level[1] for level in levels))
+    assert "by light: dots with the event" in (run / "report.html").read_text()
 
 
 def test_a_run_without_twins_says_nothing_of_them(tmp_path: Path) -> None:

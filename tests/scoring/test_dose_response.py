@@ -46,17 +46,6 @@ def test_a_known_function_is_found_again() -> None:
     assert found.at(found.threshold["value"]) == pytest.approx(halfway, abs=0.001)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_the_interval_holds_the_threshold_in_93_of_100_runs() -> None:
-    inside = 0
-    for seed in range(100):
-        threshold = run(seed).threshold
-        if threshold is not None and threshold["low"] is not None and threshold["high"] is not None:
-            inside += threshold["low"] <= THRESHOLD <= threshold["high"]
-    assert inside >= 93
-
-
 @pytest.mark.parametrize("answer", [True, False])
 def test_a_model_that_always_says_the_same_has_no_threshold(answer: bool) -> None:
     doses = np.repeat(DOSES, 10)

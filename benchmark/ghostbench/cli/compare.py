@@ -13,7 +13,8 @@ _KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")
 
 @click.command(
     epilog="Examples:\n\n\b\n  bench compare results/RUN\n  bench compare results/A results/B --out comparison\n"
-    "  bench compare results/RUN --models gpt-4.1,gpt-4o\n  bench compare results/A results/B --allow sampling"
+    "  bench compare results/RUN --models gpt-4.1,gpt-4o\n  bench compare results/A results/B --allow sampling\n"
+    "  bench compare results/GRID results/REAL --carry-over --out carried"
 )
 @click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]...", type=click.Path(path_type=Path))
 @click.option("--models", metavar="A,B", help="Compare these models alone, however few clips they answered.")
@@ -28,7 +29,8 @@ _KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write everything there: comparison.json, comparison.html, tables/*.csv, tables/*.tex.",
+    help="Write everything there: comparison.json, comparison.html, tables/*.csv, tables/*.tex; with --carry-over, "
+    "carry_over.json and carry_over.html in their place.",
 )
 @click.option(
     "--carry-over",
@@ -65,9 +67,9 @@ def command(
     if len({run.resolve() for run in runs}) < len(runs):
         raise BadInput("a run is named twice: name each run once")
     if carry_over:
-        if len(runs) != 2 or models is not None or allow or out is not None:
-            raise click.UsageError("--carry-over takes two runs, twins first, and neither --models, --allow nor --out")
-        _print_carry_over(runs[0], runs[1], quiet, as_json)
+        if len(runs) != 2 or models is not None or allow:
+            raise click.UsageError("--carry-over takes two runs, twins first, and neither --models nor --allow")
+        _carry_over(runs[0], runs[1], out, quiet, as_json)
         return 0
     names = [name.strip() for name in models.split(",")] if models is not None else []
     if "" in names or len(set(names)) < len(names):
@@ -82,19 +84,21 @@ def command(
     return 0
 
 
-def _print_carry_over(grid: Path, real: Path, quiet: bool, as_json: bool) -> None:
+def _carry_over(drawn: Path, filmed: Path, out: Path | None, quiet: bool, as_json: bool) -> None:
     from rich.console import Console
 
     from ghostbench.evidence.carry_over import CANNOT_SHOW, carry_over
+    from ghostbench.evidence.compare_files import carry_over_json, write_carry_over
     from ghostbench.report.data import read_run
-    from ghostbench.report.table import as_mapping
     from ghostbench.report.terminal import print_table
     from ghostbench.writing import json_text
 
-    found = carry_over(read_run(grid), read_run(real))
+    grid, real = read_run(drawn), read_run(filmed)
+    found = carry_over(grid, real)
+    if out is not None:
+        write_carry_over(out, grid, real, found)
     if as_json:
-        said = {"tau": found.tau, "p": found.p, "models": found.models, "table": as_mapping(found.table)}
-        click.echo(json_text({**said, "words": found.words(), "cannot_show": CANNOT_SHOW}), nl=False)
+        click.echo(json_text(carry_over_json(found)), nl=False)
     elif not quiet:
         print_table(found.table, Console())
         click.echo(f"{found.words()}\n{CANNOT_SHOW}")

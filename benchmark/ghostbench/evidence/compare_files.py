@@ -1,22 +1,28 @@
-"""A comparison as files: comparison.json, comparison.html, tables/*.csv and tables/*.tex."""
+"""A comparison, or what carries over from twins, as files: a .json, a page, tables/*.csv and tables/*.tex."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ghostbench.errors import BadInput
+from ghostbench.evidence.carry_over import CANNOT_SHOW, CarryOver
 from ghostbench.evidence.compare import Comparison, Pair, differing_clips, pairs_apart
 from ghostbench.evidence.compare_tables import comparison_tables, truths_of
 from ghostbench.folder.names import MANIFEST, TABLES
+from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.files import csv_table, latex_table
 from ghostbench.report.html import TEMPLATES, table_cell
-from ghostbench.report.table import Table
+from ghostbench.report.table import Table, as_mapping
 from ghostbench.scoring.significance import ALPHA
 from ghostbench.writing import write_json, write_text
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
 
 SCHEMA_VERSION = 2
 _MOST_ROWS = 1000
@@ -66,32 +72,72 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
 
     Raises `BadInput` for a run folder, and for one that cannot be written.
     """
+    tables = list(comparison_tables(comparison))
+    page = comparison_html(comparison, tables)
+    _write(folder, "comparison", tables, comparison_json(comparison), page)
+
+
+def write_carry_over(folder: Path, grid: RunData, real: RunData, found: CarryOver) -> None:
+    """Write whether ranks and errors on twins carry over: carry_over.json, carry_over.html, tables/carry_over.csv and
+    .tex. Raises `BadInput` as `write_comparison` does."""
+    runs = [plain(run.manifest.run_id) for run in (grid, real)]
+    page = _template("carry_over.html.j2").render(
+        style=_style(),
+        runs=runs,
+        words=plain(found.words()),
+        cannot_show=CANNOT_SHOW,
+        table=found.table,
+        is_reference={},
+        cell=table_cell,
+    )
+    _write(folder, "carry_over", [found.table], {"runs": runs, **carry_over_json(found)}, page)
+
+
+def carry_over_json(found: CarryOver) -> dict[str, Any]:
+    """Everything that `bench compare --carry-over` found, unrounded."""
+    return {
+        "tau": found.tau,
+        "p": found.p,
+        "models": found.models,
+        "table": as_mapping(found.table),
+        "words": found.words(),
+        "cannot_show": CANNOT_SHOW,
+    }
+
+
+def _write(folder: Path, name: str, tables: Sequence[Table], stated: Mapping[str, Any], page: str) -> None:
     if (folder / MANIFEST).exists():
         raise BadInput(f"{folder} is a run folder: give --out another one")
-    tables = list(comparison_tables(comparison))
     try:
         (folder / TABLES).mkdir(parents=True, exist_ok=True)
         for table in tables:
             write_text(folder / TABLES / f"{table.name}.csv", csv_table(table))
             write_text(folder / TABLES / f"{table.name}.tex", latex_table(table))
-        write_json(folder / "comparison.json", comparison_json(comparison))
-        write_text(folder / "comparison.html", comparison_html(comparison, tables))
+        write_json(folder / f"{name}.json", stated)
+        write_text(folder / f"{name}.html", page)
     except OSError as error:
         raise BadInput(f"{folder} cannot be written: {error.strerror}") from None
 
 
-def comparison_html(comparison: Comparison, tables: Sequence[Table]) -> str:
-    """One page without scripts and without network; tables too long for a page are named with their file."""
+def _template(name: str) -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(TEMPLATES)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True).get_template(name)
+
+
+def _style() -> Markup:
     from markupsafe import Markup
 
+    return Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+
+
+def comparison_html(comparison: Comparison, tables: Sequence[Table]) -> str:
+    """One page without scripts and without network; tables too long for a page are named with their file."""
     field = comparison.field
     baselines = {plain(one.name) for one in field.baselines}
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("comparison.html.j2").render(
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+    return _template("comparison.html.j2").render(
+        style=_style(),
         claim=plain(field.runs[0].manifest.task.claim),
         runs=[plain(run.manifest.run_id) for run in field.runs],
         clips=len(field.clips),

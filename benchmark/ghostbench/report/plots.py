@@ -69,7 +69,7 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
         mpl.rcParams.update(_STYLE)
         found = {
             "summary": [] if at_moments(run.rows) else [_forest(run.rows, view) for view in ("strict", "lenient")],
-            "twins": list(_doses(contenders)),
+            "twins": [*_doses(contenders), *_by_light(contenders)],
             "scores": list(_curves(run, contenders)),
             "latency": list(_latency(contenders)),
             "memory": list(_memory(contenders)),
@@ -109,7 +109,7 @@ def _doses(rows: Rows) -> Iterable[tuple[str, str]]:
     """For each dose, the answers by dose and the curve of each model that has a threshold."""
     seen = [(name, row, curves(row)) for name, row in rows.items() if row.get("twins")][:MOST_CURVES]
     for dose, title in DOSES.items():
-        counted = [(name, levels_of(row["twins"]["doses"][dose]), found[dose]) for name, row, found in seen]
+        counted = [(name, levels_of(row["twins"]["doses"][dose]["levels"]), found[dose]) for name, row, found in seen]
         if not any(len(levels) > 1 for _, levels, _ in counted):
             continue
         figure, axes = _figure(4.6, 3.2, title)
@@ -130,6 +130,33 @@ def _doses(rows: Rows) -> Iterable[tuple[str, str]]:
             f"Share of clips with the event that are called ghost probing, against {title}; the lines are fitted.",
             _svg(figure, f"dose-{dose}"),
         )
+
+
+def _by_light(rows: Rows) -> Iterable[tuple[str, str]]:
+    """In each light, how often each model says that the event is there, and how often on the counterparts."""
+    seen = [(name, row["twins"]["lights"]) for name, row in rows.items() if "lights" in (row.get("twins") or {})]
+    if not seen:
+        return
+    lights = list(seen[0][1])
+    figure, axes = _figure(4.6, 3.2, "light")
+    for place, ((name, counted), colour) in enumerate(zip(seen[:MOST_CURVES], PALETTE, strict=False)):
+        for key, marker, filled in (("says_event", "o", colour), ("on_twins", "s", "none")):
+            known = [(at, found) for at, light in enumerate(lights) if (found := counted[light][key]) is not None]
+            at = [each + 0.08 * (place - (len(seen[:MOST_CURVES]) - 1) / 2) for each, _ in known]
+            for x, (_, found) in zip(at, known, strict=True):
+                axes.plot([x, x], [found["low"], found["high"]], color=colour, linewidth=1)
+            label = _short(name) if key == "says_event" else None
+            values = [found["value"] for _, found in known]
+            axes.plot(at, values, marker, color=colour, markerfacecolor=filled, markersize=4, label=label)
+    axes.set_xticks(range(len(lights)), [_short(light) for light in lights])
+    axes.set_xlim(-0.5, len(lights) - 0.5)
+    axes.set_ylim(-0.04, 1.04)
+    axes.set_ylabel("says ghost probing")
+    axes.legend(loc="best", fontsize=7)
+    yield (
+        "Share of clips that are called ghost probing, by light: dots with the event, squares their counterparts.",
+        _svg(figure, "dose-light"),
+    )
 
 
 def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, str]]:

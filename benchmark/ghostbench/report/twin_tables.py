@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -15,7 +15,7 @@ from ghostbench.report.table import Column, Table, Value
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.dose_response import DoseResponse, curve
 from ghostbench.scoring.significance import holm
-from ghostbench.scoring.twins import DOSES, Twins, levels_of, pairs_p
+from ghostbench.scoring.twins import DOSES, LIGHT_DOSE, Twins, levels_of, pairs_p
 from ghostbench.scoring.views import VIEWS
 
 _NO_FIT = "not fitted: pip install 'ghostbench[grid]'"
@@ -128,7 +128,7 @@ def doses(run: RunData) -> Table:
             continue
         for dose, found in curves(row).items():
             fit, why = (found, found.why_none or "") if found is not None else (None, _NO_FIT)
-            levels = levels_of(row["twins"]["doses"][dose])
+            levels = levels_of(row["twins"]["doses"][dose]["levels"])
             lines.append(
                 (
                     name,
@@ -150,13 +150,52 @@ def doses(run: RunData) -> Table:
     return Table("dose_response", "Dose and response", columns, tuple(lines), note)
 
 
+def lights(rows: Rows) -> Table:
+    """How often each model sees the event in each light, and the visible time that it needs there."""
+    columns = (
+        MODEL,
+        Column("light", "Light"),
+        Column("answers", "Answers", "count"),
+        Column("alarms", "Says ghost probing", "rate"),
+        Column("guess", "On counterparts", "rate"),
+        Column("threshold", "Threshold, s", "rate"),
+        Column("slope", "Slope", "rate"),
+        Column("why", "No threshold, because"),
+    )
+    lines: list[tuple[Value, ...]] = []
+    for name, row in rows.items():
+        for light, counted in (row.get("twins") or {}).get("lights", {}).items():
+            found = _fit(counted["levels"], counted["false_alarms"], counted["twin_answers"])
+            lines.append(
+                (
+                    name,
+                    light,
+                    counted["answers"],
+                    counted["says_event"],
+                    counted["on_twins"],
+                    found.threshold if found else None,
+                    found.slope if found else None,
+                    (found.why_none or "") if found else _NO_FIT,
+                )
+            )
+    note = (
+        "Strict view, answered clips; intervals cluster by scene. The threshold is of "
+        f" {DOSES[LIGHT_DOSE]}, from the clips in that light alone."
+    )
+    return Table("dose_by_light", "Dose and response, by light", columns, tuple(lines), note)
+
+
 def curves(row: Mapping[str, Any]) -> dict[str, DoseResponse | None]:
     """The curve of a model for each dose; None for one that is not fitted since psignifit is not installed."""
     said = row["twins"]
-    found: dict[str, DoseResponse | None] = {}
-    for dose, counted in said["doses"].items():
-        try:
-            found[dose] = curve(levels_of(counted), said["false_alarms"], said["twin_answers"])
-        except ModuleNotFoundError:
-            found[dose] = None
-    return found
+    return {
+        dose: _fit(counted["levels"], said["false_alarms"], said["twin_answers"])
+        for dose, counted in said["doses"].items()
+    }
+
+
+def _fit(levels: Sequence[Sequence[float]], false_alarms: int, twin_answers: int) -> DoseResponse | None:
+    try:
+        return curve(levels_of(levels), false_alarms, twin_answers)
+    except ModuleNotFoundError:
+        return None

@@ -110,7 +110,7 @@ def score_pairs(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
     }
     found |= detection(*_sides(opposite, alarms, answered))
     both, differs = _both(same, answered), alarms[same.first] != alarms[same.second]
-    found["same_truth"] = {"pairs": len(same), "flip_rate": _by_scene(differs & both, both, same.scene)}
+    found["same_truth"] = {"pairs": len(same), "flip_rate": share_by_scene(differs & both, both, same.scene)}
     return found
 
 
@@ -133,9 +133,9 @@ def _rates(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
         "scenes": len(np.unique(pairs.scene)),
         "rows": int(both.size),
         "answered": int(both.sum()),
-        "both_right": _by_scene(right, both, pairs.scene),
-        "both_right_worst_case": _by_scene(right, np.ones_like(both), pairs.scene),
-        "flip_rate": _by_scene((first != second) & both, both, pairs.scene),
+        "both_right": share_by_scene(right, both, pairs.scene),
+        "both_right_worst_case": share_by_scene(right, np.ones_like(both), pairs.scene),
+        "flip_rate": share_by_scene((first != second) & both, both, pairs.scene),
         "alarm_only_on": {"event": event_only, "twin": twin_only},
         "mcnemar_p": mcnemar_exact(event_only, twin_only) if both.any() else None,
     }
@@ -146,8 +146,16 @@ def _both(pairs: Pairs, answered: Bools) -> Bools:
     return both
 
 
-def _by_scene(hits: Bools, rows: Bools, scene: Ints) -> Estimate | None:
-    """The share of hits among rows, [pairs, repeats], with an interval that clusters by scene."""
+def share_by_scene(hits: Bools, rows: Bools, scene: Ints) -> Estimate | None:
+    """The share of hits among rows, with an interval that clusters by scene; None without rows.
+
+    Parameters
+    ----------
+    hits, rows : [clips or pairs, repeats], every hit a row. scene : the scene of each, from 0, (n,).
+
+    >>> share_by_scene(np.array([[True], [False]]), np.array([[True], [True]]), np.array([0, 0]))["value"]
+    0.5
+    """
     if not len(scene):
         return None
     count = int(scene.max()) + 1

@@ -6,16 +6,19 @@ Clips whose parameters name a `scene` and a `twin` have twins; `bench render` wr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ghostbench.scoring.dose_response import Floats, Level, pooled
-from ghostbench.scoring.pairs import Bools, Pairs, both_right, find_pairs, score_pairs
+from ghostbench.scoring.pairs import Bools, Pairs, both_right, find_pairs, score_pairs, share_by_scene
 from ghostbench.scoring.significance import mcnemar_exact
 from ghostbench.scoring.views import VIEWS, View, alarms
+
+Words = npt.NDArray[np.str_]
 
 DOSES: Final = {
     "visible_s": "visible time before contact, s",
@@ -24,13 +27,20 @@ DOSES: Final = {
 }
 """The doses, by the parameter that holds them, with their units."""
 _LOGARITHMIC: Final = frozenset({"visible_px"})
+LIGHT_DOSE: Final = "visible_s"
+"""The dose against which answers are counted in each light apart."""
+_LIGHTS: Final = ("day", "dusk", "night")
+"""From much light to little; others follow by name."""
 
 
 class Twins:
     """The twins among a run's clips."""
 
-    def __init__(self, pairs: Pairs, positive: Bools, doses: Mapping[str, Floats]) -> None:
-        self.pairs, self._positive, self._doses = pairs, positive, doses
+    def __init__(
+        self, pairs: Pairs, positive: Bools, doses: Mapping[str, Floats], scenes: Words, lights: Words
+    ) -> None:
+        self.pairs, self._positive, self._doses, self._lights = pairs, positive, doses, lights
+        self._scenes = np.unique(scenes, return_inverse=True)[1]
 
     @classmethod
     def among(cls, clips: pd.DataFrame) -> Twins | None:
@@ -41,21 +51,47 @@ class Twins:
         pairs = find_pairs(words[0], words[1], positive)
         if pairs is None:
             return None
-        return cls(pairs, positive, {name: np.array([_dose(values, name) for values in known]) for name in DOSES})
+        doses = {name: np.array([_dose(values, name) for values in known]) for name in DOSES}
+        scenes, lights = (np.array([_word(values.get(name)) or "" for values in known]) for name in ("scene", "light"))
+        return cls(pairs, positive, doses, scenes, lights)
 
     def score(self, rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
         """`twins` of a row of metrics.json: `views` with the pairs of each view, and `doses`: for each dose the levels
-        as `[dose, alarms, answers]`, and the twins' `false_alarms` and `twin_answers`, in the strict view."""
+        as `[dose, alarms, answers]`, and the twins' `false_alarms` and `twin_answers`, in the strict view. `lights`,
+        where there are two or more, counts the clips of each apart: the `levels` of `LIGHT_DOSE`, the events'
+        `answers`, and the rates `says_event` on them and `on_twins`, with intervals that cluster by scene."""
         views = {view: score_pairs(self.pairs, *self.answers(rows, answered, view)) for view in VIEWS}
         said, told = self.answers(rows, answered, "strict")
-        twin_answers = int(told[~self._positive & self._in_a_pair].sum())
-        false_alarms = int((said & told)[~self._positive & self._in_a_pair].sum())
-        doses = {}
-        for name, values in self._doses.items():
-            shown = self._positive & np.isfinite(values)
-            levels = pooled(np.broadcast_to(values[:, None], told.shape)[shown][told[shown]], said[shown][told[shown]])
-            doses[name] = {"levels": [[level.dose, level.alarms, level.answers] for level in levels]}
-        return {"views": views, "doses": doses, "false_alarms": false_alarms, "twin_answers": twin_answers}
+        everywhere = np.ones(len(self._positive), dtype=bool)
+        found: dict[str, Any] = {
+            "views": views,
+            "doses": {name: {"levels": self._levels(name, said, told, everywhere)} for name in self._doses},
+            **self._on_twins(said, told, everywhere),
+        }
+        lights = sorted({str(light) for light in self._lights} - {""}, key=_by_light)
+        if len(lights) > 1:
+            found["lights"] = {light: self._in_light(self._lights == light, said, told) for light in lights}
+        return found
+
+    def _levels(self, dose: str, said: Bools, told: Bools, among: Bools) -> list[list[float]]:
+        values = self._doses[dose]
+        shown = self._positive & among & np.isfinite(values)
+        levels = pooled(np.broadcast_to(values[:, None], told.shape)[shown][told[shown]], said[shown][told[shown]])
+        return [[level.dose, level.alarms, level.answers] for level in levels]
+
+    def _on_twins(self, said: Bools, told: Bools, among: Bools) -> dict[str, int]:
+        twins = ~self._positive & self._in_a_pair & among
+        return {"false_alarms": int((said & told)[twins].sum()), "twin_answers": int(told[twins].sum())}
+
+    def _in_light(self, among: Bools, said: Bools, told: Bools) -> dict[str, Any]:
+        events, twins = self._positive & among, ~self._positive & self._in_a_pair & among
+        return {
+            "answers": int(told[events].sum()),
+            "says_event": share_by_scene(said[events], told[events], self._scenes[events]),
+            "on_twins": share_by_scene(said[twins], told[twins], self._scenes[twins]),
+            "levels": self._levels(LIGHT_DOSE, said, told, among),
+            **self._on_twins(said, told, among),
+        }
 
     @property
     def _in_a_pair(self) -> Bools:
@@ -86,9 +122,17 @@ def pairs_p(first: Bools, second: Bools) -> float:
     return mcnemar_exact(int((first & ~second).sum()), int((second & ~first).sum()))
 
 
-def levels_of(dose: Mapping[str, Any]) -> tuple[Level, ...]:
-    """The levels that `Twins.score` wrote of a dose."""
-    return tuple(Level(float(each), int(alarmed), int(answers)) for each, alarmed, answers in dose["levels"])
+def levels_of(written: Sequence[Sequence[float]]) -> tuple[Level, ...]:
+    """The levels that `Twins.score` wrote of a dose.
+
+    >>> levels_of([[0.5, 3, 12]])
+    (Level(dose=0.5, alarms=3, answers=12),)
+    """
+    return tuple(Level(float(each), int(alarmed), int(answers)) for each, alarmed, answers in written)
+
+
+def _by_light(light: str) -> tuple[int, str]:
+    return (_LIGHTS.index(light) if light in _LIGHTS else len(_LIGHTS), light)
 
 
 def _word(value: object) -> str | None:
