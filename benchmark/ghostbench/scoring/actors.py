@@ -55,6 +55,14 @@ def alarms_by_actor(rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
     -------
     Per kind of `KINDS` that occurs: `alarms`, `tp`, `fp`, and `precision` as `{value, low, high}`, null for fewer than
     `SMALL` alarms.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"grade": ["ghost_probing"] * 2, "actor": ["a child", None], "at": [0, 1],
+    ...                      "truth": ["ghost_probing", "normal"]})
+    >>> found = alarms_by_actor(rows, np.array([True, True]))
+    >>> found["pedestrian"]["tp"], found["unstated"]["fp"]
+    (1, 1)
     """
     used = rows[answered & alarms(rows["grade"], "lenient")]
     kinds = np.array([actor_kind(said if isinstance(said, str) else None) for said in used["actor"]], dtype=object)

@@ -35,7 +35,16 @@ class Ways:
 
 
 def attribute_ways(clips: pd.DataFrame) -> Ways:
-    """The ways to slice by what labels state and by parameters, those without a difference between clips left out."""
+    """The ways to slice by what labels state and by parameters, those without a difference between clips left out.
+
+    clips : lines of clips.jsonl, with the columns `labels` (`Label`) and `parameters` (mappings of scalars).
+
+    >>> from ghostbench.label import Label
+    >>> known = [{"light": "day", "lamps": True}, {"light": "night", "lamps": True}] * 2
+    >>> ways = attribute_ways(pd.DataFrame({"labels": [Label()] * 4, "parameters": known}))
+    >>> {name: list(parts) for name, parts in ways.parts.items()}
+    {'parameters.light': ['day', 'night', 'day', 'night']}
+    """
     columns: dict[str, list[Scalar | None]] = {
         f"labels.{name}": [getattr(label, name) for label in clips["labels"]] for name in COLUMNS
     }

@@ -85,13 +85,23 @@ def dose_response(doses: Floats, alarms: Bools, twin_alarms: Bools) -> DoseRespo
     dose that spans decades give its logarithm.
 
     Raises ModuleNotFoundError without psignifit, but never before a fit is wanted.
+
+    >>> doses, twins = np.repeat([1.0, 2.0, 3.0, 4.0], 5), np.zeros(20, dtype=bool)
+    >>> dose_response(doses, doses > 0, twins).why_none
+    'it gives one answer at every dose'
     """
     levels = pooled(doses, alarms)
     return curve(levels, int(twin_alarms.sum()), len(twin_alarms))
 
 
 def curve(levels: tuple[Level, ...], twin_alarms: int, twins: int) -> DoseResponse:
-    """The curve through answers that are counted by dose; see `dose_response`."""
+    """The curve through answers that are counted by dose; see `dose_response`.
+
+    >>> levels = tuple(Level(dose, alarms, 30) for dose, alarms in ((1, 1), (2, 4), (3, 24), (4, 30), (5, 30)))
+    >>> found = curve(levels, 1, 100)
+    >>> found.why_none, 2 < found.threshold["low"] < found.threshold["value"] < found.threshold["high"] < 3.2
+    (None, True)
+    """
     why_none = why_no_curve(levels, twins)
     if why_none is not None:
         return DoseResponse(levels, why_none)

@@ -26,6 +26,15 @@ def score_doubt(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, doubt
     -------
     `clips`, the doubted ones, and in `views`, for either view and every basis, each rate as `{value, low, high}`: as
     the labels stand, and the least and the largest that it can be; null where it is undefined as they stand.
+
+    Examples
+    --------
+    Two alarms, one of them right, on clips whose second label is doubted.
+
+    >>> rows = pd.DataFrame({"at": [0, 1], "grade": ["ghost_probing"] * 2})
+    >>> found = score_doubt(rows, np.array([True, True]), np.array([True, False]), np.array([False, True]))
+    >>> found["clips"], found["views"]["strict"]["answered"]["precision"]
+    (1, {'value': 0.5, 'low': 0.5, 'high': 1.0})
     """
     if not doubted.any():
         return None

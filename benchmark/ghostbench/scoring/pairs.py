@@ -101,6 +101,16 @@ def score_pairs(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
     and `mcnemar_p`, the exact test that alarms are as frequent on either side; `d_prime` and `criterion` (see
     `detection`); `by_twin` the same rates for each kind of counterpart. `same_truth`: `pairs` and `flip_rate` over the
     pairs whose truth is the same, such as mirror images. Null where there is nothing to divide by.
+
+    Examples
+    --------
+    Two scenes; on the first the model tells the twins apart, on the second it alarms at both.
+
+    >>> pairs = find_pairs(["a", "a", "b", "b"], ["as_is", "no_actor"] * 2, np.array([1, 0, 1, 0]) > 0)
+    >>> said = np.array([[True], [False], [True], [True]])
+    >>> found = score_pairs(pairs, said, np.ones((4, 1), dtype=bool))
+    >>> found["both_right"]["value"], found["flip_rate"]["value"], found["alarm_only_on"]
+    (0.5, 0.5, {'event': 1, 'twin': 0})
     """
     opposite, same = pairs.take(pairs.opposite), pairs.take(~pairs.opposite)
     found = _rates(opposite, alarms, answered)
@@ -115,7 +125,14 @@ def score_pairs(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
 
 
 def both_right(pairs: Pairs, alarms: Bools, answered: Bools) -> Bools:
-    """Which pairs of opposite truths, with their repeats, a model is right on both of, [pairs, repeats]."""
+    """Which pairs of opposite truths, with their repeats, a model is right on both of, [pairs, repeats].
+
+    alarms, answered : as `score_pairs` takes them.
+
+    >>> pairs = find_pairs(["a", "a"], ["as_is", "no_actor"], np.array([True, False]))
+    >>> both_right(pairs, np.array([[True, True], [False, True]]), np.ones((2, 2), dtype=bool)).tolist()
+    [[True, False]]
+    """
     right = alarms[pairs.first] == pairs.first_positive[:, None]
     right &= alarms[pairs.second] == pairs.second_positive[:, None]
     both: Bools = right & _both(pairs, answered)

@@ -24,7 +24,15 @@ PREVALENCES = (0.5, 0.1, 0.01, 0.001)
 def precision_at(
     rows: pd.DataFrame, answered: Bools, positive: Bools
 ) -> dict[View, dict[str, dict[str, Estimate | None]]]:
-    """`precision_at` of metrics.json for one model: per view, `prevalences`: `precisions` over answered clips."""
+    """`precision_at` of metrics.json for one model: per view, `prevalences`: `precisions` over answered clips.
+
+    rows, answered : the model's predictions, [n], and which hold an answer of its own. positive : per clip.
+
+    >>> rows = pd.DataFrame({"at": range(4), "grade": ["ghost_probing", "normal", "ghost_probing", "normal"]})
+    >>> found = precision_at(rows, np.ones(4, dtype=bool), np.array([True, True, False, False]))
+    >>> round(found["strict"]["prevalences"]["0.01"]["value"], 4)
+    0.01
+    """
     at = rows["at"].to_numpy()
     tables = {view: cells(positive[at], alarms(rows["grade"], view), answered, "answered") for view in VIEWS}
     return {view: {"prevalences": precisions(by_clip(table, at, len(positive)))} for view, table in tables.items()}

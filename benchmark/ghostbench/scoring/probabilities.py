@@ -37,6 +37,14 @@ def score_probabilities(rows: pd.DataFrame, answered: Bools) -> dict[str, Any] |
     ece, ece_null : `expected_calibration_error`, and `calibrated_error`.
     reliability : the bins that hold rows: `low, high, n, mean_score, positives, share`.
     operating_points : `operating_point` for each recall of `RECALLS`.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"at": range(4), "score": [0.9, 0.8, 0.7, 0.1],
+    ...                      "truth": ["ghost_probing", "normal", "ghost_probing", "normal"]})
+    >>> found = score_probabilities(rows, np.ones(4, dtype=bool))
+    >>> found["auc"]["value"], round(found["average_precision"]["value"], 4), found["average_precision_null"]
+    (0.75, 0.8333, 0.5)
     """
     used = answered & rows["score"].notna().to_numpy()
     if not used.any():

@@ -23,7 +23,14 @@ DURATIONS = ((0.0, 5.0), (5.0, 10.0), (10.0, 15.0), (15.0, float("inf")))
 
 def slice_ways(clips: pd.DataFrame) -> Ways:
     """For each way to slice, the part that each clip is in: category, duration, label (doubted or certain), truth, and
-    what labels state and parameters say."""
+    what labels state and parameters say.
+
+    >>> from ghostbench.label import Label
+    >>> clips = {"category": [5, None], "duration_s": [4.0, 12.0], "truth": ["normal"] * 2, "remark": [None, "?"]}
+    >>> ways = slice_ways(pd.DataFrame({**clips, "labels": [Label()] * 2, "parameters": [{}, {}]}))
+    >>> list(ways.parts["category"]), list(ways.parts["duration"])
+    (['5', 'unknown'], ['under 5 s', '10 to 15 s'])
+    """
     category = clips["category"].map(lambda value: UNKNOWN if pd.isna(value) else str(int(value)))
     duration = clips["duration_s"].astype("float64").map(_duration)
     label = ["doubted" if doubted else "certain" for doubted in doubted_clips(clips)]
@@ -39,7 +46,12 @@ def slice_ways(clips: pd.DataFrame) -> Ways:
 
 
 def doubted_clips(clips: pd.DataFrame) -> Bools:
-    """Per clip, whether its annotator doubts the label."""
+    """Per clip, bool [n], whether its annotator doubts the label, by a mark of its own or a question in the remark.
+
+    >>> from ghostbench.label import Label
+    >>> doubted_clips(pd.DataFrame({"labels": [Label(), Label(doubt=True)], "remark": [None, None]})).tolist()
+    [False, True]
+    """
     return np.array(
         [
             is_doubted(label, remark if isinstance(remark, str) else None)
@@ -59,6 +71,14 @@ def score_slices(
     Per part: `n` (clips), `rows`, `answered`, and per view `tp, fp, fn, tn`, with `accuracy`, `recall` and
     `specificity` as `{value, low, high}`; a rate is null where its denominator is zero or fewer than `SMALL` clips of
     the part were answered.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"at": range(2), "grade": ["ghost_probing", "ghost_probing"]})
+    >>> way = {"light": pd.Categorical(["day", "night"])}
+    >>> found = score_slices(rows, np.ones(2, dtype=bool), np.array([True, False]), way)
+    >>> found["light"]["night"]["strict"]["fp"], found["light"]["night"]["strict"]["accuracy"] is None
+    (1, True)
     """
     at = rows["at"].to_numpy()
     n = len(truth_of_clip)

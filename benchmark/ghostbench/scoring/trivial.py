@@ -34,6 +34,17 @@ def against_trivial(
     model's `f1`; the `best` baseline by F1 on the very rows that the model answered, with `best_f1`; `verdict`; and
     `baselines`, for each the `f1` and the `difference`, the model's F1 minus its own, with a paired interval; null
     where an F1 has no denominator.
+
+    Examples
+    --------
+    A model that is right on forty clips, and `always`, which is right on half of them.
+
+    >>> said = ["ghost_probing", "normal"] * 20
+    >>> rows = pd.DataFrame({"at": range(40), "repeat": 0, "grade": said})
+    >>> positive = np.array([True, False] * 20)
+    >>> found = against_trivial(rows, positive | True, {"always": rows.assign(grade="ghost_probing")}, positive)
+    >>> found["verdict"], found["strict"]["best"], round(found["strict"]["best_f1"], 3)
+    ('beats', 'always', 0.667)
     """
     key = pd.MultiIndex.from_arrays([rows["at"].to_numpy(), rows["repeat"].to_numpy()])
     at, count = rows["at"].to_numpy(), len(positive)

@@ -78,6 +78,13 @@ def score_views(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools) -> di
     ----------
     rows : that model's predictions. answered : whether each row has an answer of the model's own.
     truth_of_clip : whether each clip of the split is a ghost probing.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"at": [0, 1], "grade": ["potential_ghost_probing", None]})
+    >>> found = score_views(rows, np.array([True, False]), np.array([True, False]))
+    >>> [found[view]["worst_case"]["recall"]["value"] for view in VIEWS], found["lenient"]["worst_case"]["fp"]
+    ([0.0, 1.0], 1)
     """
     at = rows["at"].to_numpy()
     positive = truth_of_clip[at]

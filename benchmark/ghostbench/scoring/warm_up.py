@@ -37,7 +37,12 @@ def stated_warm_up(facts: Mapping[str, Any]) -> dict[str, float] | None:
 
 def warm_up_attempts(attempts: pd.DataFrame) -> WarmUpAttempts | None:
     """The attempts of one model that are marked as warm-up: `n`, and their `wall_s` together (seconds, null if
-    unknown). None where no attempt is."""
+    unknown). None where no attempt is.
+
+    >>> lines = pd.DataFrame({"notes": [("warm-up: compiled",), ()], "wall_s": [9.5, 0.1]})
+    >>> warm_up_attempts(lines)
+    {'n': 1, 'wall_s': 9.5}
+    """
     marked = attempts[is_warm_up(attempts)]
     if marked.empty:
         return None
@@ -45,7 +50,11 @@ def warm_up_attempts(attempts: pd.DataFrame) -> WarmUpAttempts | None:
 
 
 def is_warm_up(attempts: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which lines of a ledger are marked as warm-up."""
+    """Which lines of a ledger are marked as warm-up, bool [lines].
+
+    >>> is_warm_up(pd.DataFrame({"notes": [("warm-up",), None]})).tolist()
+    [True, False]
+    """
     return np.fromiter((_is_marked(notes) for notes in attempts["notes"]), dtype=np.bool_, count=len(attempts))
 
 
