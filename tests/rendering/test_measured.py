@@ -5,15 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.special import ndtr
 from warm_process import run_bench
 
 import ghostbench
+from ghostbench.cli.main import bench
+from ghostbench.errors import BadInput
+from ghostbench.evidence.verify import verify
 
 DOSES = (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2)
 THRESHOLD, SPREAD, LAPSE, GUESS = 1.5, 0.4, 0.05, 0.1
@@ -131,6 +137,23 @@ def test_answers_are_counted_in_each_light(run: Path) -> None:
     levels = json.loads((run / "metrics.json").read_text())["models"]["seer"]["twins"]["doses"]["visible_s"]["levels"]
     assert sum(hits.values()) == pytest.approx(sum(level[1] for level in levels))
     assert "by light: dots with the event" in (run / "report.html").read_text()
+
+
+def test_without_psignifit_curves_are_not_compared_and_not_called_different(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psignifit", None)
+    with pytest.raises(BadInput, match=r"fitted by psignifit, which is not installed here.*ghostbench\[grid\]"):
+        verify(run)
+    bare = tmp_path / "bare"
+    shutil.copytree(run, bare)
+    CliRunner().invoke(bench, ["report", str(bare), "--quiet"], catch_exceptions=False)
+    assert {row["why"] for row in rows_of(bare, "dose_response") if row["model"] == "seer"} == {
+        "not fitted: pip install 'ghostbench[grid]'"
+    }
+    assert verify(bare).findings == ()
+    monkeypatch.delitem(sys.modules, "psignifit")
+    assert verify(bare).findings == ()
 
 
 def test_a_run_without_twins_says_nothing_of_them(tmp_path: Path) -> None:

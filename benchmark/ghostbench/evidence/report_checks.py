@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.digests import digest
+from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, differences, different_lines
 from ghostbench.evidence.page_checks import check_page
 from ghostbench.folder.names import JOURNALS, METRICS, PAGE, SENSITIVITY, SUMS, TABLES
@@ -16,6 +18,7 @@ from ghostbench.folder.run_records import RunRecords
 from ghostbench.plugins.installed import own_version
 from ghostbench.report.data import RunData
 from ghostbench.report.sums import listed_files, read_sums
+from ghostbench.report.twin_tables import fitting_is_here, has_curves, was_fitted
 from ghostbench.report.write import report_files
 from ghostbench.scoring.metrics import Metrics
 from ghostbench.scoring.score import SCHEMA_VERSION
@@ -59,6 +62,7 @@ def check_reports(run: RunRecords, computed: Metrics, granted: Granted = NOTHING
     media of embedded frames may be looked for.
     """
     data = RunData(run.folder, run, computed)
+    data = replace(data, fits=_fits(data))
     want = report_files(data)
     notes = []
     known = {Path(name).name for name in want}
@@ -87,6 +91,22 @@ def check_reports(run: RunRecords, computed: Metrics, granted: Granted = NOTHING
         if path.name not in known and not path.name.startswith(f"{SENSITIVITY}_"):
             found.append(Finding(f"{TABLES}/{path.name}", "is no table of this run"))
     return found, notes
+
+
+def _fits(data: RunData) -> bool:
+    """Whether the run's report was written with fitted curves. Raises `BadInput` where it was, and none can be here."""
+    try:
+        written = (data.folder / TABLES / "dose_response.csv").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    if not was_fitted(written):
+        return False
+    if has_curves(data.rows) and not fitting_is_here():
+        raise BadInput(
+            f"the curves of {data.folder} were fitted by psignifit, which is not installed here: they cannot be "
+            "compared; pip install 'ghostbench[grid]'"
+        )
+    return True
 
 
 def check_sums(folder: Path, named: Collection[str]) -> Iterator[Finding]:

@@ -27,11 +27,13 @@ class RunData:
 
     metrics : metrics.json, as the contract of the run folder describes it.
     records : the run's own lines; see `RunRecords`.
+    fits : whether curves against the dose may be fitted; False to have the report that was written without psignifit.
     """
 
     folder: Path
     records: RunRecords
     metrics: Metrics
+    fits: bool = True
 
     @property
     def manifest(self) -> Manifest:

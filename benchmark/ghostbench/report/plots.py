@@ -69,7 +69,7 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
         mpl.rcParams.update(_STYLE)
         found = {
             "summary": [] if at_moments(run.rows) else [_forest(run.rows, view) for view in ("strict", "lenient")],
-            "twins": [*_doses(contenders), *_by_light(contenders)],
+            "twins": [*_doses(contenders, run.fits), *_by_light(contenders)],
             "scores": list(_curves(run, contenders)),
             "latency": list(_latency(contenders)),
             "memory": list(_memory(contenders)),
@@ -105,9 +105,9 @@ def _forest(rows: Rows, view: View) -> tuple[str, str]:
     return words, _svg(figure, f"forest {view}")
 
 
-def _doses(rows: Rows) -> Iterable[tuple[str, str]]:
+def _doses(rows: Rows, fits: bool) -> Iterable[tuple[str, str]]:
     """For each dose, the answers by dose and the curve of each model that has a threshold."""
-    seen = [(name, row, curves(row)) for name, row in rows.items() if row.get("twins")][:MOST_CURVES]
+    seen = [(name, row, curves(row, fits)) for name, row in rows.items() if row.get("twins")][:MOST_CURVES]
     for dose, title in DOSES.items():
         counted = [(name, levels_of(row["twins"]["doses"][dose]["levels"]), found[dose]) for name, row, found in seen]
         if not any(len(levels) > 1 for _, levels, _ in counted):

@@ -48,7 +48,7 @@ def run_tables(run: RunData) -> list[Table]:
             twins.pairs(rows),
             twins.models(run),
             twins.doses(run),
-            twins.lights(rows),
+            twins.lights(run),
             evidence.slices(run),
             evidence.label_doubt(rows),
         )

@@ -13,7 +13,7 @@ from ghostbench.report.columns import MODEL, Rows
 from ghostbench.report.data import RunData
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.scoring.counts import own_answers
-from ghostbench.scoring.dose_response import DoseResponse, curve
+from ghostbench.scoring.dose_response import DoseResponse, curve, why_no_curve
 from ghostbench.scoring.significance import holm
 from ghostbench.scoring.twins import DOSES, LIGHT_DOSE, Twins, levels_of, pairs_p
 from ghostbench.scoring.views import VIEWS
@@ -126,7 +126,7 @@ def doses(run: RunData) -> Table:
     for name, row in run.rows.items():
         if not row.get("twins"):
             continue
-        for dose, found in curves(row).items():
+        for dose, found in curves(row, run.fits).items():
             fit, why = (found, found.why_none or "") if found is not None else (None, _NO_FIT)
             levels = levels_of(row["twins"]["doses"][dose]["levels"])
             lines.append(
@@ -150,7 +150,7 @@ def doses(run: RunData) -> Table:
     return Table("dose_response", "Dose and response", columns, tuple(lines), note)
 
 
-def lights(rows: Rows) -> Table:
+def lights(run: RunData) -> Table:
     """How often each model sees the event in each light, and the visible time that it needs there."""
     columns = (
         MODEL,
@@ -163,9 +163,9 @@ def lights(rows: Rows) -> Table:
         Column("why", "No threshold, because"),
     )
     lines: list[tuple[Value, ...]] = []
-    for name, row in rows.items():
+    for name, row in run.rows.items():
         for light, counted in (row.get("twins") or {}).get("lights", {}).items():
-            found = _fit(counted["levels"], counted["false_alarms"], counted["twin_answers"])
+            found = _fit(counted, counted["levels"], run.fits)
             lines.append(
                 (
                     name,
@@ -185,17 +185,41 @@ def lights(rows: Rows) -> Table:
     return Table("dose_by_light", "Dose and response, by light", columns, tuple(lines), note)
 
 
-def curves(row: Mapping[str, Any]) -> dict[str, DoseResponse | None]:
-    """The curve of a model for each dose; None for one that is not fitted since psignifit is not installed."""
+def curves(row: Mapping[str, Any], fits: bool) -> dict[str, DoseResponse | None]:
+    """The curve of a model for each dose; None for one that is not fitted: psignifit is not installed, or not to be
+    used."""
     said = row["twins"]
-    return {
-        dose: _fit(counted["levels"], said["false_alarms"], said["twin_answers"])
-        for dose, counted in said["doses"].items()
-    }
+    return {dose: _fit(said, counted["levels"], fits) for dose, counted in said["doses"].items()}
 
 
-def _fit(levels: Sequence[Sequence[float]], false_alarms: int, twin_answers: int) -> DoseResponse | None:
+def _fit(said: Mapping[str, Any], counted: Sequence[Sequence[float]], fits: bool) -> DoseResponse | None:
+    levels = levels_of(counted)
+    why_none = why_no_curve(levels, said["twin_answers"])
+    if why_none is not None:
+        return DoseResponse(levels, why_none)
+    return curve(levels, said["false_alarms"], said["twin_answers"]) if fits and fitting_is_here() else None
+
+
+def fitting_is_here() -> bool:
+    """Whether psignifit, which fits the curves, is installed."""
     try:
-        return curve(levels_of(levels), false_alarms, twin_answers)
+        import psignifit  # noqa: F401
     except ModuleNotFoundError:
-        return None
+        return False
+    return True
+
+
+def has_curves(rows: Rows) -> bool:
+    """Whether some model's answers rise with a dose, so that there is a curve to fit."""
+    for row in rows.values():
+        said = row.get("twins") or {"doses": {}}
+        counted = [(said, each) for each in said["doses"].values()]
+        counted += [(light, light) for light in said.get("lights", {}).values()]
+        if any(why_no_curve(levels_of(each["levels"]), of["twin_answers"]) is None for of, each in counted):
+            return True
+    return False
+
+
+def was_fitted(written: str) -> bool:
+    """Whether curves were fitted for a table, from the text of tables/dose_response.csv."""
+    return _NO_FIT not in written
