@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import Any
 
 import pytest
 
 from ghostbench.errors import BadInput
 from ghostbench.evidence.contenders import read_field
+from ghostbench.evidence.verify import verify
 from ghostbench.report.overview import overview
 
 WHOLE_CLIPS = ("F1", "Bal.acc", "rates_strict", "rates_lenient", "beat")
@@ -32,6 +34,9 @@ def test_no_rate_of_whole_clips_stands_where_warnings_are_asked_for(bench: Any) 
     assert [word for word in ("F1 strict", "F1 lenient", "Confusion matrices") if word in page + report] == []
     [line] = overview(folder.parent)
     assert (line["name"], line["best"]) == ("w", None)
+    with (folder / "tables" / "early_warning.csv").open() as file:
+        names = [row["model"] for row in csv.DictReader(file)]
+    assert names == ["always", "never", "category-prior", "constant-time", "category-time"]
     with pytest.raises(BadInput, match="asks at moments"):
         read_field([folder])
 
@@ -40,3 +45,23 @@ def test_whole_clips_are_shown_as_before(bench: Any) -> None:
     done = bench.run("--dataset", "ghost5", "--models", "always", "--run-id", "r")
     assert "F1 strict" in done.stdout
     assert "Warned" not in done.stdout
+
+
+def test_the_sustain_rule_is_kept_with_the_run_and_refused_where_there_are_no_moments(bench: Any) -> None:
+    given = ["--dataset", "ghost5", "--models", "motion", "--limit", "2", "--quiet"]
+    done = bench.run("--task", "ghost-warning", "--sustain", "2/3", "--run-id", "w", *given)
+    assert done.returncode == 0, done.stderr
+    folder = bench.folder / "results" / "w"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["task"]["sustain"], manifest["options"]["sustain"]) == ("2/3", "2/3")
+    measured = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["models"]["motion"]["early_warning"]
+    assert measured["rule"] == "2/3"
+    assert list(measured["sustain"]) == ["2 of 3", "1 of 1", "3 of 3"]
+    assert measured["warned"] == measured["sustain"]["2 of 3"]["warned"]
+    assert verify(folder).findings == ()
+    assert "2 of the last 3 moments" in (folder / "report.md").read_text(encoding="utf-8")
+    refused = bench.run("--sustain", "2/3", "--run-id", "r", *given)
+    assert refused.returncode == 2
+    assert "'ghost-probing' looks at whole clips" in refused.stderr
+    changed = bench.run("--task", "ghost-warning", "--sustain", "3/3", "--run-id", "w", "--resume", *given)
+    assert changed.returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,11 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ghostbench.errors import BadInput
 from ghostbench.folder.lines import MomentLine, QuestionLine
 from ghostbench.label import Label
 from ghostbench.outcomes import Outcome
 from ghostbench.scoring.anticipation import legacy
-from ghostbench.scoring.early_warning import early_warning, leads_by_rate, watched
+from ghostbench.scoring.chance_alarms import first_alarms, matched
+from ghostbench.scoring.early_warning import early_warning, leads_by_rate
+from ghostbench.scoring.timed_alarms import constant_times
+from ghostbench.scoring.watched import watched
+from ghostbench.tasks.sustain import AT_ONCE, Sustain, parse_sustain
 
 G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
 
@@ -48,9 +54,9 @@ def said(
     return {"moments": lines, "actor": actor}
 
 
-def measured(clips: list[dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def measured(clips: list[dict[str, Any]], rows: list[dict[str, Any]], rule: Sustain = AT_ONCE) -> dict[str, Any]:
     frame = pd.DataFrame([{"at": at, **row} for at, row in enumerate(rows)])
-    found = early_warning(frame, pd.DataFrame(clips))
+    found = early_warning(frame, pd.DataFrame(clips), rule)
     assert found is not None
     return found
 
@@ -111,7 +117,7 @@ def test_always_scores_nothing_on_warnings_and_lead_whatever_the_clips_and_the_r
     grades = [alarms(*range(len(each["questions"])), of=len(each["questions"])) for each in clips]
     for rows in ([said(each) for each in grades], [said(each, [level] * len(each)) for each in grades]):
         found = measured(clips, rows)
-        for held in (found, *found["sustain"].values()):
+        for held in (found, *found["sustain"].values(), *([found["random"]] if found["random"] else [])):
             assert value(held["warned"]) in (None, 0.0)
             assert value(held["lead_s"]["median"]) in (None, 0.0)
             assert value(held["lead_s"]["mean"]) in (None, 0.0)
@@ -139,6 +145,29 @@ def test_average_precision_is_of_scores_before_the_event_and_of_safe_clips_cut_l
 def test_the_warning_must_name_who_comes() -> None:
     rows = [said(alarms(3), actor="a boy on foot"), said(alarms(3), actor="a van"), said(alarms(), actor="child")]
     assert value(measured([EVENT] * 3, rows)["named"]) == 0.5
+
+
+def test_the_warning_must_name_who_comes_or_what_hid_them() -> None:
+    behind = {**EVENT, "labels": replace(EVENT["labels"], occluder="parked_cars")}
+    rows = [
+        {**said(alarms(3), actor="a boy on foot"), "occluder": "a wall"},
+        {**said(alarms(3), actor="a van"), "occluder": "a van at the kerb"},
+        {**said(alarms(3), actor="a van"), "occluder": None},
+        {**said(alarms(1), actor="child"), "occluder": "a car"},  # no warning: too early
+    ]
+    found = measured([behind] * 4, rows)
+    named = [value(found[name]) for name in ("named", "named_actor", "named_occluder")]
+    assert named == [pytest.approx(2 / 3), pytest.approx(1 / 3), pytest.approx(1 / 3)]
+
+
+def test_a_clip_with_a_missing_answer_does_harm_in_average_precision() -> None:
+    rising = [place / 10 for place in range(1, 9)]
+    lost = said([*alarms()[:7], None], [*rising[:7], None])
+    good, bad = said([N] * 8, rising), said([N] * 8, [0.0] * 8)
+    assert value(measured([EVENT, EVENT, SAFE], [good, good, bad])["ap_mean"]) == 1.0
+    assert value(measured([EVENT, EVENT, SAFE], [good, lost, bad])["ap_mean"]) == pytest.approx((1 + 2 / 3) / 2)
+    assert value(measured([EVENT, EVENT, SAFE], [good, good, lost])["ap_mean"]) == pytest.approx(2 / 3)
+    assert measured([EVENT, SAFE], [lost, lost])["ap_mean"] is None
 
 
 def test_a_task_without_moments_has_no_such_numbers() -> None:
@@ -169,37 +198,41 @@ def slowly(clips: list[dict[str, Any]], rows: list[dict[str, Any]], k: int, n: i
     """Warned, false alarms and mean lead by score, in the words of the definition, by trying every threshold."""
     safe = [row["moments"] for each, row in zip(clips, rows, strict=True) if each["truth"] != G]
     tried = sorted({0.0, *(math.nextafter(line.score, 2) for row in rows for line in row["moments"])})
-    level = next(
-        (t for t in tried if sum(any(line.score >= t for line in lines) for lines in safe) <= 0.1 * len(safe) + 1e-9),
-        math.inf,
-    )
 
-    def first(lines: Any) -> float | None:
+    most = 0.1 * len(safe) + 1e-9
+
+    def alarm_at(level: float, lines: Any) -> float | None:
         for place in range(len(lines)):
             back = [line for line in lines[: place + 1] if place - lines.index(line) < n]
             if len([line for line in back if (line.score >= level if safe else line.grade == G)]) >= k:
                 return float(lines[place].moment_s)
         return None
 
+    level = next(
+        level for level in (*tried, math.inf) if sum(alarm_at(level, lines) is not None for lines in safe) <= most
+    )
+
     warned, leads = [], []
     for each, row in zip(clips, rows, strict=True):
         label, lines = each["labels"], row["moments"]
         if each["truth"] != G or len(lines) < k or not lines[k - 1].moment_s < label.first_visible_s:
             continue
-        alarm = first(lines)
+        alarm = alarm_at(level, lines)
         good = alarm is not None and label.first_visible_s <= alarm <= label.contact_s
         warned.append(good)
         most = label.contact_s - label.danger_s if label.danger_s is not None else math.inf
         leads.append(min(label.contact_s - alarm, most) if good and alarm is not None else 0.0)
-    false = [first(lines) is not None for lines in safe]
+    false = [alarm_at(level, lines) is not None for lines in safe]
     return tuple(float(np.mean(found)) if found else None for found in (warned, false, leads))
 
 
-@given(runs())
-def test_it_agrees_with_a_slow_implementation(run: tuple[list[dict[str, Any]], list[dict[str, Any]]]) -> None:
+@given(runs(), st.sampled_from([Sustain(1, 1), Sustain(1, 3), Sustain(2, 2), Sustain(3, 5)]))
+def test_it_agrees_with_a_slow_implementation(
+    run: tuple[list[dict[str, Any]], list[dict[str, Any]]], asked: Sustain
+) -> None:
     clips, rows = run
-    found = measured(clips, rows)
-    for rule, held in found["sustain"].items():
+    found = measured(clips, rows, asked)
+    for rule, held in [(asked.words, found), *found["sustain"].items()]:
         k, n = (int(word) for word in rule.split(" of "))
         warned, false, lead = slowly(clips, rows, k, n)
         assert value(held["warned"]) == pytest.approx(warned)
@@ -235,16 +268,83 @@ def test_moments_are_as_far_apart_as_the_run_asked() -> None:
     assert all(after > before for before, after in pairwise(q.moment_s for q in EVENT["questions"]))
 
 
-@given(runs())
+@given(runs(), st.sampled_from([AT_ONCE, Sustain(2, 3)]))
 def test_the_curve_of_leads_passes_through_the_figure_at_the_fixed_rate(
-    run: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+    run: tuple[list[dict[str, Any]], list[dict[str, Any]]], rule: Sustain
 ) -> None:
     clips, rows = run
     frame = pd.DataFrame([{"at": at, **row} for at, row in enumerate(rows)])
-    found = measured(clips, rows)
-    points = leads_by_rate(list(watched(frame, pd.DataFrame(clips))))
+    found = measured(clips, rows, rule)
+    points = leads_by_rate(list(watched(frame, pd.DataFrame(clips))), rule)
     rates = [rate for rate, _ in points]
     assert rates == sorted(rates)
     if points and found["by"] == "score":
         allowed = [lead for rate, lead in points if rate <= 0.1 + 1e-9]
         assert value(found["lead_s"]["mean"]) == pytest.approx(allowed[-1] if allowed else 0.0)
+
+
+def test_a_rule_is_read_or_refused() -> None:
+    assert parse_sustain("2/3") == (2, 3)
+    for wrong in ("0/1", "3/2", "1/11", "2", "2/3/4", "a/b", "", "-1/2", "2 / 3"):
+        with pytest.raises(BadInput, match="give one such as 2/3"):
+            parse_sustain(wrong)
+
+
+@given(st.floats(0, 1), st.integers(0, 7), st.sampled_from([(1, 1), (1, 2), (2, 2), (2, 3), (3, 4)]))
+def test_alarms_by_chance_are_what_all_their_patterns_come_to(p: float, moments: int, asked: tuple[int, int]) -> None:
+    rule = Sustain(*asked)
+    expected = [0.0] * moments
+    for pattern in range(2**moments):
+        alarm = [bool(pattern >> place & 1) for place in range(moments)]
+        chance = math.prod(p if each else 1 - p for each in alarm)
+        held = [sum(alarm[max(0, m - rule.n + 1) : m + 1]) >= rule.k for m in range(moments)]
+        if True in held:
+            expected[held.index(True)] += chance
+    assert first_alarms(p, moments, rule).tolist() == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.floats(0, 1), st.lists(st.integers(1, 9), min_size=1, max_size=5), st.sampled_from([(1, 1), (2, 3)]))
+def test_alarms_by_chance_come_as_often_as_they_are_asked_to(
+    share: float, counts: list[int], asked: tuple[int, int]
+) -> None:
+    rule = Sustain(*asked)
+    rows = pd.DataFrame([{"at": at, **said(alarms(of=count))} for at, count in enumerate(counts)])
+    safe = list(watched(rows, pd.DataFrame([clip(N, count) for count in counts])))
+    p = matched(share, safe, rule)
+    reached = float(np.mean([first_alarms(p, count, rule).sum() for count in counts]))
+    most = float(np.mean([count >= rule.k for count in counts]))
+    assert reached == pytest.approx(min(share, most), abs=1e-6)
+
+
+def test_a_model_is_held_against_chance_at_its_own_rate() -> None:
+    """Two of four safe clips of eight moments alarm: p = 1 - (1/2)^(1/8). The window, 1.2 to 3.0 s, holds four moments
+    after two that lie before it."""
+    rows = [said(alarms(3)), *(said(alarms(7)), said(alarms(0))), said(alarms()), said(alarms())]
+    chance = measured([EVENT] + [SAFE] * 4, rows)["random"]
+    q = 0.5 ** (1 / 8)
+    assert chance["alarms_per_moment"] == pytest.approx(1 - q)
+    assert value(chance["false_alarms_per_clip"]) == pytest.approx(0.5)
+    assert value(chance["warned"]) == pytest.approx(q**2 - q**6)
+    lead = sum((1 - q) * q**place * seconds for place, seconds in ((2, 1.4), (3, 1.0), (4, 0.5), (5, 0.0)))
+    assert value(chance["lead_s"]["mean"]) == pytest.approx(lead)
+    assert value(chance["lead_s"]["median"]) == 0.0
+    assert value(chance["more_warned"]) == pytest.approx(1 - (q**2 - q**6))
+    assert chance["verdict"] == "undecided", "one clip shows nothing"
+
+
+def test_thirty_clips_warned_without_a_false_alarm_are_more_than_chance_and_none_are_not() -> None:
+    clips = [EVENT] * 30 + [SAFE] * 30
+    good = measured(clips, [said(alarms(3))] * 30 + [said(alarms())] * 30)["random"]
+    assert good["verdict"] == "beats"
+    assert good["more_warned"]["low"] > 0.5, "it holds at the highest rate of false alarms that 0 of 30 leaves open"
+    blind = measured(clips, [said(alarms())] * 30 + [said(alarms(3))] * 15 + [said(alarms())] * 15)["random"]
+    assert blind["verdict"] == "does_not_beat"
+
+
+def test_the_constant_time_is_that_of_the_other_clips() -> None:
+    early, late = clip(G, 8, seen=0.8, event=1.6), clip(G, 8, seen=2.2, event=3.1)
+    assert constant_times(pd.DataFrame([early, early, late, SAFE])) == [1.0, 1.0, 1.0, 1.0]
+    assert constant_times(pd.DataFrame([early, late])) == [2.5, 1.0], "never by its own window"
+    assert constant_times(pd.DataFrame([early, SAFE])) == [None, 1.0]
+    open_at_once = clip(G, 8, seen=0.5, event=3.0)
+    assert constant_times(pd.DataFrame([open_at_once, SAFE])) == [None, None]

@@ -13,10 +13,19 @@ import ghostbench.scoring
 
 MODULES = sorted(module.name for module in pkgutil.iter_modules(ghostbench.scoring.__path__))
 OF_RUNS = {
-    "early_warning": {"early_warning", "leads_by_rate", "watched"},
-    "references": {"trivial_rows", "reference_rows", "repeats"},
+    "chance_alarms": {"by_chance"},
+    "early_warning": {
+        "average_precision_before",
+        "early_warning",
+        "first_alarms_of",
+        "leads_by_rate",
+        "scores_before",
+    },
+    "references": {"predicted", "trivial_rows", "reference_rows", "repeats"},
     "score": {"score_run", "read_metrics", "compute_metrics"},
     "task_numbers": {"task_numbers"},
+    "timed_alarms": {"constant_times", "timed_rows"},
+    "watched": {"asks_at_moments", "watched", "window_of"},
 }
 """What takes a whole run is shown by the tests on whole runs."""
 

@@ -28,6 +28,7 @@ _EPILOG = """Examples:
       --labels labels.csv --task ghost-probing-summary
   bench run --models gpt-4.1 --set gpt-4.1.concurrency=16 \\
       --repeats 3 --run-id trial
+  bench run --task ghost-warning --moments 4/s --sustain 2/3
   bench run --resume --run-id trial
   bench run study.yaml --limit 10
 
@@ -42,6 +43,7 @@ A run file has the options' own names, one a line:
 
 _ANNOTATIONS = "More about the clips: DADA-2000's own, BADAS-Open's, Nexar's, JSON or a table. May be repeated."
 _SAMPLING = "uniform:N frames, or fps:R frames a second.  [default: the task's, uniform:10 or fps:2]"
+_SUSTAIN = "An alarm holds where K of the last N moments alarm.  [default: 1/1]"
 _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 
 
@@ -78,6 +80,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--only-available", is_flag=True, help="Leave out clips whose media is not there.")
 @click.option("--sampling", help=_SAMPLING)
 @click.option("--moments", metavar="R", help="Ask at R moments a second, where the task asks at moments.")
+@click.option("--sustain", metavar="K/N", help=_SUSTAIN)
 @click.option("--set", "settings", multiple=True, metavar="MODEL.key=value", help="A model's setting; may be repeated.")
 @click.option("--repeats", type=int, default=1, show_default=True, help="Ask each model this often about each clip.")
 @click.option("--max-attempts", type=int, help="Attempts a clip; default: 6, outages of up to 15 minutes not counted.")

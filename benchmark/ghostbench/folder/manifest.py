@@ -6,7 +6,16 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.misfit import first_misfit
@@ -16,6 +25,7 @@ from ghostbench.outcomes import Outcome
 from ghostbench.plugins.text import printable
 from ghostbench.records import MOST_REPEATS, Layout, Seconds
 from ghostbench.tasks.base import IN_RETROSPECT
+from ghostbench.tasks.sustain import AT_ONCE, Sustain, parse_sustain
 from ghostbench.writing import check_plain, write_json
 
 FORMAT = 2
@@ -121,14 +131,31 @@ class DatasetEntry(_Entry):
 
 
 class TaskEntry(_Entry):
-    """What the manifest says of the task."""
+    """What the manifest says of the task.
+
+    sustain : when an alarm holds, as K/N; None where no moments are asked at, and in a folder of an earlier version.
+    """
 
     name: str
     version: str | int | None = None
     template_sha256: str | None = None
     claim: str = IN_RETROSPECT
     moments_per_s: float | None = None
+    sustain: str | None = None
     left_out: list[str] = Field(default_factory=list)
+
+    @field_validator("sustain")
+    @classmethod
+    def _is_a_rule(cls, stated: str | None) -> str | None:
+        try:
+            return stated if stated is None else str(parse_sustain(stated))
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def sustained(self) -> Sustain:
+        """When an alarm holds."""
+        return AT_ONCE if self.sustain is None else parse_sustain(self.sustain)
 
 
 class GitEntry(_Entry):

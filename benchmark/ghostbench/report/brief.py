@@ -14,6 +14,7 @@ from ghostbench.report.table import shown
 from ghostbench.report.tables import marks
 from ghostbench.report.titles import VIEW_NOTES
 from ghostbench.report.warning_tables import BRIEF, BRIEF_NOTE, at_moments
+from ghostbench.report.warning_tables import shown as warned_rows
 from ghostbench.scoring.rates import RateName
 from ghostbench.scoring.views import View
 
@@ -107,7 +108,7 @@ def _rows(run: RunData) -> list[Text]:
     warns = at_moments(run.rows)
     titles = [title for title, _ in BRIEF] if warns else [title for *_, title in _RATES]
     lines = [Text(_columns("Model", "Answered", titles), style="bold")]
-    for name, row in run.rows.items():
+    for name, row in warned_rows(run.rows) if warns else run.rows.items():
         if warns:
             rates = [brief_estimate((row["early_warning"] or {}).get(field)) for _, field in BRIEF]
         else:

@@ -42,6 +42,7 @@ def run_tables(run: RunData) -> list[Table]:
             evidence.scores(rows),
             evidence.operating_points(rows),
             warning.early_warning(rows),
+            warning.beyond_chance(rows),
             warning.sustained(rows),
             evidence.event_time(run),
             evidence.actors(rows),
@@ -123,6 +124,8 @@ def marks(row: Row) -> list[str]:
     if not row["baseline"] and row["answered"] == 0:
         found.append("no answer at all")
     found += [f"{words} {best} ({', '.join(views)})" for (words, best), views in _not_beaten(row).items()]
+    if (words := warning.not_beyond_chance(row)) is not None:
+        found.append(words)
     asked, served = row["asked_model"], row["served_models"]
     if asked and any(not same_model(asked, name) for name in served):
         found.append(f"asked for {asked}, served {', '.join(served)}")

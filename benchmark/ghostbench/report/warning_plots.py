@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
-from ghostbench.scoring.early_warning import Watched, leads_by_rate, watched
+from ghostbench.scoring.early_warning import leads_by_rate
+from ghostbench.scoring.watched import Watched, watched
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

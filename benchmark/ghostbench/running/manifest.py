@@ -72,6 +72,7 @@ def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Re
             template_sha256=plan.task.template_sha256(),
             claim=plan.task.claim,
             moments_per_s=plan.task.moments_per_s,
+            sustain=None if plan.sustain is None else str(plan.sustain),
             left_out=list(plan.task.left_out),
         ),
         sampling=str(plan.sampling),

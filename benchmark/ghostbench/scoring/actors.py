@@ -46,6 +46,34 @@ def actor_kind(words: str | None) -> str:
     return min(found)[1] if found else OTHER
 
 
+_OCCLUDERS = (
+    ("plants", r"hedges?|bush(?:es)?|shrubs?|trees?|plants?|greenery|vegetation|foliage"),
+    (
+        "structure",
+        r"walls?|buildings?|houses?|fences?|barriers?|pillars?|poles?|corners?|bridges?|stalls?|booths?|kiosks?",
+    ),
+    ("terrain", r"crests?|hills?|slopes?|rises?|bends?|curves?|embankments?"),
+    (
+        "vehicle",
+        r"(?:mini|moving)?vans?|cars?|trucks?|lorr(?:y|ies)|bus(?:es)?|taxis?|vehicles?|suvs?|sedans?|traffic|queues?|trailers?",
+    ),
+)
+_OCCLUDER_PATTERNS = tuple((kind, re.compile(rf"\b(?:{words})\b", re.IGNORECASE)) for kind, words in _OCCLUDERS)
+
+
+def occluder_kind(words: str | None) -> str:
+    """The kind of thing that the words name first as what hides somebody; an underscore counts as a space.
+
+    >>> [occluder_kind(words) for words in ("parked_cars", "a hedge beside a van", "the sun", None)]
+    ['vehicle', 'plants', 'other', 'unstated']
+    """
+    if not words or words.strip().lower() in ("", "none"):
+        return UNSTATED
+    text = words.replace("_", " ")
+    found = [(match.start(), kind) for kind, pattern in _OCCLUDER_PATTERNS if (match := pattern.search(text))]
+    return min(found)[1] if found else OTHER
+
+
 def alarms_by_actor(rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
     """`actors` of metrics.json for one model: its alarms in the lenient view by the actor that each names.
 

@@ -10,250 +10,206 @@ where there is an event, and a false alarm where there is none.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from ghostbench.folder.lines import MomentLine
 from ghostbench.label import Label
-from ghostbench.outcomes import Outcome
-from ghostbench.scoring.actors import UNSTATED, actor_kind
+from ghostbench.scoring.actors import UNSTATED, actor_kind, occluder_kind
 from ghostbench.scoring.anticipation import legacy
+from ghostbench.scoring.chance_alarms import by_chance
 from ghostbench.scoring.draws import SEED
 from ghostbench.scoring.intervals import shares
 from ghostbench.scoring.ranking import average_precision_estimate
 from ghostbench.scoring.rates import Estimate
-from ghostbench.tasks.base import ALARMS
+from ghostbench.scoring.watched import Watched, asks_at_moments, watched
+from ghostbench.tasks.sustain import AT_ONCE, Sustain
 
 FALSE_ALARM_RATE: Final = 0.1
 """The share of safe clips that may have an alarm, where a model's scores leave the choice of a threshold."""
 BEFORE_MS: Final = (500, 1000, 1500)
 """How long before the event a clip ends, milliseconds, for average precision: Nexar's protocol."""
-SUSTAINED: Final = ((1, 1), (2, 3), (3, 3))
-"""An alarm holds where k of the last n moments alarm: the first pair is what counts, the others are shown beside it."""
+SUSTAINED: Final = (AT_ONCE, Sustain(2, 3), Sustain(3, 3))
+"""The rules that are shown beside the run's own."""
 _DRAWS = 1000
+_LOST, _FALSE = -1.0, 2.0
+"""Scores below and above all others."""
 _YES = 0.999
+"""A yes, as high as the papers' code can tell from 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A clip as a model watched it.
-
-    at : the clip's row. event : whether there is one. start_s, event_s : its window; None where the labels do not say.
-    human_s : the lead of a person who saw the danger begin, seconds; None where the labels do not say.
-    times_s, alarms, scores : by moment; a score is NaN where there is none. whole : whether every moment is answered.
-    """
-
-    at: int
-    event: bool
-    start_s: float | None
-    event_s: float | None
-    human_s: float | None
-    times_s: tuple[float, ...]
-    alarms: tuple[bool, ...]
-    scores: tuple[float, ...]
-    whole: bool
-
-    def first(self, alarms: Sequence[bool], k: int = 1, n: int = 1) -> float | None:
-        """When the first alarm holds that k of the last n moments give, seconds; None without one."""
-        for place, time_s in enumerate(self.times_s):
-            if sum(alarms[max(0, place - n + 1) : place + 1]) >= k:
-                return time_s
-        return None
-
-    def has_window(self, k: int = 1) -> bool:
-        """Whether an alarm can come before, in, and after the window."""
-        if not self.event or self.start_s is None or self.event_s is None or len(self.times_s) < k:
-            return False
-        return self.times_s[k - 1] < self.start_s <= self.event_s
-
-    def lead_s(self, alarm_s: float | None) -> float:
-        """Seconds from a warning to the event, no more than a person has; 0 for what is no warning."""
-        assert self.start_s is not None
-        assert self.event_s is not None
-        if not self.whole or alarm_s is None or not self.start_s <= alarm_s <= self.event_s:
-            return 0.0
-        return min(self.event_s - alarm_s, math.inf if self.human_s is None else self.human_s)
-
-    def warned(self, alarm_s: float | None) -> bool:
-        """Whether the first alarm is a warning."""
-        assert self.start_s is not None
-        assert self.event_s is not None
-        return self.whole and alarm_s is not None and self.start_s <= alarm_s <= self.event_s
-
-    def score_at(self, time_s: float) -> float | None:
-        """The last score not later than that, or 1 and 0 for alarm and none where there are no scores."""
-        seen = [place for place, moment in enumerate(self.times_s) if moment <= time_s]
-        if not seen or not self.whole:
-            return None
-        score = self.scores[seen[-1]]
-        return float(self.alarms[seen[-1]]) if math.isnan(score) else score
-
-
-def early_warning(rows: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any] | None:
+def early_warning(rows: pd.DataFrame, clips: pd.DataFrame, rule: Sustain = AT_ONCE) -> dict[str, Any] | None:
     """`early_warning` of metrics.json for one model; None for a task that does not ask at moments.
 
-    rows : the model's lines of predictions.jsonl. clips : the run's clips.
+    rows : the model's lines of predictions.jsonl. clips : the run's clips. rule : when an alarm holds.
 
     Returns
     -------
-    moments_per_s, clips_with_window, safe_clips; by : "score" where a threshold is chosen so that at most
-    `FALSE_ALARM_RATE` of safe clips have an alarm, else "grade"; threshold; false_alarm_rate, warned,
-    false_alarms_per_clip, false_alarms_per_hour, lead_s {median, mean}, ap_at, ap_mean, named (the share of warnings
-    that name the labelled kind of road user), each an estimate or null; sustain (the same by `SUSTAINED`); legacy.
+    moments_per_s, rule, clips_with_window, safe_clips; by : "score" where a threshold is chosen so that at most
+    `FALSE_ALARM_RATE` of safe clips have an alarm, else "grade"; threshold; false_alarm_rate, warned, early (a first
+    alarm before the window), false_alarms_per_clip, false_alarms_per_hour, lead_s {median, mean}, ap_at, ap_mean, and
+    named, named_actor, named_occluder (the share of first warnings that name what is labelled), each an estimate or
+    null; random (see `by_chance`); sustain (the same by rule); legacy.
     """
-    if "questions" not in clips or not any(_asked(questions) for questions in clips["questions"]):
+    if not asks_at_moments(clips):
         return None
     seen = list(watched(rows, clips))
     safe = [each for each in seen if not each.event and each.times_s]
     by_score = bool(safe) and all(not math.isnan(score) for each in seen for score in each.scores)
-    threshold = threshold_at(safe, FALSE_ALARM_RATE) if by_score else None
-    held = {rule: _at(seen, threshold, *rule) for rule in SUSTAINED}
-    ap_at = {str(before): _ap(seen, before / 1000) for before in BEFORE_MS}
+    held = {each: _at(seen, each, by_score=by_score) for each in dict.fromkeys((rule, *SUSTAINED))}
+    ap_at = {str(before): average_precision_before(seen, before / 1000) for before in BEFORE_MS}
+    own = held[rule]
+    firsts = first_alarms_of(seen, own["threshold"], rule)
     return {
         "moments_per_s": _rate(seen),
-        "clips_with_window": sum(each.has_window() for each in seen),
+        "rule": str(rule),
+        "clips_with_window": sum(each.has_window(rule) for each in seen),
         "safe_clips": len(safe),
         "by": "score" if by_score else "grade",
-        "threshold": None if threshold is None or math.isinf(threshold) else threshold,
-        "false_alarm_rate": held[SUSTAINED[0]]["false_alarms_per_clip"],
-        **held[SUSTAINED[0]],
+        "false_alarm_rate": own["false_alarms_per_clip"],
+        **_stated(own),
+        "random": by_chance(seen, firsts, own["false_alarms_per_clip"], rule),
         "ap_at": ap_at,
-        "ap_mean": _mean(list(ap_at.values())),
-        "named": _named(rows, clips, seen),
-        "sustain": {f"{k} of {n}": held[k, n] for k, n in SUSTAINED},
-        "legacy": legacy([(each.event, each.event_s, each.times_s, _levels(each)) for each in seen if each.whole]),
+        "ap_mean": mean_of(list(ap_at.values())),
+        **_named(rows, clips, seen),
+        "sustain": {each.words: _stated(numbers) for each, numbers in held.items()},
+        "legacy": legacy([(each.event, each.event_s, each.times_s, each.levels(_YES)) for each in seen if each.whole]),
     }
 
 
-def threshold_at(safe: Iterable[Watched], rate: float) -> float:
-    """The lowest score from which an alarm is given, with an alarm in at most that share of safe clips; infinity
-    where no score of theirs may give one.
+def threshold_at(safe: Iterable[Watched], rate: float, rule: Sustain = AT_ONCE) -> float:
+    """The lowest score from which an alarm is given, with an alarm that holds in at most that share of safe clips;
+    infinity where no score of theirs may give one.
 
     >>> quiet = Watched(0, False, None, None, None, (0.5, 1.0), (False, False), (0.1, 0.2), True)
     >>> threshold_at([quiet] * 9 + [Watched(1, False, None, None, None, (0.5,), (True,), (0.9,), True)], 0.1) > 0.2
     True
     """
-    peaks = sorted((max(each.scores) if each.whole else math.inf for each in safe), reverse=True)
+    peaks = sorted((each.peak(rule) for each in safe), reverse=True)
     allowed = int(rate * len(peaks) + 1e-9)
-    return math.nextafter(peaks[allowed], math.inf) if allowed < len(peaks) else -math.inf
+    reached = peaks[allowed] if allowed < len(peaks) else -math.inf
+    return reached if math.isinf(reached) else math.nextafter(reached, math.inf)
 
 
-def leads_by_rate(seen: Sequence[Watched]) -> list[tuple[float, float]]:
+def first_alarms_of(seen: Sequence[Watched], threshold: float | None, rule: Sustain) -> list[float | None]:
+    """When each clip's first alarm holds, seconds; None without one. threshold : None for alarms by grade."""
+    return [each.first(each.alarms_at(threshold), rule) for each in seen]
+
+
+def leads_by_rate(seen: Sequence[Watched], rule: Sustain = AT_ONCE) -> list[tuple[float, float]]:
     """The share of safe clips with an alarm, and the mean lead, for every threshold, from the highest down; [] where
     there are no safe clips or no windows. Of scores alone: every moment must have one."""
     safe = [each for each in seen if not each.event and each.times_s]
-    window = [each for each in seen if each.has_window()]
+    window = [each for each in seen if each.has_window(rule)]
     if not safe or not window:
         return []
     points = []
     for threshold in sorted({score for each in seen for score in each.scores}, reverse=True):
-        alarmed = sum(not each.whole or max(each.scores) >= threshold for each in safe)
-        leads = [each.lead_s(each.first(_alarms(each, threshold))) for each in window]
+        alarmed = sum(each.peak(rule) >= threshold for each in safe)
+        leads = [each.lead_s(each.first(each.alarms_at(threshold), rule)) for each in window]
         points.append((alarmed / len(safe), sum(leads) / len(leads)))
     return points
 
 
-def _at(seen: Sequence[Watched], threshold: float | None, k: int, n: int) -> dict[str, Any]:
-    """Warnings and false alarms where an alarm holds that k of n moments give."""
-    firsts = [each.first(_alarms(each, threshold), k, n) for each in seen]
-    window = [(each, first) for each, first in zip(seen, firsts, strict=True) if each.has_window(k)]
-    safe = [
-        (each, first is not None or not each.whole)
+def _at(seen: Sequence[Watched], rule: Sustain, *, by_score: bool) -> dict[str, Any]:
+    """Warnings and false alarms under a rule, at the threshold that the rule's false alarms leave."""
+    safe = [each for each in seen if not each.event and each.times_s]
+    threshold = threshold_at(safe, FALSE_ALARM_RATE, rule) if by_score else None
+    firsts = first_alarms_of(seen, threshold, rule)
+    window = [(each, first) for each, first in zip(seen, firsts, strict=True) if each.has_window(rule)]
+    alarms = [
+        (each, each.false_alarm(first))
         for each, first in zip(seen, firsts, strict=True)
         if not each.event and each.times_s
     ]
-    warned, alarmed = shares(
+    places = [each.at for each, _ in window]
+    warned, early, alarmed = shares(
         [
-            _by_clip([each.at for each, _ in window], [each.warned(first) for each, first in window]),
-            _by_clip([each.at for each, _ in safe], [alarm for _, alarm in safe]),
+            _by_clip(places, [each.warned(first) for each, first in window]),
+            _by_clip(places, [each.early(first) for each, first in window]),
+            _by_clip([each.at for each, _ in alarms], [alarm for _, alarm in alarms]),
         ]
     )
-    hours = sum(each.times_s[-1] for each, _ in safe) / 3600
+    hours = sum(each.times_s[-1] for each in safe) / 3600
     return {
+        "threshold": threshold,
         "warned": warned,
+        "early": early,
         "false_alarms_per_clip": alarmed,
         "false_alarms_per_hour": _times(alarmed, len(safe) / hours) if hours > 0 else None,
-        "lead_s": _leads([each.lead_s(first) for each, first in window], [each.at for each, _ in window]),
+        "lead_s": _leads([each.lead_s(first) for each, first in window], places),
     }
 
 
-def _alarms(each: Watched, threshold: float | None) -> Sequence[bool]:
-    return each.alarms if threshold is None else [score >= threshold for score in each.scores]
+def _stated(numbers: dict[str, Any]) -> dict[str, Any]:
+    """With a threshold that JSON can hold."""
+    threshold = numbers["threshold"]
+    return {**numbers, "threshold": None if threshold is None or math.isinf(threshold) else threshold}
 
 
-def _levels(each: Watched) -> tuple[float, ...]:
-    """Scores; where there are none, a yes as high as the papers' code can tell from 1, and a no as 0."""
-    return tuple(_YES * a if math.isnan(s) else s for a, s in zip(each.alarms, each.scores, strict=True))
+def average_precision_before(seen: Sequence[Watched], before_s: float) -> Estimate | None:
+    """Average precision of the scores so long before the event; safe clips end when clips with an event do.
 
-
-def _ap(seen: Sequence[Watched], before_s: float) -> Estimate | None:
-    """Average precision of the scores so long before the event; safe clips end when clips with an event do."""
-    found: list[tuple[float, bool, int]] = []
-    ends = []
-    for each in seen:
-        if each.event and each.event_s is not None:
-            score = each.score_at(each.event_s - before_s)
-            if score is not None:
-                ends.append(each.event_s - before_s)
-                found.append((score, True, each.at))
-    safe = [each for each in seen if not each.event]
-    ends.sort()
-    for place, each in enumerate(safe):
-        score = each.score_at(ends[place * len(ends) // len(safe)]) if ends else None
-        if score is not None:
-            found.append((score, False, each.at))
-    if len({truth for _, truth, _ in found}) < 2:
+    A clip with a missing answer stands where it does most harm. None where one of the two kinds is missing, and where
+    no clip at all is answered.
+    """
+    scores, truths, at = scores_before(seen, before_s)
+    if len(set(truths)) < 2 or not any(each.whole for each in seen):
         return None
-    scores, truths, at = zip(*found, strict=True)
     return average_precision_estimate(np.array(scores), np.array(truths), np.array(at))
 
 
-def _named(rows: pd.DataFrame, clips: pd.DataFrame, seen: Sequence[Watched]) -> Estimate | None:
-    """Of the warnings by grade for a labelled road user, the share that names its kind."""
-    places, hits = [], []
-    for each, said in zip(seen, rows["actor"] if "actor" in rows else [None] * len(seen), strict=True):
+def scores_before(seen: Sequence[Watched], before_s: float) -> tuple[list[float], list[bool], list[int]]:
+    """Score, whether there is an event, and the clip, of all that are long enough; a missing answer is minus one where
+    there is an event, and two where there is none."""
+    found: list[tuple[float, bool, int]] = []
+    ends = []
+    for each in seen:
+        if each.event and each.event_s is not None and each.times_s and each.times_s[0] <= each.event_s - before_s:
+            ends.append(each.event_s - before_s)
+            score = each.score_at(ends[-1])
+            found.append((_LOST if score is None else score, True, each.at))
+    safe = [each for each in seen if not each.event and each.times_s]
+    ends.sort()
+    for place, each in enumerate(safe):
+        end = ends[place * len(ends) // len(safe)] if ends else -math.inf
+        if each.times_s[0] <= end:
+            score = each.score_at(end)
+            found.append((_FALSE if score is None else score, False, each.at))
+    return [score for score, *_ in found], [truth for _, truth, _ in found], [clip for *_, clip in found]
+
+
+def _named(rows: pd.DataFrame, clips: pd.DataFrame, seen: Sequence[Watched]) -> dict[str, Estimate | None]:
+    """Of the warnings by grade at a single moment, the share whose words name the labelled kind of road user, of
+    occluder, and either of them."""
+    found: dict[str, tuple[list[int], list[bool]]] = {
+        "named": ([], []),
+        "named_actor": ([], []),
+        "named_occluder": ([], []),
+    }
+    nothing = [None] * len(seen)
+    actors, occluders = (rows.get(name, nothing) for name in ("actor", "occluder"))
+    for each, actor, occluder in zip(seen, actors, occluders, strict=True):
         label = clips["labels"].iloc[each.at] if "labels" in clips else None
-        kind = actor_kind(label.actor) if isinstance(label, Label) else UNSTATED
-        if kind != UNSTATED and each.has_window() and each.warned(each.first(each.alarms)):
-            places.append(each.at)
-            hits.append(actor_kind(said if isinstance(said, str) else None) == kind)
-    return shares([_by_clip(places, hits)])[0]
+        if not isinstance(label, Label) or not each.has_window() or not each.warned(each.first(each.alarms)):
+            continue
+        said = {
+            "named_actor": _names(actor_kind, label.actor, actor),
+            "named_occluder": _names(occluder_kind, label.occluder, occluder),
+        }
+        known = {name: right for name, right in said.items() if right is not None}
+        for name, right in {**known, **({"named": any(known.values())} if known else {})}.items():
+            found[name][0].append(each.at)
+            found[name][1].append(right)
+    return dict(zip(found, shares([_by_clip(*hits) for hits in found.values()]), strict=True))
 
 
-def watched(rows: pd.DataFrame, clips: pd.DataFrame) -> Iterable[Watched]:
-    """A model's lines of predictions.jsonl, in order, with the windows that the clips' labels state."""
-    moments = rows["moments"] if "moments" in rows else [None] * len(rows)
-    for at, said in zip(rows["at"], moments, strict=True):
-        clip = clips.iloc[at]
-        lines: tuple[MomentLine, ...] = said if isinstance(said, tuple) else ()
-        label = clip["labels"] if isinstance(clip.get("labels"), Label) else Label()
-        event_s = label.contact_s if label.contact_s is not None else _number(clip["truth_time_s"])
-        start_s = label.first_visible_s if label.first_visible_s is not None else label.danger_s
-        human_s = None if label.danger_s is None or event_s is None else max(0.0, event_s - label.danger_s)
-        questions = _asked(clip["questions"])
-        yield Watched(
-            at=int(at),
-            event=clip["truth"] == "ghost_probing",
-            start_s=start_s,
-            event_s=event_s,
-            human_s=human_s,
-            times_s=tuple(line.moment_s for line in lines) or questions,
-            alarms=tuple(line.grade in ALARMS for line in lines) or (False,) * len(questions),
-            scores=tuple(math.nan if line.score is None else line.score for line in lines)
-            or (math.nan,) * len(questions),
-            whole=bool(lines) and all(line.outcome == Outcome.ANSWERED for line in lines),
-        )
-
-
-def _asked(questions: Any) -> tuple[float, ...]:
-    """The moments of a clip; () where it has none."""
-    if not isinstance(questions, tuple):
-        return ()
-    return tuple(question.moment_s for question in questions if question.moment_s is not None)
+def _names(kind_of: Callable[[str | None], str], label: str | None, said: Any) -> bool | None:
+    """Whether what is said is of the labelled kind; None where the label says none."""
+    kind = kind_of(label)
+    return None if kind == UNSTATED else kind_of(said if isinstance(said, str) else None) == kind
 
 
 def _by_clip(at: Sequence[int], hits: Sequence[bool]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -281,8 +237,14 @@ def _leads(leads: Sequence[float], at: Sequence[int]) -> dict[str, Estimate | No
     return found
 
 
-def _mean(parts: Sequence[Estimate | None]) -> Estimate | None:
-    """The mean of figures of the same clips; its interval is no wider than the mean of theirs, and stated as that."""
+def mean_of(parts: Sequence[Estimate | None]) -> Estimate | None:
+    """The mean of figures of the same clips; its interval is no wider than the mean of theirs, and stated as that.
+
+    None where one of them is missing.
+
+    >>> mean_of([{"value": 0.5, "low": 0.25, "high": 0.75}, {"value": 1.0, "low": 0.5, "high": 1.0}])
+    {'value': 0.75, 'low': 0.375, 'high': 0.875}
+    """
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
@@ -304,7 +266,3 @@ def _rate(seen: Iterable[Watched]) -> float | None:
     """Moments a second, from the distances between them."""
     steps = [after - before for each in seen for before, after in zip(each.times_s, each.times_s[1:], strict=False)]
     return float(1 / np.median(steps)) if steps else None
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)

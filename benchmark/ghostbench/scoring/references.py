@@ -6,6 +6,7 @@ gets the clip and the split's truths, and writes its verdict.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from ghostbench.folder.run_records import RunRecords
 from ghostbench.models import ReferenceModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, Clip, Prompt, Request, Verdict
+from ghostbench.scoring.watched import moments_of
 
 TRIVIAL = ("always", "never", "random", "category-prior")
 """What a model has to beat, by name."""
@@ -49,25 +51,43 @@ def reference_rows(run: RunRecords, name: str) -> pd.DataFrame:
         answers = [_ask(model, clip, run.manifest.seed + repeat) for repeat in repeats(run) for clip in clips]
     finally:
         model.close()
-    at = [place for _ in repeats(run) for place in range(len(clips))]
+    questions = run.clips["questions"].to_list() * len(repeats(run))
+    return predicted(
+        run,
+        name,
+        grades=[grade for grade, _ in answers],
+        scores=[score for _, score in answers],
+        moments=[_moments(asked, grade) for asked, (grade, _) in zip(questions, answers, strict=True)],
+    )
+
+
+def predicted(
+    run: RunRecords,
+    name: str,
+    *,
+    grades: Sequence[Any],
+    scores: Sequence[float | None],
+    moments: Sequence[tuple[MomentLine, ...] | None],
+) -> pd.DataFrame:
+    """What a yardstick says of every clip in every repeat, clip by clip, as a frame like `run.predictions`.
+
+    grades : None where it fails. moments : None for a clip that is asked about as a whole.
+    """
+    at = [place for _ in repeats(run) for place in range(len(run.clips))]
     frame = pd.DataFrame(
         {
             "model": name,
             "clip": run.clips["clip"].to_numpy()[at],
-            "repeat": [repeat for repeat in repeats(run) for _ in clips],
+            "repeat": [repeat for repeat in repeats(run) for _ in range(len(run.clips))],
             "truth_time_s": run.clips["truth_time_s"].astype("float64").to_numpy()[at],
             "event_time_s": float("nan"),
-            "score": pd.array([score for _, score in answers], dtype="float64"),
+            "score": pd.array(scores, dtype="float64"),
             "fallback_level": 0.0,
             "attempts": 0,
             "at": at,
         }
     )
-    grades = [grade for grade, _ in answers]
-    frame["moments"] = pd.Series(
-        [_moments(run.clips["questions"].iloc[place], grade) for place, grade in zip(at, grades, strict=True)],
-        dtype=object,
-    )
+    frame["moments"] = pd.Series(list(moments), dtype=object)
     frame["truth"] = pd.Categorical(
         run.clips["truth"].to_numpy()[at], categories=run.predictions["truth"].cat.categories
     )
@@ -83,8 +103,8 @@ def reference_rows(run: RunRecords, name: str) -> pd.DataFrame:
 
 def _moments(questions: Any, grade: Any) -> tuple[MomentLine, ...] | None:
     """A clip's moments, at all of which a model that looks at nothing says the same."""
-    asked = [each.moment_s for each in questions or () if each.moment_s is not None] if questions is not None else []
     outcome = Outcome.CRASHED if grade is None else Outcome.ANSWERED
+    asked = moments_of(questions)
     return tuple(MomentLine(moment_s=m, grade=grade, score=None, outcome=outcome) for m in asked) or None
 
 

@@ -27,13 +27,14 @@ from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
 from ghostbench.scoring.slices import doubted_clips, score_slices, slice_ways
 from ghostbench.scoring.task_numbers import task_numbers
+from ghostbench.scoring.timed_alarms import CATEGORY_TIME, timed_rows
 from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.twins import Twins
 from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.writing import json_text, write_text
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
 
 
@@ -73,6 +74,7 @@ def compute_metrics(run: RunRecords) -> Metrics:
         for name, rows in scorer.trivial.items()
         if name not in own or name not in entries or entries[name].spec != name
     }
+    extra |= timed_rows(run, scorer.trivial["category-prior"])
     places = run.attempts.groupby("model", sort=False).indices
     models = {
         name: scorer.row(own[name], run.attempts.iloc[places.get(name, [])], entries.get(name, ModelEntry()))
@@ -104,6 +106,7 @@ class _Scorer:
     def __init__(self, run: RunRecords) -> None:
         self.clips = run.clips
         self.task = run.manifest.task.name
+        self.rule = run.manifest.task.sustained
         self.positive: Bools = np.asarray(run.clips["truth"] == "ghost_probing")
         self.duration = run.clips["duration_s"].astype("float64")
         self.sampled = sampled(run.clips)
@@ -154,7 +157,7 @@ class _Scorer:
             "scores": score_probabilities(rows, answered),
             "event_time": event_time(rows, answered, self.sampled, self.constant),
             "label_doubt": score_doubt(rows, answered, self.positive, self.doubted),
-            "early_warning": early_warning(rows, self.clips),
+            "early_warning": early_warning(rows, self.clips, self.rule),
             "task": task_numbers(self.task, rows, self.clips),
             "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }
@@ -193,5 +196,5 @@ def _stopped(entry: ModelEntry) -> StoppedRow | None:
 def _mark(name: str) -> str | None:
     from ghostbench.plugins.registry import registry
 
-    spec = registry().models.get(name)
+    spec = registry().models.get("category-prior" if name == CATEGORY_TIME else name)
     return spec.mark if spec is not None else None

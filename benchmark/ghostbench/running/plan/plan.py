@@ -27,6 +27,7 @@ from ghostbench.running.rules.replies import in_words
 from ghostbench.running.rules.standing import PART
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.load import load_task
+from ghostbench.tasks.sustain import AT_ONCE, Sustain, parse_sustain
 
 DEFAULT_MODELS = "motion,always,never,random"
 DEADLINE_S = 1800.0
@@ -44,7 +45,8 @@ DEFAULT_ATTEMPTS = 6
 class Options:
     """The options of `bench run`, as given.
 
-    sampling : None leaves it to the task. moments : how many a second, as given; None leaves it to the task.
+    sampling : None leaves it to the task. moments : how many a second, as given; None leaves it to the task. sustain :
+    when an alarm holds, K/N as given; None for a single moment.
     max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`. on : where local models live.
     """
 
@@ -53,6 +55,7 @@ class Options:
     query: SplitQuery = dataclasses.field(default_factory=SplitQuery)
     sampling: str | None = None
     moments: str | None = None
+    sustain: str | None = None
     settings: tuple[str, ...] = ()
     repeats: int = 1
     max_attempts: int | None = None
@@ -110,13 +113,17 @@ class Contender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A run that can start: every name resolved, every setting checked, every model constructed but not loaded."""
+    """A run that can start: every name resolved, every setting checked, every model constructed but not loaded.
+
+    sustain : when an alarm holds; None for a task that does not ask at moments.
+    """
 
     options: Options
     run_id: str
     split: Split
     task: Task
     sampling: Sampling
+    sustain: Sustain | None
     rows: tuple[Contender, ...]
     probes: tuple[str, ...]
 
@@ -142,6 +149,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     task = load_task(options.task)
     probes = parse_probes(options.probe)
     _set_moments(task, options.moments)
+    sustain = _sustain(task, options.sustain)
     sampling = parse_sampling(options.sampling or task.sampling)
     if task.at_moments and sampling.kind == "uniform":
         raise BadInput(
@@ -170,7 +178,16 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         if not any(name == host.choice.row for host in hosts.values()):
             raise BadInput(f"--give-up '{printable(name)}' is no model of this run; choose from {', '.join(hosts)}")
     run_id = options.run_id or _run_id(list(hosts), split)
-    return Plan(options=options, run_id=run_id, split=split, task=task, sampling=sampling, rows=rows, probes=probes)
+    return Plan(
+        options=options,
+        run_id=run_id,
+        split=split,
+        task=task,
+        sampling=sampling,
+        sustain=sustain,
+        rows=rows,
+        probes=probes,
+    )
 
 
 def _frame_times(media: str) -> tuple[float, ...]:
@@ -192,6 +209,15 @@ def _set_moments(task: Task, given: str | None) -> None:
     if task.moments_per_s is None:
         raise BadInput(f"--moments is for tasks that ask at moments, and '{task.name}' asks at none that can be set")
     task.moments_per_s = float(match["number"])
+
+
+def _sustain(task: Task, given: str | None) -> Sustain | None:
+    """When an alarm of the run holds; None where no moments are asked at. Raises `BadInput`."""
+    if task.at_moments:
+        return AT_ONCE if given is None else parse_sustain(given)
+    if given is not None:
+        raise BadInput(f"--sustain is for tasks that ask at moments, and '{task.name}' looks at whole clips")
+    return None
 
 
 def _check_numbers(options: Options) -> None:

@@ -1,0 +1,174 @@
+"""Alarms by chance, as often as a model has false ones: what its warnings would be worth if it saw nothing.
+
+At each moment there is an alarm with the same probability, whatever the clip; it is chosen so that as large a share of
+safe clips has one as with the model. Nothing is drawn: what such alarms come to is a sum over the moments of a clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from ghostbench.scoring.draws import LEVEL, SEED
+from ghostbench.scoring.rates import Estimate, Floats
+from ghostbench.scoring.trivial import LEAST
+from ghostbench.scoring.watched import Watched
+from ghostbench.tasks.sustain import AT_ONCE, Sustain
+
+_DRAWS = 1000
+Verdict = Literal["beats", "undecided", "does_not_beat"]
+
+
+def first_alarms(probability: float, moments: int, rule: Sustain = AT_ONCE) -> Floats:
+    """The chance that the first alarm that holds is that of each moment, float [moments]; together at most 1.
+
+    probability : of an alarm at a moment, in [0, 1], independent of those at others.
+
+    >>> first_alarms(0.5, 3).tolist()
+    [0.5, 0.25, 0.125]
+    >>> first_alarms(0.5, 3, Sustain(2, 2)).tolist()
+    [0.0, 0.25, 0.125]
+    """
+    kept = rule.n - 1
+    states = np.zeros(2**kept)
+    states[0] = 1.0
+    found = np.zeros(moments)
+    for moment in range(moments):
+        following = np.zeros_like(states)
+        for state in np.flatnonzero(states):
+            for alarm, chance in ((0, 1 - probability), (1, probability)):
+                seen = (int(state) << 1) | alarm
+                if seen.bit_count() >= rule.k:
+                    found[moment] += states[state] * chance
+                else:
+                    following[seen & (2**kept - 1)] += states[state] * chance
+        states = following
+    return found
+
+
+def matched(share: float, safe: Sequence[Watched], rule: Sustain = AT_ONCE) -> float:
+    """The probability of an alarm at a moment under which an expected share of the safe clips has one, both in [0, 1].
+
+    1 where not even that is enough, as where clips are too short for an alarm to hold.
+
+    >>> quiet = Watched(0, False, None, None, None, (0.5, 1.0), (False, False), (0.1, 0.2), True)
+    >>> round(matched(0.75, [quiet]), 6)
+    0.5
+    """
+    from scipy.optimize import brentq
+
+    def off(probability: float) -> float:
+        return _alarmed(probability, safe, rule) - share
+
+    if share <= 0:
+        return 0.0
+    return 1.0 if off(1.0) <= 0 else float(brentq(off, 0.0, 1.0, xtol=1e-12))
+
+
+def by_chance(
+    seen: Sequence[Watched], firsts: Sequence[float | None], alarmed: Estimate | None, rule: Sustain
+) -> dict[str, Any] | None:
+    """`random` of `early_warning`: alarms by chance at the rate of a model, and what the model's own come to beyond.
+
+    seen, firsts : the clips as the model watched them, and when its first alarm holds. alarmed : the share of safe
+        clips that count as alarmed.
+
+    Returns
+    -------
+    alarms_per_moment, in [0, 1]; warned, false_alarms_per_clip, false_alarms_per_hour and lead_s as of a model,
+    expected values without an interval; more_warned and more_lead_s, the model's minus those, with percentile intervals
+    over redrawn clips, as wide as to hold for every rate of false alarms in the interval of the model's; verdict on
+    more_warned, undecided for fewer than `trivial.LEAST` clips. None without safe clips or without windows.
+    """
+    safe = [each for each in seen if not each.event and each.times_s]
+    window = [(each, first) for each, first in zip(seen, firsts, strict=True) if each.has_window(rule)]
+    if alarmed is None or not safe or not window:
+        return None
+    clips = [each for each, _ in window]
+    rates = {end: matched(alarmed[end] or 0.0, safe, rule) for end in ("value", "low", "high")}
+    warned, leads = ({end: _expected(p, clips, rule)[part] for end, p in rates.items()} for part in (0, 1))
+    at = np.array([each.at for each in clips])
+    own_warned = np.array([each.warned(first) for each, first in window], dtype=np.float64)
+    own_leads = np.array([each.lead_s(first) for each, first in window])
+    more = _beyond(own_warned, warned, at)
+    share = _alarmed(rates["value"], safe, rule)
+    hours = sum(each.times_s[-1] for each in safe) / 3600
+    return {
+        "alarms_per_moment": rates["value"],
+        "warned": _stated(float(warned["value"].mean())),
+        "false_alarms_per_clip": _stated(share),
+        "false_alarms_per_hour": _stated(share * len(safe) / hours) if hours > 0 else None,
+        "lead_s": {
+            "median": _stated(_median(rates["value"], clips, rule)),
+            "mean": _stated(float(leads["value"].mean())),
+        },
+        "more_warned": more,
+        "more_lead_s": _beyond(own_leads, leads, at),
+        "verdict": _verdict(more, len(np.unique(at))),
+    }
+
+
+def _alarmed(probability: float, safe: Sequence[Watched], rule: Sustain) -> float:
+    longest = max(len(each.times_s) for each in safe)
+    reached = np.concatenate([[0.0], np.cumsum(_kept(probability, longest, rule))])
+    return float(np.mean([reached[len(each.times_s)] for each in safe]))
+
+
+def _expected(probability: float, clips: Sequence[Watched], rule: Sustain) -> tuple[Floats, Floats]:
+    """Of each clip with a window, the chance of a warning and the expected lead."""
+    warned, leads = [], []
+    for each in clips:
+        chances = _kept(probability, len(each.times_s), rule)
+        warned.append(sum(c for c, time_s in zip(chances, each.times_s, strict=True) if each.in_window(time_s)))
+        leads.append(sum(c * each.lead_at(time_s) for c, time_s in zip(chances, each.times_s, strict=True)))
+    return np.array(warned), np.array(leads)
+
+
+def _median(probability: float, clips: Sequence[Watched], rule: Sustain) -> float:
+    """Of all leads that can come about, misses as 0, the one in the middle."""
+    chances: list[tuple[float, float]] = []
+    for each in clips:
+        found = _kept(probability, len(each.times_s), rule)
+        chances += [(each.lead_at(time_s), chance) for time_s, chance in zip(each.times_s, found, strict=True)]
+        chances.append((0.0, 1 - sum(found)))
+    reached = 0.0
+    for lead, chance in sorted(chances):
+        reached += chance / len(clips)
+        if reached >= 0.5 - 1e-12:
+            return lead
+    return 0.0
+
+
+def _beyond(own: Floats, expected: dict[str, Floats], at: np.ndarray[Any, Any]) -> Estimate:
+    places, clusters = np.unique(at, return_inverse=True)
+    counts = np.bincount(clusters)
+    each = {end: np.bincount(clusters, weights=own - chance) / counts for end, chance in expected.items()}
+    value = float(each["value"].mean())
+    if len(places) < 2:
+        return {"value": value, "low": None, "high": None}
+    drawn = np.random.default_rng(SEED).integers(0, len(places), (_DRAWS, len(places)))
+    tail = (1 - LEVEL) / 2
+    ends = [np.quantile(found[drawn].mean(axis=1), (tail, 1 - tail)) for found in each.values()]
+    return {
+        "value": value,
+        "low": min(value, *(float(low) for low, _ in ends)),
+        "high": max(value, *(float(high) for _, high in ends)),
+    }
+
+
+def _verdict(more: Estimate, clips: int) -> Verdict:
+    if clips >= LEAST and more["low"] is not None and more["low"] > 0:
+        return "beats"
+    return "does_not_beat" if more["high"] is not None and more["high"] <= 0 else "undecided"
+
+
+@lru_cache(maxsize=256)
+def _kept(probability: float, moments: int, rule: Sustain) -> tuple[float, ...]:
+    return tuple(float(each) for each in first_alarms(probability, moments, rule))
+
+
+def _stated(value: float) -> Estimate:
+    return {"value": value, "low": None, "high": None}

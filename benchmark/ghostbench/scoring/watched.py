@@ -1,0 +1,155 @@
+"""A clip as a model watched it: its moments, what was said at them, and the window in which an alarm is a warning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ghostbench.folder.lines import MomentLine
+from ghostbench.label import Label
+from ghostbench.outcomes import Outcome
+from ghostbench.tasks.base import ALARMS
+from ghostbench.tasks.sustain import AT_ONCE, Sustain
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A clip as a model watched it.
+
+    at : the clip's row. event : whether there is one. start_s, event_s : its window; None where the labels do not say.
+    human_s : the lead of a person who saw the danger begin, seconds; None where the labels do not say.
+    times_s, alarms, scores : by moment; a score is NaN where there is none. whole : whether every moment is answered.
+    """
+
+    at: int
+    event: bool
+    start_s: float | None
+    event_s: float | None
+    human_s: float | None
+    times_s: tuple[float, ...]
+    alarms: tuple[bool, ...]
+    scores: tuple[float, ...]
+    whole: bool
+
+    def alarms_at(self, threshold: float | None) -> Sequence[bool]:
+        """Which moments alarm: those with such a score, or by grade where there is no threshold."""
+        return self.alarms if threshold is None else [score >= threshold for score in self.scores]
+
+    def first(self, alarms: Sequence[bool], rule: Sustain = AT_ONCE) -> float | None:
+        """When the first alarm holds, seconds; None without one."""
+        for place, time_s in enumerate(self.times_s):
+            if sum(alarms[max(0, place - rule.n + 1) : place + 1]) >= rule.k:
+                return time_s
+        return None
+
+    def peak(self, rule: Sustain = AT_ONCE) -> float:
+        """The highest threshold at which an alarm holds at any moment; minus infinity where the clip is too short, and
+        infinity where a moment has no answer."""
+        if not self.whole:
+            return math.inf
+        back = (self.scores[max(0, place - rule.n + 1) : place + 1] for place in range(len(self.scores)))
+        return max((sorted(seen)[-rule.k] for seen in back if len(seen) >= rule.k), default=-math.inf)
+
+    def has_window(self, rule: Sustain = AT_ONCE) -> bool:
+        """Whether an alarm can hold before, in, and after the window."""
+        if not self.event or self.start_s is None or self.event_s is None or len(self.times_s) < rule.k:
+            return False
+        return self.times_s[rule.k - 1] < self.start_s <= self.event_s
+
+    def in_window(self, time_s: float) -> bool:
+        """Whether a first alarm then is a warning."""
+        assert self.start_s is not None
+        assert self.event_s is not None
+        return self.start_s <= time_s <= self.event_s
+
+    def lead_at(self, time_s: float) -> float:
+        """Seconds from a first alarm then to the event, no more than a person has; 0 for what is no warning."""
+        if not self.in_window(time_s):
+            return 0.0
+        assert self.event_s is not None
+        return min(self.event_s - time_s, math.inf if self.human_s is None else self.human_s)
+
+    def lead_s(self, alarm_s: float | None) -> float:
+        """The lead of the first alarm that the model gave; 0 without one, and where an answer is missing."""
+        return self.lead_at(alarm_s) if self.whole and alarm_s is not None else 0.0
+
+    def warned(self, alarm_s: float | None) -> bool:
+        """Whether the first alarm that the model gave is a warning."""
+        return self.whole and alarm_s is not None and self.in_window(alarm_s)
+
+    def early(self, alarm_s: float | None) -> bool:
+        """Whether the first alarm that the model gave comes before the window."""
+        return self.whole and alarm_s is not None and self.start_s is not None and alarm_s < self.start_s
+
+    def false_alarm(self, alarm_s: float | None) -> bool:
+        """Of a safe clip, whether it counts as alarmed: where the model alarms, and where an answer is missing."""
+        return alarm_s is not None or not self.whole
+
+    def score_at(self, time_s: float) -> float | None:
+        """The last score not later than that, or 1 and 0 for alarm and none where there are no scores."""
+        seen = [place for place, moment in enumerate(self.times_s) if moment <= time_s]
+        if not seen or not self.whole:
+            return None
+        score = self.scores[seen[-1]]
+        return float(self.alarms[seen[-1]]) if math.isnan(score) else score
+
+    def levels(self, yes: float = 1.0) -> tuple[float, ...]:
+        """The scores; where there are none, `yes` for an alarm and 0 for none."""
+        return tuple(yes * a if math.isnan(s) else s for a, s in zip(self.alarms, self.scores, strict=True))
+
+
+def watched(rows: pd.DataFrame, clips: pd.DataFrame) -> Iterable[Watched]:
+    """A model's lines of predictions.jsonl, in order, with the windows that the clips' labels state."""
+    moments = rows["moments"] if "moments" in rows else [None] * len(rows)
+    for at, said in zip(rows["at"], moments, strict=True):
+        clip = clips.iloc[at]
+        lines: tuple[MomentLine, ...] = said if isinstance(said, tuple) else ()
+        start_s, event_s, human_s = window_of(clip)
+        questions = moments_of(clip["questions"])
+        yield Watched(
+            at=int(at),
+            event=clip["truth"] == "ghost_probing",
+            start_s=start_s,
+            event_s=event_s,
+            human_s=human_s,
+            times_s=tuple(line.moment_s for line in lines) or questions,
+            alarms=tuple(line.grade in ALARMS for line in lines) or (False,) * len(questions),
+            scores=tuple(math.nan if line.score is None else line.score for line in lines)
+            or (math.nan,) * len(questions),
+            whole=bool(lines) and all(line.outcome == Outcome.ANSWERED for line in lines),
+        )
+
+
+def window_of(clip: Any) -> tuple[float | None, float | None, float | None]:
+    """Of a row of clips.jsonl: when its window begins, when its event is, and the lead of a person, seconds; None for
+    what the labels do not say."""
+    label = clip["labels"] if isinstance(clip.get("labels"), Label) else Label()
+    event_s = label.contact_s if label.contact_s is not None else _number(clip["truth_time_s"])
+    start_s = label.first_visible_s if label.first_visible_s is not None else label.danger_s
+    human_s = None if label.danger_s is None or event_s is None else max(0.0, event_s - label.danger_s)
+    return start_s, event_s, human_s
+
+
+def moments_of(questions: Any) -> tuple[float, ...]:
+    """When a clip is asked about, seconds, from its questions in clips.jsonl; () where it is asked about as a whole.
+
+    >>> from ghostbench.folder.lines import QuestionLine
+    >>> moments_of((QuestionLine(moment_s=0.5, frames_sha256=None), QuestionLine(moment_s=1.0, frames_sha256=None)))
+    (0.5, 1.0)
+    """
+    if not isinstance(questions, tuple):
+        return ()
+    return tuple(question.moment_s for question in questions if question.moment_s is not None)
+
+
+def asks_at_moments(clips: pd.DataFrame) -> bool:
+    """Whether any clip of a run is asked about at moments."""
+    return "questions" in clips and any(moments_of(questions) for questions in clips["questions"])
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
