@@ -9,6 +9,12 @@ from ghostbench_openai.settings import OpenAISettings
 
 _EXTRA = "ghostbench[openai]"
 _REQUIRES = ("openai", "PIL")
+_CITATION = """@misc{openai2025gpt41,
+  author = {{OpenAI}},
+  title = {Introducing {GPT-4.1} in the {API}},
+  year = {2025}, month = apr,
+  howpublished = {\\url{https://openai.com/index/gpt-4-1/}},
+}"""
 
 
 @hookimpl
@@ -23,6 +29,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
                 summary=f"{name} over Chat Completions (OPENAI_API_KEY, or a server of yours by base_url)",
                 settings=OpenAISettings,
                 argument=name,
+                citation=_CITATION,
                 extra=_EXTRA,
                 requires=_REQUIRES,
             )

@@ -269,6 +269,7 @@ class ModelSpec:
     extra : the extra of its distribution that installs `requires`, e.g. "ghostbench[openai]".
     requires : import names that must be installed.
     mark : a remark that stands beside the row everywhere, e.g. "leak probe".
+    citation : the BibTeX entry that `bench report --paper` cites for it.
     """
 
     name: str
@@ -283,3 +284,4 @@ class ModelSpec:
     extra: str | None = None
     requires: tuple[str, ...] = ()
     mark: str | None = None
+    citation: str | None = None

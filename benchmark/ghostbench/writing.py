@@ -36,7 +36,11 @@ def write_text(path: Path, text: str) -> None:
 
     A link of that name is itself replaced. Raises `OSError` that names the file.
     """
-    content = text.encode("utf-8", "replace")
+    write_bytes(path, text.encode("utf-8", "replace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file by these bytes, as `write_text` does."""
     try:
         begun, file = _begin(path)
         try:

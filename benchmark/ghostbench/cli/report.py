@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     epilog="Examples:\n\n\b\n  bench report results/RUN\n  bench report results/RUN --all\n"
     "  bench report results/RUN --table confusion\n  bench report results/RUN --table no_answer --json\n"
     "  bench report results/RUN --embed-frames --data-root DADA\n  bench report results/RUN --labels corrected.csv\n"
-    "  bench report results/RUN --labels anna.csv --labels ben.csv"
+    "  bench report results/RUN --labels anna.csv --labels ben.csv\n"
+    "  bench report results/RUN --paper --out paper"
 )
 @click.argument("run", shell_complete=complete.runs, type=click.Path(path_type=Path))
 @click.option("--table", "table", metavar="NAME", help="Print this table, and write nothing; --all shows their names.")
@@ -37,6 +38,14 @@ if TYPE_CHECKING:
     help="Say which scores change under this label file, or under those of several annotators; nothing else changes.",
 )
 @click.option("--skip-bad-labels", is_flag=True, help="With --labels: leave out bad rows and list them.")
+@click.option(
+    "--paper",
+    is_flag=True,
+    help="Write tables as wide as a column, figures, methods and BibTeX to a folder of its own.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="With --paper: the folder for them; else RUN-paper beside RUN."
+)
 @quiet_option("Write the files and print nothing.")
 @as_json_option("Print the metrics, or the tables that are asked for, as JSON.")
 def command(  # noqa: PLR0913 - one parameter an option
@@ -48,6 +57,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     data_root: str | None,
     labels: tuple[str, ...],
     skip_bad_labels: bool,
+    paper: bool,
+    out: Path | None,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -56,6 +67,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     RUN is the folder that `bench run` wrote. With --table or --all, tables are printed and nothing is written. Of a run
     that is not finished, the settled part is printed, marked as such, and nothing is written. Nothing that RUN names is
     opened: --data-root says where the media is, unless the dataset comes with a package.
+
+    --paper writes nothing into RUN: LaTeX tables that fit a column of 240 pt and a text of 345 pt, the charts as PDF
+    and SVG, a text on methods with every setting and version, and BibTeX.
     """
     from ghostbench.datasets.granted import Granted
     from ghostbench.errors import BadInput
@@ -67,6 +81,12 @@ def command(  # noqa: PLR0913 - one parameter an option
         raise BadInput("--skip-bad-labels goes with --labels FILE: name the second label file")
     if every and table is not None:
         raise BadInput("--all prints every table: leave out --table")
+    if out is not None and not paper:
+        raise BadInput("--out goes with --paper: every other report is written into RUN")
+    if paper:
+        if every or table is not None or embed_frames or labels:
+            raise BadInput("--paper writes a folder of its own: leave out --table, --all, --embed-frames and --labels")
+        return _paper(run, out, quiet=quiet, as_json=as_json)
     if labels:
         if every or table is not None or as_json:
             raise BadInput("--labels prints the tables that change: leave out --table, --all and --json")
@@ -97,6 +117,19 @@ def _report(run: Path, embed: Granted | None, *, as_json: bool, quiet: bool) -> 
         sys.stdout.write(json.dumps({"run": str(run), "metrics": metrics}, ensure_ascii=False) + "\n")
     elif not quiet:
         print_brief(read_run(run), Console())
+    return 0
+
+
+def _paper(run: Path, out: Path | None, *, quiet: bool, as_json: bool) -> int:
+    from ghostbench.report.data import read_run
+    from ghostbench.report.paper.write import write_paper
+
+    place = out or run.resolve().with_name(f"{run.resolve().name}-paper")
+    files = write_paper(read_run(run), place)
+    if as_json:
+        sys.stdout.write(json.dumps({"folder": str(place), "files": [str(path) for path in files]}) + "\n")
+    elif not quiet:
+        click.echo(f"{len(files)} files in {place}; paper.tex shows what is there")
     return 0
 
 

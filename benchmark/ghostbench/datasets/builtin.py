@@ -6,6 +6,14 @@ from collections.abc import Callable
 
 from ghostbench.plugins.hookspecs import DatasetSpec, hookimpl
 
+_DADA_2000 = """@inproceedings{fang2019dada,
+  author = {Fang, Jianwu and Yan, Dingxin and Qiao, Jiahuan and Xue, Jianru and Wang, He and Li, Sen},
+  title = {{DADA-2000}: Can Driving Accident be Predicted by Driver Attention? Analyzed by A Benchmark},
+  booktitle = {2019 IEEE Intelligent Transportation Systems Conference (ITSC)},
+  pages = {4303--4309}, year = {2019},
+  doi = {10.1109/ITSC.2019.8917218},
+}"""
+
 
 @hookimpl
 def register_datasets(register: Callable[[DatasetSpec], None]) -> None:
@@ -29,5 +37,6 @@ def register_datasets(register: Callable[[DatasetSpec], None]) -> None:
             name="dada2000",
             load="ghostbench.datasets.embedded:dada2000",
             summary="DADA-2000 dashcam accidents; bring the media (--data-root) and the labels (--labels)",
+            citation=_DADA_2000,
         )
     )

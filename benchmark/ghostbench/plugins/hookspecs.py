@@ -31,11 +31,12 @@ class TaskSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSpec:
     """A dataset. `load` is "package.module:attribute": the path of a dataset YAML file (str or Path), or a function
-    without arguments that returns one."""
+    without arguments that returns one. `citation` is the BibTeX entry that `bench report --paper` cites for it."""
 
     name: str
     load: str
     summary: str
+    citation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

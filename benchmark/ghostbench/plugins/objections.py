@@ -21,9 +21,9 @@ KINDS: dict[str, type[ModelSpec] | type[TaskSpec] | type[DatasetSpec] | type[Rep
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_TEXTS = ("summary", "title", "family", "argument", "extra", "mark")
-_SHOWN = tuple(name for name in _TEXTS if name != "argument")
-_OPTIONAL = ("family", "argument", "extra", "mark")
+_TEXTS = ("summary", "title", "family", "argument", "extra", "mark", "citation")
+_SHOWN = tuple(name for name in _TEXTS if name not in {"argument", "citation"})
+_OPTIONAL = ("family", "argument", "extra", "mark", "citation")
 
 
 def objections(kind: str, spec: Any) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ghostbench.report.columns import Rows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.twin_tables import curves
-from ghostbench.report.warning_plots import Pens, warning_charts
+from ghostbench.report.warning_plots import Drawn, Pens, warning_charts
 from ghostbench.report.warning_tables import at_moments
 from ghostbench.scoring.account import QUANTILES
 from ghostbench.scoring.metrics import Percentiles
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+T = TypeVar("T")
 MOST = 24
 """The most models in one chart; more could not be told apart."""
 MOST_CURVES = 8
@@ -33,24 +34,25 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7
 """Okabe and Ito's colours, the yellow darkened to be seen on white."""
 _WIDE = 20
 """Times that differ by a larger factor are drawn on a logarithmic scale."""
-_INK = "#010203"
-_FAINT = "#010204"
+INK = "#010203"
+FAINT = "#010204"
+"""What stands for the colours of text and of rules until a chart is saved."""
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
-    "text.color": _INK,
+    "text.color": INK,
     "text.parse_math": False,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "grid.color": _FAINT,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": FAINT,
     "grid.linewidth": 0.4,
     "legend.frameon": False,
     "figure.facecolor": "none",
@@ -61,6 +63,14 @@ _STYLE: Any = {
 
 def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
     """Every chart that the run has data for, by section of the report: (description in words, SVG text)."""
+    return saved_charts(run, _svg)
+
+
+def saved_charts(run: RunData, save: Callable[[Figure, str], T]) -> dict[str, list[tuple[str, T]]]:
+    """Every chart that the run has data for, by section of the report: (description in words, what `save` gives).
+
+    save : gets the figure, whose text and axes have the colours `INK` and `FAINT`, and its name.
+    """
     import matplotlib as mpl
 
     contenders = {name: row for name, row in run.rows.items() if not row["baseline"]}
@@ -73,12 +83,16 @@ def charts(run: RunData) -> dict[str, list[tuple[str, str]]]:
             "scores": list(_curves(run, contenders)),
             "latency": list(_latency(contenders)),
             "memory": list(_memory(contenders)),
-            "warning": list(warning_charts(run, list(contenders), Pens(_figure, _svg, PALETTE, _FAINT))),
+            "warning": list(warning_charts(run, list(contenders), Pens(_figure, PALETTE, FAINT))),
         }
-    return {section: figures for section, figures in found.items() if figures}
+        return {
+            section: [(words, save(drawn.figure, drawn.name)) for words, drawn in figures]
+            for section, figures in found.items()
+            if figures
+        }
 
 
-def _forest(rows: Rows, view: View) -> tuple[str, str]:
+def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
     """F1 with its interval, one line a model, and the best trivial baseline as a rule."""
     shown = [(name, row["views"][view]["answered"]["f1"], row) for name, row in rows.items()]
     known = [(name, f1, row["baseline"]) for name, f1, row in shown if f1 is not None][:MOST]
@@ -102,10 +116,10 @@ def _forest(rows: Rows, view: View) -> tuple[str, str]:
     words = (
         f"F1 in the {view} view over the clips that each model answered, with 95% intervals.{rule}{_cut(len(shown))}"
     )
-    return words, _svg(figure, f"forest {view}")
+    return words, Drawn(figure, f"forest {view}")
 
 
-def _doses(rows: Rows, fits: bool) -> Iterable[tuple[str, str]]:
+def _doses(rows: Rows, fits: bool) -> Iterable[tuple[str, Drawn]]:
     """For each dose, the answers by dose and the curve of each model that has a threshold."""
     seen = [(name, row, curves(row, fits)) for name, row in rows.items() if row.get("twins")][:MOST_CURVES]
     for dose, title in DOSES.items():
@@ -128,11 +142,11 @@ def _doses(rows: Rows, fits: bool) -> Iterable[tuple[str, str]]:
         axes.legend(loc="best", title="threshold", alignment="left", fontsize=7)
         yield (
             f"Share of clips with the event that are called ghost probing, against {title}; the lines are fitted.",
-            _svg(figure, f"dose-{dose}"),
+            Drawn(figure, f"dose-{dose}"),
         )
 
 
-def _by_light(rows: Rows) -> Iterable[tuple[str, str]]:
+def _by_light(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     """In each light, how often each model says that the event is there, and how often on the counterparts."""
     seen = [(name, row["twins"]["lights"]) for name, row in rows.items() if "lights" in (row.get("twins") or {})]
     if not seen:
@@ -155,11 +169,11 @@ def _by_light(rows: Rows) -> Iterable[tuple[str, str]]:
     axes.legend(loc="best", fontsize=7)
     yield (
         "Share of clips that are called ghost probing, by light: dots with the event, squares their counterparts.",
-        _svg(figure, "dose-light"),
+        Drawn(figure, "dose-light"),
     )
 
 
-def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, str]]:
+def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, Drawn]]:
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     scored = [(name, row["scores"]) for name, row in rows.items() if row["scores"] and row["scores"]["auc"]]
@@ -171,8 +185,8 @@ def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, str]]:
     roc, roc_axes = _square("ROC", "false positive rate", "recall")
     pr, pr_axes = _square("Precision and recall", "recall", "precision")
     dots, dots_axes = _square("Reliability", "stated probability", "share that was true")
-    roc_axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    dots_axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+    roc_axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+    dots_axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     for (name, scores), colour in zip(picked, PALETTE, strict=False):
         score, truth = _scored(run, name)
         fpr, tpr, _ = roc_curve(truth, score)
@@ -188,14 +202,14 @@ def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, str]]:
         )
         dots_axes.scatter(at, [b["share"]["value"] for b in bins], [8 + 3 * math.sqrt(b["n"]) for b in bins], colour)
     prevalence = next(iter(rows.values()))["prevalence"]
-    pr_axes.axhline(prevalence, color=_FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+    pr_axes.axhline(prevalence, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     roc_axes.legend(loc="lower right", title="AUC", alignment="left")
     pr_axes.legend(loc="lower left", title="AP", alignment="left")
-    yield f"ROC curves; the dashed line is chance.{note}", _svg(roc, "roc")
-    yield f"Precision against recall; the dashed line is the share of positives.{note}", _svg(pr, "pr")
+    yield f"ROC curves; the dashed line is chance.{note}", Drawn(roc, "roc")
+    yield f"Precision against recall; the dashed line is the share of positives.{note}", Drawn(pr, "pr")
     yield (
         f"Reliability in ten bins with 95% intervals; larger dots hold more clips. Colours as beside AUC.{note}",
-        _svg(dots, "reliability"),
+        Drawn(dots, "reliability"),
     )
 
 
@@ -205,7 +219,7 @@ def _scored(run: RunData, name: str) -> tuple[Any, Any]:
     return used["score"].to_numpy(), (used["truth"] == "ghost_probing").to_numpy()
 
 
-def _latency(rows: Rows) -> Iterable[tuple[str, str]]:
+def _latency(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     timed = [(name, row["latency"]) for name, row in rows.items() if row["latency"]["wall_s"]][:MOST]
@@ -234,12 +248,12 @@ def _latency(rows: Rows) -> Iterable[tuple[str, str]]:
     yield (
         f"Wall time of an attempt{', logarithmic' if wide else ''}: median, 90th and 99th percentile, without warm-up."
         f"{_cut(len(rows))}",
-        _svg(figure, "latency"),
+        Drawn(figure, "latency"),
     )
     yield from _stages(timed, len(rows))
 
 
-def _stages(timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], total: int) -> Iterable[tuple[str, str]]:
+def _stages(timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], total: int) -> Iterable[tuple[str, Drawn]]:
     stages = [stage for stage in STAGES if any(found[stage] for _, found in timed) and stage != "first_token_s"]
     if not stages:
         return
@@ -256,11 +270,11 @@ def _stages(timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], total
     yield (
         "Median time of each stage of an attempt; medians need not add up to the whole. A clip's video is decoded "
         f"once, for all models.{_cut(total)}",
-        _svg(figure, "stages"),
+        Drawn(figure, "stages"),
     )
 
 
-def _memory(rows: Rows) -> Iterable[tuple[str, str]]:
+def _memory(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     used = [(name, row["memory"]) for name, row in rows.items() if any(v is not None for v in row["memory"].values())]
     if not used:
         return
@@ -275,7 +289,7 @@ def _memory(rows: Rows) -> Iterable[tuple[str, str]]:
     axes.set_ylim(len(used) - 0.5, -0.5)
     axes.set_xlabel("GiB")
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
-    yield f"Highest allocated, reserved and process memory.{_cut(len(rows))}", _svg(figure, "memory")
+    yield f"Highest allocated, reserved and process memory.{_cut(len(rows))}", Drawn(figure, "memory")
 
 
 def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
@@ -316,7 +330,7 @@ def _svg(figure: Figure, name: str) -> str:
         lambda match: f"{match[1]}{_word(name)}-{numbers.setdefault(match[2], str(len(numbers)))}",
         text,
     )
-    return text.replace(_INK, "currentColor").replace(_FAINT, "var(--faint, #999)")
+    return text.replace(INK, "currentColor").replace(FAINT, "var(--faint, #999)")
 
 
 def _word(text: str) -> str:

@@ -21,18 +21,25 @@ MOST_CLIPS = 6
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A chart under its name, to be saved."""
+
+    figure: Figure
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pens:
-    """How charts are drawn here. figure : of a width and height, inches, and a title. svg : its text, under a name.
-    colours : of models, in order. faint : of rules."""
+    """How charts are drawn here. figure : of a width and height, inches, and a title. colours : of models, in order.
+    faint : of rules."""
 
     figure: Callable[[float, float, str], tuple[Figure, Axes]]
-    svg: Callable[[Figure, str], str]
     colours: Sequence[str]
     faint: str
 
 
-def warning_charts(run: RunData, names: Sequence[str], pens: Pens) -> Iterable[tuple[str, str]]:
-    """The charts of these models, as (description in words, SVG text); none for a task that looks at whole clips."""
+def warning_charts(run: RunData, names: Sequence[str], pens: Pens) -> Iterable[tuple[str, Drawn]]:
+    """The charts of these models, as (description in words, chart); none for a task that looks at whole clips."""
     if not any(row["early_warning"] is not None for row in run.rows.values()):
         return
     shown = list(names)[: len(pens.colours)]
@@ -49,7 +56,7 @@ def _of(said: Sequence[Watched], at: int) -> Watched:
     return next(each for each in said if each.at == at)
 
 
-def _over_time(clip: str, said: Mapping[str, Watched], pens: Pens) -> tuple[str, str]:
+def _over_time(clip: str, said: Mapping[str, Watched], pens: Pens) -> tuple[str, Drawn]:
     """Scores over time, with the window shaded; a dot where a model's first alarm by grade lies."""
     figure, axes = pens.figure(5.2, 2.0, clip)
     axes.set(xlabel="seconds", ylabel="score", ylim=(-0.05, 1.05))
@@ -65,10 +72,10 @@ def _over_time(clip: str, said: Mapping[str, Watched], pens: Pens) -> tuple[str,
     axes.axvspan(window.start_s, window.event_s, color=pens.faint, alpha=0.15)
     axes.legend(loc="upper left")
     words = f"{clip}: score at each moment; the window from first visible to the event is shaded, dots are first alarms"
-    return words, pens.svg(figure, f"warning-{window.at}")
+    return words, Drawn(figure, f"warning-{window.at}")
 
 
-def _leads(said: Mapping[str, Sequence[Watched]], pens: Pens) -> tuple[str, str]:
+def _leads(said: Mapping[str, Sequence[Watched]], pens: Pens) -> tuple[str, Drawn]:
     """Mean lead against the share of safe clips with an alarm, over all thresholds."""
     figure, axes = pens.figure(3.6, 3.5, "Lead against false alarms")
     axes.set(xlabel="safe clips with an alarm", ylabel="mean lead, seconds", xlim=(-0.02, 1.02))
@@ -84,4 +91,4 @@ def _leads(said: Mapping[str, Sequence[Watched]], pens: Pens) -> tuple[str, str]
     axes.axvline(0.1, color=pens.faint, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.legend(loc="upper left")
     words = "Mean lead, misses as 0, against the share of safe clips with an alarm; the dashed line is at 10%."
-    return words, pens.svg(figure, "warning-leads")
+    return words, Drawn(figure, "warning-leads")
