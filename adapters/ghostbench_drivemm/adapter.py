@@ -166,7 +166,6 @@ class DriveMMModel(LocalModel):
                 kind="text" if frames is None else "video",
                 system=request.prompt.system,
                 threads=self._threads,
-                shown=None if frames is None else frames.sha256,
             )
         except PromptTooLong as error:
             raise RequestTooLarge(str(error)) from None

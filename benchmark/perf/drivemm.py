@@ -35,7 +35,6 @@ from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate_prepared
-from ghostbench_drivemm.engine.sharing import TextStore
 from ghostbench_local.answer.grammar import Grammar, Vocabulary
 from ghostbench_local.answer.score import GradeReader
 
@@ -110,7 +109,7 @@ def asked_again(model: DriveMM, prepared: Sequence[Any]) -> list[Any]:
 def forget(model: DriveMM) -> None:
     """Keep nothing of what was computed before."""
     model.forget()
-    engine_of(model).texts = TextStore()
+    engine_of(model).forget()
 
 
 def limit(

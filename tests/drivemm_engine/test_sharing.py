@@ -17,7 +17,7 @@ from hypothesis import strategies as st  # noqa: E402
 
 from ghostbench_drivemm import DriveMM  # noqa: E402
 from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate_prepared  # noqa: E402
-from ghostbench_drivemm.engine.sharing import Prompt, TextStore, chunks  # noqa: E402
+from ghostbench_drivemm.engine.sharing import BeginningStore, Prompt, chunks  # noqa: E402
 from ghostbench_drivemm.input.beginning import Beginning  # noqa: E402
 from ghostbench_drivemm.input.prepared import Prepared  # noqa: E402
 from ghostbench_drivemm.network.features import FeatureCache  # noqa: E402
@@ -75,19 +75,19 @@ def test_variants_repeats_and_other_clips_get_the_answers_that_they_get_alone(ti
             assert one.output_ids == other.output_ids
             assert torch.allclose(one.first_logits, other.first_logits, rtol=1e-4, atol=1e-4)
         text = asked[0].beginnings[0].positions
-        video = asked[0].beginnings[1].positions
+        frame, video = (own.positions for own in asked[0].beginnings[1:3])
         assert text >= 64
         assert [answer.shared_positions for answer in found] == [
-            0, text, video, asked[0].length - 1, 0, video, text
+            0, text, video, asked[0].length - 1, 0, video, frame
         ]  # fmt: skip
 
 
 def test_the_text_of_a_task_is_computed_once_for_all_batches(tiny: Callable[..., DriveMM]) -> None:
     model = tiny()
     first = generate_prepared(model, [ask(model, 1, 0)], OPTIONS)[0]
-    again = generate_prepared(model, [ask(model, 1, 0)], OPTIONS)[0]
-    assert (first.shared_positions, again.shared_positions) == (0, ask(model, 1, 0).beginnings[0].positions)
-    assert again.output_ids == first.output_ids
+    again = generate_prepared(model, [ask(model, 2, 0)], OPTIONS)[0]
+    assert (first.shared_positions, again.shared_positions) == (0, ask(model, 2, 0).beginnings[0].positions)
+    assert again.output_ids == generate_prepared(model, [alone(ask(model, 2, 0))], OPTIONS)[0].output_ids
     other = generate_prepared(model, [ask(model, 1, 0, system=SYSTEM.replace("frames", "pictures"))], OPTIONS)[0]
     assert other.shared_positions == 0
 
@@ -137,14 +137,35 @@ def test_what_is_kept_stays_within_its_bound() -> None:
         features.put(bytes([number]), one)
         features.get(b"\0")
     assert [features.get(bytes([number])) is not None for number in range(4)] == [True, False, True, True]
-    texts = TextStore(most_bytes=3 * 4 * 8 * 4)
+    store = BeginningStore(most_bytes=3 * 10 * 8 * 4)
+    computed = torch.arange(2 * 20 * 8, dtype=torch.float32).view(2, 20, 8)
     for number in range(4):
-        texts.put(bytes([number]), one.clone())
-    assert [bytes([number]) in texts for number in range(4)] == [False, True, True, True]
+        store.put([Beginning(5, bytes([number]), "frames")], computed + number)
+        assert torch.equal(store.get(b"\0"), computed[:, :5])
+    assert [bytes([number]) in store for number in range(4)] == [True, False, True, True]
+
+
+def test_a_clip_that_goes_on_is_kept_once_and_no_further_than_there_is_room() -> None:
+    computed = torch.arange(2 * 20 * 8, dtype=torch.float32).view(2, 20, 8)
+    chain = [Beginning(positions, bytes([positions]), "frames") for positions in (5, 10, 15, 20)]
+    store = BeginningStore(most_bytes=computed[:, :16].numel() * 4)
+    for count, positions in ((1, 5), (2, 10), (1, 10), (4, 15), (3, 15)):
+        store.put(chain[:count], computed)
+        assert store.held_bytes == computed[:, :positions].numel() * 4
+    assert [own.digest in store for own in chain] == [True, True, True, False]
+    assert torch.equal(store.get(chain[1].digest), computed[:, :10])
+    store.put([Beginning(19, b"too long", "frames")], computed)
+    assert [own.digest in store for own in chain] == [True, True, True, False]
+    store.put([Beginning(3, b"other", "frames")], -computed)
+    assert not any(own.digest in store for own in chain)
+    assert torch.equal(store.get(b"other"), -computed[:, :3])
+    store.clear()
+    assert store.held_bytes == 0
+    assert b"other" not in store
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2), st.integers(70, 90)), max_size=12),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 2), st.integers(70, 90)), max_size=12),
     st.integers(1, 2000),
     st.sets(st.integers(0, 2)),
 )
@@ -153,10 +174,11 @@ def test_every_prompt_is_planned_once_behind_what_it_begins_with(
 ) -> None:
     prompts = []
     for text, video, question, more in asked:
-        first = Beginning(100, bytes([text]), lasting=True)
-        second = Beginning(300, bytes([text, video]))
-        whole = Beginning(299 + more, bytes([text, video, question, more]))
-        prompts.append(Prompt(300 + more, (first, second, whole)))
+        first = Beginning(100, bytes([text]), "text")
+        shown = [Beginning(200 + 100 * last, bytes([text, *range(last + 1)]), "frames") for last in range(video)]
+        length = (shown[-1] if shown else first).positions + more
+        whole = Beginning(length - 1, bytes([text, video, question, more]), "prompt")
+        prompts.append(Prompt(length, (first, *shown, whole)))
     planned = chunks(prompts, budget, {bytes([text]) for text in kept}.__contains__)
     assert sorted(place for chunk in planned for place in chunk.places) == list(range(len(asked)))
     done = {bytes([text]) for text in kept}

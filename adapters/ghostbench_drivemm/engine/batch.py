@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ghostbench_drivemm.engine.clock import Clock
-from ghostbench_drivemm.engine.language import Packed, embed_tokens
+from ghostbench_drivemm.engine.language import Packed, embed_tokens, is_short
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation
 from ghostbench_drivemm.engine.rows import Chosen, Rules, uniform_draws
 from ghostbench_drivemm.engine.sharing import Chunk, Prompt
@@ -38,7 +38,7 @@ class Batch:
         self.prompts = [prompts[place].length for place in self.places]
         shared = [own for chunk in planned for own in chunk.shared if own is not None]
         # Held here, since what is kept for other batches may change meanwhile.
-        self.known = {own.digest: engine.texts.get(own.digest) for own in shared if own.digest in engine.texts}
+        self.known = {own.digest: engine.kept(own.digest) for own in shared if engine.is_kept(own.digest)}
         longest = max(self.prompts) + len(self.begun) + self.align
         further = max(options.max_new_tokens, 0 if options.grades is None else options.grades.deepest)
         self.cache, self.decoder = engine.reserve(len(prompts), longest + further + 2)
@@ -51,7 +51,7 @@ class Batch:
         self.graded: list[Tensor] = []
         self.token_marks: list[Any] = []
         self.faults: list[str | None] = [None] * len(prompts)
-        self.texts = engine.texts
+        self.texts, self.clips = engine.texts, engine.clips
         self.done: dict[bytes, int] = {}
 
     @property
@@ -72,6 +72,7 @@ class Batch:
             self._prefill(row, chunk, embeds)
             marks.append((row, len(embeds), start, embedded, self.clock.mark()))
             row += len(embeds)
+        self._keep_clips()
         first = torch.cat(self.first)
         graded = torch.cat(self.graded) if self.graded else None
         masses = self._read_grades(graded)
@@ -98,8 +99,23 @@ class Batch:
         for row in range(first, first + len(embeds)):
             for own in self.beginnings[row]:
                 self.done.setdefault(own.digest, row)
-                if own.lasting and own.digest not in self.texts:
-                    self.texts.put(own.digest, self.cache.beginning(row, own.positions).clone())
+                if own.kind == "text":
+                    self.texts.put([own], self.cache.beginning(row, own.positions))
+
+    def _keep_clips(self) -> None:
+        """Keep what other batches may go on from: what came last, since a clip's moments come in order."""
+        covered: set[bytes] = set()
+        kept: list[int] = []
+        room = self.clips.most_bytes // self.weights.cache_bytes_per_token
+        for row in sorted(range(len(self.places)), key=self.places.__getitem__, reverse=True):
+            shown = [own for own in self.beginnings[row] if own.kind == "frames"]
+            if room > 0 and shown and shown[-1].digest not in covered:
+                covered |= {own.digest for own in shown}
+                kept.append(row)
+                room -= shown[-1].positions
+        for row in reversed(kept):
+            shown = [own for own in self.beginnings[row] if own.kind == "frames"]
+            self.clips.put(shown, self.cache.beginning(row, shown[-1].positions))
 
     def _packed(self, row: int, skips: Sequence[int], embeds: Sequence[Tensor]) -> Packed:
         begun = embed_tokens(self.weights, self.begun) if self.begun else None
@@ -108,7 +124,8 @@ class Batch:
         for skip, own in zip(skips, embeds, strict=True):
             prompt = skip + own.shape[0]
             used = prompt + len(self.begun)
-            padding = -used % self.align
+            # Where little of a prompt is computed, its attention has no plan that a length could be made for.
+            padding = 0 if is_short(used - skip, used) else -used % self.align
             pieces += [own, *([] if begun is None else [begun])]
             if padding:
                 # Behind the text, where no position of it attends to; overwritten by the first new tokens.

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention.bias import causal_lower_right
 
 from ghostbench_drivemm.engine import reference
 from ghostbench_drivemm.engine.placed import NewTokens
@@ -94,41 +96,66 @@ def operations_for(device: torch.device) -> Operations:
 
 
 def attend_prompts(
-    queries: Tensor, cached: tuple[Tensor, Tensor], rows: Sequence[int], lengths: Sequence[int], scale: float
-) -> Tensor:
+    queries: Tensor, cached: tuple[Tensor, Tensor], rows: Sequence[int], lengths: Sequence[int], scale: float,
+    asked: Sequence[int] | None = None,
+) -> Tensor:  # fmt: skip
     """Causal attention of packed prompts, each over itself alone.
 
-    queries : [sum of lengths, heads, head]. cached : a layer's keys and values, whose `rows` hold the prompts' own.
-    Returns [sum of lengths, heads * head].
+    queries : [sum of asked, heads, head]. cached : a layer's keys and values, whose `rows` hold the prompts' own.
+    asked : at the end of each prompt, positions that have queries; None: all of `lengths`.
+    Returns [sum of asked, heads * head].
     """
     keys, values = cached
     count, length, first = len(rows), lengths[0], rows[0]
-    if all(n == length for n in lengths) and list(rows) == list(range(first, first + count)):
+    wanted = lengths if asked is None else asked
+    whole = list(wanted) == list(lengths)
+    if whole and all(n == length for n in lengths) and list(rows) == list(range(first, first + count)):
         here = slice(first, first + count)
         uniform = queries.view(count, length, *queries.shape[1:])
         return _attend(uniform, keys[here, :, :length], values[here, :, :length], scale)
     pieces, start = [], 0
-    for row, n in zip(rows, lengths, strict=True):
-        query = queries[None, start : start + n]
-        pieces.append(_attend(query, keys[None, row, :, :n], values[None, row, :, :n], scale))
-        start += n
+    for row, n, own in zip(rows, lengths, wanted, strict=True):
+        query = queries[None, start : start + own]
+        attend = _attend if own == n else _attend_end
+        pieces.append(attend(query, keys[None, row, :, :n], values[None, row, :, :n], scale))
+        start += own
     return torch.cat(pieces)
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
     """queries [prompts, length, heads, head]; keys and values [prompts, kv_heads, length, head]."""
-    prompts, length, heads, _ = queries.shape
-    group = heads // keys.shape[1]
-    grouped = group > 1
-    if grouped and (queries.dtype == torch.float32 or not queries.is_cuda):
-        # Only the half-precision kernels know grouped heads; elsewhere expanding beats materialising all scores.
-        keys, values = keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1)
-        grouped = False
+    prompts, length = queries.shape[:2]
+    keys, values, grouped = _for_heads(queries, keys, values)
     with preferred_attention():
         mixed = functional.scaled_dot_product_attention(
             queries.transpose(1, 2), keys, values, is_causal=True, scale=scale, enable_gqa=grouped
         )
     return mixed.transpose(1, 2).reshape(prompts * length, -1)
+
+
+def _attend_end(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """As `_attend`, but the queries are those of the last positions alone: [prompts, asked, heads, head]."""
+    prompts, asked = queries.shape[:2]
+    keys, values, grouped = _for_heads(queries, keys, values)
+    with preferred_attention():
+        mixed = functional.scaled_dot_product_attention(
+            queries.transpose(1, 2), keys, values, attn_mask=_lower_right(asked, keys.shape[2]), scale=scale,
+            enable_gqa=grouped,
+        )  # fmt: skip
+    return mixed.transpose(1, 2).reshape(prompts * asked, -1)
+
+
+_lower_right = lru_cache(maxsize=256)(causal_lower_right)
+"""Made anew in every layer, it would cost the host as much as attention costs the device."""
+
+
+def _for_heads(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, bool]:
+    """Keys and values as attention wants them for these queries, and whether query heads are grouped over theirs."""
+    group = queries.shape[2] // keys.shape[1]
+    if group > 1 and (queries.dtype == torch.float32 or not queries.is_cuda):
+        # Only the half-precision kernels know grouped heads; elsewhere expanding beats materialising all scores.
+        return keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1), False
+    return keys, values, group > 1
 
 
 def head_logits(hidden: Tensor, head: Tensor) -> Tensor:

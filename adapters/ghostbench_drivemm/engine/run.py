@@ -26,7 +26,7 @@ class Engine(EngineState):
         device; what it returns is called when their turn has come.
         """
         with on_device(self.weights.device):
-            planned = chunks(prompts, options.chunk_tokens, self.texts.__contains__)
+            planned = chunks(prompts, options.chunk_tokens, self.is_kept)
             return Batch(self, prompts, planned, options).run(embed)
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 _WORTH = 64
 """A beginning shorter than this is computed again rather than waited for or copied, positions."""
-_MOST_BYTES = 256 << 20
-"""Of keys and values of texts that are kept from batch to batch: a task's are 57 MB in 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +40,78 @@ class Chunk:
         return tuple(0 if own is None else own.positions for own in self.shared)
 
 
-class TextStore:
-    """Keys and values of texts that prompts begin with, kept from batch to batch; the one used longest ago goes."""
+class BeginningStore:
+    """Keys and values of beginnings, kept from batch to batch; what was used longest ago goes.
 
-    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
-        self._most = most_bytes
+    most_bytes : that they take together at most.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
         self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._within: dict[bytes, tuple[bytes, int]] = {}
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that they take now."""
+        return sum(map(_size, self._kept.values()))
 
     def __contains__(self, digest: bytes) -> bool:
-        return digest in self._kept
+        return digest in self._within
 
     def get(self, digest: bytes) -> Tensor:
         """Keys and values [layers, 2, kv_heads, positions, head]."""
-        self._kept.move_to_end(digest)
-        return self._kept[digest]
+        longest, positions = self._within[digest]
+        self._kept.move_to_end(longest)
+        return self._kept[longest][..., :positions, :]
 
-    def put(self, digest: bytes, kept: Tensor) -> None:
-        """Keep them."""
-        self._kept[digest] = kept
-        while sum(own.numel() * own.element_size() for own in self._kept.values()) > self._most:
-            self._kept.popitem(last=False)
+    def put(self, beginnings: Sequence[Beginning], computed: Tensor) -> None:
+        """Keep a copy up to the longest of a prompt's beginnings that there is room for.
+
+        beginnings : of one prompt, shortest first. computed : keys and values [layers, 2, kv_heads, positions, head] up
+        to the last of them or further. What is a part of it is not held twice.
+        """
+        fitting = [own for own in beginnings if _size(computed[..., : own.positions, :]) <= self.most_bytes]
+        if not fitting:
+            return
+        last = fitting[-1]
+        if last.digest in self._within:
+            self._kept.move_to_end(self._within[last.digest][0])
+            return
+        for own in fitting:
+            if own.digest in self._kept:
+                self._drop(own.digest)
+        kept = computed[..., : last.positions, :]
+        while self.held_bytes + _size(kept) > self.most_bytes:
+            self._drop(next(iter(self._kept)))
+        self._kept[last.digest] = kept.clone()
+        self._within |= {own.digest: (last.digest, own.positions) for own in fitting}
+
+    def clear(self) -> None:
+        """Give all of it back."""
+        self._kept.clear()
+        self._within.clear()
+
+    def _drop(self, longest: bytes) -> None:
+        del self._kept[longest]
+        self._within = {digest: at for digest, at in self._within.items() if at[0] != longest}
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def chunks(prompts: Sequence[Prompt], budget: int, is_kept: Callable[[bytes], bool]) -> list[Chunk]:
     """The prompts in the order in which they are computed, together up to about `budget` positions that are computed.
 
     A prompt that shares a beginning with one before it waits for that one to be done, and begins with its keys and
-    values. is_kept : whether those of a beginning are there already.
+    values. Of those that begin with the same frame the one with the most frames comes first: the others, which are
+    asked about less of the same clip, then need the words behind their frames alone, and are computed together.
+    is_kept : whether the keys and values of a beginning are there already.
     """
     found: list[Chunk] = []
     done: set[bytes] = set()
-    waiting = list(range(len(prompts)))
+    waiting = _longest_first(prompts)
     while waiting:
         places: list[int] = []
         shared: list[Beginning | None] = []
@@ -98,3 +137,17 @@ def chunks(prompts: Sequence[Prompt], budget: int, is_kept: Callable[[bytes], bo
         waiting = later
         found.append(Chunk(tuple(places), tuple(shared)))
     return found
+
+
+def _longest_first(prompts: Sequence[Prompt]) -> list[int]:
+    """Places in the order of their clips; of one clip those with more frames first."""
+    clips: dict[bytes, list[int]] = {}
+    for place, prompt in enumerate(prompts):
+        shown = [own for own in prompt.beginnings if own.kind == "frames"]
+        clips.setdefault(shown[0].digest if shown else b"%d" % place, []).append(place)
+    return [place for clip in clips.values() for place in sorted(clip, key=lambda own: -_shown(prompts[own]))]
+
+
+def _shown(prompt: Prompt) -> int:
+    """Positions up to the end of the prompt's frames."""
+    return max((own.positions for own in prompt.beginnings if own.kind == "frames"), default=0)

@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ghostbench_drivemm.engine.cache import KeyValueCache, round_up
 from ghostbench_drivemm.engine.decode import Decoder, bucket
 from ghostbench_drivemm.engine.language import Language
-from ghostbench_drivemm.engine.sharing import TextStore
+from ghostbench_drivemm.engine.sharing import BeginningStore
 from ghostbench_drivemm.engine.weights import join
 
 _ALIGN = 64
 """On CUDA prompts take a multiple of this many positions in a prefill: cuDNN makes a plan for every new length."""
+
+_TEXT_BYTES = 256 << 20
+"""Of keys and values of texts: a task's are 57 MB in 16 bits."""
+_CLIP_BYTES = 2 << 30
+"""Of keys and values of clips' frames: in 16 bits 16,384 positions, four clips of 20 frames or one of the 60 that are
+shown at most."""
 
 _ROOMY = 1.34
 """A decoder of up to so many times the rows of a batch is used where it is there already."""
@@ -26,7 +33,8 @@ class EngineState:
         self.weights = join(language_model)
         self.language = Language(self.weights)
         self.align = _ALIGN if self.weights.device.type == "cuda" else 1
-        self.texts = TextStore()
+        self.texts = BeginningStore(_TEXT_BYTES)
+        self.clips = BeginningStore(_CLIP_BYTES)
         self._cache: KeyValueCache | None = None
         self._decoders: dict[int, Decoder] = {}
 
@@ -38,9 +46,29 @@ class EngineState:
         """Bytes of the cache that is allocated now."""
         return 0 if self._cache is None else self.cache_bytes(self._cache.rows, self._cache.capacity)
 
+    def still_to_come_bytes(self) -> int:
+        """Bytes that what is kept from batch to batch may take beside what it takes now."""
+        return sum(store.most_bytes - store.held_bytes for store in (self.texts, self.clips))
+
+    def is_kept(self, digest: bytes) -> bool:
+        """Whether the keys and values of this beginning were kept from an earlier batch."""
+        return digest in self.texts or digest in self.clips
+
+    def kept(self, digest: bytes) -> Tensor:
+        """Keys and values [layers, 2, kv_heads, positions, head] of a beginning that is kept."""
+        return (self.texts if digest in self.texts else self.clips).get(digest)
+
+    def forget(self) -> None:
+        """Keep nothing of earlier batches."""
+        self.texts.clear()
+        self.clips.clear()
+
     def release(self) -> None:
-        """Give back the cache and the graphs."""
-        self.texts = TextStore()
+        """Give back all that is no weight: what is kept, the cache and the graphs."""
+        self.forget()
+        self._drop_cache()
+
+    def _drop_cache(self) -> None:
         self._decoders.clear()
         self._cache = None
         if self.weights.device.type == "cuda":
@@ -52,7 +80,7 @@ class EngineState:
         # A few rows too many cost next to nothing, graphs of another size cost most of a second.
         rows = next((made for made in sorted(self._decoders) if rows <= made <= _ROOMY * rows), rows)
         if self._cache is None or not self._cache.fits(rows, positions):
-            self.release()
+            self._drop_cache()
             self._cache = KeyValueCache(self.weights, rows, positions)
         if rows not in self._decoders:
             self._decoders[rows] = Decoder(self.language, self._cache, rows)

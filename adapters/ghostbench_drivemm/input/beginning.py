@@ -1,10 +1,12 @@
-"""Beginnings of prompts that other prompts may share: the task's text, its frames too, all of it."""
+"""Beginnings of prompts that other prompts may share: the task's text, each further frame, all of it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +16,26 @@ import numpy.typing as npt
 class Beginning:
     """The first `positions` of a prompt, >= 1; prompts of one checkpoint with equal digests begin alike.
 
-    lasting : text that the prompts of a task have in common, rather than one clip's frames.
+    kind : where it ends. text: before the frames, where the prompts of a task begin alike. frames: behind one of a
+        clip's frames, or behind the last and what closes them. prompt: one position before the prompt's end.
     """
 
     positions: int
     digest: bytes
-    lasting: bool = False
+    kind: Literal["text", "frames", "prompt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What tells a prompt's only visual item from all others.
+
+    digests : one for each frame, in order. frame : positions of a frame, >= 1. closing : positions behind the last one
+        that belong to the item, >= 0.
+    """
+
+    digests: Sequence[bytes]
+    frame: int
+    closing: int
 
 
 class FrameDigests:
@@ -49,28 +65,34 @@ def _frame_digest(frame: npt.NDArray[np.uint8]) -> bytes:
     return digest.digest()
 
 
-def beginnings(ids: npt.NDArray[np.int64], mark: int | None, visual: int, shown: bytes | None) -> tuple[Beginning, ...]:
+def beginnings(ids: npt.NDArray[np.int64], mark: int | None, shown: Shown | None) -> tuple[Beginning, ...]:
     """The beginnings of a prompt, shortest first.
 
-    ids : its tokens. mark : where its first visual item stands among them. visual : positions of that item.
-    shown : tells what the item shows from all else; None where that is not known, or where there are more items.
+    ids : its tokens. mark : where its first visual item stands among them. shown : what that shows; None where that is
+    not known, or where there are more items.
     The last position always has to be computed, since what is written is read from it.
     """
     if mark is None:
         return _whole(len(ids), _digest(b"", ids))
-    text = _digest(b"", ids[:mark])
-    found = [Beginning(mark, text, lasting=True)] if mark else []
+    seen = _digest(b"", ids[:mark])
+    found = [Beginning(mark, seen, "text")] if mark else []
     if shown is None:
         return tuple(found)
-    seen = hashlib.sha256(text + shown).digest()
+    end = mark
+    for own in shown.digests:
+        seen, end = hashlib.sha256(seen + own).digest(), end + shown.frame
+        found.append(Beginning(end, seen, "frames"))
+    if shown.closing:
+        seen, end = hashlib.sha256(seen).digest(), end + shown.closing
+        found.append(Beginning(end, seen, "frames"))
     after = ids[mark + 1 :]
-    if len(after):
-        found.append(Beginning(mark + visual, seen))
-    return (*found, *_whole(mark + visual + len(after), _digest(seen, after)))
+    if not len(after):
+        return tuple(found[:-1])
+    return (*found, *_whole(end + len(after), _digest(seen, after)))
 
 
 def _whole(length: int, digest: bytes) -> tuple[Beginning, ...]:
-    return (Beginning(length - 1, digest),) if length > 1 else ()
+    return (Beginning(length - 1, digest, "prompt"),) if length > 1 else ()
 
 
 def _digest(before: bytes, ids: npt.NDArray[np.int64]) -> bytes:

@@ -16,15 +16,24 @@ def pooled_side(mode: str) -> int:
     return math.ceil(PATCHES_PER_SIDE / POOL_STRIDE) if mode == "bilinear" else PATCHES_PER_SIDE // POOL_STRIDE
 
 
+def frame_length(config: DriveMMConfig) -> int:
+    """Number of tokens of each frame of a video, with the newlines that belong to it."""
+    side = pooled_side(config.mm_spatial_pool_mode)
+    if config.mm_patch_merge_type == "flat" or config.mm_newline_position in ("no_token", "one_token"):
+        return side * side
+    return side * side + (side if config.mm_newline_position == "grid" else 1)
+
+
+def closing_length(config: DriveMMConfig) -> int:
+    """Number of tokens behind a video's last frame that belong to the video."""
+    if config.mm_patch_merge_type == "flat" or config.mm_newline_position != "one_token":
+        return 0
+    return int(config.has_newline)
+
+
 def video_length(frames: int, config: DriveMMConfig) -> int:
     """Number of tokens that `video_tokens` gives for so many frames."""
-    side = pooled_side(config.mm_spatial_pool_mode)
-    count = frames * side * side
-    if config.mm_patch_merge_type == "flat" or config.mm_newline_position == "no_token":
-        return count
-    if config.mm_newline_position == "one_token":
-        return count + int(config.has_newline)
-    return count + frames * (side if config.mm_newline_position == "grid" else 1)
+    return frames * frame_length(config) + closing_length(config)
 
 
 def image_length(size: tuple[int, int], config: DriveMMConfig) -> int:

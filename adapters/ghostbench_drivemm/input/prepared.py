@@ -16,8 +16,8 @@ from PIL import Image
 from typing_extensions import override
 
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
-from ghostbench_drivemm.input.beginning import Beginning, FrameDigests, beginnings
-from ghostbench_drivemm.input.lengths import image_length, video_length
+from ghostbench_drivemm.input.beginning import Beginning, FrameDigests, Shown, beginnings
+from ghostbench_drivemm.input.lengths import closing_length, frame_length, image_length, video_length
 from ghostbench_drivemm.input.pixels import Pixels, frame_pixels, image_pixels, is_wide
 from ghostbench_drivemm.input.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
 
@@ -37,8 +37,16 @@ class Visual(ABC):
         """How many they are; known at once."""
 
     @abstractmethod
+    def __getitem__(self, place: int) -> Pixels:
+        """One of them; waits for it where threads are still making it, and raises what making it raised."""
+
     def __iter__(self) -> Iterator[Pixels]:
-        """Each of them; taking one waits for it where threads are still making it, and raises what making it raised."""
+        """Each of them, waited for in turn."""
+        return (self[place] for place in range(len(self)))
+
+    def some(self, places: Sequence[int]) -> npt.NDArray[Any]:
+        """Those at some places, [count, 3, 384, 384]; waits for these alone."""
+        return np.stack([self[place] for place in places])
 
     @property
     def digests(self) -> tuple[bytes, ...] | None:
@@ -77,8 +85,8 @@ class Resized(Visual):
         return len(self._made)
 
     @override
-    def __iter__(self) -> Iterator[Pixels]:
-        return (one.result()[0] for one in self._made)
+    def __getitem__(self, place: int) -> Pixels:
+        return self._made[place].result()[0]
 
     @property
     @override
@@ -112,8 +120,8 @@ class Raw(Visual):
         return len(self.frames)
 
     @override
-    def __iter__(self) -> Iterator[Pixels]:
-        return (frame_pixels(Image.fromarray(frame), self._config) for frame in self.frames)
+    def __getitem__(self, place: int) -> Pixels:
+        return frame_pixels(Image.fromarray(self.frames[place]), self._config)
 
 
 @dataclass(frozen=True)
@@ -165,7 +173,6 @@ class Preparer:
         kind: Kind,
         system: str | None = None,
         threads: Executor | None = None,
-        shown: str | None = None,
     ) -> Prepared:
         """Prompt, token ids and pixels of a request.
 
@@ -175,8 +182,8 @@ class Preparer:
             (`image`), several (`images`), none (`text`).
         question : user text with one `<image>` for each visual item (a video is one item).
         system : system text; None is the authors' own.
-        threads : makes the frames of a video in these, one by one, without waiting for them; None makes them here.
-        shown : a digest of a video's frames, where the caller knows one; None makes it here.
+        threads : makes the frames of a video in these, one by one, without waiting for them (only for their digests);
+            None makes them here.
 
         Raises
         ------
@@ -204,7 +211,7 @@ class Preparer:
             video=video,
             length=len(ids) - len(visuals) + visual,
             prompt_text=self._renderer.render(question, system),
-            beginnings=_beginnings(ids, visuals, visual, shown),
+            beginnings=self._beginnings(ids, visuals, video=video),
         )
         check_ids(prepared, config.vocab_size)
         limit = config.position_limit
@@ -214,6 +221,16 @@ class Preparer:
                 "(tokenizer_model_max_length, or its rotary embedding)"
             )
         return prepared
+
+    def _beginnings(
+        self, ids: npt.NDArray[np.int64], visuals: Sequence[Visual], *, video: bool
+    ) -> tuple[Beginning, ...]:
+        marks = np.flatnonzero(ids == IMAGE_ID)
+        digests = visuals[0].digests if video and len(visuals) == 1 else None
+        shown = None
+        if digests is not None:
+            shown = Shown(digests, frame_length(self._config), closing_length(self._config))
+        return beginnings(ids, int(marks[0]) if marks.size else None, shown)
 
     def _video(
         self, frames: Sequence[Image.Image] | Pixels, threads: Executor | None
@@ -237,17 +254,6 @@ class Preparer:
             return Resized.of([frame_pixels(picture, self._config) for picture in pictures], digests)
         made = [threads.submit(_timed, partial(frame_pixels, picture, self._config)) for picture in pictures]
         return Resized(made, digests)
-
-
-def _beginnings(
-    ids: npt.NDArray[np.int64], visuals: Sequence[Visual], positions: int, shown: str | None
-) -> tuple[Beginning, ...]:
-    marks = np.flatnonzero(ids == IMAGE_ID)
-    seen = None
-    if len(visuals) == 1:
-        digests = None if shown is not None else visuals[0].digests
-        seen = shown.encode() if shown is not None else None if digests is None else b"".join(digests)
-    return beginnings(ids, int(marks[0]) if marks.size else None, positions, seen)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

@@ -19,12 +19,14 @@ from torch import nn
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate
 from ghostbench_drivemm.engine.device import on_device
+from ghostbench_drivemm.input.lengths import pooled_side
 from ghostbench_drivemm.input.prepared import Kind, Prepared, Preparer, Raw, Visual, check_ids
 from ghostbench_drivemm.input.prompt import IMAGE_ID
 from ghostbench_drivemm.input.resize import FrameResize
 from ghostbench_drivemm.input.staging import Staging
 from ghostbench_drivemm.network import vision
 from ghostbench_drivemm.network.assembly import Parts, load_parts, random_parts
+from ghostbench_drivemm.network.cut import Cut
 from ghostbench_drivemm.network.features import FeatureCache
 
 if TYPE_CHECKING:
@@ -151,10 +153,9 @@ class DriveMM:
         kind: Kind,
         system: str | None = None,
         threads: Executor | None = None,
-        shown: str | None = None,
     ) -> Prepared:
         """Do a request's CPU work; see `Preparer.prepare`. May run in any thread; touches no device."""
-        return self._preparer.prepare(images, question, kind=kind, system=system, threads=threads, shown=shown)
+        return self._preparer.prepare(images, question, kind=kind, system=system, threads=threads)
 
     @torch.no_grad()
     def embed(
@@ -167,7 +168,7 @@ class DriveMM:
         and for the first frames of a size. `plainly` computes with the library's own modules alone, so that hooks on
         them are called.
 
-        skips : leave out so many positions at each request's beginning, which must not end inside a visual item.
+        skips : leave out so many positions at each request's beginning, which must not end inside a frame.
 
         Raises
         ------
@@ -184,22 +185,17 @@ class DriveMM:
         self._features.clear()
 
     def _merged(self, prepared: Sequence[Prepared], skips: Sequence[int], plainly: bool) -> list[torch.Tensor]:
-        # A skip that goes beyond the first mark goes beyond all visual items: where there are several, none does.
-        marks = [np.flatnonzero(request.input_ids == IMAGE_ID) for request in prepared]
-        past = [bool(own.size) and skip > own[0] for own, skip in zip(marks, skips, strict=True)]
-        shown = [request for request, over in zip(prepared, past, strict=True) if not over]
-        visual = iter(self._visual_tokens(shown, plainly))
+        cuts = [Cut.of(request, skip, self.config) for request, skip in zip(prepared, skips, strict=True)]
+        visual = iter(self._visual_tokens(prepared, cuts, plainly))
         text = self._text_embeddings(prepared)
         merged = []
-        for request, rows, own, skip, over in zip(prepared, text, marks, skips, past, strict=True):
-            if over:
-                merged.append(rows[rows.shape[0] - (request.length - skip) :])
-                continue
+        for request, rows, cut in zip(prepared, text, cuts, strict=True):
             # Positions among the text rows alone: each mark before one has been cut out.
-            cuts = [0, *(int(mark) - place for place, mark in enumerate(own)), rows.shape[0]]
-            parts = [rows[cuts[0] + skip : cuts[1]]]
-            for start, end in pairwise(cuts[1:]):
-                parts += [next(visual), rows[start:end]]
+            marks = np.flatnonzero(request.input_ids == IMAGE_ID)
+            ends = [*(int(mark) - place for place, mark in enumerate(marks)), rows.shape[0]]
+            parts = [] if cut.past else [rows[cut.text : ends[0]]]
+            for start, end in pairwise(ends):
+                parts += [rows[start + cut.text : end]] if cut.past else [next(visual), rows[start:end]]
             merged.append(torch.cat(parts))
         return merged
 
@@ -236,15 +232,19 @@ class DriveMM:
         embedded: torch.Tensor = self.language_model.get_input_embeddings()(flat)
         return torch.split(embedded, [len(part) for part in ids])
 
-    def _visual_tokens(self, prepared: Sequence[Prepared], plainly: bool) -> list[torch.Tensor]:
-        """Tokens of every visual item of the batch, in order; videos and images go through the tower apart."""
-        videos = [visual for request in prepared if request.video for visual in request.visuals]
-        pictures = [visual for request in prepared if not request.video for visual in request.visuals]
+    def _visual_tokens(self, prepared: Sequence[Prepared], cuts: Sequence[Cut], plainly: bool) -> list[torch.Tensor]:
+        """Tokens of every visual item of the batch that is not cut off, in order; a video's from a frame on.
+
+        Videos and images go through the tower apart.
+        """
+        shown = [(request, cut.frames) for request, cut in zip(prepared, cuts, strict=True) if not cut.past]
+        videos = [(visual, first) for request, first in shown if request.video for visual in request.visuals]
+        pictures = [visual for request, _ in shown if not request.video for visual in request.visuals]
         pooled = iter(self._encode_videos(videos, plainly=plainly))
         plain = iter(self._encode(pictures, plainly=plainly))
         newline, config = self.image_newline, self.config
         tokens = []
-        for request in prepared:
+        for request, _ in shown:
             for size in request.sizes:
                 if request.video:
                     tokens.append(vision.video_tokens(next(pooled), newline, config))
@@ -252,13 +252,16 @@ class DriveMM:
                     tokens.append(vision.image_tokens(next(plain), size, newline, config))
         return tokens
 
-    def _encode_videos(self, items: Sequence[Visual], *, plainly: bool) -> list[torch.Tensor]:
-        """Projected and pooled tokens [F, p, H] of each item; frames that were seen lately are not computed again."""
+    def _encode_videos(self, items: Sequence[tuple[Visual, int]], *, plainly: bool) -> list[torch.Tensor]:
+        """Projected and pooled tokens [F, p, H] of each item's frames, from one of them on.
+
+        Frames that were seen lately are not computed again.
+        """
         known: dict[Hashable, torch.Tensor | None] = {}
         asked: list[tuple[Visual, list[int]]] = []
-        for item in items:
+        for item, first in items:
             new = []
-            for place, key in enumerate(_frame_keys(item)):
+            for place, key in list(enumerate(_frame_keys(item)))[first:]:
                 if key not in known:
                     known[key] = None if plainly else self._features.get(key)
                     if known[key] is None:
@@ -272,7 +275,13 @@ class DriveMM:
                 known[keys[place]] = own
                 if item.digests is not None and not plainly:
                     self._features.put(keys[place], own)
-        return [torch.stack([own for key in _frame_keys(item) if (own := known[key]) is not None]) for item in items]
+        found = []
+        for item, first in items:
+            listed = [own for key in _frame_keys(item)[first:] if (own := known[key]) is not None]
+            side = pooled_side(self.config.mm_spatial_pool_mode)
+            none = torch.zeros(0, side * side, self.config.hidden_size, dtype=self.dtype, device=self.device)
+            found.append(torch.stack(listed) if listed else none)
+        return found
 
     def _encode(
         self, items: Sequence[Visual], places: Sequence[Sequence[int]] | None = None, *, plainly: bool
@@ -283,11 +292,8 @@ class DriveMM:
         """
         if not items:
             return ()
-        parts = [self._on_device(item) for item in items]
-        if places is not None:
-            parts = [
-                part if len(own) == len(part) else part[list(own)] for part, own in zip(parts, places, strict=True)
-            ]
+        wanted = [range(len(item)) for item in items] if places is None else places
+        parts = [self._on_device(item, own) for item, own in zip(items, wanted, strict=True)]
         mode = None if places is None else self.config.mm_spatial_pool_mode
         chunks = [
             self.encode_frames(pixels, mode, plainly=plainly)
@@ -303,13 +309,17 @@ class DriveMM:
             return tokens if mode is None else vision.pool(tokens, mode)
         return vision.pooled_tokens(self.projector, features, mode)
 
-    def _on_device(self, visual: Visual) -> torch.Tensor:
-        """The pixels of one visual item, uint8 [count, 3, 384, 384]."""
+    def _on_device(self, visual: Visual, places: Sequence[int] | None = None) -> torch.Tensor:
+        """The pixels of one visual item, of all of it or of some places, uint8 [count, 3, 384, 384]."""
+        wanted = range(len(visual)) if places is None else places
         if isinstance(visual, Raw):
             height, width = visual.frames.shape[1:3]
             if self._resize.agrees(width, height):
-                return self._resize(self._staging.copy(visual.frames))
-        return self._staging.copy(np.asarray(visual))
+                first, last = wanted[0], wanted[-1]
+                together = last - first + 1 == len(wanted)
+                frames = visual.frames[first : last + 1] if together else visual.frames[list(wanted)]
+                return self._resize(self._staging.copy(frames))
+        return self._staging.copy(visual.some(wanted))
 
     def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
         """Copy without waiting: from page-locked memory on a GPU."""

@@ -72,7 +72,7 @@ class Replica:
             return 4
         engine = engine_of(self.model(dtype))
         working = _WORKING_BYTES * (2 if dtype == "float32" else 1)
-        cached = engine.held_bytes()
+        cached = engine.held_bytes() - engine.still_to_come_bytes()
         row = engine.cache_bytes(1, positions)
         fit = memory.rows_that_fit(self.device, fraction, row, working - cached)
         return min(_MOST_ROWS, fit if fit < 16 else fit // 16 * 16)
