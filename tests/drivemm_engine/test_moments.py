@@ -16,12 +16,12 @@ pytest.importorskip("llguidance")
 from ghostbench.records import GRADES, Frames  # noqa: E402
 from ghostbench.tasks.ghost_warning import GhostWarning  # noqa: E402
 from ghostbench_drivemm import DriveMM  # noqa: E402
-from ghostbench_drivemm.answer.grammar import Vocabulary  # noqa: E402
-from ghostbench_drivemm.answer.score import GradeReader, normalised  # noqa: E402
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate_prepared  # noqa: E402
 from ghostbench_drivemm.engine.sharing import BeginningStore  # noqa: E402
 from ghostbench_drivemm.input.prepared import Prepared  # noqa: E402
 from ghostbench_drivemm.input.question import user_text  # noqa: E402
+from ghostbench_local.answer.grammar import Vocabulary  # noqa: E402
+from ghostbench_local.answer.score import GradeReader, normalised  # noqa: E402
 
 TASK = GhostWarning()
 
