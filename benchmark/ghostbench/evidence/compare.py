@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, permutations
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from ghostbench.evidence.contenders import Contender, Field
 from ghostbench.evidence.label_flips import PairLead, Places, pair_leads, possible_places
 from ghostbench.scoring.intervals import Ints, estimate_rates
+from ghostbench.scoring.metrics import BeatsTrivial
 from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.significance import (
@@ -139,7 +140,7 @@ class Comparison:
         return tuple(found)
 
     @cached_property
-    def against(self) -> dict[str, dict[str, Any]]:
+    def against(self) -> dict[str, BeatsTrivial]:
         """Each model beside the trivial baselines of its own run, as `beats_trivial` of metrics.json has it."""
         return {
             one.name: against_trivial(one.rows, one.answered, one.trivial, self.field.positive)

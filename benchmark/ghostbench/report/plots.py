@@ -176,8 +176,12 @@ def _by_light(rows: Rows) -> Iterable[tuple[str, Drawn]]:
 def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, Drawn]]:
     from sklearn.metrics import precision_recall_curve, roc_curve
 
-    scored = [(name, row["scores"]) for name, row in rows.items() if row["scores"] and row["scores"]["auc"]]
-    scored.sort(key=lambda each: -each[1]["average_precision"]["value"])
+    scored = [
+        (name, scores, scores["auc"]["value"], scores["average_precision"]["value"])
+        for name, row in rows.items()
+        if (scores := row["scores"]) is not None and scores["auc"] and scores["average_precision"]
+    ]
+    scored.sort(key=lambda each: -each[3])
     picked = scored[:MOST_CURVES]
     if not picked:
         return
@@ -187,19 +191,17 @@ def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, Drawn]]:
     dots, dots_axes = _square("Reliability", "stated probability", "share that was true")
     roc_axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     dots_axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    for (name, scores), colour in zip(picked, PALETTE, strict=False):
+    for (name, scores, auc, ap), colour in zip(picked, PALETTE, strict=False):
         score, truth = _scored(run, name)
         fpr, tpr, _ = roc_curve(truth, score)
         precision, recall, _ = precision_recall_curve(truth, score)
-        roc_axes.plot(fpr, tpr, color=colour, label=f"{_short(name)} {scores['auc']['value']:.2f}")
-        ap = scores["average_precision"]["value"]
+        roc_axes.plot(fpr, tpr, color=colour, label=f"{_short(name)} {auc:.2f}")
         pr_axes.plot(recall, precision, color=colour, drawstyle="steps-post", label=f"{_short(name)} {ap:.2f}")
         bins = scores["reliability"]
         at = [b["mean_score"] for b in bins]
         dots_axes.plot(at, [b["share"]["value"] for b in bins], "-", color=colour, linewidth=1)
-        dots_axes.vlines(
-            at, [b["share"]["low"] for b in bins], [b["share"]["high"] for b in bins], color=colour, lw=0.8
-        )
+        lows, highs = [b["share"]["low"] or 0.0 for b in bins], [b["share"]["high"] or 0.0 for b in bins]
+        dots_axes.vlines(at, lows, highs, color=colour, lw=0.8)
         dots_axes.scatter(at, [b["share"]["value"] for b in bins], [8 + 3 * math.sqrt(b["n"]) for b in bins], colour)
     prevalence = next(iter(rows.values()))["prevalence"]
     pr_axes.axhline(prevalence, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))

@@ -5,17 +5,15 @@ The model has seen the whole clip: these are errors of dating in retrospect, not
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ghostbench.scoring.intervals import Ints, share
-from ghostbench.scoring.metrics import EventCoverage
+from ghostbench.scoring.metrics import ConstantTime, DatingErrors, EventCoverage, EventTime
 from ghostbench.scoring.paired import share_difference
-from ghostbench.scoring.rates import Floats
-from ghostbench.scoring.views import VIEWS, Bools, alarms
+from ghostbench.scoring.rates import Estimate, Floats
+from ghostbench.scoring.views import VIEWS, Bools, View, alarms
 
 WINDOW_S = 1.0
 """An event counts as sampled when a frame lies in [t*, t* + WINDOW_S]."""
@@ -91,7 +89,9 @@ def constant_times(clips: pd.DataFrame) -> Floats:
     return everywhere
 
 
-def event_time(rows: pd.DataFrame, answered: Bools, flags: npt.NDArray[np.object_], constant: Floats) -> dict[str, Any]:
+def event_time(
+    rows: pd.DataFrame, answered: Bools, flags: npt.NDArray[np.object_], constant: Floats
+) -> dict[View, EventTime]:
     """`event_time` of metrics.json for one model: per view, errors over true positives and the account of misses.
 
     Parameters
@@ -122,7 +122,7 @@ def event_time(rows: pd.DataFrame, answered: Bools, flags: npt.NDArray[np.object
     positive = np.asarray(rows["truth"] == "ghost_probing") & answered
     truth: Floats = rows["truth_time_s"].to_numpy()
     error: Floats = np.abs(rows["event_time_s"].to_numpy() - truth)
-    found: dict[str, Any] = {}
+    found: dict[View, EventTime] = {}
     for view in VIEWS:
         alarm = alarms(rows["grade"], view)
         stated = positive & alarm & ~np.isnan(error)
@@ -141,27 +141,29 @@ def event_time(rows: pd.DataFrame, answered: Bools, flags: npt.NDArray[np.object
     return found
 
 
-def _errors(error: Floats, at: Ints, clips: int) -> dict[str, Any]:
+def _errors(error: Floats, at: Ints, clips: int) -> DatingErrors:
     return {
         "median_abs_error_s": float(np.median(error)) if len(error) else None,
-        **{f"within_{limit:.0f}s": _within(error, at, limit, clips) for limit in HITS_S},
+        "within_1s": _within(error, at, HITS_S[0], clips),
+        "within_2s": _within(error, at, HITS_S[1], clips),
     }
 
 
-def _beside(own: Floats, said: Floats, truth: Floats, at: Ints, clips: int) -> dict[str, Any] | None:
+def _beside(own: Floats, said: Floats, truth: Floats, at: Ints, clips: int) -> ConstantTime | None:
     """The constant time on the rows where the model states one; None where there is none to say."""
     if not len(own) or np.isnan(said).any():
         return None
     error = np.abs(said - truth)
-    gains = {}
+    gains = []
     for limit in HITS_S:
         right = [each <= limit + _SLACK_S for each in (own, error)]
         cells = [right[0] & right[1], right[0] & ~right[1], ~right[0] & right[1], ~right[0] & ~right[1]]
         table = np.stack([np.bincount(at, weights=cell, minlength=clips) for cell in cells], axis=1)
-        gains[f"gain_{limit:.0f}s"] = share_difference(table[table.sum(axis=1) > 0])
-    return {"time_s": float(np.median(said)), **_errors(error, at, clips), **gains}
+        gains.append(share_difference(table[table.sum(axis=1) > 0]))
+    errors = _errors(error, at, clips)
+    return {"time_s": float(np.median(said)), **errors, "gain_1s": gains[0], "gain_2s": gains[1]}
 
 
-def _within(error: Floats, at: npt.NDArray[np.int64], limit: float, clips: int) -> Any:
+def _within(error: Floats, at: npt.NDArray[np.int64], limit: float, clips: int) -> Estimate | None:
     hits = np.bincount(at, weights=error <= limit + _SLACK_S, minlength=clips).astype(np.int64)
     return share(hits, np.bincount(at, minlength=clips).astype(np.int64))

@@ -9,6 +9,7 @@ from ghostbench.scoring.rates import Estimate, Rates
 from ghostbench.scoring.views import Basis, View
 
 Cell = Literal["tp", "fp", "fn", "tn"]
+Verdict = Literal["beats", "undecided", "does_not_beat"]
 
 
 class StoppedRow(TypedDict):
@@ -70,6 +71,127 @@ class AttemptCounts(TypedDict):
     attempt_outcomes: dict[str, int]
 
 
+class BesideBaseline(TypedDict):
+    """A baseline's F1 on the clips that a model answered, and the model's minus it; null without a denominator."""
+
+    f1: float | None
+    difference: Estimate | None
+
+
+class HeldAgainst(TypedDict):
+    """See `scoring.trivial.held_against`."""
+
+    f1: float | None
+    best: str | None
+    best_f1: float | None
+    verdict: Verdict
+    baselines: dict[str, BesideBaseline]
+
+
+class BeatsTrivial(TypedDict):
+    """See `scoring.trivial.against_trivial`."""
+
+    clips: int
+    verdict: Verdict
+    strict: HeldAgainst
+    lenient: HeldAgainst
+
+
+class Bin(TypedDict):
+    """Scores in [low, high): how many, their mean, and how many of their clips are positive."""
+
+    low: float
+    high: float
+    n: int
+    mean_score: float
+    positives: int
+    share: Estimate
+
+
+class OperatingPoint(TypedDict):
+    """See `scoring.probabilities.operating_point`."""
+
+    threshold: float
+    tp: int | None
+    fp: int | None
+    fn: int | None
+    tn: int | None
+    recall: Estimate | None
+    precision: Estimate | None
+    specificity: Estimate | None
+
+
+class Probabilities(TypedDict):
+    """See `scoring.probabilities.score_probabilities`."""
+
+    n: int
+    positives: int
+    auc: Estimate | None
+    average_precision: Estimate | None
+    average_precision_null: float
+    brier: Estimate
+    brier_null: float
+    ece: float
+    ece_null: float
+    reliability: list[Bin]
+    operating_points: dict[str, OperatingPoint]
+
+
+class DatingErrors(TypedDict):
+    """Over the rows where the label and the answer state a time: seconds, and shares within 1 and 2 s."""
+
+    median_abs_error_s: float | None
+    within_1s: Estimate | None
+    within_2s: Estimate | None
+
+
+class ConstantTime(DatingErrors):
+    """The same rows dated by one time, seconds, and the model's share minus that one's."""
+
+    time_s: float
+    gain_1s: Estimate | None
+    gain_2s: Estimate | None
+
+
+class Misses(TypedDict):
+    """Positives answered with no, by whether a frame could have shown the event."""
+
+    event_not_sampled: int
+    sampled_but_missed: int
+    unknown: int
+
+
+class EventTime(DatingErrors):
+    """One view of `scoring.event_time.event_time`."""
+
+    true_positives: int
+    stated: int
+    constant: ConstantTime | None
+    misses: Misses
+
+
+class SliceCounts(TypedDict):
+    """One view of a part of the split; a rate is null for few clips."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    accuracy: Estimate | None
+    recall: Estimate | None
+    specificity: Estimate | None
+
+
+class Slice(TypedDict):
+    """See `scoring.slices.score_slices`."""
+
+    n: int
+    rows: int
+    answered: int
+    strict: SliceCounts
+    lenient: SliceCounts
+
+
 class Row(TypedDict):
     """One row of the tables. What only a ledger tells is not there for a baseline that the run did not name,
     and `twins` only where the clips have twins."""
@@ -98,15 +220,15 @@ class Row(TypedDict):
     false_alarms_per_hour_lenient: float | None
     prevalence: float
     views: dict[View, dict[Basis, Rates]]
-    beats_trivial: Mapping[str, Any] | None
+    beats_trivial: BeatsTrivial | None
     precision_at: Mapping[View, Mapping[str, Mapping[str, Estimate | None]]]
     agreement: Agreement | None
-    scores: Mapping[str, Any] | None
-    event_time: Mapping[str, Any]
+    scores: Probabilities | None
+    event_time: dict[View, EventTime]
     early_warning: Mapping[str, Any] | None
     task: Mapping[str, Any]
     label_doubt: Mapping[str, Any] | None
-    slices: Mapping[str, Mapping[str, Any]]
+    slices: dict[str, dict[str, Slice]]
     twins: NotRequired[Mapping[str, Any]]
     latency: NotRequired[dict[str, Percentiles | None]]
     batch_size: NotRequired[BatchSize | None]

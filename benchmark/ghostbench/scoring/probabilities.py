@@ -7,15 +7,16 @@ that is calibrated perfectly and seen on so few clips.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ghostbench.scoring.intervals import Ints, shares
+from ghostbench.scoring.metrics import Bin, OperatingPoint, Probabilities
 from ghostbench.scoring.ranking import auc_estimate, average_precision_estimate, brier_estimate
-from ghostbench.scoring.rates import Floats
+from ghostbench.scoring.rates import Estimate, Floats
 from ghostbench.scoring.views import Bools
 
 BINS = 10
@@ -24,7 +25,7 @@ _EXACT = 500
 """Bins with more clips than this take the normal approximation for what chance gives."""
 
 
-def score_probabilities(rows: pd.DataFrame, answered: Bools) -> dict[str, Any] | None:
+def score_probabilities(rows: pd.DataFrame, answered: Bools) -> Probabilities | None:
     """`scores` of metrics.json for one model's rows; None where it gives no probability.
 
     Returns
@@ -71,7 +72,7 @@ def score_probabilities(rows: pd.DataFrame, answered: Bools) -> dict[str, Any] |
     }
 
 
-def reliability(score: Floats, truth: Bools, at: Ints) -> list[dict[str, Any]]:
+def reliability(score: Floats, truth: Bools, at: Ints) -> list[Bin]:
     """Ten equal bins of the score, the last one closed: what was said, and what was true, where there are rows.
 
     Parameters
@@ -99,7 +100,7 @@ def reliability(score: Floats, truth: Bools, at: Ints) -> list[dict[str, Any]]:
             "share": estimate,
         }
         for index, (inside, estimate) in enumerate(zip(held, shares(parts), strict=True))
-        if inside.any()
+        if estimate is not None
     ]
 
 
@@ -161,7 +162,7 @@ def _mean_gap(chance: Floats, rows: npt.NDArray[np.int64], said: float) -> float
     return float(hits @ np.abs(np.arange(len(hits)) - said))
 
 
-def operating_point(score: Floats, truth: Bools, at: Ints, recall: float) -> dict[str, Any]:
+def operating_point(score: Floats, truth: Bools, at: Ints, recall: float) -> OperatingPoint:
     """What a threshold (score >= threshold is a yes) that reaches a recall gives on clips that it was not chosen on.
 
     Parameters
@@ -187,9 +188,8 @@ def operating_point(score: Floats, truth: Bools, at: Ints, recall: float) -> dic
     ranked, clip = _ranked_positives(score, truth, at)
     threshold = float(ranked[_reaching(len(ranked), recall)])
     clips = np.unique(clip)
-    found: dict[str, Any] = {"threshold": threshold, "tp": None, "fp": None, "fn": None, "tn": None}
     if len(clips) < 2:
-        return {**found, "recall": None, "precision": None, "specificity": None}
+        return _point(threshold, [None] * 4, [None] * 3)
     limit = np.full(int(at.max()) + 1, threshold)
     for one in clips:
         others = ranked[clip != one]
@@ -197,10 +197,23 @@ def operating_point(score: Floats, truth: Bools, at: Ints, recall: float) -> dic
     yes = score >= limit[at]
     cells = {"tp": yes & truth, "fp": yes & ~truth, "fn": ~yes & truth, "tn": ~yes & ~truth}
     counts = {name: np.bincount(at[inside], minlength=len(limit)).astype(np.int64) for name, inside in cells.items()}
-    found.update({name: int(count.sum()) for name, count in counts.items()})
     parts = [(counts["tp"], other) for other in (counts["fn"], counts["fp"])] + [(counts["tn"], counts["fp"])]
     estimates = shares([(hits, hits + rest) for hits, rest in parts])
-    return {**found, **dict(zip(("recall", "precision", "specificity"), estimates, strict=True))}
+    return _point(threshold, [int(count.sum()) for count in counts.values()], estimates)
+
+
+def _point(threshold: float, cells: Sequence[int | None], rates: Sequence[Estimate | None]) -> OperatingPoint:
+    (tp, fp, fn, tn), (recall, precision, specificity) = cells, rates
+    return {
+        "threshold": threshold,
+        "tp": tp,
+        "fp": fp,
+        "fn": fn,
+        "tn": tn,
+        "recall": recall,
+        "precision": precision,
+        "specificity": specificity,
+    }
 
 
 def _ranked_positives(score: Floats, truth: Bools, at: Ints) -> tuple[Floats, Ints]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from ghostbench.scoring.intervals import Ints, estimate_rates
+from ghostbench.scoring.metrics import BeatsTrivial, BesideBaseline, HeldAgainst, Verdict
 from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.rates import Estimate
-from ghostbench.scoring.views import VIEWS, Bools, alarms, by_clip, cells
+from ghostbench.scoring.views import VIEWS, Bools, View, alarms, by_clip, cells
 
-Verdict = Literal["beats", "undecided", "does_not_beat"]
 LEAST = 20
 """With fewer answered clips nothing beats anything: a run of luck does too."""
 
 
 def against_trivial(
     rows: pd.DataFrame, answered: Bools, trivial: Mapping[str, pd.DataFrame], positive: Bools
-) -> dict[str, Any]:
+) -> BeatsTrivial:
     """`beats_trivial` of metrics.json for one model.
 
     Parameters
@@ -50,7 +49,7 @@ def against_trivial(
     at, count = rows["at"].to_numpy(), len(positive)
     clips = int((np.bincount(at, weights=answered, minlength=count) > 0).sum())
     grades = {name: frame.set_index(["at", "repeat"])["grade"].loc[key] for name, frame in trivial.items()}
-    found: dict[str, Any] = {"clips": clips, "verdict": "undecided"}
+    found: dict[View, HeldAgainst] = {}
     for view in VIEWS:
         tables = {
             name: by_clip(cells(positive[at], alarms(said, view), answered, "answered"), at, count)
@@ -58,11 +57,11 @@ def against_trivial(
         }
         used = tables[""].sum(axis=1) > 0
         found[view] = held_against(tables.pop("")[used], {name: table[used] for name, table in tables.items()})
-    found["verdict"] = overall(found[view]["verdict"] for view in VIEWS)
-    return found
+    verdict = overall(each["verdict"] for each in found.values())
+    return {"clips": clips, "verdict": verdict, "strict": found["strict"], "lenient": found["lenient"]}
 
 
-def held_against(own: Ints, trivial: Mapping[str, Ints]) -> dict[str, Any]:
+def held_against(own: Ints, trivial: Mapping[str, Ints]) -> HeldAgainst:
     """One view of `against_trivial`.
 
     Parameters
@@ -105,7 +104,7 @@ def overall(verdicts: Iterable[Verdict]) -> Verdict:
     return alike.pop() if len(alike) == 1 else "undecided"
 
 
-def _beside(own: Ints, trivial: Ints) -> dict[str, Any]:
+def _beside(own: Ints, trivial: Ints) -> BesideBaseline:
     if not len(own):
         return {"f1": None, "difference": None}
     f1 = estimate_rates(trivial)["f1"]
