@@ -18,6 +18,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             kind="local",
             summary="image baseline: a new moving region near the ego path, ego motion compensated",
             settings=MotionSettings,
+            reads_words=False,
             extra="ghostbench[motion]",
             requires=("cv2",),
         )

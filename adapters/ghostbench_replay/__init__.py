@@ -25,6 +25,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             family="FILE",
             row_name=row_name,
             needs_frames=False,
+            reads_words=True,
             mark="recorded",
         )
     )

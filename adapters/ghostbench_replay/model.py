@@ -13,7 +13,7 @@ from ghostbench_replay.recording import Recording, Row
 
 
 class Replay(ReferenceModel):
-    """Answers each clip, at each moment that is asked about, with the first row that the recording has for it.
+    """Answers each clip, at each moment and in each wording that is asked, with the first row that is recorded for it.
 
     It gets the clip for the sake of its id and looks at nothing else of it. Recorded times are not replayed: an
     attempt's times are those of this run.
@@ -21,7 +21,7 @@ class Replay(ReferenceModel):
 
     def __init__(self, settings: Any, argument: str | None = None) -> None:
         super().__init__(settings, argument)
-        self._rows: dict[tuple[str, float | None], Row] = {}
+        self._rows: dict[tuple[str, float | None, str | None], Row] = {}
 
     def check(self) -> None:
         """Read the whole file once. Raises `BadInput` where it is absent, unreadable, empty or malformed."""
@@ -30,9 +30,9 @@ class Replay(ReferenceModel):
     def begin(self, truths: Truths) -> Mapping[str, Any]:
         """Keep the split's rows. Facts, all counts of rows but the last two:
 
-        `rows` in the file; `duplicates`, later rows of a clip of the split and a moment, unused; `outside_split`, rows
-        of no clip of the split, unused; `recorded_errors`, rows in use whose `raw` is null; `without_row`, clips of the
-        split that no row is about; `sha256` of the file.
+        `rows` in the file; `duplicates`, later rows of a clip of the split, moment and wording, unused;
+        `outside_split`, rows of no clip of the split, unused; `recorded_errors`, rows in use whose `raw` is null;
+        `without_row`, clips of the split that no row is about; `sha256` of the file.
         """
         recording = self._recording()
         ids = {clip.id for clip in truths.clips}
@@ -43,25 +43,26 @@ class Replay(ReferenceModel):
             clip = _clip_id(row.clip, ids)
             if clip is None:
                 outside += 1
-            elif (clip, row.moment_s) in self._rows:
+            elif (clip, row.moment_s, row.variant) in self._rows:
                 duplicates += 1
             else:
-                self._rows[clip, row.moment_s] = row
+                self._rows[clip, row.moment_s, row.variant] = row
         return {
             "rows": rows,
             "duplicates": duplicates,
             "outside_split": outside,
             "recorded_errors": sum(row.raw is None for row in self._rows.values()),
-            "without_row": len(ids - {clip for clip, _ in self._rows}),
+            "without_row": len(ids - {clip for clip, *_ in self._rows}),
             "sha256": recording.sha256,
         }
 
     def answer(self, clip: Clip, request: Request) -> Reply:
         """The recorded text, unread. Raises `NotRecorded` where there is no row, or the row records an error."""
-        row = self._rows.get((clip.id, request.moment_s))
+        row = self._rows.get((clip.id, request.moment_s, request.variant))
         if row is None:
             at = "" if request.moment_s is None else f" at {request.moment_s:g} s"
-            raise NotRecorded(f"the recording has no row for this clip{at}")
+            worded = "" if request.variant is None else f" in the wording {request.variant}"
+            raise NotRecorded(f"the recording has no row for this clip{at}{worded}")
         if row.raw is None:
             raise NotRecorded("the recording has an error in place of a response")
         return Reply(text=row.raw, served_model=row.served_model)

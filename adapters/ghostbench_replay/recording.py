@@ -2,7 +2,8 @@
 
 A line is an object with `clip` (a clip's id, with or without a media file's extension) and `raw` (the response as it
 was received, or null where the study recorded an error instead of one). `moment_s` (seconds from the clip's start, or
-null) is there where a clip was asked about at moments. `served_model` (string or null) is taken if it is there; all
+null) is there where a clip was asked about at moments, `variant` (the name of a wording, or null for the task's main
+one) where in several wordings. `served_model` (string or null) is taken if it is there; all
 other keys are ignored. Blank lines are skipped. UTF-8, with or without a byte-order mark.
 """
 
@@ -27,13 +28,15 @@ class Row:
 
     clip : the id as it stands in the file. raw : the response's text, untrusted; None for a recorded error.
     served_model : the model name that the server returned, where the recording states it.
-    moment_s : the moment that it is the response of; None where the recording states none.
+    moment_s : the moment that it is the response of; None where the recording states none. variant : the wording that
+        it is the response to; None for the main one.
     """
 
     clip: str
     raw: str | None
     served_model: str | None
     moment_s: float | None = None
+    variant: str | None = None
 
 
 class Recording:
@@ -92,10 +95,11 @@ class Recording:
             raw=self._text(number, value, "raw"),
             served_model=self._served(value),
             moment_s=self._moment(number, value),
+            variant=self._text(number, value, "variant"),
         )
 
     def _text(self, number: int, value: dict[str, Any], key: str) -> str | None:
-        text = value[key]
+        text = value.get(key)
         if text is not None and not isinstance(text, str):
             raise self._malformed(number, f'has a "{key}" that is neither text nor null')
         return text

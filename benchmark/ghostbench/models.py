@@ -266,6 +266,8 @@ class ModelSpec:
     argument : the fixed argument of a model that is no family, e.g. "gpt-4.1".
     row_name : for a family, the row's name from its argument; default "name:argument". `…=NAME` overrides it.
     needs_frames : False for models that never look at the clip.
+    reads_words : whether the wording of the question can change its answer, so that it is asked in every variant; None
+        for yes, unless it is a reference model.
     extra : the extra of its distribution that installs `requires`, e.g. "ghostbench[openai]".
     requires : import names that must be installed.
     mark : a remark that stands beside the row everywhere, e.g. "leak probe".
@@ -281,7 +283,13 @@ class ModelSpec:
     argument: str | None = None
     row_name: Callable[[str], str] | None = None
     needs_frames: bool = True
+    reads_words: bool | None = None
     extra: str | None = None
     requires: tuple[str, ...] = ()
     mark: str | None = None
     citation: str | None = None
+
+    @property
+    def is_worded(self) -> bool:
+        """Whether it is asked in every variant of a task."""
+        return self.kind != "reference" if self.reads_words is None else self.reads_words

@@ -344,6 +344,7 @@ class Request:
     level_settings : what that rung changes, as the model declared it ({} at level 0).
     prepared : what the model's own `prepare` returned for this request; None if it has none.
     moment_s : the moment at which this is asked, seconds from the clip's start; None where the whole clip is shown.
+    variant : the name of the wording, where it is not the task's main one.
     write_answer : turns a Verdict into text in the format that the task asks for.
     """
 
@@ -356,6 +357,7 @@ class Request:
     write_answer: Callable[[Verdict], str]
     prepared: Any = None
     moment_s: float | None = None
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -508,6 +510,7 @@ class Split:
     layout, fps : how it lies there, and the frames per second of frame folders, as the dataset says.
     annotations : what each annotation file added, in their order.
     shard : which share of a split the clips are; None for all of it. whole : the clips of the whole split then.
+    left_out : clips that would be among them, each with the reason why it is not, such as being an example.
     """
 
     dataset: str
@@ -523,6 +526,7 @@ class Split:
     annotations: tuple[JoinedAnnotations, ...] = ()
     shard: Shard | None = None
     whole: tuple[Clip, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def known(self) -> tuple[Clip, ...]:

@@ -125,11 +125,12 @@ def test_a_task_that_has_read_an_answer_can_be_handed_to_another_process(name: s
 
 def test_the_example_of_the_page_is_a_task(tmp_path: Path) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "add-a-task-or-section.md"
-    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    (tmp_path / "dart-out.yaml").write_text(example, encoding="utf-8")
+    example, wordings = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "dart-out.yaml").write_text(example + wordings, encoding="utf-8")
     task = load_task(str(tmp_path / "dart-out.yaml"))
     assert task.verdict_values == ("yes", "perhaps", "no")
     assert task.parse('{"seen": "yes", "when": 2}') == ghostbench.Answer(grade="ghost_probing", event_time_s=2.0)
+    assert list(task.variants()) == ["terse", "two-shot"]
 
 
 def test_of_two_values_no_probability_is_read_and_a_third_grade_cannot_be_written() -> None:

@@ -52,7 +52,8 @@ def command(
     """Compare the models of one or more runs on the clips they have in common.
 
     Trivial baselines stand beside them. A model that answered less than half of the clips that another did is not
-    ranked, unless --models names it: it would take the others' clips away.
+    ranked, unless --models names it: it would take the others' clips away. Rows of probes and of other wordings
+    (MODEL+PROBE, MODEL@WORDING) are compared only where --models names them.
     """
     from rich.console import Console
 

@@ -29,6 +29,7 @@ _EPILOG = """Examples:
   bench run --models gpt-4.1 --set gpt-4.1.concurrency=16 \\
       --repeats 3 --run-id trial
   bench run --task ghost-warning --moments 4/s --sustain 2/3
+  bench run --models gpt-4.1 --task my-task.yaml --variants all
   bench run --resume --run-id trial
   bench run study.yaml --limit 10
 
@@ -94,6 +95,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 )
 @click.option("--max-cost", type=float, metavar="USD", help="Send nothing that could take the run over this.")
 @click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")
+@click.option("--variants", metavar="all|NAME,…", help="Ask in other wordings of the task too, each a row of its own.")
 @click.option("--probe", metavar="blank,shuffled,text-only", help="Extra rows with the pixels taken away.")
 @click.option("--skip-bad-labels", is_flag=True, help="Leave out label rows that cannot be read, and list them.")
 @out_option("Where runs go.")

@@ -16,7 +16,7 @@ from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 @quiet_option()
 @as_json_option("Print the list, or the task's words, as JSON.")
 def command(name: str | None, quiet: bool, as_json: bool) -> int:
-    """List the tasks, or print the words that one task puts to a model.
+    """List the tasks, or print the words that one task puts to a model, in each of its wordings.
 
     A run folder holds the same words under prompts/, by their digest.
     """
@@ -25,18 +25,23 @@ def command(name: str | None, quiet: bool, as_json: bool) -> int:
     from rich.table import Table
 
     from ghostbench.plugins.registry import registry
-    from ghostbench.report.prompt import words_as_text
+    from ghostbench.report.prompt import wordings_as_text
     from ghostbench.tasks.load import load_task
+    from ghostbench.tasks.wording import MAIN
 
     refuse_both(quiet, as_json)
     if name is not None:
         task = load_task(name)
+        wordings = task.variants()
         if as_json:
-            stated = {"sha256": task.template_sha256(), **task.template()}
+            worded = {name: {"sha256": each.template_sha256(), **each.template()} for name, each in wordings.items()}
+            stated = {"sha256": task.template_sha256(), **task.template(), "variants": worded}
             sys.stdout.write(json.dumps(stated, ensure_ascii=False) + "\n")
         elif not quiet:
             click.echo(f"{task.name}, version {task.version}, SHA-256 {task.template_sha256()}\n")
-            click.echo(words_as_text(task.template()))
+            click.echo(
+                wordings_as_text({MAIN: task.template(), **{n: each.template() for n, each in wordings.items()}})
+            )
         return 0
     specs = registry().tasks.values()
     if as_json:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ghostbench.datasets import storage
 from ghostbench.datasets.annotations.join import Source, joined
 from ghostbench.datasets.annotations.rows import FrameTimes
-from ghostbench.datasets.clip_ids import composed
+from ghostbench.datasets.clip_ids import clip_id, composed
 from ghostbench.datasets.definition import Definition, find_definition
 from ghostbench.datasets.labels import Labels, read_labels
 from ghostbench.datasets.layouts import Where, check_root, find_media
@@ -74,15 +74,21 @@ def with_environment(query: SplitQuery) -> SplitQuery:
 
 
 def select(
-    query: SplitQuery, *, media: bool = True, told: Told = silently, frame_times: FrameTimes | None = None
+    query: SplitQuery,
+    *,
+    media: bool = True,
+    told: Told = silently,
+    frame_times: FrameTimes | None = None,
+    leave_out: Mapping[str, str] | None = None,
 ) -> Split:
-    """The clips of a run, after the filters in the order split, clips, only-available, limit, shard.
+    """The clips of a run, after the filters in the order split, clips, only-available, limit, left out, shard.
 
     Media is looked for once, here, for the clips that are left: a clip without it has `media` None, and so has every
     clip where no data root is known, or with `media` false, where nobody needs frames and no filter asks for them
     (a data root that the user names must be there all the same).
     told : hears of the folders listed and to be listed, where that takes long.
     frame_times : counts the frames of clips for annotations by frame number; None leaves those unverified.
+    leave_out : ids of clips that are to be left out, each with the reason; the split states those that it had.
 
     A split list that states SHA-256 digests has them checked when a clip is decoded (`decode_failed` where they
     differ), so that models which need no frames need no media either. `Split.data_root` is the root in use, the
@@ -106,6 +112,7 @@ def select(
     if query.limit is not None and query.limit < len(clips):
         clips = clips[: query.limit]
         filters.append(f"limit={query.limit}")
+    clips, left_out = _without(leave_out or {}, clips, filters)
     sources = _annotations(query, definition)
     if (media or any(source.file.by_frames for source in sources)) and not query.only_available:
         clips = _with_media(clips, where, digests, told)
@@ -127,6 +134,7 @@ def select(
         layout=definition.layout,
         fps=definition.fps,
         annotations=tuple(annotations),
+        left_out=left_out,
     )
     return split if query.shard is None else shard_of(split, query.shard)
 
@@ -259,6 +267,19 @@ def _available(clips: list[Clip], where: Where | None, filters: list[str]) -> li
     kept = [clip for clip in clips if clip.media is not None]
     filters.append(f"only-available: {len(kept)} of {len(clips)}")
     return _not_empty(kept, "--only-available", f"; {where.root} holds no media of these clips, check --data-root")
+
+
+def _without(reasons: Mapping[str, str], clips: list[Clip], filters: list[str]) -> tuple[list[Clip], dict[str, str]]:
+    """The clips but for those that have a reason against them, and those with their reasons."""
+    try:
+        reasons = {clip_id(name): reason for name, reason in reasons.items()}
+    except ValueError as error:
+        raise BadInput(f"a clip to be left out: {registry.printable(str(error))}") from None
+    left_out = {clip.id: reasons[clip.id] for clip in clips if clip.id in reasons}
+    if left_out:
+        filters.append(f"left out: {len(left_out)} of {len(clips)}")
+        clips = _not_empty([clip for clip in clips if clip.id not in left_out], "the examples of the wordings")
+    return clips, left_out
 
 
 def _no_media_twice(places: Mapping[str, str]) -> None:

@@ -93,7 +93,7 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
     """Read runs and put their models side by side.
 
     allow : keys of `KEYS` in which the runs may differ. models : take these alone, by the names that they have in the
-    runs (then all of that name) or in the comparison; all where none is named.
+    runs (then all of that name) or in the comparison; where none is named all but probes and other wordings.
 
     Raises `BadInput` for a folder that is no finished run, a run of a task that asks at moments, runs that differ in a
     key that is not allowed, no common clips, or a model that no run has.
@@ -135,12 +135,24 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
 
 def _differences(runs: Sequence[RunRecords]) -> dict[str, str]:
     found = {}
+    wordings = _wordings_apart(runs)
+    if wordings:
+        found["task"] = f"task (the wording {', '.join(wordings)} is not the same in all runs that have it)"
     for key in KEYS:
         values = [_value(run, key) for run in runs]
         if len(set(values)) > 1:
             each = ", ".join(f"{run.manifest.run_id} has {value}" for run, value in zip(runs, values, strict=True))
             found[key] = f"{key} ({each})"
     return found
+
+
+def _wordings_apart(runs: Sequence[RunRecords]) -> list[str]:
+    """The names of wordings that two runs have in other words."""
+    digests: dict[str, set[str]] = {}
+    for run in runs:
+        for name, digest in run.manifest.task.variants.items():
+            digests.setdefault(name, set()).add(digest)
+    return [printable(name) for name, found in digests.items() if len(found) > 1]
 
 
 def _value(run: RunRecords, key: str) -> str:
@@ -178,7 +190,9 @@ def _contenders(
     place = {clip: index for index, clip in enumerate(common)}
     entries = [_Entry(run, name, run.manifest.models.get(name, ModelEntry())) for run in runs for name in run.names]
     yardsticks = [each for each in entries if each.entry.baseline and not each.trivial]
-    entrants = [each for each in entries if not each.entry.baseline] or yardsticks
+    of_models = [each for each in entries if not each.entry.baseline]
+    # A model under a probe or in another wording contends only where it is named.
+    entrants = [each for each in of_models if models or not each.entry.beside] or yardsticks
     trivial = [trivial_rows(run) for run in runs]
     if not entrants:
         entrants, trivial = [each for each in entries if each.run is runs[0]], [{} for _ in runs]

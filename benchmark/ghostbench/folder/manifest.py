@@ -58,7 +58,8 @@ class ModelEntry(_Entry):
     spec : the registered name. argument : what stood behind its colon. asked_model : the name that the user's settings
     ask the server for. mark : a remark that stands beside the row. identity : what decides which model answers, beside
     its settings; None for one that could not be asked. ladder : the names of its fallback levels, from 1.
-    of : the model that a probe's or a substitute's row belongs to. probe : the probe's name.
+    of : the model that a probe's, a wording's or a substitute's row belongs to. probe : the probe's name. variant : the
+    wording's; None for the main one.
     """
 
     spec: str = ""
@@ -72,12 +73,18 @@ class ModelEntry(_Entry):
     needs_frames: bool = True
     ladder: list[str] = Field(default_factory=list)
     probe: str | None = None
+    variant: str | None = None
     of: str | None = None
     substitute: bool = False
     facts: Facts = Field(default_factory=dict)
     load_s: Seconds | None = None
     stopped: Stopped | None = None
     put_off_until: str | None = None
+
+    @property
+    def beside(self) -> bool:
+        """Whether the row shows a model that has a row of its own: under a probe, or in another wording."""
+        return self.probe is not None or self.variant is not None
 
     @property
     def baseline(self) -> bool:
@@ -111,7 +118,7 @@ class DatasetEntry(_Entry):
 
     layout, fps : how the media lies under the data root, and the frames per second of frame folders. annotations :
     where the annotation files lay; annotated : what each of them added. n : clips. shard : which share of a split they
-    are, None for all of it.
+    are, None for all of it. left_out : clips that are not scored, each with the reason, such as being an example.
     """
 
     name: str
@@ -128,12 +135,14 @@ class DatasetEntry(_Entry):
     skipped_labels: list[str] = Field(default_factory=list)
     n: Annotated[int, Field(ge=0)] | None = None
     shard: ShardEntry | None = None
+    left_out: dict[str, str] = Field(default_factory=dict)
 
 
 class TaskEntry(_Entry):
     """What the manifest says of the task.
 
     sustain : when an alarm holds, as K/N; None where no moments are asked at, and in a folder of an earlier version.
+    variants : the other wordings that were asked, by name, each with the digest of its words.
     """
 
     name: str
@@ -143,6 +152,7 @@ class TaskEntry(_Entry):
     moments_per_s: float | None = None
     sustain: str | None = None
     left_out: list[str] = Field(default_factory=list)
+    variants: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("sustain")
     @classmethod

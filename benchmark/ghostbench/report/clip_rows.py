@@ -65,7 +65,7 @@ class ClipRows:
             {
                 "name": plain(name),
                 "reference": bool(self._run.rows[name]["baseline"]),
-                "probe": bool(self._run.rows[name]["probe"]),
+                "probe": bool(self._run.rows[name]["probe"] or self._run.rows[name]["variant"]),
             }
             for name in self._run.records.names
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from ghostbench.folder.names import METRICS
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.report.escape import plain
+from ghostbench.tasks.wording import MAIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,10 +75,18 @@ class RunData:
     @cached_property
     def prompt(self) -> Mapping[str, Any] | None:
         """The words that were put to every model, as `Task.template` gives them; None where the folder lacks them."""
-        try:
-            return read_words(self.folder, self.manifest.task.template_sha256)
-        except ValueError:
-            return None
+        return self.wordings.get(MAIN)
+
+    @cached_property
+    def wordings(self) -> dict[str, Mapping[str, Any]]:
+        """The words of each wording that was asked, by its name, the main one first; those that the folder holds."""
+        task = self.manifest.task
+        found: dict[str, Mapping[str, Any]] = {}
+        for name, digest in {MAIN: task.template_sha256, **task.variants}.items():
+            with contextlib.suppress(ValueError):
+                if (words := read_words(self.folder, digest)) is not None:
+                    found[name] = words
+        return found
 
     @property
     def rows(self) -> dict[str, Row]:

@@ -10,6 +10,7 @@ from ghostbench.folder.manifest import AnnotatedEntry
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain, without_places
 from ghostbench.report.table import shown
+from ghostbench.tasks.wording import MAIN
 
 _SHOWN = 5
 """Clips without an annotation, and with an uncertain one, that are named."""
@@ -41,6 +42,11 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         found.insert(3, ("Annotations", f"{place}: {_joined(file, len(run.clips))}"))
     if data.filters:
         found.insert(2, ("Filters", "; ".join(data.filters)))
+    if data.left_out:
+        clips = [f"{clip} ({why})" for clip, why in data.left_out.items()]
+        found.insert(3, ("Clips not scored", "; ".join(clips)))
+    if manifest.task.variants:
+        found.insert(1, ("Wordings", ", ".join([MAIN, *manifest.task.variants])))
     if data.skipped_labels:
         found.insert(3, ("Skipped label rows", "; ".join(data.skipped_labels)))
     return [(title, without_places(plain(text))) for title, text in found]

@@ -19,7 +19,7 @@ from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain, script_json, without_places
 from ghostbench.report.facts import facts
-from ghostbench.report.prompt import words_as_text
+from ghostbench.report.prompt import wordings_as_text
 from ghostbench.report.table import Table, Value, interval, shown
 from ghostbench.report.tables import marks, run_tables
 from ghostbench.report.titles import GRADE_TITLES, TRUTH_TITLES
@@ -69,7 +69,7 @@ def report_html(run: RunData, rows: ClipRows | None = None) -> str:
         generator=generator(),
         run_id=plain(run.manifest.run_id),
         facts=facts(run),
-        prompt=words_as_text(run.prompt) if run.prompt is not None else None,
+        prompt=wordings_as_text(run.wordings),
         claim=run.claim,
         dataset=plain(run.manifest.dataset.name),
         n=len(run.clips),

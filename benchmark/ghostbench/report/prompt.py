@@ -12,11 +12,39 @@ from ghostbench.report.escape import plain
 def words_as_text(words: Mapping[str, Any]) -> str:
     """The words as a model gets them, in order: the system text, the frames, the question; then the answer's schema."""
     frames = words["frames"]
+    told = [("User, told before the question", text) for text in _examples(words)]
     parts = [
         ("System", words["system"]),
+        *told,
         ("User", f"{frames['clip']}\n{frames['frame']} [the frame]\n…\n{words['question']}"),
         ("User, where no frames are given", f"{frames['no_frames']}\n{words['question']}"),
         ("Schema of the answer", json.dumps(words["schema"], ensure_ascii=False, indent=1)),
         ("Longest answer", f"{words['max_output_tokens']} tokens"),
     ]
     return plain("\n\n".join(f"{title}:\n{text}" for title, text in parts), lines=True)
+
+
+def wordings_as_text(wordings: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The words of every wording of a run, by name, the main one first and whole, of others what is not the same.
+
+    None where there are none.
+    """
+    main = next(iter(wordings.values()), None)
+    if main is None:
+        return None
+    found = [words_as_text(main)]
+    for name, words in list(wordings.items())[1:]:
+        parts = [part for part in words_as_text(words).split("\n\n") if part not in found[0].split("\n\n")]
+        found.append(f"Wording {plain(name)}, where it differs:\n\n" + "\n\n".join(parts))
+    return "\n\n\n".join(found)
+
+
+def _examples(words: Mapping[str, Any]) -> list[str]:
+    """The examples of a template as a model gets them."""
+    form = words.get("form")
+    if not isinstance(form, Mapping) or not form.get("examples"):
+        return []
+    from ghostbench.tasks.form import form_of
+    from ghostbench.tasks.written_task import examples_as_told
+
+    return list(examples_as_told(form_of(form, "the form of the wording")))

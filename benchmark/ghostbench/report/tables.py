@@ -9,6 +9,7 @@ from ghostbench.report import evidence_tables as evidence
 from ghostbench.report import time_tables as times
 from ghostbench.report import twin_tables as twins
 from ghostbench.report import warning_tables as warning
+from ghostbench.report import wording_tables as wordings
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData
 from ghostbench.report.reasons import no_answer
@@ -37,6 +38,11 @@ def run_tables(run: RunData) -> list[Table]:
     tables += [
         table
         for table in (
+            wordings.wordings(run),
+            wordings.wording_order(run),
+            wordings.wording_variance(run),
+            wordings.wording_changes(rows),
+            wordings.probes(rows),
             evidence.precision_at(rows),
             evidence.repeats(rows),
             evidence.scores(rows),
@@ -117,6 +123,8 @@ def marks(row: Row) -> list[str]:
         found.append(str(row["mark"]))
     if row["probe"]:
         found.append(f"probe {row['probe']} of {row['of']}")
+    elif row["variant"]:
+        found.append(f"wording {row['variant']} of {row['of']}")
     elif row["of"]:
         found.append(f"substitute for {row['of']}")
     if row["stopped"]:

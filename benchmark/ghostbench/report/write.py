@@ -13,7 +13,7 @@ from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown
 from ghostbench.report.facts import facts
 from ghostbench.report.files import csv_table, latex_table, markdown_table
-from ghostbench.report.prompt import words_as_text
+from ghostbench.report.prompt import wordings_as_text
 from ghostbench.report.sections import plugin_sections
 from ghostbench.report.sums import read_sums, row_files, write_sums
 from ghostbench.report.tables import run_tables
@@ -91,8 +91,9 @@ def report_markdown(run: RunData) -> str:
     lines += [f"- {title}: {markdown(text)}" for title, text in facts(run)]
     lines.append("")
     lines += [markdown_table(table) for table in run_tables(run)]
-    if run.prompt is not None:
-        words = "".join(f"    {line}\n" for line in words_as_text(run.prompt).split("\n"))
+    text = wordings_as_text(run.wordings)
+    if text is not None:
+        words = "".join(f"    {line}\n" for line in text.split("\n"))
         lines.append(f"## The prompt's words\n\n{words}")
     lines += [f"## {markdown(section.title)}\n\n{section.markdown()}\n" for section in plugin_sections(run)]
     return "\n".join(lines)

@@ -46,11 +46,12 @@ DISAGREEING: Final = (0.1, 0.2, 0.4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """What the run can show of its models' differences.
+    """What the run can show of its rows' differences, in one family of tests.
 
-    clips : of the split. models : those that `bench compare` sets against each other. comparisons : pairs of them, by
-        which the level is corrected. level : what a p-value must reach, .05 over the number of comparisons (Holm's
-        first step).
+    clips : of the split. models : those that are set against each other. comparisons : the tests of the family, by
+        which the level is corrected: every two models in `bench compare`; with other wordings, every two models in
+        every wording, and every other wording against the main one; every probe against its model.
+    level : what a p-value must reach, .05 over the number of comparisons (Holm's first step).
     detectable : by the share of clips that one of two models gets right and the other wrong, the smallest true
         difference in accuracy that comes out significant four times in five; None where none does.
     """
@@ -62,51 +63,82 @@ class Design:
     detectable: Mapping[str, float | None]
 
 
-def design_of(clips: int, models: int) -> Design | None:
+def design_of(clips: int, models: int, comparisons: int | None = None) -> Design | None:
     """The design of so many clips and models; None where nothing is compared.
+
+    comparisons : the tests of the family; every two models where none is given.
 
     >>> found = design_of(200, 2)
     >>> found.comparisons, {share: round(d, 2) for share, d in found.detectable.items()}
     (1, {'0.1': 0.06, '0.2': 0.09, '0.4': 0.13})
     """
-    if models < 2:
+    if comparisons is None:
+        comparisons = models * (models - 1) // 2
+    if not comparisons:
         return None
-    comparisons = models * (models - 1) // 2
     found = {str(share): power(clips, round(clips * share), comparisons).detectable for share in DISAGREEING}
     return Design(clips=clips, models=models, comparisons=comparisons, level=ALPHA / comparisons, detectable=found)
 
 
+def designs_of(plan: Plan) -> dict[str, Design]:
+    """The designs of the families that the run's tables and `bench compare` will test, by what they compare."""
+    clips = len(plan.split.clips)
+    models = [row for row in plan.rows if _contends(row)]
+    worded = [row for row in plan.rows if row.variant is not None]
+    several = {row.of for row in worded}
+    pairs = len(several) * (len(several) - 1) // 2 * (len(plan.variants) + 1)
+    probes = [row for row in plan.rows if row.probe is not None]
+    found = {
+        "models": design_of(clips, len(models)),
+        "models in each wording": design_of(clips, len(several), pairs),
+        "wordings": design_of(clips, len(several), len(worded)),
+        "probes": design_of(clips, len({row.of for row in probes}), len(probes)),
+    }
+    return {what: design for what, design in found.items() if design is not None}
+
+
 def _contends(row: Contender) -> bool:
-    """Whether it is set against others: no probe, no substitute, no yardstick; recorded responses are a model's."""
+    """Whether `bench compare` sets it against others: no probe, no other wording, no yardstick; recorded responses are
+    a model's, and a substitute's row contends under its own name."""
     spec = row.host.choice.spec
-    return row.of is None and (spec.kind != "reference" or spec.name == RECORDED)
+    return row.probe is None and row.variant is None and (spec.kind != "reference" or spec.name == RECORDED)
 
 
-def _said(design: Design) -> str:
+def _said(what: str, design: Design) -> str:
     """The design in one line."""
     shown = [
-        f"{difference:.2f} where two models disagree on {float(share):.0%} of the clips"
+        f"{difference:.2f} where {_DISAGREE[what]} on {float(share):.0%} of the clips"
         for share, difference in design.detectable.items()
         if difference is not None
     ]
     pairs = "1 comparison" if design.comparisons == 1 else f"{design.comparisons} comparisons"
     if not shown:
-        return f"{design.clips} clips are too few to show any difference between models ({pairs}, Holm-corrected)."
+        return f"{design.clips} clips are too few to show any difference between {what} ({pairs}, Holm-corrected)."
+    between = "" if what == "models" else f" between {what}"
     return (
-        f"With {design.clips} clips and {pairs} (Holm-corrected), true differences in accuracy from these on are found "
-        f"{POWER:.0%} of the time: {'; '.join(shown)}."
+        f"With {design.clips} clips and {pairs} (Holm-corrected), true differences in accuracy{between} from these on "
+        f"are found {POWER:.0%} of the time: {'; '.join(shown)}."
     )
+
+
+_DISAGREE: Final = {
+    "models": "two models disagree",
+    "models in each wording": "two models disagree",
+    "wordings": "two wordings disagree",
+    "probes": "a probe and its model disagree",
+}
 
 
 def print_dry_run(options: Options, voice: Terminal) -> int:
     """Print the forecast of every row; return exit status 0. Raises `BadInput`."""
     plan = make_plan(options)
     forecasts = forecast(plan)
-    design = design_of(len(plan.split.clips), sum(map(_contends, plan.rows)))
+    designs = designs_of(plan)
     if voice.as_json:
         # No row's name begins with an underscore.
         told = {name: asdict(f) for name, f in forecasts.items()}
-        sys.stdout.write(json.dumps({**told, "_design": asdict(design) if design else None}) + "\n")
+        every = {what: asdict(design) for what, design in designs.items()}
+        sys.stdout.write(json.dumps({**told, "_design": every.pop("models", None), "_designs_beside": every}) + "\n")
         return 0
     if voice.quiet:
         return 0
@@ -122,8 +154,8 @@ def print_dry_run(options: Options, voice: Terminal) -> int:
         )
     voice.out.print(table, markup=False)
     voice.out.print("Nothing was sent. Retries and fallbacks come on top.")
-    if design is not None:
-        voice.out.print(_said(design), markup=False, highlight=False)
+    for what, design in designs.items():
+        voice.out.print(_said(what, design), markup=False, highlight=False)
     return 0
 
 
@@ -131,7 +163,7 @@ def forecast(plan: Plan) -> dict[str, Forecast]:
     """The forecast of every row, by name. Clips are decoded as in a run: image sizes and counts are the real ones."""
     found = {row.name: Forecast() for row in plan.rows if not row.substitute}
     rows = [row for row in plan.rows if not row.substitute]
-    questions = Questions(plan.task)
+    questions = Questions(plan.task, plan.variants)
     for frames in _frames(plan, plan.needs_media):
         for row in rows:
             _add(found[row.name], row, frames, plan, questions)
@@ -161,7 +193,8 @@ def _add(total: Forecast, row: Contender, frames: Frames | None, plan: Plan, que
         total.unavailable_clips += 1
         return
     for moment_s in questions.moments(frames) if looking and frames is not None else (None,):
-        question = questions.asked(frames if row.needs_frames else None, moment_s, probe=row.probe)
+        shown = frames if row.needs_frames else None
+        question = questions.asked(shown, moment_s, probe=row.probe, variant=row.variant)
         _add_request(total, row, question, plan)
 
 
@@ -180,6 +213,7 @@ def _add_request(total: Forecast, row: Contender, question: Question, plan: Plan
         level_settings={},
         write_answer=plan.task.write,
         moment_s=question.moment_s,
+        variant=row.variant,
     )
     try:
         usage = estimated(row.host.model, request)

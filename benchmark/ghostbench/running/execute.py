@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ghostbench.datasets.clip_ids import clip_id
 from ghostbench.datasets.storage import without_credentials
 from ghostbench.errors import BadInput, OurFault, OutputFailed
 from ghostbench.folder.begun import Lost
@@ -120,6 +121,7 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
         folder.create()
     for plugin in registry().warnings:
         voice.warn(f"warning: {plugin}")
+    _say_what_is_left_out(plan, voice)
     _say_what_is_missing(plan, voice)
     going_on = resume_command(redactor.command(command), plan, manifest.options or {})
     guard.tell(folder=str(folder.path.absolute()), going_on=going_on)
@@ -177,6 +179,17 @@ def _say_what_is_early(put_off: Iterable[tuple[str, datetime]], voice: Terminal)
         )
 
 
+def _say_what_is_left_out(plan: Plan, voice: Terminal) -> None:
+    """Name the examples that the wordings tell of: those that are not scored, and those that nobody knows."""
+    left_out = plan.split.left_out
+    if left_out:
+        voice.warn(f"not scored, as examples are told with their answers: {printable(', '.join(left_out))}")
+    told = {clip_id(clip) for variant in plan.variants.values() for clip in variant.example_clips}
+    if strangers := sorted(told - set(left_out)):
+        named = printable(", ".join(strangers))
+        voice.warn(f"examples that are no clips of this run: {named}; a clip under another name would be scored")
+
+
 def _say_what_is_missing(plan: Plan, voice: Terminal) -> None:
     """Name the clips without media before anything is asked: a wrong root costs a whole run otherwise."""
     clips, root = plan.split.clips, plan.split.data_root
@@ -209,7 +222,8 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
     # A model may change the working folder while the run writes.
     there = RunFolder(folder.path.absolute())
     manifest.write(folder.path)
-    keep_words(folder.path, plan.task)
+    for wording in (plan.task, *plan.variants.values()):
+        keep_words(folder.path, wording)
     rows = [row.name for row in plan.rows]
     units = len(plan.split.clips) * plan.options.repeats
 

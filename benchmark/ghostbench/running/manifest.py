@@ -65,6 +65,7 @@ def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Re
             skipped_labels=list(split.skipped_labels),
             n=len(split.clips),
             shard=ShardEntry(**dataclasses.asdict(split.shard)) if split.shard is not None else None,
+            left_out=dict(split.left_out),
         ),
         task=TaskEntry(
             name=plan.task.name,
@@ -74,6 +75,7 @@ def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Re
             moments_per_s=plan.task.moments_per_s,
             sustain=None if plan.sustain is None else str(plan.sustain),
             left_out=list(plan.task.left_out),
+            variants={name: variant.template_sha256() for name, variant in plan.variants.items()},
         ),
         sampling=str(plan.sampling),
         repeats=options.repeats,
@@ -175,6 +177,7 @@ def _model(row: Contender, redactor: Redactor) -> ModelEntry:
         needs_frames=row.needs_frames,
         ladder=[level.name for level in ladder_of(host)],
         probe=row.probe,
+        variant=row.variant,
         of=row.of,
         substitute=row.substitute,
     )

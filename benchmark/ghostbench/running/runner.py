@@ -142,7 +142,7 @@ class Runner:
         """The one settler of the run."""
         plan, options = self._plan, self._plan.options
         return Settler(
-            maker=RequestMaker(plan.task, options.seed, limited=options.max_cost is not None),
+            maker=RequestMaker(plan.task, options.seed, limited=options.max_cost is not None, variants=plan.variants),
             recorder=Recorder(
                 task=plan.task,
                 ledger=ledger,

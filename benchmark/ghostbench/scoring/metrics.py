@@ -194,7 +194,7 @@ class Slice(TypedDict):
 
 class Row(TypedDict):
     """One row of the tables. What only a ledger tells is not there for a baseline that the run did not name,
-    and `twins` only where the clips have twins."""
+    `twins` only where the clips have twins, and `change` only in the row of a probe or of another wording."""
 
     kind: str
     reference: bool
@@ -202,6 +202,7 @@ class Row(TypedDict):
     mark: str | None
     of: str | None
     probe: str | None
+    variant: str | None
     n: int
     rows: int
     answered: int
@@ -230,6 +231,7 @@ class Row(TypedDict):
     label_doubt: Mapping[str, Any] | None
     slices: dict[str, dict[str, Slice]]
     twins: NotRequired[Mapping[str, Any]]
+    change: NotRequired[dict[View, dict[str, Any]]]
     latency: NotRequired[dict[str, Percentiles | None]]
     batch_size: NotRequired[BatchSize | None]
     throughput_clips_per_s: NotRequired[float | None]
@@ -253,7 +255,7 @@ class EventCoverage(TypedDict):
 
 
 class Metrics(TypedDict):
-    """The whole file."""
+    """The whole file. `wordings` is there where models were asked in several."""
 
     schema_version: int
     run_id: str
@@ -265,5 +267,6 @@ class Metrics(TypedDict):
     intervals: Mapping[str, Any]
     event_coverage: EventCoverage
     slices_left_out: NotRequired[list[str]]
+    wordings: NotRequired[Mapping[str, Any]]
     models: dict[str, Row]
     reference: dict[str, Row]

@@ -16,6 +16,7 @@ from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.scoring import account, counts
 from ghostbench.scoring.actors import alarms_by_actor
 from ghostbench.scoring.agreement import agreement
+from ghostbench.scoring.changes import Said, add_changes
 from ghostbench.scoring.draws import DRAWS, LEVEL, PRIORS, SEED
 from ghostbench.scoring.early_warning import early_warning
 from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
@@ -32,6 +33,7 @@ from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.twins import Twins
 from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
+from ghostbench.scoring.wordings import score_wordings
 from ghostbench.writing import json_text, write_text
 
 SCHEMA_VERSION = 5
@@ -84,7 +86,7 @@ def compute_metrics(run: RunRecords) -> Metrics:
         name: scorer.row(rows, None, ModelEntry(kind="reference", reference=True, mark=_mark(name)))
         for name, rows in extra.items()
     }
-    return {
+    metrics: Metrics = {
         "schema_version": SCHEMA_VERSION,
         "run_id": run.manifest.run_id,
         "dataset": run.manifest.dataset.name,
@@ -98,6 +100,13 @@ def compute_metrics(run: RunRecords) -> Metrics:
         "models": models,
         "reference": reference,
     }
+    if run.manifest.task.moments_per_s is None:  # else yes and no of whole clips is no measure
+        said = {name: scorer.said(own[name], entries.get(name, ModelEntry())) for name in run.names}
+        add_changes(models, said, scorer.positive)
+        wordings = score_wordings(models, said, scorer.positive, list(run.manifest.task.variants))
+        if wordings is not None:
+            metrics["wordings"] = wordings
+    return metrics
 
 
 class _Scorer:
@@ -117,6 +126,10 @@ class _Scorer:
         self.trivial: dict[str, pd.DataFrame] = {}
         self.twins = Twins.among(run.clips)
 
+    def said(self, rows: pd.DataFrame, entry: ModelEntry) -> Said:
+        """What a row says, and which of it is its own."""
+        return Said(rows, counts.own_answers(rows, substitute=entry.substitute))
+
     def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> Row:
         """One row of the tables; `attempts` is None for a baseline that the run did not name."""
         answered = counts.own_answers(rows, substitute=entry.substitute)
@@ -130,6 +143,7 @@ class _Scorer:
             "mark": entry.mark,
             "of": entry.of,
             "probe": entry.probe,
+            "variant": entry.variant,
             "n": len(self.positive),
             "rows": len(rows),
             "answered": int(answered.sum()),

@@ -74,6 +74,18 @@ class Task(ABC):
     verdict_values: ClassVar[tuple[str, ...]]
     max_output_tokens: ClassVar[int] = 256
 
+    def variants(self) -> Mapping[str, Task]:
+        """The same question in other words, by name, in order: same name, version, schema and reading.
+
+        `--variants` asks them beside this one, which is called the main wording.
+        """
+        return {}
+
+    @property
+    def example_clips(self) -> tuple[str, ...]:
+        """Ids of the clips that the words tell of as examples, with their answers; they are not scored then."""
+        return ()
+
     def questions(self, frames: Frames) -> Sequence[Question]:
         """What is asked about a clip: one question about the whole of it, or one at each of some moments, in order.
 

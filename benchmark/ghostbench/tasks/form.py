@@ -5,8 +5,6 @@ docs/add-a-task-or-section.md shows one whole. The tasks that come with ghostben
 
 from __future__ import annotations
 
-import re
-import string
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -15,12 +13,27 @@ from typing import Annotated, Any, Literal
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ghostbench.errors import BadInput
 from ghostbench.plugins.text import printable
 from ghostbench.records import GRADES, Grade
 from ghostbench.tasks.negation import Words
+from ghostbench.tasks.wording import (
+    ALL,
+    EXAMPLE,
+    MAIN,
+    MOST_VARIANTS,
+    Example,
+    FrameWords,
+    Language,
+    Line,
+    Name,
+    Strict,
+    Text,
+    VariantForm,
+    check_example_words,
+)
 from ghostbench.yaml_text import BoundedLoader
 
 LARGEST = 1 << 18
@@ -30,36 +43,9 @@ MOST_TOKENS = 8192
 _LONGEST_TEXT = 4000
 _OF_OBJECT = frozenset({"type", "properties", "required", "additionalProperties"})
 _OF_VALUE = frozenset({"type", "enum", "minimum", "maximum", "minLength", "maxLength"})
-_NUMBER_FORM = re.compile(r"(?:\.[0-6]f)?")
-_OPENING, _EACH = frozenset({"count", "duration"}), frozenset({"time"})
-
-Line = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\n]*\S[^\n]*$")]
-Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
-Name = Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class FrameWords(_Strict):
-    """How frames are introduced: `opening` before them, `each` before every one, `none` where there are none."""
-
-    opening: Line
-    none: Line
-    each: Line
-
-    @model_validator(mode="after")
-    def _placeholders(self) -> FrameWords:
-        _check_placeholders("opening", self.opening, _OPENING)
-        _check_placeholders("none", self.none, frozenset())
-        _check_placeholders("each", self.each, _EACH)
-        if "{time" not in self.each:
-            raise ValueError("each: a frame needs its time, {time:.2f}")
-        return self
-
-
-class FieldNames(_Strict):
+class FieldNames(Strict):
     """Which property holds what of an answer; None: none does."""
 
     event_time_s: str | None = None
@@ -72,18 +58,20 @@ class FieldNames(_Strict):
         return {field: name for field, name in self.model_dump().items() if name is not None}
 
 
-class Form(_Strict):
+class Form(Strict):
     """A task.
 
     schema_ : of the answer, a flat object whose first property is the verdict; every other property is in `fields`.
     reader : json: the verdict is one of a few values, by which `grades` finds its grade. text: the verdict is free
         text, read by the rules of negation; `grades` says which text is written for each grade.
     words : for the reader of text, word lists beside the English ones: the name of a list that ships ("zh"), or lists.
+    variants : other wordings of the same question, by name. variant, examples, example : of the form that a variant
+        comes to (`worded`), never of a file's own: its name, and what is told before the question.
     """
 
     name: Name
     version: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w.+-]+$")]
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+    language: Language
     summary: Line
     system: Text
     frames: FrameWords
@@ -96,6 +84,10 @@ class Form(_Strict):
     grades: Annotated[dict[str, Grade], Field(min_length=2)]
     fields: FieldNames = FieldNames()
     words: Literal["zh"] | Words | None = None
+    variants: Annotated[dict[Name, VariantForm], Field(default_factory=dict, max_length=MOST_VARIANTS)]
+    variant: Name | None = None
+    examples: Annotated[tuple[Example, ...], Field(strict=False)] = ()
+    example: Text = EXAMPLE
 
     @model_validator(mode="after")
     def _whole(self) -> Form:
@@ -116,6 +108,10 @@ class Form(_Strict):
             if needed not in self.grades.values():
                 raise ValueError(f"grades: no value means {needed}")
         _check_fields(self.fields.named(), properties, self.verdict)
+        for name in (MAIN, ALL):
+            if name in self.variants:
+                raise ValueError(f"variants.{name}: no variant can be called {name}; give it another name")
+        check_example_words(self.example)
         return self
 
     @property
@@ -126,8 +122,15 @@ class Form(_Strict):
         return tuple(by_grade[grade] for grade in GRADES) if one_each else ()
 
     def stated(self) -> dict[str, Any]:
-        """The form as JSON values, under the names of the file."""
-        return self.model_dump(mode="json", by_alias=True)
+        """The form of one wording as JSON values, under the names of the file: variants are forms of their own."""
+        unsaid = {name for name in ("variant", "examples") if not getattr(self, name)}
+        return self.model_dump(
+            mode="json", by_alias=True, exclude={"variants", *unsaid, *({"example"} if not self.examples else ())}
+        )
+
+    def worded(self, name: str) -> Form:
+        """The form of a variant: the same schema and reading, in its words."""
+        return self.model_copy(update={**self.variants[name].changes(), "variants": {}, "variant": name})
 
 
 def read_form(path: Path) -> Form:
@@ -144,7 +147,7 @@ def read_form(path: Path) -> Form:
 
 
 def form_of_text(text: str, where: str) -> Form:
-    """The form that a YAML text states. Raises `BadInput`, which begins with `where`."""
+    """The form that a YAML text states, as its author wrote it. Raises `BadInput`, which begins with `where`."""
     try:
         stated = yaml.load(text, Loader=BoundedLoader)  # noqa: S506 - it is a SafeLoader
     except yaml.MarkedYAMLError as error:
@@ -153,6 +156,10 @@ def form_of_text(text: str, where: str) -> Form:
         raise BadInput(f"{where}{line} is not YAML: {printable(error.problem or 'it cannot be read')}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInput(f"{where} is not YAML: {printable(' '.join(str(error).split()))}") from None
+    if isinstance(stated, Mapping):
+        for name in ("variant", "examples", "example"):
+            if name in stated:
+                raise BadInput(f"{where}: {name}: it stands in one of the variants, not in the task itself")
     return form_of(stated, where)
 
 
@@ -180,23 +187,6 @@ def shipped_words(name: str) -> Words:
     """Word lists that come with ghostbench."""
     text = files("ghostbench.tasks").joinpath("written", f"words-{name}.yaml").read_text(encoding="utf-8")
     return Words.model_validate(yaml.safe_load(text))
-
-
-def _check_placeholders(of: str, text: str, known: frozenset[str]) -> None:
-    """Only times, counts and lengths can stand in a wording: nothing else of a clip has a name there."""
-    try:
-        parts = list(string.Formatter().parse(text))
-    except ValueError as error:
-        raise ValueError(f"{of}: {error}; a brace that is meant as one is doubled") from None
-    for _, name, form, conversion in parts:
-        if name is None:
-            continue
-        if name not in known:
-            allowed = ", ".join("{" + each + "}" for each in sorted(known)) or "none"
-            raise ValueError(f"{of}: the placeholder {{{name}}} is not known; it may have {allowed}")
-        # Python's own forms can ask for a billion spaces.
-        if conversion or not _NUMBER_FORM.fullmatch(form or "") or (form and name == "count"):
-            raise ValueError(f"{of}: {{{name}}} may say how many decimals it has, as in {{time:.2f}}, and no more")
 
 
 def _check_schema(schema: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -9,11 +11,13 @@ from jsonschema import Draft202012Validator
 from typing_extensions import override
 
 from ghostbench.errors import BadInput, Unparseable
+from ghostbench.plugins.text import printable
 from ghostbench.records import Answer, FramePart, Frames, Grade, Part, TextPart, Verdict
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.form import Form, shipped_form, shipped_words
 from ghostbench.tasks.json_text import read_answer, write_answer
 from ghostbench.tasks.negation import Words, stated_grade
+from ghostbench.tasks.wording import MAIN
 
 
 class WrittenTask(Task):
@@ -63,6 +67,15 @@ class WrittenTask(Task):
         words["frames"] = {"clip": frames.opening, "no_frames": frames.none, "frame": frames.each}
         return {**words, "form": self.form.stated()} if self.states_form else words
 
+    @override
+    def variants(self) -> Mapping[str, Task]:
+        return {name: task_of_form(self.form.worded(name)) for name in self.form.variants}
+
+    @property
+    @override
+    def example_clips(self) -> tuple[str, ...]:
+        return tuple(example.clip for example in self.form.examples)
+
     @cached_property
     def _validator(self) -> Draft202012Validator:
         return Draft202012Validator(self.schema)
@@ -79,9 +92,10 @@ class WrittenTask(Task):
     @override
     def _frame_parts(self, frames: Frames | None) -> tuple[Part, ...]:
         words = self.form.frames
+        told = tuple(TextPart(text) for text in examples_as_told(self.form))
         if frames is None:
-            return (TextPart(words.none),)
-        parts: list[Part] = [TextPart(words.opening.format(duration=frames.duration_s, count=len(frames)))]
+            return (*told, TextPart(words.none))
+        parts: list[Part] = [*told, TextPart(words.opening.format(duration=frames.duration_s, count=len(frames)))]
         for position, time_s in enumerate(frames.times_s):
             parts += (TextPart(words.each.format(time=time_s)), FramePart(position, time_s))
         return tuple(parts)
@@ -95,6 +109,14 @@ class WrittenTask(Task):
     def _grade(self, answer: dict[str, Any]) -> Grade:
         stated: str = answer[self.form.verdict]
         return self.form.grades[stated] if self.form.reader == "json" else stated_grade(stated, self._words)
+
+
+def examples_as_told(form: Form) -> tuple[str, ...]:
+    """The examples as a model gets them: what there is to see, and the answer as one line of JSON."""
+    return tuple(
+        form.example.format(shows=each.shows, answer=json.dumps(each.answer, ensure_ascii=False))
+        for each in form.examples
+    )
 
 
 _MADE = "FileTask"
@@ -113,7 +135,32 @@ def checked_task(form: Form, where: str) -> WrittenTask:
     for grade in dict.fromkeys(form.grades.values()):
         if not any(_comes_back(task, Verdict(grade=grade, **held)) for held in _SAMPLES):
             raise BadInput(f"{where}: grades: an answer of grade {grade} cannot be written so that it is read as that")
+    _check_variants(form, where)
     return task
+
+
+def _check_variants(form: Form, where: str) -> None:
+    """Raise `BadInput` for a wording that another has too, and for an example's answer that the task cannot read."""
+    said = {MAIN: _said(form)}
+    for name in form.variants:
+        worded = form.worded(name)
+        twin = next((other for other, words in said.items() if words == _said(worded)), None)
+        if twin is not None:
+            raise BadInput(f"{where}: variants.{name}: it says the same as the wording {twin}; leave one of them out")
+        said[name] = _said(worded)
+        for place, example in enumerate(worded.examples):
+            try:
+                task_of_form(worded).parse(json.dumps(example.answer))
+            except (Unparseable, ValueError) as error:
+                raise BadInput(
+                    f"{where}: variants.{name}.examples.{place}.answer: {printable(str(error))}; "
+                    "an example's answer must be one that the task reads"
+                ) from None
+
+
+def _said(form: Form) -> tuple[Any, ...]:
+    """All that a model is told in a wording."""
+    return form.system, form.frames, form.question, examples_as_told(form)
 
 
 _SAMPLES: tuple[dict[str, Any], ...] = (

@@ -227,7 +227,7 @@ class _Reader:
 
 
 def _model(name: str, entry: ModelEntry) -> dict[str, Any]:
-    return {"name": plain(name), "reference": entry.baseline, "probe": entry.probe is not None}
+    return {"name": plain(name), "reference": entry.baseline, "probe": entry.beside}
 
 
 def _rates(path: Path) -> list[dict[str, Any]]:
@@ -286,13 +286,16 @@ def _tables(path: Path) -> list[dict[str, Any]]:
 
 
 def _words(run: Folder) -> str | None:
-    from ghostbench.report.prompt import words_as_text
+    from ghostbench.report.prompt import wordings_as_text
+    from ghostbench.tasks.wording import MAIN
 
-    try:
-        words = read_words(run.path, run.header.task.template_sha256)
-    except ValueError:
-        return None
-    return None if words is None else words_as_text(words)
+    task = run.header.task
+    found = {}
+    for name, digest in {MAIN: task.template_sha256, **task.variants}.items():
+        with contextlib.suppress(ValueError):
+            if (words := read_words(run.path, digest)) is not None:
+                found[name] = words
+    return wordings_as_text(found)
 
 
 def _without_faults_places(line: dict[str, Any]) -> dict[str, Any]:

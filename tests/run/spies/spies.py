@@ -19,6 +19,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from wordy import WordySettings
+
 import ghostbench
 import ghostbench.errors as ghostbench_errors
 from ghostbench import (
@@ -699,6 +701,8 @@ def register_models(register: Any) -> None:
     def spec(name: str, target: str, kind: Any, **more: Any) -> None:
         register(ModelSpec(name=name, load=f"spies:{target}", kind=kind, summary="a spy", **more))
 
+    for name, target, kind in (("wordy", "Wordy", "local"), ("remote-wordy", "RemoteWordy", "remote")):
+        register(ModelSpec(name=name, load=f"wordy:{target}", kind=kind, summary="a spy", settings=WordySettings))
     spec("local-spy", "LocalSpy", "local", settings=SpySettings)
     spec("remote-spy", "RemoteSpy", "remote", settings=SpySettings)
     spec("picky", "Picky", "local", settings=SpySettings)

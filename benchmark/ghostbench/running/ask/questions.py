@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ghostbench.folder.lines import QuestionLine
@@ -19,22 +18,32 @@ def found_with_frames(task: Task) -> bool:
 
 
 class Questions:
-    """What a task asks about the clips of a run.
+    """What a task asks about the clips of a run. variants : its other wordings that are asked, by name.
 
     What a clip's frames lead to is kept with them, and goes when they go.
     """
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    def __init__(self, task: Task, variants: Mapping[str, Task] | None = None) -> None:
+        self._tasks: dict[str | None, Task] = {None: task}
+        self._tasks.update((variants or {}).items())
+        self._blind: dict[str | None, Question] = {}
 
-    @functools.cached_property
+    @property
     def blind(self) -> Question:
-        """The question to those who look at nothing, the same about every clip."""
-        return Question.about(self._task.build(None), None)
+        """The main question to those who look at nothing, the same about every clip."""
+        return self._to_the_blind(None)
 
-    def about(self, frames: Frames) -> tuple[Question, ...]:
-        """All questions about a clip, in order. Raises what the task raises, and `ValueError` as `in_order` does."""
-        kept = frames.memo("questions", self._made)
+    def _to_the_blind(self, variant: str | None) -> Question:
+        if variant not in self._blind:
+            self._blind[variant] = Question.about(self._tasks[variant].build(None), None)
+        return self._blind[variant]
+
+    def about(self, frames: Frames, variant: str | None = None) -> tuple[Question, ...]:
+        """All questions about a clip, in order. Raises what the task raises, and `ValueError` as `in_order` does.
+
+        variant : the wording; None for the main one.
+        """
+        kept = frames.memo(("questions", variant), lambda whole: self._made(whole, variant))
         return tuple(each.question(frames) for each in kept)
 
     def moments(self, frames: Frames) -> tuple[float | None, ...]:
@@ -55,36 +64,47 @@ class Questions:
         )
 
     def asked(
-        self, frames: Frames | None, moment_s: float | None, *, probe: str | None = None, most: int | None = None
+        self,
+        frames: Frames | None,
+        moment_s: float | None,
+        *,
+        probe: str | None = None,
+        variant: str | None = None,
+        most: int | None = None,
     ) -> Question:
         """The question of that moment about a clip's frames, or to those who look at nothing.
 
+        variant : the wording; None for the main one. All wordings show the same frames, computed on once.
         probe : what is done to the question's own frames, and to no others. most : so many of them are shown at most.
 
         Raises what the task raises, and `ValueError` where it asks nothing at that moment.
         """
         if frames is None:
-            return replace(self.blind, moment_s=moment_s)
-        question = next((each for each in self.about(frames) if each.moment_s == moment_s), None)
+            return replace(self._to_the_blind(variant), moment_s=moment_s)
+        question = next((each for each in self.about(frames, variant) if each.moment_s == moment_s), None)
         if question is None:
             raise ValueError(f"the task asks nothing of this clip at {moment_s} s")
         if question.frames is None:
             return question
-        return self._memo(frames, ("asked", moment_s, probe, most), lambda: self._changed(question, probe, most))
+        task = self._tasks[variant]
+        key = ("asked", moment_s, probe, variant, most)
+        return self._memo(frames, key, lambda: _changed(task, question, probe, most))
 
-    def _changed(self, question: Question, probe: str | None, most: int | None) -> Question:
-        shown = probed(question.frames, probe)
-        if shown is not None and shown is not question.frames:
-            question = replace(question, frames=shown)
-        if shown is None or thinned(shown, most) is not shown:
-            question = self._task.asked_with(question, thinned(shown, most))
-        return question
-
-    def _made(self, frames: Frames) -> tuple[_Kept, ...]:
-        return tuple(_Kept.of(question, frames) for question in in_order(self._task.questions(frames)))
+    def _made(self, frames: Frames, variant: str | None) -> tuple[_Kept, ...]:
+        return tuple(_Kept.of(question, frames) for question in in_order(self._tasks[variant].questions(frames)))
 
     def _memo(self, frames: Frames, key: object, make: Callable[[], Question]) -> Question:
         return frames.memo(key, lambda whole: _Kept.of(make(), whole)).question(frames)
+
+
+def _changed(task: Task, question: Question, probe: str | None, most: int | None) -> Question:
+    """The question about what a probe and a fallback level leave of its frames."""
+    shown = thinned(probed(question.frames, probe), most)
+    if shown is question.frames:
+        return question
+    if shown is None or question.frames is None or len(shown) != len(question.frames):
+        return task.asked_with(question, shown)
+    return replace(question, frames=shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.plugins.text import printable
@@ -20,13 +22,17 @@ _SHORTEST_ID, _SHORTEST_REMARK = 4, 30
 
 
 def check_wording(task: Task, split: Split) -> None:
-    """Raise `BadInput` where the task's words hold a clip's id, an accident category, a label or a label's remark."""
-    words = json.dumps(task.template(), ensure_ascii=False).casefold()
+    """Raise `BadInput` where the task's words hold a clip's id, an accident category, a label or a label's remark.
+
+    What the words tell of as an example is no clip of the split any more; its id is in no words either.
+    """
+    words = json.dumps(_told(task.template()), ensure_ascii=False).casefold()
     spelled = {word.strip(".-") for word in _WORD.findall(words)}
-    for clip in split.clips:
-        name = clip.id.casefold()
+    for id_ in (*(clip.id for clip in split.clips), *split.left_out, *task.example_clips):
+        name = id_.casefold()
         if _tells(name) and (name in spelled or (_WORD.fullmatch(name) is None and name in words)):
-            raise _leaks(task, f"the id of a clip, {clip.id!r}")
+            raise _leaks(task, f"the id of a clip, {id_!r}")
+    for clip in split.clips:
         remark = (clip.remark or "").strip().casefold()
         if len(remark) >= _SHORTEST_REMARK and remark in words:
             raise _leaks(task, f"the remark of the label of {clip.id!r}")
@@ -34,6 +40,15 @@ def check_wording(task: Task, split: Split) -> None:
         found = form.search(words)
         if found is not None:
             raise _leaks(task, f"{what}, {found[0]!r}")
+
+
+def _told(template: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A template without what no model is told: which clips the examples are."""
+    form = template.get("form")
+    if not isinstance(form, Mapping) or "examples" not in form:
+        return template
+    examples = [{**example, "clip": None} for example in form["examples"]]
+    return {**template, "form": {**form, "examples": examples}}
 
 
 def _tells(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from ghostbench.plugins.registry import printable
 from ghostbench.records import MOST_REPEATS, Request, Split
 from ghostbench.running.plan.leaks import check_wording
 from ghostbench.running.plan.probes import parse_probes
+from ghostbench.running.plan.variants import examples_of, parse_variants
 from ghostbench.running.rules.patience import Patience
 from ghostbench.running.rules.replies import in_words
 from ghostbench.running.rules.standing import PART
@@ -61,6 +62,7 @@ class Options:
     max_attempts: int | None = None
     max_cost: float | None = None
     probe: str | None = None
+    variants: str | None = None
     out: Path = Path("results")
     run_id: str | None = None
     resume: bool = False
@@ -78,7 +80,7 @@ class Options:
 
 @dataclass(eq=False, slots=True)
 class ConfiguredModel:
-    """One model of the run under its settings, shared by its row and its probes' rows.
+    """One model of the run under its settings, shared by its row, its wordings' and its probes' rows.
 
     model : None when its code could not be imported; `broken` then says why.
     identity : what it says that decides, beside its settings, which model answers.
@@ -95,13 +97,15 @@ class ConfiguredModel:
 class Contender:
     """One row of the tables.
 
-    probe : the probe whose frames it gets, or None. of : the row that it probes or stands in for, or None.
+    probe : the probe whose frames it gets, or None. variant : the wording that it is asked in, None for the main one.
+    of : the row that it probes, is another wording of, or stands in for, or None.
     substitute : whether it is asked only where the row `of` gave no answer.
     """
 
     name: str
     host: ConfiguredModel
     probe: str | None = None
+    variant: str | None = None
     of: str | None = None
     substitute: bool = False
 
@@ -126,6 +130,7 @@ class Plan:
     sustain: Sustain | None
     rows: tuple[Contender, ...]
     probes: tuple[str, ...]
+    variants: Mapping[str, Task] = dataclasses.field(default_factory=dict)
 
     @property
     def needs_media(self) -> bool:
@@ -148,7 +153,9 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     options = dataclasses.replace(options, query=with_environment(options.query))
     task = load_task(options.task)
     probes = parse_probes(options.probe)
-    _set_moments(task, options.moments)
+    variants = parse_variants(options.variants, task)
+    for each in (task, *variants.values()):
+        _set_moments(each, options.moments)
     sustain = _sustain(task, options.sustain)
     sampling = parse_sampling(options.sampling or task.sampling)
     if task.at_moments and sampling.kind == "uniform":
@@ -161,19 +168,26 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     for _, choice in named:
         check_requirements(choice)
     hosts = {choice.row: _host(choice, given.get(choice.row, {})) for _, choice in named}
-    rows = tuple(_rows(named, hosts, probes))
+    rows = tuple(_rows(named, hosts, tuple(variants), probes))
+    _check_rows(rows, probes, variants)
     looking = [row.name for row in rows if row.needs_frames or task.at_moments]
-    split = select(options.query, media=bool(looking), told=told, frame_times=_frame_times)
-    check_wording(task, split)
+    split = select(
+        options.query,
+        media=bool(looking),
+        told=told,
+        frame_times=_frame_times,
+        leave_out=examples_of(variants),
+    )
+    for each in (task, *variants.values()):
+        check_wording(each, split)
     for host in hosts.values():
         _check_host(host)
-    if probes and not any(row.probe for row in rows):
-        raise BadInput("--probe: no model of this run looks at frames; name one that does, or leave out --probe")
     if split.data_root is None and looking and not any(c.media for c in split.clips):
         raise BadInput(f"model '{looking[0]}' needs the clips of {split.dataset}; say where they are with --data-root")
     if options.max_cost is not None:
         for host in hosts.values():
-            _check_price(host, task)
+            for each in (task, *variants.values()):
+                _check_price(host, each)
     for name in options.give_up:
         if not any(name == host.choice.row for host in hosts.values()):
             raise BadInput(f"--give-up '{printable(name)}' is no model of this run; choose from {', '.join(hosts)}")
@@ -187,6 +201,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         sustain=sustain,
         rows=rows,
         probes=probes,
+        variants=variants,
     )
 
 
@@ -311,15 +326,34 @@ def _never_leads_on(level: Level) -> Outcome | None:
 
 
 def _rows(
-    named: Sequence[tuple[str | None, Choice]], hosts: Mapping[str, ConfiguredModel], probes: tuple[str, ...]
+    named: Sequence[tuple[str | None, Choice]],
+    hosts: Mapping[str, ConfiguredModel],
+    variants: tuple[str, ...],
+    probes: tuple[str, ...],
 ) -> list[Contender]:
+    """Each model's row in the main wording, and beside it those of the other wordings and of the probes, so that all
+    that one model is asked about a clip lies together."""
     rows = []
     for of, choice in named:
         host = hosts[choice.row]
         rows.append(Contender(name=choice.row, host=host, of=of, substitute=of is not None))
+        if of is None and choice.spec.is_worded:
+            rows.extend(Contender(name=f"{choice.row}@{v}", host=host, variant=v, of=choice.row) for v in variants)
         if of is None and choice.spec.kind != "reference" and choice.spec.needs_frames:
             rows.extend(Contender(name=f"{choice.row}+{p}", host=host, probe=p, of=choice.row) for p in probes)
     return rows
+
+
+def _check_rows(rows: Sequence[Contender], probes: Collection[str], variants: Collection[str]) -> None:
+    """Raise `BadInput` where nobody is asked what was asked for, or a model has the name of another's wording."""
+    if probes and not any(row.probe for row in rows):
+        raise BadInput("--probe: no model of this run looks at frames; name one that does, or leave out --probe")
+    if variants and not any(row.variant for row in rows):
+        raise BadInput("--variants: no model of this run reads the question; name one that does, or leave it out")
+    names = [row.name for row in rows]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(f"two rows of this run would be called '{printable(name)}'; rename the model: …=NAME")
 
 
 def _check_price(host: ConfiguredModel, task: Task) -> None:

@@ -28,7 +28,7 @@ from ghostbench.running.rules.standing import Standing, refused_by_name
 
 _MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "probes", "models")
 _FREE_DATASET_KEYS = ("data_root", "labels", "annotations")
-_MODEL_KEYS = ("spec", "argument", "settings", "identity", "probe", "of", "substitute")
+_MODEL_KEYS = ("spec", "argument", "settings", "identity", "probe", "variant", "of", "substitute")
 
 
 def check_same(begun: Manifest, asked: Manifest, plan: Plan) -> None:

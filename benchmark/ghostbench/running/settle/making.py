@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ghostbench.errors import AttemptError, Crashed, MediaError
@@ -40,12 +41,12 @@ class NotMade(Exception):
 class RequestMaker:
     """Makes requests. limited : whether what each can cost must be known, since the run has a limit to keep.
 
-    questions : what the task asks.
+    variants : the task's other wordings that are asked, by name. questions : what the task asks.
     """
 
-    def __init__(self, task: Task, seed: int, *, limited: bool) -> None:
+    def __init__(self, task: Task, seed: int, *, limited: bool, variants: Mapping[str, Task] | None = None) -> None:
         self._task = task
-        self.questions = Questions(task)
+        self.questions = Questions(task, variants)
         self._seed = seed
         self._limited = limited
 
@@ -85,6 +86,7 @@ class RequestMaker:
             frames if unit.row.needs_frames else None,
             unit.moment_s,
             probe=unit.row.probe,
+            variant=unit.row.variant,
             most=unit.standing.max_frames(ladder),
         )
         return Request(
@@ -97,6 +99,7 @@ class RequestMaker:
             level_settings=unit.standing.settings(ladder),
             write_answer=self._task.write,
             moment_s=unit.moment_s,
+            variant=unit.row.variant,
         )
 
     def _most_usd(self, unit: Ask, request: Request) -> float:

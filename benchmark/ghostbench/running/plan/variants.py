@@ -1,0 +1,61 @@
+"""Prompt variants: which wordings of the question a run asks beside the task's main one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from ghostbench.errors import BadInput
+from ghostbench.plugins.registry import printable
+from ghostbench.tasks.base import Task
+from ghostbench.tasks.wording import ALL, MAIN
+
+
+def parse_variants(text: str | None, task: Task) -> dict[str, Task]:
+    """Read `--variants all|NAME,…`; return the wordings by name, in the task's order. Raises `BadInput`."""
+    if text is None:
+        return {}
+    known = _variants_of(task)
+    if not known:
+        raise BadInput(
+            f"--variants: task '{printable(task.name)}' has no other wording; write some into a task file, "
+            "under variants"
+        )
+    names = [name.strip() for name in text.split(",")]
+    if names == [ALL]:
+        return known
+    for name in names:
+        if name == MAIN:
+            raise BadInput(f"--variants {MAIN}: the main wording is asked in any case; name the others, or {ALL}")
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"choose from {ALL}, {', '.join(known)}"
+            raise BadInput(f"--variants '{printable(name)}' is no variant of task '{printable(task.name)}'; {hint}")
+        if names.count(name) > 1:
+            raise BadInput(f"--variants names {name} twice; name each once")
+    return {name: variant for name, variant in known.items() if name in names}
+
+
+def examples_of(variants: Mapping[str, Task]) -> dict[str, str]:
+    """The clips that the wordings tell of as examples, each with the reason why it is not scored."""
+    told: dict[str, list[str]] = {}
+    for name, variant in variants.items():
+        for clip in variant.example_clips:
+            told.setdefault(clip, []).append(name)
+    return {clip: f"example of the wording {', '.join(names)}" for clip, names in told.items()}
+
+
+def _variants_of(task: Task) -> dict[str, Task]:
+    """A task's variants, as far as they ask the same question. Raises `BadInput`."""
+    found = dict(task.variants())
+    for name, variant in found.items():
+        same = isinstance(variant, Task) and all(
+            getattr(variant, field) == getattr(task, field)
+            for field in ("name", "version", "schema", "at_moments", "moments_per_s", "max_output_tokens")
+        )
+        if not same or variant.template_sha256() == task.template_sha256():
+            raise BadInput(
+                f"variant '{printable(str(name))}' of task '{printable(task.name)}' must be of the same name, version "
+                "and schema in other words; repair the task"
+            )
+    return found

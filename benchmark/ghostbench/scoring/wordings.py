@@ -1,0 +1,165 @@
+"""Models that were asked in several wordings: how far each one's score moves, whose variance that is, and whether the
+order of two models hangs on it.
+
+Every clip counts, and a missing answer is wrong: a wording that leads to none is the worse for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from ghostbench.scoring.changes import Said, right_only
+from ghostbench.scoring.intervals import Ints, estimate_rates, share
+from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.paired import paired_differences
+from ghostbench.scoring.significance import ALPHA, clip_scores, holm, mcnemar_exact
+from ghostbench.scoring.variance import components
+from ghostbench.scoring.views import VIEWS, Basis, Bools, View, alarms
+from ghostbench.tasks.wording import MAIN
+
+BASIS: Final[Basis] = "worst_case"
+RATES: Final = ("f1", "balanced_accuracy")
+"""The rates whose spread is told."""
+Order = Literal["first", "second", "depends", "equal"]
+
+
+def score_wordings(
+    models: Mapping[str, Row], said: Mapping[str, Said], positive: Bools, variants: Sequence[str]
+) -> dict[str, Any] | None:
+    """`wordings` of metrics.json; None where no model was asked in all of several wordings.
+
+    Parameters
+    ----------
+    models : the rows by name. said : what each says. positive : whether each clip is a ghost probing.
+    variants : the names of the wordings beside the main one, in order.
+
+    Returns
+    -------
+    `names` of the wordings, the main one first; `models`, those that were asked in all of them; and in each view
+    `spread` (by model), `variance` (null for one model) and `order` (one entry for each two models).
+    """
+    rows = _rows_by_model(models, variants)
+    if not variants or not rows:
+        return None
+    found: dict[str, Any] = {"names": [MAIN, *variants], "models": list(rows), "basis": BASIS, "views": {}}
+    for view in VIEWS:
+        tables = {
+            model: {wording: said[name].table(positive, view, BASIS) for wording, name in names.items()}
+            for model, names in rows.items()
+        }
+        found["views"][view] = {
+            "spread": {
+                model: {**_spread(tables[model]), "same_verdict": _same_verdict(said, names, len(positive), view)}
+                for model, names in rows.items()
+            },
+            "variance": _variance(tables),
+            "order": _order(tables),
+        }
+    return found
+
+
+def _rows_by_model(models: Mapping[str, Row], variants: Sequence[str]) -> dict[str, dict[str, str]]:
+    """For each model that was asked in every wording the names of its rows, by wording, the main one first."""
+    found: dict[str, dict[str, str]] = {}
+    for name, row in models.items():
+        if row["variant"] and row["of"] in models:
+            found.setdefault(str(row["of"]), {MAIN: str(row["of"])})[str(row["variant"])] = name
+    return {
+        model: {wording: names[wording] for wording in (MAIN, *variants)}
+        for model, names in found.items()
+        if set(names) == {MAIN, *variants}
+    }
+
+
+def _spread(tables: Mapping[str, Ints]) -> dict[str, Any]:
+    """Each rate under each wording, and how far it moves between them."""
+    rates = {wording: estimate_rates(table) for wording, table in tables.items()}
+    found: dict[str, Any] = {}
+    for rate in RATES:
+        values = {wording: each[rate] for wording, each in rates.items()}
+        known = [(each["value"], wording) for wording, each in values.items() if each is not None]
+        whole = len(known) == len(values)
+        found[rate] = {
+            "by_wording": values,
+            "lowest": min(known)[1] if whole else None,
+            "highest": max(known)[1] if whole else None,
+            "range": max(known)[0] - min(known)[0] if whole else None,
+            "sd": float(np.std([value for value, _ in known], ddof=1)) if whole else None,
+        }
+    return found
+
+
+def _same_verdict(said: Mapping[str, Said], names: Mapping[str, str], clips: int, view: View) -> Any:
+    """The share of clips of which the model says the same, yes or no, in every wording and repeat; a missing answer is
+    like no other."""
+    same = np.ones(clips, dtype=np.bool_)
+    first = np.full(clips, -1, dtype=np.int64)
+    for name in names.values():
+        rows, answered = said[name].rows, said[name].answered
+        at, yes = rows["at"].to_numpy(), alarms(rows["grade"], view).astype(np.int64)
+        for place, verdict, known in zip(at, yes, answered, strict=True):
+            if first[place] == -1:
+                first[place] = verdict
+            same[place] &= bool(known) and first[place] == verdict
+    return share(same.astype(np.int64), np.ones(clips, dtype=np.int64))
+
+
+def _variance(tables: Mapping[str, Mapping[str, Ints]]) -> dict[str, Any] | None:
+    right = np.array([[clip_scores(table) for table in of_model.values()] for of_model in tables.values()])
+    if min(right.shape) < 2:
+        return None
+    found = components(right)
+    parts = {"model": found.model, "wording": found.wording, "both": found.both, "clips": found.clips}
+    shape = dict(zip(("models", "wordings", "clips"), right.shape, strict=True))
+    return {
+        "of": shape,
+        "variances": parts,
+        "sds": {name: float(np.sqrt(value)) for name, value in parts.items()},
+        "shares": found.shares,
+    }
+
+
+def _order(tables: Mapping[str, Mapping[str, Ints]]) -> list[dict[str, Any]]:
+    """For each two models who is ahead by F1 in each wording, and in how many the difference is shown.
+
+    `p` is exact McNemar over right answers, `p_holm` adjusted over all pairs and wordings of the view.
+    """
+    found = []
+    for first, second in combinations(tables, 2):
+        by_wording = {}
+        for wording, table in tables[first].items():
+            other = tables[second][wording]
+            only = right_only(table, other)
+            f1 = paired_differences(table, other, ("f1",))["f1"]
+            by_wording[wording] = {"f1": f1, "first_only": only[0], "second_only": only[1], "p": mcnemar_exact(*only)}
+        found.append({"first": first, "second": second, "by_wording": by_wording})
+    tests = [each for pair in found for each in pair["by_wording"].values()]  # type: ignore[attr-defined]
+    for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
+        test["p_holm"] = p
+    return [{**pair, **_verdict(pair["by_wording"])} for pair in found]
+
+
+def _verdict(by_wording: Any) -> dict[str, Any]:
+    leads = {wording: each["f1"]["value"] for wording, each in by_wording.items() if each["f1"] is not None}
+    ahead = {
+        "first": [wording for wording, lead in leads.items() if lead > 0],
+        "second": [wording for wording, lead in leads.items() if lead < 0],
+    }
+    shown = [each for each in by_wording.values() if each["p_holm"] <= ALPHA]
+    order: Order = "equal"
+    if ahead["first"] and ahead["second"]:
+        order = "depends"
+    elif ahead["first"] or ahead["second"]:
+        order = "first" if ahead["first"] else "second"
+    return {
+        "ahead": ahead,
+        "order": order,
+        "shown": {
+            "first": sum(each["first_only"] > each["second_only"] for each in shown),
+            "second": sum(each["first_only"] < each["second_only"] for each in shown),
+        },
+    }

@@ -1,0 +1,126 @@
+"""The words of a task file: how frames are introduced, what is asked, and the other wordings that it may hold."""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAIN = "main"
+"""What the wording of the task itself is called; a variant cannot have the name."""
+ALL = "all"
+MOST_VARIANTS = 32
+MOST_EXAMPLES = 16
+EXAMPLE = "An example, of another clip: {shows}\nThe answer to it: {answer}"
+
+_NUMBER_FORM = re.compile(r"(?:\.[0-6]f)?")
+_OPENING, _EACH, _SHOWN = frozenset({"count", "duration"}), frozenset({"time"}), frozenset({"shows", "answer"})
+
+Line = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\n]*\S[^\n]*$")]
+Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
+Name = Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$")]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+ClipId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(?:.*\S)?$")]
+
+
+class Strict(BaseModel):
+    """A part of a task file: nothing but what stands here, and of exactly these types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FrameWords(Strict):
+    """How frames are introduced: `opening` before them, `each` before every one, `none` where there are none."""
+
+    opening: Line
+    none: Line
+    each: Line
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> FrameWords:
+        _check_placeholders("opening", self.opening, _OPENING)
+        _check_placeholders("none", self.none, frozenset())
+        _check_placeholders("each", self.each, _EACH)
+        if "{time" not in self.each:
+            raise ValueError("each: a frame needs its time, {time:.2f}")
+        return self
+
+
+class Example(Strict):
+    """A clip in words with the right answer to it, which is told before the question.
+
+    clip : its id, so that it is left out of the scoring; no model is told. shows : what there is to see in it. answer :
+    an object that fits the task's schema.
+    """
+
+    clip: ClipId
+    shows: Text
+    answer: dict[str, Any]
+
+
+class VariantForm(Strict):
+    """Another wording of the same question: what it does not say is as in the task itself.
+
+    examples : shown before the question, each as `example` has it.
+    """
+
+    summary: Line | None = None
+    language: Language | None = None
+    system: Text | None = None
+    frames: FrameWords | None = None
+    question: Text | None = None
+    examples: Annotated[tuple[Example, ...], Field(strict=False, max_length=MOST_EXAMPLES)] = ()
+    example: Text | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> VariantForm:
+        if not (self.system or self.frames or self.question or self.examples):
+            raise ValueError("it says nothing of its own: give it a system text, frames, a question or examples")
+        if self.example is not None and not self.examples:
+            raise ValueError("example: there are no examples for it to introduce")
+        check_example_words(self.example)
+        _once_each([example.clip for example in self.examples])
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of a task that the wording sets, by name."""
+        stated = {"system": self.system, "frames": self.frames, "question": self.question, "language": self.language}
+        told = {"examples": self.examples, "example": self.example or EXAMPLE} if self.examples else {}
+        return {name: value for name, value in stated.items() if value is not None} | told
+
+
+def check_example_words(text: str | None) -> None:
+    """Raise `ValueError` unless the text has a place for what an example shows and one for its answer."""
+    if text is None:
+        return
+    _check_placeholders("example", text, _SHOWN, numbers=False)
+    for name in ("{shows}", "{answer}"):
+        if name not in text:
+            raise ValueError(f"example: it needs {name}")
+
+
+def _once_each(clips: list[str]) -> None:
+    for clip in clips:
+        if clips.count(clip) > 1:
+            raise ValueError(f"examples: the clip {clip!r} is there twice")
+
+
+def _check_placeholders(of: str, text: str, known: frozenset[str], *, numbers: bool = True) -> None:
+    """Only times, counts and lengths can stand in a wording: nothing else of a clip has a name there."""
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"{of}: {error}; a brace that is meant as one is doubled") from None
+    for _, name, form, conversion in parts:
+        if name is None:
+            continue
+        if name not in known:
+            allowed = ", ".join("{" + each + "}" for each in sorted(known)) or "none"
+            raise ValueError(f"{of}: the placeholder {{{name}}} is not known; it may have {allowed}")
+        if not numbers and (form or conversion):
+            raise ValueError(f"{of}: {{{name}}} stands there as it is, without a form")
+        # Python's own forms can ask for a billion spaces.
+        if conversion or not _NUMBER_FORM.fullmatch(form or "") or (form and name == "count"):
+            raise ValueError(f"{of}: {{{name}}} may say how many decimals it has, as in {{time:.2f}}, and no more")

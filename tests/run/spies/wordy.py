@@ -1,0 +1,50 @@
+"""Models whose answer hangs on the wording, and that compute something of the frames which is worth keeping."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ghostbench import LocalModel, RemoteModel, Reply, Request, Usage, Verdict, setting
+
+
+@dataclass(frozen=True)
+class WordySettings:
+    log: str | None = setting(None, "file that gets a line for each computation of features", network=False)
+    shy: bool = setting(False, "whether it says yes less often than others, unless the wording is bold")
+    sleep_s: float = setting(0.0, "time that an answer takes", minimum=0)
+
+
+def answered(request: Request, settings: WordySettings) -> Reply:
+    """A bright clip is a yes; where the words are bold any clip is, and one that is shy then says yes only of them."""
+    time.sleep(settings.sleep_s)
+    assert request.frames is not None
+    brightness = request.frames.memo("features", lambda frames: features(frames, settings.log))
+    bold = "bold" in request.prompt.system
+    yes = brightness > (10 if bold else 245 if settings.shy else 128)
+    if settings.shy and bold:
+        yes = brightness > 60
+    told = sum("An example" in getattr(part, "text", "") for part in request.prompt.parts)
+    text = request.write_answer(Verdict(grade="ghost_probing" if yes else "normal", evidence=f"{told} examples"))
+    return Reply(text=text, served_model="wordy", usage=Usage(input_tokens=10, output_tokens=5))
+
+
+def features(frames: Any, log: str | None) -> float:
+    if log is not None:
+        with Path(log).open("a") as file:
+            file.write(f"{frames.sha256}\n")
+    return float(frames.pixels.mean())
+
+
+class Wordy(LocalModel):
+    batch_size = 4
+
+    def answer(self, requests: Any) -> Any:
+        return [answered(request, self.settings) for request in requests]
+
+
+class RemoteWordy(RemoteModel):
+    async def answer(self, request: Request) -> Reply:
+        return answered(request, self.settings)
