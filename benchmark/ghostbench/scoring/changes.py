@@ -46,6 +46,17 @@ def change(one: Said, other: Said, positive: Bools) -> dict[View, dict[str, Any]
     95% intervals (`paired_differences`), `first_only` and `second_only`, clips on which only that one was right, and
     the exact McNemar `p`. And by view `verdict_changed`, the share of rows, answered by both, whose yes or no is not
     the same.
+
+    Examples
+    --------
+    Two clips, both ghost probings; the second row misses one of them.
+
+    >>> def said(*grades):
+    ...     rows = pd.DataFrame({"at": [0, 1], "repeat": 0, "grade": grades})
+    ...     return Said(rows, np.ones(2, dtype=bool))
+    >>> found = change(said("ghost_probing", "normal"), said("ghost_probing", "ghost_probing"), np.array([True, True]))
+    >>> found["strict"]["answered"]["differences"]["recall"]["value"], found["strict"]["verdict_changed"]["value"]
+    (-0.5, 0.5)
     """
     return {view: _change(one, other, positive, view) for view in VIEWS}
 
@@ -54,6 +65,13 @@ def add_changes(models: Mapping[str, Row], said: Mapping[str, Said], positive: B
     """Give each row of a probe or another wording its `change` against the row that it is of.
 
     `p_holm` is Holm's correction over all rows of a probe, or over all of another wording, of the same view and basis.
+
+    >>> rows = {"m": {"probe": None, "variant": None, "of": None}, "m+dark": {"probe": "dark", "of": "m"}}
+    >>> rows["m+dark"]["variant"] = None
+    >>> said = Said(pd.DataFrame({"at": [0], "repeat": [0], "grade": ["normal"]}), np.ones(1, dtype=bool))
+    >>> add_changes(rows, {"m": said, "m+dark": said}, np.array([False]))
+    >>> "change" in rows["m"], rows["m+dark"]["change"]["strict"]["answered"]["p_holm"]
+    (False, 1.0)
     """
     for kind in ("probe", "variant"):
         family = [row for name, row in models.items() if row[kind] and row["of"] in said and name in said]
@@ -68,7 +86,11 @@ def add_changes(models: Mapping[str, Row], said: Mapping[str, Said], positive: B
 
 
 def right_only(one: Ints, other: Ints) -> tuple[int, int]:
-    """On how many clips only the first was right, and only the second (with repeats: right more often)."""
+    """On how many clips only the first was right, and only the second (with repeats: right more often).
+
+    >>> right_only(np.array([[1, 0, 0, 0], [0, 0, 1, 0]]), np.array([[0, 0, 1, 0], [0, 0, 1, 0]]))
+    (1, 0)
+    """
     better = clip_scores(one) - clip_scores(other)
     return int((better > 0).sum()), int((better < 0).sum())
 

@@ -52,7 +52,7 @@ def components(right: Floats) -> Components:
     >>> right[0, :, :6], right[1, :, :3] = 1, 1
     >>> found = components(right)
     >>> print(f"{found.model:.4f} {found.wording:.4f} {found.both:.4f}")
-    0.0402 0.0000 0.0000
+    0.0536 0.0000 0.0000
     """
     models, wordings, clips = right.shape
     if min(right.shape) < 2:

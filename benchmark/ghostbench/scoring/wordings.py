@@ -41,6 +41,21 @@ def score_wordings(
     -------
     `names` of the wordings, the main one first; `models`, those that were asked in all of them; and in each view
     `spread` (by model), `variance` (null for one model) and `order` (one entry for each two models).
+
+    Examples
+    --------
+    Two clips, the first a ghost probing; in other words the model says yes to both.
+
+    >>> import pandas as pd
+    >>> def said(*grades):
+    ...     return Said(pd.DataFrame({"at": [0, 1], "repeat": 0, "grade": grades}), np.ones(2, dtype=bool))
+    >>> yes, no = "ghost_probing", "normal"
+    >>> rows = {"m": {"variant": None, "of": None}, "m@bold": {"variant": "bold", "of": "m"}}
+    >>> answers = {"m": said(yes, no), "m@bold": said(yes, yes)}
+    >>> found = score_wordings(rows, answers, np.array([True, False]), ["bold"])
+    >>> f1 = found["views"]["strict"]["spread"]["m"]["f1"]
+    >>> f1["lowest"], f1["highest"], round(f1["range"], 3)
+    ('bold', 'main', 0.333)
     """
     rows = _rows_by_model(models, variants)
     if not variants or not rows:
