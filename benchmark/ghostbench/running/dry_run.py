@@ -138,7 +138,8 @@ def print_dry_run(options: Options, voice: Terminal) -> int:
         # No row's name begins with an underscore.
         told = {name: asdict(f) for name, f in forecasts.items()}
         every = {what: asdict(design) for what, design in designs.items()}
-        sys.stdout.write(json.dumps({**told, "_design": every.pop("models", None), "_designs_beside": every}) + "\n")
+        designed = {"_design": every.pop("models", None), **({"_designs_beside": every} if every else {})}
+        sys.stdout.write(json.dumps({**told, **designed}) + "\n")
         return 0
     if voice.quiet:
         return 0
