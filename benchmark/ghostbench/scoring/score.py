@@ -36,7 +36,7 @@ from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.scoring.wordings import score_wordings
 from ghostbench.writing import json_text, write_text
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
 
 
