@@ -54,4 +54,6 @@ class DriveMMSettings:
         "overrides config.json: where newline tokens stand",
         choices=(None, "frame", "grid", "no_token", "one_token"),
     )
-    warm_up: bool = setting(True, "compile kernels and record graphs while loading, not in the first batch")
+    warm_up: bool = setting(
+        True, "compile kernels and record graphs of full batches while loading, not while clips wait"
+    )

@@ -26,11 +26,6 @@ def bucket(rows: int) -> int:
     return next((size for size in _BUCKETS if size >= rows), -(-rows // 16) * 16)
 
 
-def buckets(most: int) -> list[int]:
-    """The sizes that batches of up to `most` rows are computed with: the small ones, and the largest."""
-    return sorted({size for size in _BUCKETS if size <= most} | {bucket(most)})
-
-
 CHOSEN = -1
 """Among a row's new tokens: the one that was chosen last, which the device knows before the host does."""
 MOST_NEW = 8

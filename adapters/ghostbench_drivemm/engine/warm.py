@@ -1,4 +1,4 @@
-"""What can be made ready before the first batch: the cache, the graphs of usual batch sizes, plans of attention."""
+"""What can be made ready before the first batch: the cache, the graphs of a full batch, plans of attention."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import torch
 
-from ghostbench_drivemm.engine.decode import buckets
 from ghostbench_drivemm.engine.operations import attend_prompts
 from ghostbench_drivemm.engine.options import GenerateOptions
 from ghostbench_drivemm.engine.run import Engine
@@ -17,6 +16,8 @@ def warm(
 ) -> None:
     """Make an engine ready for batches that are answered like this. Does next to nothing without CUDA.
 
+    Graphs of smaller batches are recorded when one comes: most runs have one such batch, the last, or none.
+
     rows, positions : of the largest batch, for which the cache is allocated.
     shared : positions that prompts begin with alike, which are computed for the first of them alone.
     usual : lengths of prompts for which attention is planned. cuDNN's plans belong to the thread that made them, so
@@ -26,8 +27,7 @@ def warm(
     if engine.weights.device.type != "cuda":
         return
     if options.max_new_tokens:
-        for size in buckets(rows):
-            engine.reserve(size, positions)[1].capture(masked=options.masked, wide=options.goes_ahead)
+        engine.reserve(rows, positions)[1].capture(masked=options.masked, wide=options.goes_ahead)
     for length in sorted({-(-own // engine.align) * engine.align for own in usual}):
         for count in {1, max(1, min(rows, options.chunk_tokens // (length - shared)))}:
             _plan(engine, count, length, positions)
