@@ -36,9 +36,10 @@ from ghostbench import (
     ServerError,
     TimedOut,
 )
-from ghostbench_openai.completion import Answer, Reading, parse_completion, reply_or_error
-from ghostbench_openai.failures import from_error_object, from_exception, from_status
+from ghostbench_openai.completion import Answer, parse_completion, reply_or_error
 from ghostbench_openai.service import Service
+from ghostbench_remote.ending import Reading
+from ghostbench_remote.failures import from_error_object, from_exception, from_status
 
 if TYPE_CHECKING:
     from openai.types import Batch

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ghostbench import FramePart, Prompt, Request, TextPart
-from ghostbench_openai.complaints import FORMAT, OPTIONAL
-from ghostbench_openai.images import jpegs
+from ghostbench_remote.complaints import FORMAT, OPTIONAL
+from ghostbench_remote.images import jpegs
+from ghostbench_remote.schema import can_be_strict, strict_schema
 
 TOP_LOGPROBS = 10
 """Alternatives asked for at each token, of the API's 20: room for the spellings of three values in half the reply."""
-
-_STRUCTURE = frozenset({"type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf"})
-"""What strict structured output takes from JSON schema on every service."""
-_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,46 +92,9 @@ def _parts(request: Request, options: BodyOptions) -> Iterator[bytes]:
 
 
 def _named_schema(prompt: Prompt) -> dict[str, Any]:
-    strict = _can_be_strict(prompt.schema)
+    strict = can_be_strict(prompt.schema)
     return {
         "name": prompt.schema_name,
         "strict": strict,
         "schema": strict_schema(prompt.schema) if strict else dict(prompt.schema),
     }
-
-
-def _can_be_strict(schema: Mapping[str, Any]) -> bool:
-    """Strict mode wants every property required; where one may be left out, the schema is sent as a wish only."""
-    properties = schema.get("properties", {})
-    nested = [*properties.values(), *schema.get("anyOf", ())]
-    if isinstance(schema.get("items"), Mapping):
-        nested.append(schema["items"])
-    return set(properties) == set(schema.get("required", properties)) and all(
-        _can_be_strict(inner) for inner in nested if isinstance(inner, Mapping)
-    )
-
-
-def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with only what strict structured output takes, properties in their order, objects closed.
-
-    Source: "Supported schemas" in OpenAI's guide to structured outputs, and Azure's shorter list, whose common part
-    this is. Bounds that have to be left out are put in words, since the task still checks the answer against them.
-    """
-    kept: dict[str, Any] = {}
-    bounds = ", ".join(f"{keyword} {schema[keyword]}" for keyword in _BOUNDS if keyword in schema)
-    for keyword, value in schema.items():
-        if keyword == "properties":
-            kept[keyword] = {name: strict_schema(inner) for name, inner in value.items()}
-        elif keyword == "items":
-            kept[keyword] = strict_schema(value)
-        elif keyword == "anyOf":
-            kept[keyword] = [strict_schema(inner) for inner in value]
-        elif keyword in _STRUCTURE:
-            kept[keyword] = value
-    described = "; ".join(filter(None, (schema.get("description"), bounds)))
-    if described:
-        kept["description"] = described
-    if "properties" in kept:
-        kept["required"] = list(kept["properties"])
-        kept["additionalProperties"] = False
-    return kept

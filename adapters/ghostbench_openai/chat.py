@@ -8,7 +8,6 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,39 +17,34 @@ from ghostbench import (
     Journal,
     Level,
     ModelError,
-    RateLimited,
-    RemoteModel,
     Reply,
     Request,
     RequestRejected,
     RequestTooLarge,
     ServerError,
     Stages,
-    TextPart,
     TimedOut,
     Truncated,
     Unparseable,
     Usage,
 )
-from ghostbench_openai.body import BodyOptions, build_body, parts_sent, strict_schema
-from ghostbench_openai.complaints import FORMAT, OPTIONAL
-from ghostbench_openai.completion import Answer, Reading, parse_completion, reply_or_error
+from ghostbench_openai.body import BodyOptions, build_body, parts_sent
+from ghostbench_openai.completion import Answer, parse_completion, reply_or_error
 from ghostbench_openai.endpoint import (
     Endpoint,
     azure_endpoint,
-    check_key,
-    check_network,
     open_client,
     openai_endpoint,
 )
-from ghostbench_openai.failures import from_exception
-from ghostbench_openai.images import JPEG_QUALITY, fitted
-from ghostbench_openai.pacing import Pacer, Ticket, pacer_for
-from ghostbench_openai.prices import Prices, read_prices
-from ghostbench_openai.redaction import Secrets
 from ghostbench_openai.service import Service
 from ghostbench_openai.settings import OpenAISettings
-from ghostbench_openai.tokens import ENVELOPE_TOKENS, PART_TOKENS, image_tokens, likely_text_tokens, most_text_tokens
+from ghostbench_remote.complaints import FORMAT, OPTIONAL
+from ghostbench_remote.ending import Reading
+from ghostbench_remote.images import fitted
+from ghostbench_remote.model import Exchange, ServiceModel, texts_of
+from ghostbench_remote.pacing import Ticket
+from ghostbench_remote.schema import strict_schema
+from ghostbench_remote.tokens import ENVELOPE_TOKENS, PART_TOKENS, image_tokens, most_text_tokens
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -61,7 +55,7 @@ _STALLED = 4
 """A stream that brings nothing for a quarter of the deadline has stalled."""
 
 
-class ChatModel(RemoteModel):
+class ChatModel(ServiceModel):
     """A model of the OpenAI API or of a server that speaks its Chat Completions.
 
     The fallback ladder: what a refusal names is left out, and nothing else; where it names nothing, the schema without
@@ -91,25 +85,17 @@ class ChatModel(RemoteModel):
         Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
     )
 
+    provider = "openai"
+
     def __init__(self, settings: OpenAISettings, argument: str) -> None:
         super().__init__(settings, argument)
-        self.secrets = Secrets.of(os.environ)
         self._client: AsyncOpenAI | None = None
-        self._pacer: Pacer | None = None
-        self._tickets: dict[str, Ticket] = {}
-        self._encoders: ThreadPoolExecutor | None = None
         self._verdicts: dict[str, tuple[str | None, tuple[str, ...]]] = {}
-        self._price_said = False
 
     @cached_property
     def endpoint(self) -> Endpoint:
         """Where requests go. Raises `BadInput`."""
         return openai_endpoint(self.settings, os.environ)
-
-    @cached_property
-    def prices(self) -> Prices:
-        """The price table in use. Raises `BadInput`."""
-        return read_prices(self.settings.price_file)
 
     @property
     def client(self) -> AsyncOpenAI:
@@ -126,27 +112,13 @@ class ChatModel(RemoteModel):
         )
 
     @property
-    def pacer(self) -> Pacer:
-        """What holds requests back, from `load` on."""
-        if self._pacer is None:
-            raise RuntimeError("the model is not loaded")
-        return self._pacer
-
-    @property
-    def concurrency(self) -> int:
-        """The setting `concurrency`."""
-        return self.settings.concurrency
-
-    @property
     def batched(self) -> bool:
         """The setting `batch`."""
         return self.settings.batch
 
-    def check(self) -> None:
-        """Look for key, endpoint, the way to it, and price file. Raises `BadInput`."""
-        check_key(self.endpoint)
-        check_network(os.environ)
-        _ = self.prices
+    def key(self) -> str | None:
+        """The key of the endpoint."""
+        return self.endpoint.key
 
     def identity(self) -> Mapping[str, Any]:
         """The server, and Azure's API version, wherever they were named."""
@@ -157,19 +129,11 @@ class ChatModel(RemoteModel):
         from importlib.metadata import version
 
         self._client = open_client(self.endpoint, self.settings.concurrency + 4)
-        self._pacer = pacer_for(*self.endpoint.account, self.argument)
-        self._encoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "jpeg")
-        self.secrets.out_of_logs()
-        price = self.prices.find(self.argument)
         return {
-            "asked_model": self.argument,
+            **self.begin(self.endpoint.account),
             "base_url": self.endpoint.base_url,
             "api_version": self.endpoint.api_version,
             "sdk": f"openai {version('openai')}",
-            "answer_format": "a JSON schema is asked for; answers that show it was not enforced have a note",
-            "jpeg": f"Pillow {version('pillow')}, quality {JPEG_QUALITY}",
-            "prices": {"date": self.prices.date, "source": self.prices.source},
-            "price": price.facts() if price is not None else None,
         }
 
     async def aclose(self) -> None:
@@ -178,15 +142,9 @@ class ChatModel(RemoteModel):
             await self._client.close()
             self._client = None
 
-    def close(self) -> None:
-        """Let the encoding threads go."""
-        if self._encoders is not None:
-            self._encoders.shutdown(wait=False, cancel_futures=True)
-            self._encoders = None
-
     def estimate(self, request: Request) -> Usage:
         """No fewer tokens and no less money than the request can take; None where the table does not know the model."""
-        text = sum(map(most_text_tokens, _texts(request)))
+        text = sum(map(most_text_tokens, texts_of(request)))
         images = self._image_tokens(request)
         limit = self._options(request).max_output_tokens
         if images is None:
@@ -197,62 +155,40 @@ class ChatModel(RemoteModel):
         cost = price.cost(usage, batch=self.batched) if price is not None else None
         return dataclasses.replace(usage, cost_usd=cost)
 
-    async def admit(self, request: Request) -> None:
-        """Wait until the server's limits, as far as they are known, have room for this request."""
+    def build(self, request: Request) -> bytes:
+        """The JSON body."""
+        return build_body(request, self._options(request))
+
+    def exchange(self, request: Request, ticket: Ticket, preprocess_s: float) -> Exchange:
+        """A chat completion."""
+        return _Chat(self, request, ticket, preprocess_s)
+
+    def parts_sent(self, request: Request) -> frozenset[str]:
+        """The parts of the body that a refusal may name."""
+        return parts_sent(request, self._options(request))
+
+    def output_limit(self, request: Request) -> int:
+        """The most tokens of an answer."""
+        return self._options(request).max_output_tokens
+
+    def image_tokens(self, request: Request) -> int:
+        """The frames' tokens; a guess where it is unknown how the model counts them."""
         images = self._image_tokens(request)
         if images is None:
-            images = _UNKNOWN_IMAGE_TOKENS * (len(request.frames) if request.frames is not None else 0)
-        likely = sum(map(likely_text_tokens, _texts(request))) + images + self._options(request).max_output_tokens
-        self._tickets[request.id] = await self.pacer.admit(likely)
-
-    async def answer(self, request: Request) -> Reply:
-        """Send the request once, when the server's limits have room for it. Raises a `ModelError`."""
-        started = time.perf_counter()
-        loop = asyncio.get_running_loop()
-        body = await loop.run_in_executor(self._encoders, build_body, request, self._options(request))
-        preprocess_s = time.perf_counter() - started
-        if request.id not in self._tickets:
-            await self.admit(request)
-        result = await self._send(request, body, self._tickets.pop(request.id), preprocess_s)
-        if isinstance(result, ModelError):
-            raise result
-        return self._with_notes(result)
+            return _UNKNOWN_IMAGE_TOKENS * (len(request.frames) if request.frames is not None else 0)
+        return images
 
     def encode(self, request: Request) -> bytes:
         """The request as a line of a batch file."""
         head = {"custom_id": request.id, "method": "POST", "url": self.endpoint.batch_url}
         self._verdicts[request.id] = request.prompt.verdict_field, request.prompt.verdict_values
-        return json.dumps(head).encode()[:-1] + b',"body":' + build_body(request, self._options(request)) + b"}"
+        return json.dumps(head).encode()[:-1] + b',"body":' + self.build(request) + b"}"
 
     def answer_batch(self, lines: Path, journal: Journal) -> AsyncIterator[tuple[str, Reply | ModelError]]:
         """Have a file of lines answered by the Batch API; see `ghostbench_openai.batch`."""
         from ghostbench_openai.batch import BatchRun
 
         return BatchRun(self.service, lines, journal, self._verdicts).results()
-
-    async def _send(self, request: Request, body: bytes, ticket: Ticket, preprocess_s: float) -> Reply | ModelError:
-        """One exchange under the deadline. Never raises what happened, so that nothing of it hangs on a traceback."""
-        exchange = _Exchange(self, request, ticket, preprocess_s)
-        try:
-            async with asyncio.timeout(self.settings.timeout_s) as deadline:
-                if self.settings.stream:
-                    return await exchange.streamed(body, deadline)
-                return await exchange.whole(body)
-        except TimeoutError:
-            return exchange.timed_out()
-        except Exception as error:  # noqa: BLE001 - every failure becomes the typed error that stands for it
-            failure = from_exception(error, self.secrets, parts_sent(request, self._options(request)))
-            exchange.learn(failure, getattr(getattr(error, "response", None), "headers", {}))
-            return failure
-        finally:
-            self.pacer.over(ticket)
-
-    def _with_notes(self, reply: Reply) -> Reply:
-        if self._price_said or self.prices.find(reply.served_model, self.argument) is not None:
-            return reply
-        self._price_said = True
-        note = f"no price is known for {self.argument}: cost is null; price_file can name one"
-        return dataclasses.replace(reply, notes=(*reply.notes, self.secrets.out_of(note)))
 
     def _options(self, request: Request) -> BodyOptions:
         level = request.level_settings
@@ -296,15 +232,14 @@ class AzureChatModel(ChatModel):
         return azure_endpoint(self.settings, self.argument, os.environ)
 
 
-class _Exchange:
-    """One request on its way: what is known of it if it fails at any point."""
+class _Chat(Exchange):
+    """One chat completion, whole or in pieces."""
+
+    model: ChatModel
 
     def __init__(self, model: ChatModel, request: Request, ticket: Ticket, preprocess_s: float) -> None:
-        self._model = model
-        self._ticket = ticket
+        super().__init__(model, request, ticket, preprocess_s)
         self._headers = {"X-Client-Request-Id": request.id}
-        self._preprocess_s = preprocess_s
-        self._sent = time.perf_counter()
         self._first: float | None = None
         self._answer = Answer()
         asks_for_schema = request.level_settings.get("response_format", "json_schema") == "json_schema"
@@ -318,15 +253,21 @@ class _Exchange:
             schema=strict_schema(request.prompt.schema) if asks_for_schema else None,
         )
 
+    async def sent(self, body: bytes, deadline: asyncio.Timeout) -> Reply | ModelError:
+        """The answer, as the setting `stream` has it."""
+        if self.model.settings.stream:
+            return await self.streamed(body, deadline)
+        return await self.whole(body)
+
     async def whole(self, body: bytes) -> Reply | ModelError:
         """The answer in one piece."""
         import httpx2
 
-        response = await self._model.client.post(
-            self._model.endpoint.path, cast_to=httpx2.Response, content=body, options={"headers": self._headers}
+        response = await self.model.client.post(
+            self.model.endpoint.path, cast_to=httpx2.Response, content=body, options={"headers": self._headers}
         )
-        self._model.pacer.answered(self._ticket, response.headers)
-        completion = parse_completion(response.content, self._model.secrets)
+        self.model.pacer.answered(self.ticket, response.headers)
+        completion = parse_completion(response.content, self.model.secrets)
         if not completion.choices:
             return ServerError("the completion has no choices")
         self._answer.add(completion)
@@ -336,8 +277,8 @@ class _Exchange:
         """The answer piece by piece; pieces that stay away too long pull the deadline in."""
         from ghostbench_openai.events import Pieces
 
-        stream = await self._model.client.post(
-            self._model.endpoint.path,
+        stream = await self.model.client.post(
+            self.model.endpoint.path,
             cast_to=object,
             content=body,
             options={"headers": self._headers},
@@ -345,14 +286,14 @@ class _Exchange:
             stream_cls=Pieces,
         )
         headers = stream.response.headers
-        self._model.pacer.answered(self._ticket, headers)
+        self.model.pacer.answered(self.ticket, headers)
         last = deadline.when() or 0.0
         async for piece in stream:
             fields = piece if isinstance(piece, dict) else {"error": f"a piece of the stream is no object: {piece!r}"}
-            if self._answer.add(parse_completion(fields, self._model.secrets)) and self._first is None:
+            if self._answer.add(parse_completion(fields, self.model.secrets)) and self._first is None:
                 self._first = time.perf_counter()
             if self._first is not None:
-                stalled = asyncio.get_running_loop().time() + self._model.settings.timeout_s / _STALLED
+                stalled = asyncio.get_running_loop().time() + self.model.settings.timeout_s / _STALLED
                 deadline.reschedule(min(last, stalled))
         if self._answer.finish_reason is None and not self._answer.error:
             came = "before the answer did" if self._answer.message else "without a piece of an answer"
@@ -361,19 +302,12 @@ class _Exchange:
 
     def timed_out(self) -> TimedOut:
         """The deadline passed, or the stream stalled; with what had come by then."""
-        limit = self._model.settings.timeout_s
+        limit = self.model.settings.timeout_s
         if self._first is None:
-            return TimedOut(f"no answer within {limit:g} s")
-        waited = time.perf_counter() - self._sent
+            return super().timed_out()
+        waited = time.perf_counter() - self.sent_at
         why = "the stream stalled" if waited < limit - 1e-3 else f"no complete answer within {limit:g} s"
         return TimedOut(f"{why}, {waited:.1f} s after the request", reply=self._partial())
-
-    def learn(self, failure: ModelError, headers: Mapping[str, str]) -> None:
-        """Have the pacer learn from a response that was no answer."""
-        if isinstance(failure, RateLimited):
-            self._model.pacer.refused(self._ticket, headers, str(failure), failure.retry_after_s)
-        elif headers:
-            self._model.pacer.answered(self._ticket, headers)
 
     def _finished(self, server_request_id: str | None) -> Reply | ModelError:
         return reply_or_error(
@@ -381,14 +315,14 @@ class _Exchange:
         )
 
     def _partial(self) -> Reply:
-        text = self._model.secrets.out_of(self._answer.text)
+        text = self.model.secrets.out_of(self._answer.text)
         return Reply(text=text, stages=self._stages(None))
 
     def _stages(self, ended: float | None) -> Stages:
         first = self._first
         return Stages(
-            preprocess_s=self._preprocess_s,
-            first_token_s=first - self._sent if first is not None else None,
+            preprocess_s=self.preprocess_s,
+            first_token_s=first - self.sent_at if first is not None else None,
             generate_s=ended - first if first is not None and ended is not None else None,
         )
 
@@ -398,10 +332,3 @@ def _limit_field(chosen: str, usual: str, without: frozenset[str]) -> str:
     name = usual if chosen == "auto" else chosen
     other = "max_tokens" if name == "max_completion_tokens" else "max_completion_tokens"
     return other if name in without and other not in without else name
-
-
-def _texts(request: Request) -> list[str]:
-    """All of a request that is text, the answer's schema included: the server writes it into the prompt."""
-    prompt = request.prompt
-    parts = [part.text for part in prompt.parts if isinstance(part, TextPart)]
-    return [prompt.system, json.dumps(prompt.schema, ensure_ascii=False), *parts]

@@ -8,10 +8,9 @@ read: its choices, message or content are of a wrong type. Anything else that is
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -25,22 +24,11 @@ from pydantic import (
     WrapValidator,
 )
 
-from ghostbench import ContentFiltered, ModelError, Refused, Reply, ServerError, Stages, Truncated, Usage
-from ghostbench_openai.failures import from_error_object, not_protocol
-from ghostbench_openai.prices import Prices
-from ghostbench_openai.redaction import Secrets
-from ghostbench_openai.thoughts import without_thoughts
-from ghostbench_openai.verdict import Token, grade_probabilities
-
-NOT_ENFORCED = "schema asked, not enforced: the answer is no JSON of that schema"
-"""The note of an answer that a server which holds answers to the schema could not have given."""
-_FILTERED = (
-    *("content_filter", "safety", "image_safety", "prohibited_content", "blocklist", "spii", "recitation"),
-    *("content_policy", "guardrail", "moderation", "sensitive", "blocked"),
-)
-"""How finish reasons begin that tell of a filter: OpenAI's and Azure's, Gemini's own, Bedrock's, Zhipu's."""
-_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"})
-_BROKEN = frozenset({"error", "network_error", "abort", "aborted", "cancelled", "malformed_function_call"})
+from ghostbench import ContentFiltered, ModelError, Reply, Stages, Usage
+from ghostbench_remote.ending import Reading, Said, ending
+from ghostbench_remote.failures import from_error_object, not_protocol
+from ghostbench_remote.redaction import Secrets
+from ghostbench_remote.verdict import Token
 
 
 def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -185,6 +173,33 @@ class Answer:
                 self.logprobs += choice.logprobs.content or ()
         return len(self.text) + len(self.refusal) > before
 
+    def said(self) -> Said:
+        """What came, as all services' answers are read."""
+        usage = Usage()
+        if self.usage is not None:
+            details = self.usage.prompt_tokens_details
+            usage = Usage(
+                input_tokens=self.usage.prompt_tokens,
+                cached_tokens=details.cached_tokens if details is not None else None,
+                output_tokens=self.usage.completion_tokens,
+            )
+        return Said(
+            text=self.text,
+            refusal=self.refusal,
+            finish_reason=self.finish_reason,
+            model=self.model,
+            system_fingerprint=self.system_fingerprint,
+            usage=usage,
+            tokens=[
+                Token(
+                    item.token, item.logprob, [(o.token, o.logprob) for o in item.top_logprobs or () if o is not None]
+                )
+                for item in self.logprobs
+            ],
+            message=self.message,
+            error=self.error,
+        )
+
     def _own(self, choices: Sequence[_Choice]) -> Sequence[_Choice]:
         """The choice of a piece that this answer is made of: where a server gives several, none is mixed into another.
 
@@ -195,24 +210,6 @@ class Answer:
         for choice in first:
             self.index = choice.index if self.index is None else self.index
         return first
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What is needed to make a reply of an answer.
-
-    verdict_field, verdict_values : as in `Prompt`. names : what the model may be called in the price table, beside the
-        name that the server gives. batch : whether the Batch API's price counts. schema : what the answer was asked to
-        be held to; None for nothing.
-    """
-
-    verdict_field: str | None
-    verdict_values: tuple[str, ...]
-    names: Sequence[str]
-    prices: Prices
-    batch: bool
-    secrets: Secrets
-    schema: Mapping[str, Any] | None = None
 
 
 def parse_completion(body: bytes | str | dict[str, Any], secrets: Secrets) -> Completion:
@@ -240,78 +237,4 @@ def reply_or_error(
     answer: Answer, reading: Reading, *, server_request_id: str | None = None, stages: Stages | None = None
 ) -> Reply | ModelError:
     """The answer as a reply, or as the refusal, cut or filtering that it is, with the reply in it."""
-    usage = Usage()
-    if answer.usage is not None:
-        details = answer.usage.prompt_tokens_details
-        usage = Usage(
-            input_tokens=answer.usage.prompt_tokens,
-            cached_tokens=details.cached_tokens if details is not None else None,
-            output_tokens=answer.usage.completion_tokens,
-        )
-    price = reading.prices.find(answer.model, *reading.names)
-    if price is not None:
-        usage = dataclasses.replace(usage, cost_usd=price.cost(usage, batch=reading.batch))
-    thoughts, text = without_thoughts(answer.text)
-    reason = (answer.finish_reason or "").lower()
-    reply = reading.secrets.out_of_reply(
-        Reply(
-            text=text or answer.refusal,
-            finish_reason=answer.finish_reason,
-            served_model=answer.model,
-            system_fingerprint=answer.system_fingerprint,
-            server_request_id=server_request_id,
-            usage=usage,
-            stages=stages or Stages(),
-            grade_probabilities=_probabilities(answer, thoughts, reading),
-            notes=(f"{len(thoughts)} characters of thoughts before the answer were taken off",) if thoughts else (),
-        )
-    )
-    if answer.refusal or reason == "refusal":
-        return Refused("the model declined to answer", reply=reply)
-    if reason.startswith(_FILTERED):
-        return ContentFiltered("the server's content filter stopped the answer", reply=reply)
-    if reason in _CUT:
-        return Truncated("the output limit cut the answer off", reply=reply)
-    if answer.error or reason in _BROKEN:
-        failure = from_error_object(answer.error or {"message": f"the answer ended as '{reason}'"}, reading.secrets)
-        failure.reply = reply
-        return failure
-    if not answer.message:
-        return ServerError("the completion has no message in it", reply=reply)
-    if reading.schema is not None and text.strip() and not _keeps_to(text, reading.schema):
-        reply = dataclasses.replace(reply, notes=(*reply.notes, NOT_ENFORCED))
-    return reply
-
-
-def _keeps_to(text: str, schema: Mapping[str, Any]) -> bool:
-    """Whether the text is what a server that enforces the schema writes: JSON of it and nothing else."""
-    try:
-        return bool(_validator(json.dumps(schema)).is_valid(json.loads(text)))
-    except (ValueError, RecursionError):
-        return False
-
-
-@functools.lru_cache(maxsize=16)
-def _validator(schema: str) -> Any:
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(json.loads(schema))
-
-
-def _probabilities(answer: Answer, thoughts: str, reading: Reading) -> dict[str, float] | None:
-    """From the tokens of the answer itself; none where thoughts came before it and the tokens do not tell where."""
-    tokens = [
-        Token(item.token, item.logprob, [(o.token, o.logprob) for o in item.top_logprobs or () if o is not None])
-        for item in answer.logprobs
-    ]
-    if thoughts:
-        if "".join(token.text for token in tokens) != answer.text:
-            return None
-        end = 0
-        for number, token in enumerate(tokens, start=1):
-            end += len(token.text)
-            if end >= len(thoughts):
-                rest = token.text[len(token.text) - (end - len(thoughts)) :]
-                tokens = [*([dataclasses.replace(token, text=rest)] if rest else ()), *tokens[number:]]
-                break
-    return grade_probabilities(tokens, reading.verdict_field, reading.verdict_values) if tokens else None
+    return ending(answer.said(), reading, server_request_id=server_request_id, stages=stages)

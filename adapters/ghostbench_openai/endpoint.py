@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import os
-import ssl
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ghostbench import BadInput
 from ghostbench_openai.settings import OpenAISettings
+from ghostbench_remote.address import checked_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,10 +21,6 @@ _OPENAI_HOST = "api.openai.com"
 """Of the OpenAI API; that of one region is under it, such as eu.api.openai.com."""
 _RENAMED_IN = "2024-09-01"
 """The first of Azure's dated versions that takes the output limit as max_completion_tokens."""
-_CALLS = ("/chat/completions", "/completions", "/responses")
-"""What a base URL does not end in: the calls that are put behind it."""
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-_PROXY_KINDS = frozenset({"http", "https", "socks5", "socks5h"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +50,11 @@ def openai_endpoint(settings: OpenAISettings, environ: Mapping[str, str]) -> End
     if settings.api_version is not None:
         raise BadInput("api_version is a setting of azure:DEPLOYMENT alone; leave it out")
     given = settings.base_url or environ.get("OPENAI_BASE_URL")
-    base_url = _checked(given, "base_url" if settings.base_url else "OPENAI_BASE_URL") if given else OPENAI_URL
+    base_url = (
+        checked_url(given, "base_url" if settings.base_url else "OPENAI_BASE_URL", "OPENAI_API_KEY")
+        if given
+        else OPENAI_URL
+    )
     key = environ.get("OPENAI_API_KEY") or None
     host = urllib.parse.urlsplit(base_url).hostname or ""
     own = host == _OPENAI_HOST or host.endswith(f".{_OPENAI_HOST}")
@@ -79,7 +77,7 @@ def azure_endpoint(settings: OpenAISettings, deployment: str, environ: Mapping[s
     key = environ.get("AZURE_OPENAI_API_KEY")
     if not key:
         raise BadInput("AZURE_OPENAI_API_KEY is not set; export the key of your Azure OpenAI resource")
-    resource = _checked(given, "base_url" if settings.base_url else "AZURE_OPENAI_ENDPOINT")
+    resource = checked_url(given, "base_url" if settings.base_url else "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY")
     resource = resource.removesuffix("/v1").removesuffix("/openai")
     version = settings.api_version or environ.get("OPENAI_API_VERSION") or None
     quoted = urllib.parse.quote(deployment, safe="")
@@ -93,61 +91,15 @@ def azure_endpoint(settings: OpenAISettings, deployment: str, environ: Mapping[s
     )
 
 
-def check_key(endpoint: Endpoint) -> None:
-    """Raise `BadInput` for a key that no header can carry: the transport would repeat it in its complaint."""
-    if endpoint.key is not None and not (
-        endpoint.key.isascii() and endpoint.key.isprintable() and " " not in endpoint.key
-    ):
-        raise BadInput("the API key in the environment holds spaces, line ends or other characters that no key has")
-
-
-def check_network(environ: Mapping[str, str]) -> None:
-    """Raise `BadInput` for a proxy or a file of certificates in the environment that cannot be used."""
-    for name in (form for proxy in _PROXIES for form in (proxy, proxy.lower())):
-        value = environ.get(name, "").strip()
-        kind, _, rest = value.partition("://")
-        if not rest:
-            continue
-        if kind.lower() not in _PROXY_KINDS:
-            raise BadInput(
-                f"{name} names a proxy of the kind {kind}://; write http://, https:// or socks5://, or unset it"
-            )
-        if kind.lower().startswith("socks") and importlib.util.find_spec("socksio") is None:
-            raise BadInput(f"{name} names a SOCKS proxy, which needs a package: pip install socksio, or unset it")
-        try:
-            parts = urllib.parse.urlsplit(value)
-            sound = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            sound = False
-        if not sound:
-            raise BadInput(
-                f"{name} is not the address of a proxy; write one such as http://127.0.0.1:3128, or unset it"
-            )
-    for name, there in (("SSL_CERT_FILE", os.path.isfile), ("SSL_CERT_DIR", os.path.isdir)):
-        path = environ.get(name)
-        if path and not all(there(part) for part in (path.split(os.pathsep) if name == "SSL_CERT_DIR" else [path])):
-            raise BadInput(f"{name} names {path}, which is not there; correct it, or unset it")
-    authorities = environ.get("SSL_CERT_FILE")
-    if authorities:
-        try:
-            ssl.create_default_context(cafile=authorities)
-        except (OSError, ssl.SSLError):
-            raise BadInput(
-                f"SSL_CERT_FILE names {authorities}, which holds no certificates; correct it, or unset it"
-            ) from None
-
-
 def open_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
     """A client of the SDK that neither retries nor follows redirects, and has no time limits of its own."""
     import httpx2
     import openai
 
-    from ghostbench_openai.bounded import BoundedClient
+    from ghostbench_remote.bounded import BoundedClient
 
     http = BoundedClient(
-        follow_redirects=False,
-        timeout=httpx2.Timeout(None),
-        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+        connections,
         event_hooks=None if endpoint.key else {"request": [_without_authorization]},
     )
     if endpoint.api_version is not None:
@@ -170,23 +122,3 @@ def open_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
 
 async def _without_authorization(request: httpx2.Request) -> None:
     request.headers.pop("Authorization", None)
-
-
-def _checked(url: str, name: str) -> str:
-    """The URL without trailing slash. Raises `BadInput` without repeating one that may hold a secret."""
-    try:
-        parts = urllib.parse.urlsplit(url.strip())
-        _ = parts.port
-    except ValueError:
-        raise BadInput(f"{name} is not a URL; write one such as http://127.0.0.1:8000/v1") from None
-    if parts.username is not None or parts.password is not None:
-        raise BadInput(f"{name} holds a user name or password; keys come from the environment alone (OPENAI_API_KEY)")
-    if parts.query or parts.fragment:
-        raise BadInput(f"{name} has a query or fragment; leave out what follows the path")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise BadInput(f"{name} '{url}' is not a web address; write one such as http://127.0.0.1:8000/v1")
-    base = url.strip().rstrip("/")
-    call = next((call for call in _CALLS if parts.path.rstrip("/").lower().endswith(call)), None)
-    if call is not None:
-        raise BadInput(f"{name} ends in {call}, which is put behind it by itself; write {base[: -len(call)]}")
-    return base

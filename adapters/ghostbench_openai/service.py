@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ghostbench_openai.endpoint import Endpoint
-from ghostbench_openai.prices import Prices
-from ghostbench_openai.redaction import Secrets
+from ghostbench_remote.prices import Prices
+from ghostbench_remote.redaction import Secrets
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

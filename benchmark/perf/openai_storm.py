@@ -187,7 +187,7 @@ def messages_of(dataset: Path) -> list[list[dict[str, Any]]]:
     from ghostbench.media.sampling import parse_sampling
     from ghostbench.records import TextPart
     from ghostbench.tasks.ghost_probing import GhostProbing
-    from ghostbench_openai.images import jpegs
+    from ghostbench_remote.images import jpegs
 
     made = []
     for path in sorted((dataset.parent / "clips").iterdir()):

@@ -13,9 +13,9 @@ from loopback_openai import Fault, Server
 
 from ghostbench import ModelError, Request, errors
 from ghostbench_openai.body import TOP_LOGPROBS
-from ghostbench_openai.complaints import FORMAT, OPTIONAL
-from ghostbench_openai.failures import from_error_object, from_status
-from ghostbench_openai.redaction import Secrets
+from ghostbench_remote.complaints import FORMAT, OPTIONAL
+from ghostbench_remote.failures import from_error_object, from_status
+from ghostbench_remote.redaction import Secrets
 
 Ask = Callable[..., list[Any]]
 Build = Callable[..., Request]

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from loopback_openai import Server, running
 
-from ghostbench import Reply, Request, errors
+from ghostbench import RemoteModel, Reply, Request, errors
 from ghostbench.tasks.ghost_probing import GhostProbing
 
 pytestmark = pytest.mark.slow
@@ -161,3 +161,40 @@ def test_claude_and_gemini_answer_with_the_schema_through_the_proxy_as_it_comes(
     assert len(upstream.natives.asked(api)) == 6
     text = json.dumps(upstream.natives.asked(api)[0])
     assert "potential_ghost_probing" in text, "the schema reached the model's own API"
+
+
+@pytest.mark.parametrize("name", ["anthropic", "google"])
+def test_claudes_and_geminis_own_apis_are_spoken_with_it(
+    proxy: str, ask_model: Any, make_request: Callable[..., Request], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It speaks both to its clients: a second reading of the two protocols, beside this project's own."""
+    pytest.importorskip("anthropic" if name == "anthropic" else "google.genai")
+    root = proxy.removesuffix("/v1")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", MASTER_KEY)
+    monkeypatch.setenv("GEMINI_API_KEY", MASTER_KEY)
+
+    def model(argument: str) -> RemoteModel:
+        if name == "anthropic":
+            from ghostbench_anthropic.messages import ClaudeModel
+            from ghostbench_anthropic.settings import ClaudeSettings
+
+            return ClaudeModel(ClaudeSettings(base_url=root), argument)
+        from ghostbench_google.generate import GeminiModel
+        from ghostbench_google.settings import GeminiSettings
+
+        return GeminiModel(GeminiSettings(base_url=root), argument)
+
+    level = {"level": 1, "level_settings": {"without": ("logprobs",)}}
+    (reply,) = ask_model(model("gpt-4.1"), make_request(**level))
+    assert isinstance(reply, Reply), reply
+    assert GhostProbing().parse(reply.text).grade == "normal"
+    assert reply.usage.input_tokens
+    assert reply.usage.output_tokens
+    for unkind, error in (("limited", errors.RateLimited), ("broken", errors.ServerError)):
+        (failure,) = ask_model(model(unkind), make_request(**level))
+        assert type(failure) is error, repr(failure)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-not-the-master-key-000000")
+    monkeypatch.setenv("GEMINI_API_KEY", "sk-not-the-master-key-000000")
+    (failure,) = ask_model(model("gpt-4.1"), make_request(**level))
+    assert isinstance(failure, (errors.AuthFailed, errors.RequestRejected)), repr(failure)
+    assert "sk-not" not in str(failure)

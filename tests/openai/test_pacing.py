@@ -15,9 +15,9 @@ from loopback_openai import Server
 
 from ghostbench import Reply, Request
 from ghostbench_openai.chat import ChatModel
-from ghostbench_openai.pacing import Bucket, Pacer, pacer_for
-from ghostbench_openai.pauses import until
 from ghostbench_openai.settings import OpenAISettings
+from ghostbench_remote.pacing import Bucket, Pacer, pacer_for
+from ghostbench_remote.pauses import until
 
 pytestmark = pytest.mark.alone
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from loopback_openai import Fault, Server
 
 from ghostbench import Request, errors
-from ghostbench_openai.pauses import asked_pause_s, pause_in_body, pause_in_words, until
+from ghostbench_remote.pauses import asked_pause_s, pause_in_body, pause_in_words, until
 
 Ask = Callable[..., list[Any]]
 Build = Callable[..., Request]

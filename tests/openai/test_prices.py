@@ -11,9 +11,9 @@ import pytest
 
 from ghostbench import BadInput, Request, Usage
 from ghostbench_openai.chat import ChatModel
-from ghostbench_openai.prices import Patches, Tiles, read_prices
 from ghostbench_openai.settings import OpenAISettings
-from ghostbench_openai.tokens import image_tokens, most_text_tokens
+from ghostbench_remote.prices import Patches, Tiles, read_prices
+from ghostbench_remote.tokens import image_tokens, most_text_tokens
 
 GPT_4O = Tiles(formula="tile", base_tokens=85, tokens_per_tile=170)
 MINI = Patches(formula="patch", multiplier=1.62, most_patches=1536)

@@ -18,8 +18,8 @@ from PIL import Image
 from ghostbench import BadInput, FramePart, Reply, Request, TextPart
 from ghostbench_openai.body import strict_schema
 from ghostbench_openai.chat import AzureChatModel, ChatModel
-from ghostbench_openai.images import fitted, jpegs
 from ghostbench_openai.settings import OpenAISettings
+from ghostbench_remote.images import fitted, jpegs
 
 Ask = Callable[..., list[Any]]
 Build = Callable[..., Request]

@@ -15,7 +15,7 @@ import pytest
 from loopback_openai import Fault, Server
 
 from ghostbench import ModelError, Reply, Request
-from ghostbench_openai.redaction import REDACTED, Secrets
+from ghostbench_remote.redaction import REDACTED, Secrets
 
 KEY = "sk-proj-loopback0123456789abcdefghijklmnop"
 Build = Callable[..., Request]

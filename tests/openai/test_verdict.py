@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghostbench import GRADES
-from ghostbench_openai.verdict import MOST_UNKNOWN, Token, grade_probabilities
+from ghostbench_remote.verdict import MOST_UNKNOWN, Token, grade_probabilities
 
 
 def token(text: str, p: float, **others: float) -> Token:

@@ -2,16 +2,18 @@
 
 Fields and errors as in their documentation: platform.claude.com/docs/en/api/messages,
 ai.google.dev/api/generate-content and ai.google.dev/gemini-api/docs/openai. Answers are made up, and keep to a schema
-where one is asked for.
+where one is asked for. Both native APIs fail by plan, as chat completions do.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from loopback_openai.chat import Fault
 from loopback_openai.http import Request, Response, as_json
 
 ANSWER = {"grade": "normal", "event_time_s": None, "actor": None, "occluder": None, "evidence": "a clear road"}
@@ -31,16 +33,25 @@ _GEMINI_COMPATIBLE = frozenset(
 
 @dataclass
 class Natives:
-    """What was asked, by the name of the API: "anthropic", "gemini" or "compatible"."""
+    """What was asked, by the name of the API: "anthropic", "gemini" or "compatible".
+
+    script : faults of the native APIs, used up one a request; those of the kind "say" have the fields of the answer
+        that they replace as their `message`. headers : of every native answer. keys : that came with requests.
+    """
 
     bodies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    script: list[Fault | None] = field(default_factory=list)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
+    latency_s: float = 0.0
 
-    def handle(self, request: Request) -> Response | None:
+    async def handle(self, request: Request) -> Response | None:
         """The response, or None for a path of none of these."""
         if request.path.endswith("/messages"):
-            return self._anthropic(request.json())
+            return await self._by_plan("anthropic", request, self._anthropic)
         if request.path.endswith(":generateContent"):
-            return self._gemini(request.json(), request.path.rpartition("/")[2].partition(":")[0])
+            model = request.path.rpartition("/")[2].partition(":")[0]
+            return await self._by_plan("gemini", request, lambda body: self._gemini(body, model))
         if request.path.endswith("/v1beta/openai/chat/completions"):
             return self._compatible(request.json())
         return None
@@ -48,8 +59,36 @@ class Natives:
     def asked(self, api: str) -> list[dict[str, Any]]:
         return [body for name, body in self.bodies if name == api]
 
-    def _anthropic(self, body: dict[str, Any]) -> Response:
-        self.bodies.append(("anthropic", body))
+    async def _by_plan(
+        self, api: str, request: Request, answer: Callable[[dict[str, Any]], dict[str, Any] | Response]
+    ) -> Response:
+        body = request.json()
+        self.bodies.append((api, body))
+        sent = (request.headers.get(name) for name in ("authorization", "x-api-key", "x-goog-api-key"))
+        self.keys |= {key.removeprefix("Bearer ") for key in sent if key}
+        fault = self.script.pop(0) if self.script else None
+        await asyncio.sleep(self.latency_s)
+        number = len(self.bodies)
+        headers = {"content-type": "application/json", "request-id": f"req_{number}", **self.headers}
+        match fault:
+            case Fault(kind="status"):
+                return Response(fault.status, {**headers, **fault.headers}, fault.content)
+            case Fault(kind="reset"):
+                return Response(reset=True)
+            case Fault(kind="hang"):
+                await asyncio.sleep(3600)
+            case Fault(kind="garbage"):
+                return Response(200, {**headers, "content-type": "text/html"}, b"<html><body>upstream</body></html>")
+        good = answer(body)
+        if isinstance(good, Response):
+            return good
+        if fault is not None and fault.kind == "cut":
+            return Response(200, headers, json.dumps(good).encode()[:40], reset=True)
+        if fault is not None and fault.kind == "say":
+            good = {key: value for key, value in (good | dict(fault.message)).items() if value is not None}
+        return as_json(good, headers=headers)
+
+    def _anthropic(self, body: dict[str, Any]) -> dict[str, Any] | Response:
         unknown = [name for name in body if name not in _ANTHROPIC]
         if unknown:
             said = f"{unknown[0]}: Extra inputs are not permitted"
@@ -59,28 +98,36 @@ class Natives:
             content = {"type": "tool_use", "id": "toolu_1", "name": body["tools"][0]["name"], "input": ANSWER}
         elif not _asks_anthropic_for_schema(body):
             content["text"] = f"```json\n{content['text']}\n```"
-        return as_json(
-            {
-                "id": "msg_1",
-                "type": "message",
-                "role": "assistant",
-                "model": body["model"],
-                "content": [content],
-                "stop_reason": "tool_use" if content["type"] == "tool_use" else "end_turn",
-                "stop_sequence": None,
-                "usage": {"input_tokens": 1200, "output_tokens": 40},
-            }
-        )
+        return {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": body["model"],
+            "content": [content],
+            "stop_reason": "tool_use" if content["type"] == "tool_use" else "end_turn",
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": 900,
+                "cache_creation_input_tokens": 100,
+                "cache_read_input_tokens": 200,
+                "output_tokens": 40,
+            },
+        }
 
-    def _gemini(self, body: dict[str, Any], model: str) -> Response:
-        self.bodies.append(("gemini", body))
+    def _gemini(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         config = body.get("generationConfig") or {}
         text = json.dumps(ANSWER)
         if not {"responseSchema", "responseJsonSchema", "response_schema", "response_json_schema"} & config.keys():
             text = f"```json\n{text}\n```"
         candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "finishReason": "STOP", "index": 0}
-        usage = {"promptTokenCount": 1200, "candidatesTokenCount": 40, "totalTokenCount": 1240}
-        return as_json({"candidates": [candidate], "usageMetadata": usage, "modelVersion": model, "responseId": "r"})
+        usage = {
+            "promptTokenCount": 1200,
+            "cachedContentTokenCount": 200,
+            "candidatesTokenCount": 30,
+            "thoughtsTokenCount": 10,
+            "totalTokenCount": 1240,
+        }
+        return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": model, "responseId": "resp_1"}
 
     def _compatible(self, body: dict[str, Any]) -> Response:
         self.bodies.append(("compatible", body))

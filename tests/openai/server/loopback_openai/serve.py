@@ -14,6 +14,8 @@ from loopback_openai.chat import Bucket, Chat, Entry, Fault, Log, Storm
 from loopback_openai.http import Request, Response, as_json, serve_connection
 from loopback_openai.natives import Natives
 
+_KEY_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
+
 
 @dataclass
 class Server:
@@ -40,13 +42,13 @@ class Server:
         return f"http://127.0.0.1:{self.port}/v1"
 
     async def handle(self, request: Request) -> Response:
-        sent = request.headers.get("authorization") or request.headers.get("api-key") or ""
+        sent = next(filter(None, map(request.headers.get, _KEY_HEADERS)), "")
         self.log.authorizations.add(sent)
         if self.key is not None and sent.removeprefix("Bearer ") != self.key:
             self.log.write(Entry(len(self.log.entries) + 1, request.path, None, "", 0, "no key", 401, 0.0))
             said = {"message": f"Incorrect API key provided: {sent}.", "code": "invalid_api_key"}
             return as_json({"error": said}, 401)
-        native = self.natives.handle(request)
+        native = await self.natives.handle(request)
         if native is not None:
             return native
         path = request.path.removeprefix("/openai").removeprefix("/v1").strip("/").split("/")

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
-import openai
 from typing_extensions import override
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -21,11 +20,17 @@ class ResponseTooLarge(Exception):
         super().__init__(f"the response is larger than {MOST_BYTES >> 20} MiB")
 
 
-class BoundedClient(openai.DefaultAsyncHttpxClient):
-    """The SDK's usual client; reading a response raises `ResponseTooLarge` once it has brought too much.
+class BoundedClient(httpx2.AsyncClient):
+    """A client that has no time limits of its own and follows no redirect.
+
+    Reading a response raises `ResponseTooLarge` once it has brought too much.
 
     A file of lines, as the Batch API gives them, may be longer; no line of it may.
     """
+
+    def __init__(self, connections: int, **given: Any) -> None:
+        limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+        super().__init__(follow_redirects=False, timeout=httpx2.Timeout(None), limits=limits, **given)
 
     @override
     async def send(self, request: httpx2.Request, *, stream: bool = False, **given: Any) -> httpx2.Response:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from ghostbench_openai.prices import Patches, Tiles
+from ghostbench_remote.prices import Patches, Tiles
 
 _TILE = 512
 _TILED_LONG = 2048

@@ -18,7 +18,12 @@ _KEYS = (
     "AZURE_OPENAI_AD_TOKEN",
     "OPENAI_ADMIN_KEY",
     "OPENAI_WEBHOOK_SECRET",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
 )
+_HEADERS = ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 _SHORTEST = 8
 """Shorter values are placeholders such as "none" or "EMPTY"; taking those out would change a model's own words."""
@@ -27,8 +32,17 @@ _RECOGNISABLE = 16
 
 _LOOKS_SECRET = re.compile(
     r"sk-[\w*.\-]{6,}"
+    r"|\bAIza[\w*\-]{20,}"
     r"|(?i:bearer)\s+[\w\-.~+/=*]{6,}"
     r"|(?i:\b(?:authorization|api[-_ ]?key)\b[\"']?\s*[:=]\s*[\"']?)(?!\[redacted\])[^\s\"',;}]+"
+)
+
+
+_LOGGERS = frozenset(
+    {
+        *("openai", "anthropic", "google", "google_genai"),
+        *("httpx", "httpx2", "httpcore", "httpcore2", "h11", "h2", "hpack"),
+    }
 )
 
 
@@ -44,9 +58,10 @@ class Secrets:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Secrets:
-        """Those of an environment: keys, tokens, values of OPENAI_CUSTOM_HEADERS, passwords of proxies."""
+        """Those of an environment: keys, tokens, values of headers that are sent along, passwords of proxies."""
         values = [environ[name] for name in _KEYS if environ.get(name)]
-        values += [line.partition(":")[2] for line in environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()]
+        for name in _HEADERS:
+            values += [line.partition(":")[2] for line in environ.get(name, "").splitlines()]
         for name in _PROXIES:
             password = _password(environ.get(name, ""))
             if password:
@@ -80,7 +95,7 @@ class Secrets:
     def out_of_logs(self) -> None:
         """Clean what the SDK and its transport log, at any level, from now on."""
         for name in list(logging.root.manager.loggerDict):
-            if name.partition(".")[0] in {"openai", "httpx", "httpx2", "httpcore", "httpcore2", "h11", "h2", "hpack"}:
+            if name.partition(".")[0] in _LOGGERS:
                 logger = logging.getLogger(name)
                 for old in [f for f in logger.filters if isinstance(f, _Filter)]:
                     logger.removeFilter(old)

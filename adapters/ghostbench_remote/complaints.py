@@ -114,13 +114,22 @@ _PAST_A_BUDGET = _any(r"request too large", r"tokens must be reduced")
 _NAMES = {
     "seed": ("seed", "random_seed"),
     "temperature": ("temperature",),
-    "logprobs": ("logprobs", "top_logprobs", "logprob", "log probabilities", "responseLogprobs"),
+    "logprobs": ("logprobs", "top_logprobs", "logprob", "Logprobs", "log probabilities", "responseLogprobs"),
     "max_completion_tokens": ("max_completion_tokens",),
     "max_tokens": ("max_tokens",),
     "detail": ("image_url.detail",),
     "stream_options": ("stream_options", "include_usage"),
     FORMAT: (
-        *(FORMAT, "json_schema", "json_object", "response_json_schema", "output_format", "response format"),
+        *(
+            FORMAT,
+            "json_schema",
+            "json_object",
+            "response_json_schema",
+            "responseJsonSchema",
+            "output_format",
+            "output_config",
+            "response format",
+        ),
         *("structured output", "structured outputs", "json mode", "guided_json"),
     ),
 }

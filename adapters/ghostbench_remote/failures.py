@@ -37,9 +37,9 @@ from ghostbench import (
     ServerError,
     TimedOut,
 )
-from ghostbench_openai.complaints import Complaint
-from ghostbench_openai.pauses import asked_pause_s
-from ghostbench_openai.redaction import Secrets
+from ghostbench_remote.complaints import Complaint
+from ghostbench_remote.pauses import asked_pause_s
+from ghostbench_remote.redaction import Secrets
 
 _LONGEST = 500
 """Characters of a server's words that are kept."""
@@ -88,26 +88,33 @@ def from_status(  # noqa: PLR0911 - one line for each row of the table
 def from_exception(  # noqa: PLR0911 - one for each kind
     error: Exception, secrets: Secrets, sent: frozenset[str] | None = None
 ) -> ModelError:
-    """The error for an exception of the SDK or its transport; for one that is neither, `Crashed`. sent : as above."""
-    import openai
+    """The error for an exception of an SDK or its transport; for one that is neither, `Crashed`. sent : as above.
 
-    from ghostbench_openai.bounded import ResponseTooLarge
+    The SDKs of OpenAI and Anthropic are written by one generator, so that their errors have the same names; all that
+    are used here send by httpx2, and their errors hold its response.
+    """
+    import httpx2
+
+    from ghostbench_remote.bounded import ResponseTooLarge
 
     if isinstance(error, ModelError):
         return error
     too_large = next((e for e in (error, error.__cause__, error.__context__) if isinstance(e, ResponseTooLarge)), None)
     if too_large is not None:
         return ServerError(str(too_large))
-    if isinstance(error, openai.APIStatusError):
-        return from_status(error.status_code, error.response.headers, _text(error), secrets, sent)
-    if isinstance(error, openai.APITimeoutError):
+    response = getattr(error, "response", None)
+    if isinstance(response, httpx2.Response) and not 200 <= response.status_code < 300:
+        return from_status(response.status_code, response.headers, _text(response), secrets, sent)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    broken = next((e for e in (error, error.__cause__) if isinstance(e, httpx2.TransportError)), None)
+    if "APITimeoutError" in names or isinstance(broken, httpx2.TimeoutException):
         return TimedOut(_shown("the transport's own time limit was reached", secrets))
-    if isinstance(error, openai.APIConnectionError):
-        cause = error.__cause__
+    if broken is not None or "APIConnectionError" in names:
+        cause = broken or error.__cause__
         said = f"{type(cause).__name__}: {cause}" if cause is not None else str(error)
         return ConnectionFailed(_shown(said, secrets))
-    if isinstance(error, openai.APIError):
-        return from_error_object(error.body, secrets, sent)
+    if "APIError" in names:
+        return from_error_object(getattr(error, "body", None), secrets, sent)
     if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
         return ServerError(_shown(f"the body is not JSON: {error}", secrets))
     return Crashed(_shown(f"{type(error).__name__}: {error}", secrets))
@@ -123,13 +130,13 @@ def from_error_object(body: object, secrets: Secrets, sent: frozenset[str] | Non
 
 
 def not_protocol(what: str, body: str, secrets: Secrets) -> ServerError:
-    """The error for a body that is no chat completion."""
+    """The error for a body that is no answer of the protocol."""
     return ServerError(_shown(f"{what}: {' '.join(secrets.out_of_message(body).split())}", secrets))
 
 
-def _text(error: Any) -> str:
+def _text(response: Any) -> str:
     try:
-        return str(error.response.text)
+        return str(response.text)
     except Exception:  # noqa: BLE001 - a body that cannot be read leaves the status, which is what counts
         return ""
 

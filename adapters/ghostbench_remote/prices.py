@@ -1,11 +1,11 @@
 """What a model's tokens cost, and how many of them an image is: the package `genai-prices`, or the user's own file.
 
 `genai-prices` is data in a wheel: nothing is asked of the network, and a newer version brings newer prices. What it has
-not, how a model counts an image's tokens (`ghostbench_openai.tokens`), is a dated table here, `images.json`.
+not, how a model counts an image's tokens (`ghostbench_remote.tokens`), is a dated table here, `images.json`.
 
 The user's file is JSON: `date` and `source` (texts), and `models`, where each model has `input`, `cached_input` and
 `output` in US dollars per million tokens, `batch_factor` (what the Batch API's price is of that, e.g. 0.5), and
-optionally `image`.
+optionally `image`, and `cache_write` for tokens that are put into the cache (else they cost what others do).
 """
 
 from __future__ import annotations
@@ -57,8 +57,11 @@ class ModelPrice(Protocol):
     def image(self) -> Tiles | Patches | None:
         """The formula of an image's tokens."""
 
-    def cost(self, usage: Usage, *, batch: bool) -> float | None:
-        """What the usage costs, US dollars >= 0; None where the server did not count it."""
+    def cost(self, usage: Usage, *, batch: bool, written_tokens: int = 0) -> float | None:
+        """What the usage costs, US dollars >= 0; None where the server did not count it.
+
+        written_tokens : how many of the input tokens the server put into its cache, which some charge more for.
+        """
 
     def facts(self) -> dict[str, Any]:
         """The rates for the manifest, US dollars per million tokens."""
@@ -86,15 +89,20 @@ class Price(_Strict):
     cached_input: Amount
     output: Amount
     batch_factor: Amount = 0.5
+    cache_write: Amount | None = None
     image: ImageFormula | None = None
 
-    def cost(self, usage: Usage, *, batch: bool) -> float | None:
+    def cost(self, usage: Usage, *, batch: bool, written_tokens: int = 0) -> float | None:
         """What the usage costs, US dollars >= 0; None where the server did not count it."""
         if usage.input_tokens is None or usage.output_tokens is None:
             return None
         cached = min(usage.cached_tokens or 0, usage.input_tokens)
+        written = min(written_tokens, usage.input_tokens - cached)
         full = (
-            (usage.input_tokens - cached) * self.input + cached * self.cached_input + usage.output_tokens * self.output
+            (usage.input_tokens - cached - written) * self.input
+            + cached * self.cached_input
+            + written * (self.input if self.cache_write is None else self.cache_write)
+            + usage.output_tokens * self.output
         ) / _MILLION
         return full * self.batch_factor if batch else full
 
@@ -128,23 +136,24 @@ class _Images(_Strict):
 
 
 class PublicPrice:
-    """One of OpenAI's models as `genai-prices` knows it, at the rates of today."""
+    """A model of a provider as `genai-prices` knows it, at the rates of today."""
 
-    def __init__(self, model: str, image: Tiles | Patches | None) -> None:
+    def __init__(self, model: str, image: Tiles | Patches | None, provider: str) -> None:
         self._model = model
+        self._provider = provider
         self.image = image
 
-    def cost(self, usage: Usage, *, batch: bool) -> float | None:
+    def cost(self, usage: Usage, *, batch: bool, written_tokens: int = 0) -> float | None:
         """What the usage costs, US dollars >= 0; None where the server did not count it.
 
         batch : at the Batch API's rates; where the package has none for the model, at half of all others.
         """
         if usage.input_tokens is None or usage.output_tokens is None:
             return None
-        full = self._cost(usage, {})
+        full = self._cost(usage, {}, written_tokens)
         if not batch:
             return full
-        reduced = self._cost(usage, {"processing": "batch"})
+        reduced = self._cost(usage, {"processing": "batch"}, written_tokens)
         return reduced if reduced < full else full / 2
 
     def facts(self) -> dict[str, Any]:
@@ -153,7 +162,7 @@ class PublicPrice:
         from genai_prices import calc_price
 
         def of(**counts: int) -> float:
-            return float(calc_price(Counted(**counts), self._model, provider_id="openai").total_price)
+            return float(calc_price(Counted(**counts), self._model, provider_id=self._provider).total_price)
 
         return {
             "input": of(input_tokens=_MILLION, output_tokens=0),
@@ -162,7 +171,7 @@ class PublicPrice:
             "image": self.image.model_dump() if self.image is not None else None,
         }
 
-    def _cost(self, usage: Usage, context: dict[str, str]) -> float:
+    def _cost(self, usage: Usage, context: dict[str, str], written_tokens: int) -> float:
         from genai_prices import Usage as Counted
         from genai_prices import calc_price
 
@@ -170,22 +179,24 @@ class PublicPrice:
         counted = Counted(
             input_tokens=usage.input_tokens,
             cache_read_tokens=min(usage.cached_tokens or 0, usage.input_tokens),
+            cache_write_tokens=written_tokens,
             output_tokens=usage.output_tokens,
         )
-        return float(calc_price(counted, self._model, provider_id="openai", price_context=context).total_price)
+        return float(calc_price(counted, self._model, provider_id=self._provider, price_context=context).total_price)
 
 
 class PublicPrices:
-    """OpenAI's public prices as the installed `genai-prices` has them."""
+    """A provider's public prices as the installed `genai-prices` has them."""
 
     date = None
 
-    def __init__(self) -> None:
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
         self.source = f"genai-prices {version('genai-prices')}"
-        self._images = _Images.model_validate_json(files("ghostbench_openai").joinpath("images.json").read_bytes())
+        self._images = _Images.model_validate_json(files("ghostbench_remote").joinpath("images.json").read_bytes())
 
     def find(self, *names: str | None) -> PublicPrice | None:
-        """The price of the first name that OpenAI lists; dated snapshots have the price that is stated for them."""
+        """The price of the first name that the provider lists; a dated snapshot has the one stated for it."""
         from genai_prices import Usage as Counted
         from genai_prices import calc_price
 
@@ -193,23 +204,26 @@ class PublicPrices:
             if not name:
                 continue
             try:
-                found = calc_price(Counted(input_tokens=1, output_tokens=1), name, provider_id="openai")
+                found = calc_price(Counted(input_tokens=1, output_tokens=1), name, provider_id=self._provider)
             except LookupError:
                 continue
-            images = self._images.models
-            return PublicPrice(name, images.get(name) or images.get(found.model.id))
+            images = self._images.models if self._provider == "openai" else {}
+            return PublicPrice(name, images.get(name) or images.get(found.model.id), self._provider)
         return None
 
 
 @cache
-def _public_prices() -> PublicPrices:
-    return PublicPrices()
+def _public_prices(provider: str) -> PublicPrices:
+    return PublicPrices(provider)
 
 
-def read_prices(price_file: str | None) -> Prices:
-    """The public prices, or the user's file. Raises `BadInput` when that cannot be read as one."""
+def read_prices(price_file: str | None, provider: str = "openai") -> Prices:
+    """The public prices of a provider, by its name in `genai-prices`, or the user's file.
+
+    Raises `BadInput` when that cannot be read as one.
+    """
     if price_file is None:
-        return _public_prices()
+        return _public_prices(provider)
     try:
         return PriceTable.model_validate_json(Path(price_file).read_bytes())
     except OSError as error:

@@ -5,7 +5,8 @@ response's `x-ratelimit-*` headers tell what was left in the bucket when that re
 since is known here. So the level is known but for what was refilled while the answer was on its way, and requests in
 flight are counted once.
 Header names and units: "Rate limits in headers" in OpenAI's rate limits guide
-(https://developers.openai.com/api/docs/guides/rate-limits).
+(https://developers.openai.com/api/docs/guides/rate-limits), "Response headers" in Anthropic's
+(https://platform.claude.com/docs/en/api/rate-limits), whose resets are moments.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from ghostbench import LONGEST_PAUSE_S, RateLimited
-from ghostbench_openai.pauses import number, until
+from ghostbench_remote.pauses import number, until
 
 _MINUTE = 60.0
 _LOOK_AGAIN_S = 0.25
@@ -148,11 +149,11 @@ class Pacer:
             ("requests", self.requests, ticket.requests),
             ("tokens", self.tokens, ticket.tokens),
         ):
-            left = number(headers.get(f"x-ratelimit-remaining-{name}"))
-            size = number(headers.get(f"x-ratelimit-limit-{name}"))
+            left = number(_told(headers, "remaining", name))
+            size = number(_told(headers, "limit", name))
             if left is None or size is None or size <= 0 or not 0 <= left <= size:
                 continue
-            reset = until(headers.get(f"x-ratelimit-reset-{name}"))
+            reset = until(_told(headers, "reset", name))
             rate = (size - left) / reset if reset and left < size else size / _MINUTE
             bucket.observe(size, left, rate, (ticket.at, sent), now)
             exhausted = exhausted or left < 1
@@ -171,6 +172,10 @@ class Pacer:
         rate = size / _PERIODS[found["per"].lower()]
         bucket.observe(size, max(0.0, size - used), rate, (ticket.at, sent), time.monotonic())
         return True
+
+
+def _told(headers: Mapping[str, str], what: str, budget: str) -> str | None:
+    return headers.get(f"x-ratelimit-{what}-{budget}") or headers.get(f"anthropic-ratelimit-{budget}-{what}")
 
 
 _PACERS: WeakValueDictionary[tuple[object, ...], Pacer] = WeakValueDictionary()

@@ -1,0 +1,277 @@
+"""Claude: one request, one message.
+
+Fields: the Messages API reference (https://platform.claude.com/docs/en/api/messages) and the guide to structured
+outputs there. The SDK sends, and neither retries nor reads the answer: that is read leniently here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ghostbench import (
+    BadInput,
+    FramePart,
+    Level,
+    ModelError,
+    Reply,
+    Request,
+    RequestRejected,
+    RequestTooLarge,
+    TextPart,
+    Truncated,
+    Unparseable,
+    Usage,
+)
+from ghostbench_anthropic.settings import ClaudeSettings
+from ghostbench_remote.address import checked_url
+from ghostbench_remote.complaints import FORMAT
+from ghostbench_remote.ending import Reading, Said, ending
+from ghostbench_remote.failures import from_error_object, not_protocol
+from ghostbench_remote.images import fitted, jpegs
+from ghostbench_remote.model import Exchange, ServiceModel
+from ghostbench_remote.pacing import Ticket
+from ghostbench_remote.redaction import Secrets
+from ghostbench_remote.schema import schema_sent
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
+_URL = "https://api.anthropic.com"
+_PIXELS_A_TOKEN_SIDE = 27
+"""An image costs a token for each 750 pixels, or each square of 28 (newer models): no more than for squares of 27."""
+_PATH = "/v1/messages"
+
+
+class ClaudeModel(ServiceModel):
+    """A Claude model.
+
+    The fallback ladder: the temperature is left out where a model refuses it, the schema where it refuses that; fewer
+    frames only for a request that is too large, a longer answer only for one that was cut off.
+    """
+
+    settings: ClaudeSettings
+    provider = "anthropic"
+    ladder = (
+        Level(name="without what was refused", without=("temperature",), after=()),
+        Level(
+            name="plain text",
+            settings={"response_format": "text"},
+            after=(RequestRejected, Unparseable),
+            instead_of=(FORMAT,),
+        ),
+        Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
+        Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
+        Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
+    )
+
+    def __init__(self, settings: ClaudeSettings, argument: str) -> None:
+        super().__init__(settings, argument)
+        self._client: AsyncAnthropic | None = None
+
+    @cached_property
+    def base_url(self) -> str:
+        """Where requests go. Raises `BadInput`."""
+        given = self.settings.base_url or os.environ.get("ANTHROPIC_BASE_URL")
+        name = "base_url" if self.settings.base_url else "ANTHROPIC_BASE_URL"
+        return checked_url(given, name, "ANTHROPIC_API_KEY") if given else _URL
+
+    @property
+    def client(self) -> AsyncAnthropic:
+        """The SDK's client, open from `load` to `aclose`."""
+        if self._client is None:
+            raise RuntimeError("the model is not loaded")
+        return self._client
+
+    def key(self) -> str | None:
+        """ANTHROPIC_API_KEY; None for another server than Anthropic's, where there is none."""
+        key = os.environ.get("ANTHROPIC_API_KEY") or None
+        if key is None and urlsplit(self.base_url).hostname == urlsplit(_URL).hostname:
+            raise BadInput("ANTHROPIC_API_KEY is not set; export it, or name a server that needs no key with base_url")
+        return key
+
+    def identity(self) -> Mapping[str, Any]:
+        """The server, wherever it was named."""
+        return {"base_url": self.base_url}
+
+    async def load(self) -> Mapping[str, Any]:
+        """Open the client; return server, versions and prices for the manifest."""
+        from importlib.metadata import version
+
+        import anthropic
+        import httpx2
+
+        from ghostbench_remote.bounded import BoundedClient
+
+        key = self.key()
+        self._client = anthropic.AsyncAnthropic(
+            base_url=self.base_url,
+            # With a key named here, the SDK looks for no other credential, in the environment or on disk.
+            api_key=key or "none",
+            max_retries=0,
+            timeout=httpx2.Timeout(None),
+            http_client=BoundedClient(
+                self.settings.concurrency + 4, event_hooks=None if key else {"request": [_without_key]}
+            ),
+        )
+        account = self.base_url, hashlib.sha256((key or "").encode()).hexdigest()
+        return {**self.begin(account), "base_url": self.base_url, "sdk": f"anthropic {version('anthropic')}"}
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def build(self, request: Request) -> bytes:
+        """The JSON body. The megabytes in it are the frames' base64, which never passes through a JSON encoder."""
+        fields: dict[str, Any] = {"model": self.argument, "max_tokens": self.output_limit(request)}
+        if "temperature" in self.parts_sent(request):
+            fields["temperature"] = self.settings.temperature
+        if request.prompt.system:
+            fields["system"] = request.prompt.system
+        schema = schema_sent(request)
+        if schema is not None:
+            fields["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        head = json.dumps(fields, ensure_ascii=False).encode()
+        user = b",".join(self._parts(request))
+        return b"".join((head[:-1], b',"messages":[{"role":"user","content":[', user, b"]}]}"))
+
+    def _parts(self, request: Request) -> Iterator[bytes]:
+        images = jpegs(request.frames, self.settings.max_side) if request.frames is not None else ()
+        for part in request.prompt.parts:
+            if isinstance(part, TextPart):
+                yield json.dumps({"type": "text", "text": part.text}, ensure_ascii=False).encode()
+            elif isinstance(part, FramePart) and images:
+                head = b'{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"'
+                yield b"".join((head, images[part.position], b'"}}'))
+
+    def parts_sent(self, request: Request) -> frozenset[str]:
+        """The parts of the request that a refusal may name."""
+        without = request.level_settings.get("without", ())
+        sent = {"temperature"} if self.settings.temperature is not None and "temperature" not in without else set()
+        return frozenset(sent | ({FORMAT} if schema_sent(request) is not None else set()))
+
+    def output_limit(self, request: Request) -> int:
+        """The most tokens of an answer."""
+        limit = self.settings.max_output_tokens or request.prompt.max_output_tokens
+        return limit * int(request.level_settings.get("output_factor", 1))
+
+    def image_tokens(self, request: Request) -> int:
+        """At most so many tokens are the request's frames."""
+        frames = request.frames
+        if frames is None:
+            return 0
+        height, width = frames.pixels.shape[1:3]
+        size = fitted(width, height, self.settings.max_side)
+        shown = sum(isinstance(part, FramePart) for part in request.prompt.parts)
+        return shown * math.prod(math.ceil(side / _PIXELS_A_TOKEN_SIDE) for side in size)
+
+    def exchange(self, request: Request, ticket: Ticket, preprocess_s: float) -> Exchange:
+        """One message."""
+        return _Message(self, request, ticket, preprocess_s)
+
+
+class _Message(Exchange):
+    model: ClaudeModel
+
+    async def sent(self, body: bytes, deadline: asyncio.Timeout) -> Reply | ModelError:
+        import httpx2
+
+        response = await self.model.client.post(
+            _PATH,
+            cast_to=httpx2.Response,
+            content=body,
+            options={"headers": {"Content-Type": "application/json"}},
+        )
+        self.model.pacer.answered(self.ticket, response.headers)
+        said = _read(response.content, self.model.secrets)
+        schema = schema_sent(self.request)
+        reading = Reading(
+            verdict_field=self.request.prompt.verdict_field,
+            verdict_values=self.request.prompt.verdict_values,
+            names=(self.model.argument,),
+            prices=self.model.prices,
+            batch=False,
+            secrets=self.model.secrets,
+            schema=schema,
+        )
+        return ending(said, reading, server_request_id=response.headers.get("request-id"), stages=self.stages())
+
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Usage(_Lenient):
+    input_tokens: Count
+    output_tokens: Count
+    cache_creation_input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+
+
+class _Block(_Lenient):
+    type: str
+    text: str | None = None
+
+
+class _Answer(_Lenient):
+    """A message, as far as it is read; or the error object in its place."""
+
+    type: str | None = None
+    content: list[_Block] | None = None
+    stop_reason: str | None = None
+    model: str | None = None
+    usage: _Usage | None = None
+    error: Any = None
+
+
+def _read(body: bytes, secrets: Secrets) -> Said:
+    """A message as what was said. Raises `ServerError` for a body that is none, and what an error in it stands for."""
+    complaint = None
+    try:
+        answer = _Answer.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        complaint = f"no message ({'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']})"
+    if complaint is not None:
+        # Raised out here: the validator's own error holds the body, and would hang on this one as its context.
+        raise not_protocol(complaint, body.decode(errors="replace"), secrets)
+    if answer.error:
+        raise from_error_object(answer.error, secrets)
+    if answer.content is None:
+        raise not_protocol("no message (content: missing)", body.decode(errors="replace"), secrets)
+    usage, written = Usage(), 0
+    if answer.usage is not None:
+        # The API counts what came from its cache, and what went into it, apart from the rest.
+        read, written = answer.usage.cache_read_input_tokens or 0, answer.usage.cache_creation_input_tokens or 0
+        usage = Usage(
+            input_tokens=answer.usage.input_tokens + read + written,
+            cached_tokens=read,
+            output_tokens=answer.usage.output_tokens,
+        )
+    return Said(
+        text="".join(block.text or "" for block in answer.content if block.type == "text"),
+        finish_reason=answer.stop_reason,
+        model=answer.model,
+        usage=usage,
+        written_tokens=written,
+        message=bool(answer.content),
+    )
+
+
+async def _without_key(request: Any) -> None:
+    for name in ("Authorization", "X-Api-Key"):
+        request.headers.pop(name, None)

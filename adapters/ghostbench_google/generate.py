@@ -1,0 +1,308 @@
+"""Gemini: one request, one generated content.
+
+Fields: the generateContent reference (https://ai.google.dev/api/generate-content). The SDK builds, sends and reads; its
+retries are off, it is told key, server and version here, and finds nothing of its own in the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ghostbench import (
+    BadInput,
+    ContentFiltered,
+    FramePart,
+    Level,
+    ModelError,
+    Reply,
+    Request,
+    RequestRejected,
+    RequestTooLarge,
+    ServerError,
+    TextPart,
+    Truncated,
+    Unparseable,
+    Usage,
+)
+from ghostbench_google.settings import GeminiSettings
+from ghostbench_remote.address import checked_url
+from ghostbench_remote.complaints import FORMAT
+from ghostbench_remote.ending import Reading, Said, ending
+from ghostbench_remote.images import fitted, jpegs
+from ghostbench_remote.model import Exchange, ServiceModel
+from ghostbench_remote.pacing import Ticket
+from ghostbench_remote.schema import schema_sent
+from ghostbench_remote.verdict import Token
+
+if TYPE_CHECKING:
+    from google.genai import Client
+    from google.genai.types import Candidate, GenerateContentConfig, GenerateContentResponse, Part
+
+_URL = "https://generativelanguage.googleapis.com"
+_VERSION = "v1beta"
+_TOP_LOGPROBS = 10
+_TILE_TOKENS, _SMALL = 258, 384
+_MOST_RESOLVED = 2240
+"""Tokens of an image at the highest media resolution of Gemini 3; the models before it count tiles."""
+_OPTIONAL = ("temperature", "seed", "logprobs")
+
+
+class GeminiModel(ServiceModel):
+    """A Gemini model, shown the frames as images.
+
+    The fallback ladder: what a refusal names is left out; then token probabilities and seed; the schema where that is
+    refused; fewer frames only for a request that is too large, a longer answer only for one that was cut off.
+    """
+
+    settings: GeminiSettings
+    provider = "google"
+    ladder = (
+        Level(name="without what was refused", without=_OPTIONAL, after=()),
+        Level(name="schema alone", settings={"logprobs": False, "seed": False}, after=(RequestRejected,)),
+        Level(
+            name="plain text",
+            settings={"response_format": "text", "logprobs": False},
+            after=(RequestRejected, Unparseable),
+            instead_of=(FORMAT,),
+        ),
+        Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
+        Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
+        Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
+    )
+
+    def __init__(self, settings: GeminiSettings, argument: str) -> None:
+        super().__init__(settings, argument)
+        self._client: Client | None = None
+
+    @cached_property
+    def base_url(self) -> str:
+        """Where requests go. Raises `BadInput`."""
+        given = self.settings.base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
+        name = "base_url" if self.settings.base_url else "GOOGLE_GEMINI_BASE_URL"
+        return checked_url(given, name, "GEMINI_API_KEY") if given else _URL
+
+    @property
+    def client(self) -> Client:
+        """The SDK's client, open from `load` to `aclose`."""
+        if self._client is None:
+            raise RuntimeError("the model is not loaded")
+        return self._client
+
+    def key(self) -> str | None:
+        """GEMINI_API_KEY, else GOOGLE_API_KEY; None for another server than Google's, where there is none."""
+        key = os.environ.get("GEMINI_API_KEY") or os.environ.get("GOOGLE_API_KEY") or None
+        if key is None and urlsplit(self.base_url).hostname == urlsplit(_URL).hostname:
+            raise BadInput("GEMINI_API_KEY is not set; export it, or name a server that needs no key with base_url")
+        return key
+
+    def identity(self) -> Mapping[str, Any]:
+        """The server, wherever it was named, and the API's version."""
+        return {"base_url": self.base_url, "api_version": _VERSION}
+
+    async def load(self) -> Mapping[str, Any]:
+        """Open the client; return server, versions and prices for the manifest."""
+        from importlib.metadata import version
+
+        from google import genai
+        from google.genai.types import HttpOptions, HttpRetryOptions
+
+        from ghostbench_remote.bounded import BoundedClient
+
+        # The SDK warns of words that it does not know, and repeats them, whatever the server put there.
+        warnings.filterwarnings("ignore", message=r"(?s).* is not a valid ", module=r"google\.genai\._common")
+        key = self.key()
+        transport = BoundedClient(
+            self.settings.concurrency + 4, event_hooks=None if key else {"request": [_without_key]}
+        )
+        self._client = genai.Client(
+            vertexai=False,
+            api_key=key or "none",
+            http_options=HttpOptions(
+                base_url=self.base_url,
+                api_version=_VERSION,
+                retry_options=HttpRetryOptions(attempts=1),
+                httpx_async_client=transport,
+            ),
+        )
+        account = self.base_url, hashlib.sha256((key or "").encode()).hexdigest()
+        return {
+            **self.begin(account),
+            "base_url": self.base_url,
+            "api_version": _VERSION,
+            "sdk": f"google-genai {version('google-genai')}",
+        }
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        if self._client is not None:
+            await self._client.aio.aclose()
+            self._client.close()
+            self._client = None
+
+    def build(self, request: Request) -> tuple[list[Part], GenerateContentConfig]:
+        """The user's parts, and the configuration."""
+        from google.genai.types import GenerateContentConfig, ThinkingConfig
+
+        sent, settings = self.parts_sent(request), self.settings
+        config = GenerateContentConfig(max_output_tokens=self.output_limit(request), candidate_count=1)
+        if request.prompt.system:
+            config.system_instruction = request.prompt.system
+        if "temperature" in sent:
+            config.temperature = settings.temperature
+        if "seed" in sent:
+            config.seed = settings.seed if settings.seed is not None else request.seed % 2**31
+        if "logprobs" in sent:
+            config.response_logprobs, config.logprobs = True, _TOP_LOGPROBS
+        if settings.thinking_budget is not None:
+            config.thinking_config = ThinkingConfig(thinking_budget=settings.thinking_budget)
+        schema = schema_sent(request)
+        if schema is not None:
+            config.response_mime_type, config.response_json_schema = "application/json", schema
+        return list(self._parts(request)), config
+
+    def _parts(self, request: Request) -> Iterator[Part]:
+        from google.genai.types import Part
+
+        images = jpegs(request.frames, self.settings.max_side) if request.frames is not None else ()
+        for part in request.prompt.parts:
+            if isinstance(part, TextPart):
+                yield Part(text=part.text)
+            elif isinstance(part, FramePart) and images:
+                yield Part.from_bytes(data=base64.b64decode(images[part.position]), mime_type="image/jpeg")
+
+    def parts_sent(self, request: Request) -> frozenset[str]:
+        """The parts of the request that a refusal may name."""
+        level, settings = request.level_settings, self.settings
+        wanted = {
+            "temperature": settings.temperature is not None,
+            "seed": settings.send_seed and level.get("seed", True),
+            "logprobs": settings.logprobs and level.get("logprobs", True) and bool(request.prompt.verdict_values),
+        }
+        sent = {name for name, is_wanted in wanted.items() if is_wanted} - set(level.get("without", ()))
+        return frozenset(sent | ({FORMAT} if schema_sent(request) is not None else set()))
+
+    def output_limit(self, request: Request) -> int:
+        """The most tokens of thoughts and answer."""
+        limit = self.settings.max_output_tokens or request.prompt.max_output_tokens
+        return limit * int(request.level_settings.get("output_factor", 1)) + self.settings.thinking_room
+
+    def image_tokens(self, request: Request) -> int:
+        """At most so many tokens are the request's frames.
+
+        Source: https://ai.google.dev/gemini-api/docs/tokens: 258 for a small image, else for each tile of 768 pixels
+        or of two thirds of the shorter side; by resolution from Gemini 3 on.
+        """
+        frames = request.frames
+        if frames is None:
+            return 0
+        height, width = frames.pixels.shape[1:3]
+        size = fitted(width, height, self.settings.max_side)
+        side = max(1, min(768, math.floor(min(size) / 1.5)))
+        tiles = 1 if max(size) <= _SMALL else math.prod(math.ceil(length / side) for length in size)
+        shown = sum(isinstance(part, FramePart) for part in request.prompt.parts)
+        return shown * max(_MOST_RESOLVED, tiles * _TILE_TOKENS)
+
+    def exchange(self, request: Request, ticket: Ticket, preprocess_s: float) -> Exchange:
+        """One generated content."""
+        return _Generation(self, request, ticket, preprocess_s)
+
+
+class _Generation(Exchange):
+    model: GeminiModel
+
+    async def sent(
+        self, body: tuple[list[Part], GenerateContentConfig], deadline: asyncio.Timeout
+    ) -> Reply | ModelError:
+        from google.genai.types import Content
+
+        parts, config = body
+        odd: str | None = None
+        try:
+            response = await self.model.client.aio.models.generate_content(
+                model=self.model.argument, contents=[Content(role="user", parts=list(parts))], config=config
+            )
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # The SDK reads the answer: one of another shape than the protocol's ends as one of these.
+            odd = self.model.secrets.out_of_message(f"{type(error).__name__}: {' '.join(str(error).split())}"[:200])
+        if odd is not None:
+            return ServerError(f"the body is no generated content ({odd})")
+        told = response.sdk_http_response
+        headers = {name.lower(): value for name, value in ((told.headers if told else None) or {}).items()}
+        self.model.pacer.answered(self.ticket, headers)
+        reading = Reading(
+            verdict_field=self.request.prompt.verdict_field,
+            verdict_values=self.request.prompt.verdict_values,
+            names=(self.model.argument,),
+            prices=self.model.prices,
+            batch=False,
+            secrets=self.model.secrets,
+            schema=schema_sent(self.request),
+        )
+        said = _said(response)
+        ended = ending(said, reading, server_request_id=response.response_id, stages=self.stages())
+        blocked = _word(response.prompt_feedback.block_reason) if response.prompt_feedback is not None else None
+        if blocked is not None and not said.message:
+            reply = ended.reply if isinstance(ended, ModelError) else ended
+            return ContentFiltered(f"the server's content filter stopped the request ({blocked})", reply=reply)
+        return ended
+
+
+def _said(response: GenerateContentResponse) -> Said:
+    candidate = response.candidates[0] if response.candidates else None
+    parts = (candidate.content.parts if candidate is not None and candidate.content is not None else None) or []
+    counted = response.usage_metadata
+    usage = Usage()
+    if counted is not None:
+        given = (counted.candidates_token_count, counted.thoughts_token_count)
+        usage = Usage(
+            input_tokens=counted.prompt_token_count,
+            cached_tokens=counted.cached_content_token_count or 0,
+            # Thoughts are charged as the answer is.
+            output_tokens=None if given == (None, None) else sum(count or 0 for count in given),
+        )
+    return Said(
+        text="".join(part.text or "" for part in parts if not part.thought),
+        finish_reason=_word(candidate.finish_reason) if candidate is not None else None,
+        model=response.model_version,
+        usage=usage,
+        tokens=_tokens(candidate) if candidate is not None else (),
+        message=any(part.text is not None and not part.thought for part in parts),
+    )
+
+
+def _tokens(candidate: Candidate) -> list[Token]:
+    """The answer's tokens with their alternatives; none where the service does not give both for all."""
+    result = candidate.logprobs_result
+    chosen = (result.chosen_candidates if result is not None else None) or []
+    others = (result.top_candidates if result is not None else None) or []
+    if len(chosen) != len(others):
+        return []
+    return [
+        Token(
+            token.token or "",
+            math.nan if token.log_probability is None else token.log_probability,
+            [
+                (other.token or "", math.nan if other.log_probability is None else other.log_probability)
+                for other in top.candidates or ()
+            ],
+        )
+        for token, top in zip(chosen, others, strict=True)
+    ]
+
+
+def _word(reason: Any) -> str | None:
+    """A reason of the SDK's, known to it or not, as the service writes it."""
+    return None if reason is None else str(getattr(reason, "value", reason))
+
+
+async def _without_key(request: Any) -> None:
+    request.headers.pop("x-goog-api-key", None)
