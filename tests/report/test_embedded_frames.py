@@ -90,6 +90,30 @@ def test_frames_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     assert "licence" not in (folder / "report.html").read_text()
 
 
+def test_frames_of_free_media_are_in_the_page_unless_asked_to_leave_them_out(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from ghostbench.cli.main import bench
+
+    words = ["run", "--models", "always,motion", "--out", str(tmp_path), "--run-id", "r", "--quiet"]
+    assert CliRunner().invoke(bench, words, catch_exceptions=False).exit_code == 0
+    folder = tmp_path / "r"
+    sampled = sum(len(json.loads(line)["frame_indices"]) for line in (folder / "clips.jsonl").read_text().splitlines())
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/jpeg") == sampled > 20
+    assert "holds frames of ghost5, which anybody may pass on" in page
+    assert str(tmp_path) not in page
+    assert verify(folder).findings == ()
+    # A run that only says that it is of that dataset gets no frames: its own are others.
+    clips = (folder / "clips.jsonl").read_text()
+    (folder / "clips.jsonl").write_text(re.sub(r'"frames_sha256": ?"[0-9a-f]{8}', '"frames_sha256":"' + "0" * 8, clips))
+    write_report(folder)
+    assert pictures(folder) == 0
+    (folder / "clips.jsonl").write_text(clips)
+    write_report(folder, embed_frames=False)
+    assert pictures(folder) == 0
+
+
 def test_embedded_frames_are_the_sampled_ones_and_the_page_says_that_it_holds_them(tmp_path: Path) -> None:
     folder = run_on_real_frames(tmp_path)
     write_report(folder, embed_frames=True, granted=there(tmp_path))

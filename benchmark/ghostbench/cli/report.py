@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 @click.option("--table", "table", metavar="NAME", help="Print this table, and write nothing; --all shows their names.")
 @click.option("--all", "every", is_flag=True, help="Print every table, and write nothing.")
 @click.option(
-    "--embed-frames", is_flag=True, help="Put the clips' frames into report.html; mind the licence of the media."
+    "--embed-frames/--no-embed-frames",
+    default=None,
+    help="Put the clips' frames into report.html, or not; mind the licence of the media.  [else: free media's alone]",
 )
 @click.option("--data-root", metavar="DIR|URL", help="With --embed-frames: where the media is.")
 @click.option(
@@ -53,7 +55,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     run: Path,
     table: str | None,
     every: bool,
-    embed_frames: bool,
+    embed_frames: bool | None,
     data_root: str | None,
     labels: tuple[str, ...],
     skip_bad_labels: bool,
@@ -98,21 +100,20 @@ def command(  # noqa: PLR0913 - one parameter an option
             raise BadInput("--embed-frames writes report.html, and --table and --all write nothing: leave out one")
         return _tables(read_run(run), table, as_json=as_json, quiet=quiet)
     granted = Granted.of(data_root=data_root)
-    return _report(run, granted if embed_frames else None, as_json=as_json, quiet=quiet)
+    return _report(run, embed_frames, granted, as_json=as_json, quiet=quiet)
 
 
-def _report(run: Path, embed: Granted | None, *, as_json: bool, quiet: bool) -> int:
+def _report(run: Path, embed: bool | None, granted: Granted, *, as_json: bool, quiet: bool) -> int:
     """Write the report, with frames of the media that may be looked for, or without."""
     from rich.console import Console
 
-    from ghostbench.datasets.granted import NOTHING
     from ghostbench.report.brief import print_brief
     from ghostbench.report.data import read_run
     from ghostbench.report.write import write_report
     from ghostbench.scoring.score import score_run
 
     metrics = score_run(run)
-    write_report(run, embed_frames=embed is not None, granted=embed or NOTHING)
+    write_report(run, embed_frames=embed, granted=granted)
     if as_json:
         sys.stdout.write(json.dumps({"run": str(run), "metrics": metrics}, ensure_ascii=False) + "\n")
     elif not quiet:

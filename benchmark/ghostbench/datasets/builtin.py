@@ -23,6 +23,7 @@ def register_datasets(register: Callable[[DatasetSpec], None]) -> None:
             name="ghost5",
             load="ghostbench.datasets.embedded:ghost5",
             summary="five rendered clips that come with the package",
+            free_media=True,
         )
     )
     register(
@@ -30,6 +31,7 @@ def register_datasets(register: Callable[[DatasetSpec], None]) -> None:
             name="ghost-grid",
             load="ghostbench.datasets.embedded:ghost_grid",
             summary="49 rendered clips, each scene with twins that differ in one thing (see bench render)",
+            free_media=True,
         )
     )
     register(

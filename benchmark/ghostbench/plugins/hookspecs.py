@@ -31,12 +31,14 @@ class TaskSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSpec:
     """A dataset. `load` is "package.module:attribute": the path of a dataset YAML file (str or Path), or a function
-    without arguments that returns one. `citation` is the BibTeX entry that `bench report --paper` cites for it."""
+    without arguments that returns one. `citation` is the BibTeX entry that `bench report --paper` cites for it.
+    `free_media` says that it comes with its media, which anybody may pass on: reports then hold frames of it."""
 
     name: str
     load: str
     summary: str
     citation: str | None = None
+    free_media: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

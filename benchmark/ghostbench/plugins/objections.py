@@ -42,6 +42,8 @@ def objections(kind: str, spec: Any) -> Iterator[str]:
         value = getattr(spec, name, "")
         if not isinstance(value, str) and not (value is None and name in _OPTIONAL):
             yield f"{subject} has {name}={printable(repr(value))}, which is no text"
+    if isinstance(spec, DatasetSpec) and not isinstance(spec.free_media, bool):
+        yield f"{subject} has free_media={printable(repr(spec.free_media))}, not True or False"
     if isinstance(spec, ModelSpec):
         for reason in _model_objections(spec):
             yield f"{subject} has {reason}"

@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Iterator, Mapping
 
-from ghostbench.datasets.granted import Granted
+from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import AttemptError, BadInput
 from ghostbench.records import Frames
 from ghostbench.report.data import RunData
@@ -14,6 +14,28 @@ from ghostbench.report.data import RunData
 WIDTH = 480
 """The longer side of a picture, pixels: a pedestrian at the kerb can be told."""
 _QUALITY = 72
+MOST_FREE = 64
+"""Clips up to which a page holds frames without being asked: each takes about 150 KB of it."""
+
+
+def has_free_media(run: RunData) -> bool:
+    """Whether the run's dataset comes with media that anybody may pass on. Its frames are taken from there alone, so
+    that no others are passed on under its name."""
+    from ghostbench.plugins.registry import registry
+
+    spec = registry().datasets.get(run.manifest.dataset.name)
+    return spec is not None and spec.free_media
+
+
+def free_strips(run: RunData) -> Mapping[str, list[str]]:
+    """As `frame_strips`, as far as the frames are there, of a dataset with free media; of no other, and of no more than
+    `MOST_FREE` clips."""
+    if not has_free_media(run) or len(run.clips) > MOST_FREE:
+        return {}
+    try:
+        return {clip: strip for clip, strip in each_strip(run, NOTHING) if not isinstance(strip, BadInput)}
+    except BadInput:
+        return {}
 
 
 def frame_strips(run: RunData, granted: Granted) -> Mapping[str, list[str]]:
@@ -55,7 +77,7 @@ def each_strip(run: RunData, granted: Granted) -> Iterator[tuple[str, list[str] 
     if manifest.sampling is None:
         raise BadInput(f"{run.folder} does not say how its frames were sampled")
     data = manifest.dataset
-    where = media_place(granted, data.name, data.data_root, data.layout, data.fps)
+    where = media_place(NOTHING if has_free_media(run) else granted, data.name, data.data_root, data.layout, data.fps)
     media = find_media(where.root, list(wanted), layout=where.layout, fps=where.fps, within=where.within)
     sampling = parse_sampling(manifest.sampling)
     for clip, digest in wanted.items():

@@ -42,6 +42,7 @@ def report_html(run: RunData, rows: ClipRows | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
+    from ghostbench.report.frame_strips import has_free_media
     from ghostbench.report.plots import charts
     from ghostbench.report.sections import plugin_sections
 
@@ -76,6 +77,7 @@ def report_html(run: RunData, rows: ClipRows | None = None) -> str:
         repeats=run.metrics["repeats"],
         event_coverage=run.metrics["event_coverage"],
         with_frames=rows.with_frames,
+        free_media=has_free_media(run),
         alerts=_alerts(run),
         summary=tables[0],
         tables={table.name: table for table in tables},

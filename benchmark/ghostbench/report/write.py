@@ -20,19 +20,20 @@ from ghostbench.report.tables import run_tables
 from ghostbench.writing import make_folder, remove_begun, write_text
 
 
-def write_report(folder: Path, *, embed_frames: bool = False, granted: Granted = NOTHING) -> None:
+def write_report(folder: Path, *, embed_frames: bool | None = None, granted: Granted = NOTHING) -> None:
     """Write every file of the report into the run folder.
 
-    embed_frames : put each clip's frames into report.html, decoded again; only for media whose licence allows it.
+    embed_frames : put each clip's frames into report.html, decoded again; only for media whose licence allows it. None:
+        where the dataset comes with free media, as far as they are the run's.
     granted : where the media for them may be looked for.
 
     Raises `BadInput` as `read_run` does, and for frames that can no longer be had.
     """
-    from ghostbench.report.frame_strips import frame_strips
+    from ghostbench.report.frame_strips import frame_strips, free_strips
     from ghostbench.report.html import report_html
 
     run = read_run(folder)
-    strips = frame_strips(run, granted) if embed_frames else {}
+    strips = frame_strips(run, granted) if embed_frames else free_strips(run) if embed_frames is None else {}
     make_folder(folder / TABLES)
     for written in (folder, folder / TABLES):
         remove_begun(written)
