@@ -37,6 +37,7 @@ def words_of(name: str, run: Path, place: Path) -> list[str]:
         "new-adapter": ["new-adapter", "mine", "--out", str(place)],
         "ls": ["ls", str(run.parent)],
         "show": ["show", str(run), "a"],
+        "tag": ["tag", str(run)],
         "export": ["export", str(run), "--to", "csv", "--out", str(place)],
         "publish": ["publish", str(run), "--out", str(place / "site")],
         "status": ["status", str(run)],
@@ -50,6 +51,7 @@ def words_of(name: str, run: Path, place: Path) -> list[str]:
 COMMANDS = [
     "ls",
     "show",
+    "tag",
     "export",
     "publish",
     "models",

@@ -28,6 +28,7 @@ _SUMMARIES = {
     "merge": "Put the runs over all shards of a split together to one.",
     "view": "Look at runs in a browser, as they go on, and at every clip.",
     "ls": "List the runs below a folder, a line each.",
+    "tag": "Write tags and a note on a run.",
     "show": "Show what a run was, or all that it says of a clip.",
     "export": "Write a run as tables for other programs.",
     "publish": "Write runs as a static folder of the page of bench view.",

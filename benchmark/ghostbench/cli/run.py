@@ -100,6 +100,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--skip-bad-labels", is_flag=True, help="Leave out label rows that cannot be read, and list them.")
 @out_option("Where runs go.")
 @click.option("--run-id", shell_complete=complete.run_ids, help="Name of the run's folder; default: time and models.")
+@click.option("--tag", multiple=True, metavar="TAG", help="Write this on the run, as `bench tag` does.")
 @click.option("--resume", is_flag=True, help="Go on with the run named by --run-id, under its own options.")
 @click.option("--give-up", multiple=True, metavar="MODEL", help="On --resume: ask this model nothing more.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for everything that draws.")

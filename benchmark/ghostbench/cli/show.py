@@ -52,6 +52,8 @@ def command(run: Path, clip: str | None, quiet: bool, as_json: bool) -> int:
 
 
 def _print_run(run: Folder) -> None:
+    from ghostbench.folder.tags import read_tags
+
     head = run.header
     _say(f"{head.run_id}: {run.state}")
     for title, words in (
@@ -64,6 +66,9 @@ def _print_run(run: Folder) -> None:
         ("versions", ", ".join(f"{name} {version}" for name, version in head.versions.items() if version)),
     ):
         _say(f"{title:<9} {words}")
+    written = read_tags(run.path)
+    if written.tags or written.note:
+        _say(f"{'tags':<9} {', '.join(written.tags)}{f' “{written.note}”' if written.note else ''}")
     for name, entry in head.models.items():
         stopped = f", stopped: {entry.stopped.outcome}: {entry.stopped.message}" if entry.stopped else ""
         _say(f"model     {name} ({entry.kind}{', ' + entry.mark if entry.mark else ''}{stopped})")

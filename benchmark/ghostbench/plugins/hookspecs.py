@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ghostbench.models import ModelSpec
 
 hookspec = pluggy.HookspecMarker("ghostbench")
@@ -69,3 +71,13 @@ def register_datasets(register: Callable[[DatasetSpec], None]) -> None:
 @hookspec
 def register_report_sections(register: Callable[[ReportSectionSpec], None]) -> None:
     """Call `register(ReportSectionSpec(...))` for each section. Must import nothing heavy."""
+
+
+@hookspec
+def run_finished(folder: Path) -> None:
+    """Called once a run has ended, was gone on with to its end, or was merged: scored, its pages written and printed.
+
+    folder : the run's folder, absolute; `ghostbench.read_run` reads it. It is for reading: what a hook writes belongs
+    elsewhere. What it raises is a warning and changes neither the run nor the exit status; what it prints goes to
+    standard error.
+    """

@@ -78,6 +78,8 @@ class Registry:
     report_sections: dict[str, ReportSectionSpec] = field(default_factory=dict)
     origin: dict[str, Found] = field(default_factory=dict)
     """The plugin that brought a thing, by "kind name", e.g. "model motion"."""
+    finishers: list[Found] = field(default_factory=list)
+    """The plugins that want to hear of runs that have ended."""
     quarantined: list[Quarantined] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
 
@@ -143,13 +145,17 @@ def _take(found: Registry, plugin: Found, manager: pluggy.PluginManager) -> None
     started = time.process_time()
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            offered = ask_plugin(load_plugin(plugin), plugin.name, manager)
+            loaded = load_plugin(plugin)
+            offered = ask_plugin(loaded, plugin.name, manager)
+            finishes = manager.parse_hookimpl_opts(loaded, "run_finished") is not None
     except BaseException as error:  # noqa: BLE001 - even an exit that a stranger's module asks for stays its own affair
         reason = printable(f"{type(error).__name__}: {error}")
         found.quarantined.append(Quarantined(name, reason, f"repair it, or {plugin.removal}"))
         return
     took = time.process_time() - started
     _add(found, plugin, offered)
+    if finishes:
+        found.finishers.append(plugin)
     if printed.getvalue().strip():
         said = printable(printed.getvalue().strip().splitlines()[0])
         found.remarks.append(Remark(name, f"prints when it is imported ('{said}')", "take the print out of it"))

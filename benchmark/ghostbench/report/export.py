@@ -13,8 +13,8 @@ from ghostbench.folder.lines import as_mapping
 from ghostbench.folder.manifest import has_manifest, require_complete
 from ghostbench.folder.reader import Folder
 from ghostbench.plugins.text import printable
-from ghostbench.report.data import read_run
-from ghostbench.report.escape import csv_cell
+from ghostbench.report.data import RunData, read_run
+from ghostbench.report.escape import csv_cell, without_places
 from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.views import BASES, VIEWS
 from ghostbench.writing import write_text
@@ -26,11 +26,13 @@ Form = Literal["parquet", "csv", "json"]
 _SUFFIX: Mapping[Form, str] = {"parquet": "parquet", "csv": "csv", "json": "jsonl"}
 
 
-def export_run(folder: Path, form: Form, out: Path) -> list[Path]:
+def export_run(folder: Path, form: Form, out: Path, *, places: bool = True) -> list[Path]:
     """Write `clips`, `attempts`, `predictions` and `metrics`, a file each, and return their paths.
 
     Parts of a line get columns of their own under both names (`stages.vision_s`); lists are JSON. In CSV, text that a
     spreadsheet would compute is made plain text, as in the report's tables.
+
+    places : False puts the names of files for absolute paths in errors and notes.
 
     Raises `BadInput` for a run that is no finished one, a folder that cannot be written or is a run's, and Parquet
     without pyarrow.
@@ -45,8 +47,10 @@ def export_run(folder: Path, form: Form, out: Path) -> list[Path]:
         "clips": pd.json_normalize([as_mapping(line) for line in run.clips()]),
         "attempts": pd.json_normalize([as_mapping(line) for line in run.attempts()]),
         "predictions": pd.json_normalize([as_mapping(line) for line in run.predictions()]),
-        "metrics": pd.DataFrame(list(_metrics(folder))),
+        "metrics": pd.DataFrame(metrics_lines(read_run(folder))),
     }
+    if not places:
+        frames = {name: frame.map(_without_places) for name, frame in frames.items()}
     try:
         out.mkdir(parents=True, exist_ok=True)
         return [_write(frame, form, out / f"{name}.{_SUFFIX[form]}") for name, frame in frames.items()]
@@ -54,10 +58,10 @@ def export_run(folder: Path, form: Form, out: Path) -> list[Path]:
         raise BadInput(f"cannot write to {printable(str(out))}: {error.strerror}; choose another --out") from None
 
 
-def _metrics(folder: Path) -> list[dict[str, Any]]:
+def metrics_lines(run: RunData) -> list[dict[str, Any]]:
     """One flat line for each row of the tables: counts, and every rate with its interval."""
     lines = []
-    for name, row in read_run(folder).rows.items():
+    for name, row in run.rows.items():
         line: dict[str, Any] = {"model": name, "n": row["n"], "rows": row["rows"], "answered": row["answered"]}
         for view in VIEWS:
             for basis in BASES:
@@ -84,6 +88,12 @@ def _write(frame: pd.DataFrame, form: Form, path: Path) -> Path:
         except ImportError:
             raise BadInput("Parquet needs pyarrow: pip install 'ghostbench[parquet]', or choose csv or json") from None
     return path
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_without_places(each) for each in value]
+    return without_places(value) if isinstance(value, str) else value
 
 
 def _null(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.reader import Folder, runs_in
+from ghostbench.folder.tags import read_tags
 from ghostbench.report.escape import plain
 from ghostbench.report.table import shown
 
@@ -17,7 +18,7 @@ def overview(results: Path) -> list[dict[str, Any]]:
     Returns
     -------
     Per run `name, state` ("running", "complete", "stopped", or "broken" with the `reason`), `started_at`, `dataset`,
-    `task`, `n` (clips), `repeats`, `models`, and of a scored one `best`: the `model` with the highest F1 in the lenient
+    `task`, `n` (clips), `repeats`, `models`, `tags`, `note` ("" for none), and of a scored one `best`: the `model` with the highest F1 in the lenient
     view and its `f1_lenient`, baselines aside; null where there is none, and for tasks that ask at moments.
     """
     lines: list[dict[str, Any]] = []
@@ -27,7 +28,7 @@ def overview(results: Path) -> list[dict[str, Any]]:
         except BadInput as error:
             lines.append({"name": path.name, "state": "broken", "reason": str(error)})
             continue
-        head = run.header
+        head, written = run.header, read_tags(path)
         lines.append(
             {
                 "name": path.name,
@@ -38,6 +39,8 @@ def overview(results: Path) -> list[dict[str, Any]]:
                 "n": head.dataset.n,
                 "repeats": head.repeats,
                 "models": list(head.models),
+                "tags": list(written.tags),
+                "note": written.note,
                 "best": _best(path) if head.status == "complete" else None,
             }
         )
@@ -53,7 +56,13 @@ def headline(line: dict[str, Any]) -> str:
     best = line["best"]
     score = f"  best F1 lenient {best['model']} {shown(best['f1_lenient'], 'rate')}" if best else ""
     when = str(line["started_at"] or "")[:16].replace("T", " ")
-    return plain(f"{line['name']}  {line['state']}  {when}  {line['n']} clips of {line['dataset']}  {named}{score}")
+    return plain(f"{line['name']}  {line['state']}  {when}  {line['n']} clips of {line['dataset']}  {named}{score}{_written(line)}")
+
+
+def _written(line: dict[str, Any]) -> str:
+    """Tags and note."""
+    tags = "".join(f"  #{tag}" for tag in line["tags"])
+    return f"{tags}  “{line['note']}”" if line["note"] else tags
 
 
 def _best(path: Path) -> dict[str, Any] | None:

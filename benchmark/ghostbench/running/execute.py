@@ -25,6 +25,8 @@ from ghostbench.folder.log import LOGGER, logging_into
 from ghostbench.folder.manifest import Manifest, has_manifest
 from ghostbench.folder.place import RunFolder
 from ghostbench.folder.prompts import keep_words
+from ghostbench.folder.tags import write_tags
+from ghostbench.plugins.finishers import run_finished
 from ghostbench.plugins.registry import printable, registry
 from ghostbench.redact import CROSSED_OUT, Redactor
 from ghostbench.running import manifest as manifests
@@ -119,6 +121,8 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
         manifest = manifests.gone_on_with(before, manifest)
     else:
         folder.create()
+    if options.tag:
+        write_tags(folder.path, add=options.tag)
     for plugin in registry().warnings:
         voice.warn(f"warning: {plugin}")
     _say_what_is_left_out(plan, voice)
@@ -315,5 +319,7 @@ def conclude(folder: Path, voice: Terminal) -> int:
         print_failures(run, voice.err, silent_only=voice.quiet)
     else:
         print_brief(run, voice.out, voice.err)
+    for failure in run_finished(folder.absolute()):
+        voice.warn(f"warning: {failure}; the run itself is whole")
     silent = any(row["answered"] == 0 and not row["probe"] for row in metrics["models"].values())
     return NO_ANSWERS if silent else DONE

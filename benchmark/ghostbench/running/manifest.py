@@ -32,7 +32,7 @@ from ghostbench.running.ask.units import ModelState, ladder_of, utc
 from ghostbench.running.plan.plan import ConfiguredModel, Contender, Options, Plan
 
 _MAY_CHANGE = ("max_attempts", "max_cost")
-_OF_A_CALL = {"patience", "out", "run_id", "resume", "give_up"}
+_OF_A_CALL = {"patience", "out", "run_id", "resume", "give_up", "tag"}
 
 
 def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Redactor) -> Manifest:

@@ -15,6 +15,7 @@ from ghostbench.folder.lines import AttemptLine, as_mapping
 from ghostbench.folder.manifest import ModelEntry, has_manifest
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.reader import Folder, changed_at, runs_in
+from ghostbench.folder.tags import read_tags
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.report.escape import plain, without_places
@@ -73,8 +74,10 @@ class Runs:
     def line(self, name: str, path: Path) -> dict[str, Any]:
         """One run: what it is, how it stands, and its headline rates where it has ended."""
         head = self._once("head", path, lambda: Folder.open(path))
-        manifest, state = head.header, head.state
+        manifest, state, written = head.header, head.state, read_tags(path)
         found = {
+            "tags": [plain(tag) for tag in written.tags],
+            "note": plain(written.note),
             "name": plain(name),
             "state": state,
             "task": plain(manifest.task.name),

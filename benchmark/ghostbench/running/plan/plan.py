@@ -14,6 +14,7 @@ from typing import Any
 from ghostbench.datasets.listing import Told, silently
 from ghostbench.datasets.select import SplitQuery, select, with_environment
 from ghostbench.errors import AttemptError, BadInput, Unparseable
+from ghostbench.folder.tags import check_tags
 from ghostbench.media.sampling import Sampling, parse_sampling
 from ghostbench.models import Level, Model, RemoteModel
 from ghostbench.outcomes import FALLS_BACK, Outcome
@@ -49,6 +50,7 @@ class Options:
     sampling : None leaves it to the task. moments : how many a second, as given; None leaves it to the task. sustain :
     when an alarm holds, K/N as given; None for a single moment.
     max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`. on : where local models live.
+    tag : what is written on the run.
     """
 
     models: str = DEFAULT_MODELS
@@ -71,6 +73,7 @@ class Options:
     give_up: tuple[str, ...] = ()
     on: str = "process"
     patience: Patience = dataclasses.field(default_factory=Patience)
+    tag: tuple[str, ...] = ()
 
     @property
     def attempts_limit(self) -> int:
@@ -150,6 +153,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     told : hears of the folders listed and to be listed, where looking for the media takes long.
     """
     _check_numbers(options)
+    check_tags(options.tag)
     options = dataclasses.replace(options, query=with_environment(options.query))
     task = load_task(options.task)
     probes = parse_probes(options.probe)
