@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 sys.path.insert(0, str(Path(__file__).parents[1] / "evidence_builder"))
 
 from evidence_data import RunBuilder, clip
+from warm_process import run_bench
 
 from ghostbench.cli.main import bench
 from ghostbench.errors import BadInput
@@ -68,18 +70,21 @@ def test_what_is_no_tag_is_refused_before_anything_is_written(folder: Path, tag:
     assert read_tags(folder) == Tags()
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_a_line(folder: Path) -> None:
+def test_what_stands_in_the_files_place_is_said_in_a_line(folder: Path) -> None:
     (folder / "tags.jsonl").mkdir()
-    with pytest.raises(BadInput, match=r"tags\.jsonl cannot be written"):
+    with pytest.raises(BadInput, match=r"tags\.jsonl is a folder"):
         write_tags(folder, add=["a"])
     assert read_tags(folder) == Tags()
 
 
 def test_a_run_is_tagged_as_it_begins_and_not_asked_at_the_end_of_it(tmp_path: Path) -> None:
     words = ["run", "--models", "always", "--limit", "1", "--out", str(tmp_path), "--run-id", "r", "--quiet"]
-    assert "is no tag" in str(CliRunner().invoke(bench, [*words, "--tag", "two words"]).exception)
+    refused = run_bench([*words, "--tag", "two words"], cwd=tmp_path, env=dict(os.environ), timeout=120)
+    assert refused.returncode == 2
+    assert "'two words' is no tag" in refused.stderr
     assert not (tmp_path / "r").exists()
-    assert call(*words, "--tag", "first", "--tag", "second").exit_code == 0
+    tags = ("--tag", "first", "--tag", "second")
+    assert run_bench([*words, *tags], cwd=tmp_path, env=dict(os.environ), timeout=120).returncode == 0
     assert read_tags(tmp_path / "r").tags == ("first", "second")
     assert "first" not in json.dumps(json.loads((tmp_path / "r" / "manifest.json").read_text())["options"])
     assert verify(tmp_path / "r").findings == ()

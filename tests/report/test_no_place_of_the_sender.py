@@ -29,7 +29,15 @@ def test_no_absolute_path_of_a_run_is_in_its_page(tmp_path: Path) -> None:
         "annotated": [{"form": "table", "sha256": "c" * 64, "matched": 2}],
         "filters": [f"clips @{HERE}/ids.txt"], "skipped_labels": [f"{HERE}/labels.csv, line 3: odd"],
     }  # fmt: skip
-    command = ["bench", "run", "--data-root", HERE, f"--labels={HERE}/labels.csv", "--set", f"local.checkpoint={HERE}/w"]
+    command = [
+        "bench",
+        "run",
+        "--data-root",
+        HERE,
+        f"--labels={HERE}/labels.csv",
+        "--set",
+        f"local.checkpoint={HERE}/w",
+    ]
     folder = run.write(tmp_path / "r", dataset=dataset, command=command)
     score_run(folder)
     page = report_html(read_run(folder))

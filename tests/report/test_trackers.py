@@ -1,4 +1,4 @@
-"""Runs in MLflow's own server, in W&B offline, and as a dataset of the hub, in an environment that has their libraries."""
+"""Runs in MLflow's own server, in W&B offline, and as a dataset of the hub, where their libraries are installed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,39 @@ from ghostbench.scoring.score import score_run
 
 ROOT = Path(__file__).parents[2]
 G, N = "ghost_probing", "normal"
+READ_WANDB = """
+import json, struct, sys
+from wandb.proto import wandb_internal_pb2 as pb
+
+def records(data, block=32768):  # LevelDB's log format, after a header of 7 bytes
+    at, whole = 7, b""
+    while at + 7 <= len(data):
+        if block - at % block < 7:
+            at += block - at % block
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        whole += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):
+            yield whole
+            whole = b""
+
+found = {"summary": {}, "config": {}}
+for data in records(open(sys.argv[1], "rb").read()):
+    record = pb.Record()
+    record.ParseFromString(data)
+    if record.WhichOneof("record_type") == "summary":
+        for item in record.summary.update:
+            found["summary"][item.key or "/".join(item.nested_key)] = item.value_json
+    if record.WhichOneof("record_type") == "run":
+        found["tags"], found["notes"] = list(record.run.tags), record.run.notes
+        found["config"].update({item.key: item.value_json for item in record.run.config.update})
+print(json.dumps(found))
+"""
+READ_SET = """
+import sys, datasets
+datasets.load_dataset(sys.argv[1], "predictions", split="train").to_json("x.json")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +103,9 @@ def mlflow_server(tracker: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     ]  # fmt: skip
     path = f"{tracker}:{os.environ['PATH']}"
     with (place / "log").open("w") as log:
-        server = subprocess.Popen(words, stdout=log, stderr=log, env=environment(PATH=path), cwd=place, start_new_session=True)
+        server = subprocess.Popen(
+            words, stdout=log, stderr=log, env=environment(PATH=path), cwd=place, start_new_session=True
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         end = time.monotonic() + 120
@@ -99,7 +134,9 @@ def ask(address: str, path: str, **body: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_mlflows_own_server_has_the_run_its_rows_and_its_files_once(tracker: Path, run: Path, mlflow_server: str) -> None:
+def test_mlflows_own_server_has_the_run_its_rows_and_its_files_once(
+    tracker: Path, run: Path, mlflow_server: str
+) -> None:
     words = ("--to", "mlflow", "--project", "ghosts", "--json")
     done = export(tracker, run, *words, MLFLOW_TRACKING_URI=mlflow_server)
     assert done.returncode == 0, done.stderr
@@ -109,7 +146,9 @@ def test_mlflows_own_server_has_the_run_its_rows_and_its_files_once(tracker: Pat
     tags = {each["info"]["run_id"]: {tag["key"]: tag["value"] for tag in each["data"]["tags"]} for each in runs}
     assert tags[own]["tag.paper"] == "yes"
     assert tags[own]["mlflow.note.content"] == "a note"
-    rows = {each["info"]["run_name"]: each for each in runs if tags[each["info"]["run_id"]].get("mlflow.parentRunId") == own}
+    rows = {
+        each["info"]["run_name"]: each for each in runs if tags[each["info"]["run_id"]].get("mlflow.parentRunId") == own
+    }
     assert set(rows) == {"m/ü", "always", "never", "random", "category-prior"}
     numbers = {metric["key"]: metric["value"] for metric in rows["m/ü"]["data"]["metrics"]}
     stated = json.loads((run / "metrics.json").read_text())["models"]["m/ü"]["views"]["strict"]["answered"]
@@ -131,24 +170,11 @@ def test_wandb_offline_keeps_settings_numbers_tags_and_the_table(tracker: Path, 
     assert done.returncode == 0, done.stderr
     folder = Path(json.loads(done.stdout)["place"])
     (file,) = folder.glob("*.wandb")
-    read = """
-import json, sys
-from wandb.proto import wandb_internal_pb2 as pb
-from wandb.sdk.internal.datastore import DataStore
-store = DataStore(); store.open_for_scan(sys.argv[1]); found = {"summary": {}, "config": {}}
-while (data := store.scan_data()) is not None:
-    record = pb.Record(); record.ParseFromString(data)
-    kind = record.WhichOneof("record_type")
-    if kind == "summary":
-        found["summary"].update({item.key or "/".join(item.nested_key): item.value_json for item in record.summary.update})
-    if kind == "run":
-        found["tags"], found["notes"] = list(record.run.tags), record.run.notes
-        found["config"].update({item.key: item.value_json for item in record.run.config.update})
-print(json.dumps(found))
-"""
-    words = [str(tracker / "python"), "-c", read, str(file)]
+    words = [str(tracker / "python"), "-c", READ_WANDB, str(file)]
     found = json.loads(subprocess.run(words, capture_output=True, text=True, env=environment(), check=True).stdout)
-    stated = json.loads((run / "metrics.json").read_text())["models"]["m/ü"]["views"]["strict"]["answered"]["f1"]["value"]
+    stated = json.loads((run / "metrics.json").read_text())["models"]["m/ü"]["views"]["strict"]["answered"]["f1"][
+        "value"
+    ]
     assert json.loads(found["summary"]["m/ü/strict.answered.f1.value"]) == pytest.approx(stated)
     assert (found["tags"], found["notes"]) == (["paper"], "a note")
     assert json.loads(found["config"]["dataset"]) == "test"
@@ -163,8 +189,7 @@ def test_the_hubs_own_library_reads_the_dataset_offline_and_an_upload_is_refused
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
     done = export(tracker, run, "--to", "hf", "--out", str(out), **offline)
     assert done.returncode == 0, done.stderr
-    read = "import sys, datasets; p = datasets.load_dataset(sys.argv[1], 'predictions', split='train'); print(p.to_json('x.json'))"
-    words = [str(tracker / "python"), "-c", read, str(out)]
+    words = [str(tracker / "python"), "-c", READ_SET, str(out)]
     subprocess.run(words, capture_output=True, env=environment(**offline), cwd=tmp_path, check=True)
     lines = [json.loads(line) for line in (tmp_path / "x.json").read_text().splitlines()]
     assert [(line["clip"], line["grade"]) for line in lines] == [("a", G), ("b", None), ("c", N), ("d", G)]

@@ -15,7 +15,8 @@ from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
 
 @click.command(
-    epilog="Examples:\n\n\b\n  bench export results/RUN --to csv\n  bench export results/RUN --to parquet --out tables\n"
+    epilog="Examples:\n\n\b\n  bench export results/RUN --to csv\n"
+    "  bench export results/RUN --to parquet --out tables\n"
     "  MLFLOW_TRACKING_URI=http://host:5000 \\\n    bench export results/RUN --to mlflow --project ghosts\n"
     "  WANDB_MODE=offline bench export results/RUN --to wandb\n"
     "  bench export results/RUN --to hf --repository me/ghosts"

@@ -25,6 +25,7 @@ def run_finished(folder: Path) -> Iterator[str]:
             manager.register(load_plugin(plugin), plugin.name)
             with contextlib.redirect_stdout(sys.stderr):
                 manager.hook.run_finished(folder=folder)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - even an exit that a stranger asks for stays its own affair
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger raises
             reason = printable(f"{type(error).__name__}: {error}")
-            yield f"plugin '{printable(plugin.name)}' failed when the run had ended: {reason}; repair it, or {plugin.removal}"
+            name = printable(plugin.name)
+            yield f"plugin '{name}' failed when the run had ended: {reason}; repair it, or {plugin.removal}"

@@ -18,8 +18,9 @@ def overview(results: Path) -> list[dict[str, Any]]:
     Returns
     -------
     Per run `name, state` ("running", "complete", "stopped", or "broken" with the `reason`), `started_at`, `dataset`,
-    `task`, `n` (clips), `repeats`, `models`, `tags`, `note` ("" for none), and of a scored one `best`: the `model` with the highest F1 in the lenient
-    view and its `f1_lenient`, baselines aside; null where there is none, and for tasks that ask at moments.
+    `task`, `n` (clips), `repeats`, `models`, `tags`, `note` ("" for none), and of a scored one `best`: the `model` with
+    the highest F1 in the lenient view and its `f1_lenient`, baselines aside; null where there is none, and for tasks
+    that ask at moments.
     """
     lines: list[dict[str, Any]] = []
     for path in runs_in(results):
@@ -56,7 +57,8 @@ def headline(line: dict[str, Any]) -> str:
     best = line["best"]
     score = f"  best F1 lenient {best['model']} {shown(best['f1_lenient'], 'rate')}" if best else ""
     when = str(line["started_at"] or "")[:16].replace("T", " ")
-    return plain(f"{line['name']}  {line['state']}  {when}  {line['n']} clips of {line['dataset']}  {named}{score}{_written(line)}")
+    what = f"{line['n']} clips of {line['dataset']}  {named}{score}{_written(line)}"
+    return plain(f"{line['name']}  {line['state']}  {when}  {what}")
 
 
 def _written(line: dict[str, Any]) -> str:

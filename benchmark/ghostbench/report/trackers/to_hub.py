@@ -46,6 +46,6 @@ def _card(run: Tracked) -> str:
     rows = "".join(f"- {markdown(without_places(name))}\n" for name in run.rows)
     return (
         f"---\nconfigs:\n{configs}---\n\n# {markdown(run.manifest.run_id)}\n\n{markdown(run.run.claim)}\n\n"
-        f"A run of ghostbench, without media. Labels and answers are under the licences of their dataset and models.\n\n"
+        "A run of ghostbench, without media. Labels and answers are under the licences of their dataset and models.\n\n"
         f"| | |\n|---|---|\n{facts}\nRows:\n\n{rows}"
     )

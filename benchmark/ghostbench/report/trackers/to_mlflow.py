@@ -44,7 +44,7 @@ def to_mlflow(folder: Path, project: str) -> str:
         for name, (params, numbers) in run.rows.items():
             below = {"mlflow.parentRunId": own.info.run_id, "ghostbench.row": printable(name)}
             row = client.create_run(place, run_name=printable(name), tags=below)
-            _log(client, row.info.run_id, params, dict(numbers))
+            _log(client, row.info.run_id, dict(params), dict(numbers))
             client.set_terminated(row.info.run_id)
         for name, path in run.files():
             client.log_artifact(own.info.run_id, str(path), name.rpartition("/")[0] or None)
