@@ -27,6 +27,15 @@ AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 """The key that every Azurite has, from its documentation."""
 
 
+@dataclass
+class Counted:
+    """Requests since a test began to count: the first line of each; how many are under way, and were at most."""
+
+    requests: list[str] = field(default_factory=list)
+    now: int = 0
+    most: int = 0
+
+
 class FaultProxy:
     """Passes requests on to a server, one a connection, unless it is told to break them.
 
@@ -38,11 +47,9 @@ class FaultProxy:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._socket.getsockname()[1]
         self.fault: str | bytes | None = None
-        self.requests: list[str] = []
-        self.most_at_once = 0
         self.delay_s = 0.0
-        self._now = 0
         self._lock = threading.Lock()
+        self.count_anew()
         threading.Thread(target=self._serve, daemon=True).start()
 
     @contextlib.contextmanager
@@ -52,6 +59,20 @@ class FaultProxy:
             yield
         finally:
             self.fault = None
+
+    def count_anew(self) -> None:
+        """Forget the requests so far: one that whoever asked has given up may still be under way here."""
+        self._counted = Counted()
+
+    @property
+    def requests(self) -> list[str]:
+        """The first line of each request."""
+        return self._counted.requests
+
+    @property
+    def most_at_once(self) -> int:
+        """How many requests were under way together at most. One whose answer goes out is no longer counted."""
+        return self._counted.most
 
     def close(self) -> None:
         self._socket.close()
@@ -77,25 +98,30 @@ class FaultProxy:
             head, _, _ = request.partition(b"\r\n\r\n")
             first, *lines = head.split(b"\r\n")
             with self._lock:
-                self.requests.append(first.decode())
-                self._now += 1
-                self.most_at_once = max(self.most_at_once, self._now)
+                counted = self._counted
+                counted.requests.append(first.decode())
+                counted.now += 1
+                counted.most = max(counted.most, counted.now)
+            # No longer counted once its answer goes out: who gets that may ask the next thing at once.
             try:
                 time.sleep(self.delay_s)
-                self._answer(client, first, lines)
+                answer = self._answer(first, lines)
             finally:
                 with self._lock:
-                    self._now -= 1
+                    counted.now -= 1
+            if answer is None:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                client.sendall(answer)
 
-    def _answer(self, client: socket.socket, first: bytes, lines: list[bytes]) -> None:
+    def _answer(self, first: bytes, lines: list[bytes]) -> bytes | None:
+        """What the request gets; None for a connection that is to be reset."""
         if self.fault == "reset":
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            return
+            return None
         if isinstance(self.fault, bytes):
             head, _, body = self.fault.partition(b"\r\n\r\n")
             sent = b"" if first.startswith(b"HEAD") else body
-            client.sendall(head + b"\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + sent)
-            return
+            return head + b"\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + sent
         kept = [line for line in lines if not line.lower().startswith(b"connection:")]
         with socket.create_connection(("127.0.0.1", self._upstream)) as server:
             server.sendall(b"\r\n".join([first, *kept, b"Connection: close"]) + b"\r\n\r\n")
@@ -105,7 +131,7 @@ class FaultProxy:
         head, _, body = response.partition(b"\r\n\r\n")
         if self.fault == "cut" and len(body) > 1000:
             body = body[: len(body) // 2]
-        client.sendall(head + b"\r\n\r\n" + body)
+        return head + b"\r\n\r\n" + body
 
 
 @dataclass
@@ -239,6 +265,5 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> St
     for name, value in found.environment.items():
         monkeypatch.setenv(name, value)
     found.put("clips/images_1_001.avi", CLIP)
-    found.proxy.requests.clear()
-    found.proxy.most_at_once = 0
+    found.proxy.count_anew()
     return found

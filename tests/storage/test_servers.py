@@ -144,17 +144,17 @@ def test_frame_folders_are_listed_and_fetched_together_and_only_those_asked_for(
 
     select(SplitQuery(**query), media=False)
     assert len(store.proxy.requests) <= 2, "the root itself, to say if it is not there"
-    store.proxy.requests.clear()
+    store.proxy.count_anew()
     few = select(SplitQuery(**query, limit=2))
     assert all(clip.media is not None for clip in few.clips)
     for_two = len(store.proxy.requests)
-    store.proxy.requests.clear()
+    store.proxy.count_anew()
     monkeypatch.setattr(store.proxy, "delay_s", 0.1)
     every = select(SplitQuery(**query, only_available=True, limit=2))
     assert every.filters == ("only-available: 24 of 24", "limit=2")
     assert len(store.proxy.requests) - for_two >= 22
     assert store.proxy.most_at_once >= 4
-    store.proxy.most_at_once = 0
+    store.proxy.count_anew()
     assert few.clips[0].media is not None
     found = decode(few.clips[0].media, parse_sampling("uniform:10"))
     assert found.pixels[:, 0, 0, 0].tolist() == [20 * (index + 1) for index in found.indices]
