@@ -69,6 +69,11 @@ def become(asked: dict[str, object], fds: list[int]) -> None:
     os.closerange(3, 256)
     os.environ.clear()
     os.environ.update(env)
+    # Anew: those of the start know of what they were opened on that it can be rewound, as no pipe can.
+    encoding = sys.stdout.encoding
+    sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
     os.chdir(str(asked["cwd"]))
     main = os.path.join(os.path.dirname(ghostbench.__file__), "__main__.py")
     sys.argv = [main, *asked["argv"]]  # type: ignore[misc]

@@ -50,13 +50,16 @@ atexit.register(_SERVER.close)
 
 
 def run_bench(
-    words: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 120
+    words: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 120, out: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """What `subprocess.run(["python", "-m", "ghostbench", *words], capture_output=True, text=True, …)` returns."""
+    """What `subprocess.run(["python", "-m", "ghostbench", *words], capture_output=True, text=True, …)` returns.
+
+    out : a descriptor that is its standard output instead, of which nothing is returned then.
+    """
     asked = json.dumps({"argv": list(words), "cwd": str(cwd), "env": dict(env)}).encode()
-    with _SERVER.lock, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with _SERVER.lock, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as err:
         connection = _SERVER.connection()
-        socket.send_fds(connection, [asked], [out.fileno(), err.fileno()])
+        socket.send_fds(connection, [asked], [said.fileno() if out is None else out, err.fileno()])
         with connection.makefile("rb") as told:
             child = int(json.loads(told.readline())["pid"])
             expired = threading.Timer(timeout, _kill, [child])
@@ -67,7 +70,7 @@ def run_bench(
                 over = expired.finished.is_set()
                 expired.cancel()
         texts = []
-        for file in (out, err):
+        for file in (said, err):
             file.seek(0)
             texts.append(file.read().decode())
     if over:
