@@ -15,8 +15,6 @@ from ghostbench.conformance import FAULTS, AdapterConformance, Fault, NotApplica
 from ghostbench.conformance.clips import drawn_clips
 from ghostbench.tasks.load import load_task
 
-pytestmark = pytest.mark.alone
-
 sys.path.insert(0, str(Path(__file__).parents[1] / "openai" / "server"))
 
 LOOKS_UP = {fault: NotApplicable("it looks up what it says") for fault in FAULTS}

@@ -13,8 +13,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-pytestmark = pytest.mark.alone
-
 if TYPE_CHECKING:
     from conftest import PluginSite
 

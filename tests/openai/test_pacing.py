@@ -19,8 +19,6 @@ from ghostbench_openai.settings import OpenAISettings
 from ghostbench_remote.pacing import Bucket, Pacer, pacer_for
 from ghostbench_remote.pauses import until
 
-pytestmark = pytest.mark.alone
-
 ROOM_S = 10.0
 """For a loaded machine. What it still excludes is another rule: one request a second, a pause of 30 s."""
 

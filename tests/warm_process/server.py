@@ -18,16 +18,20 @@ import sys
 
 # All that a run may import in the end, as long as nothing in it depends on the environment or starts a thread.
 WARM = (
-    "av", "click", "fsspec", "jinja2", "jsonschema", "markdown_it", "matplotlib.backends.backend_agg",
-    "matplotlib.figure", "numpy", "pandas", "PIL.Image", "pluggy", "psutil", "pydantic", "rich.console", "rich.live",
-    "rich.progress", "rich.table", "scipy.stats", "sklearn.metrics", "statsmodels.stats.proportion", "tenacity", "yaml",
-    "ghostbench.cli.main", "ghostbench.cli.run", "ghostbench.cli.report", "ghostbench.running.execute",
-    "ghostbench.report.write", "ghostbench.report.brief", "ghostbench.scoring.score", "ghostbench.evidence.verify",
-    "ghostbench.media.decode",
+    "av", "click", "ctypes.util", "fsspec", "jinja2", "jsonschema", "markdown_it", "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg", "matplotlib.figure", "matplotlib.style", "numpy", "pandas",
+    "pandas.core.methods.to_dict", "PIL.Image", "pluggy", "psutil", "pydantic", "pylatexenc.latexencode",
+    "rich.console", "rich.live", "rich.progress", "rich.table", "scipy.stats", "sklearn.metrics",
+    "statsmodels.stats.multitest", "statsmodels.stats.proportion", "tenacity", "yaml",
+    "ghostbench.cli.main", "ghostbench.cli.report", "ghostbench.cli.run", "ghostbench.datasets.builtin",
+    "ghostbench.datasets.embedded", "ghostbench.evidence.verify", "ghostbench.media.decode", "ghostbench.report.brief",
+    "ghostbench.report.plots", "ghostbench.report.warning_plots", "ghostbench.report.write",
+    "ghostbench.running.execute", "ghostbench.scoring.score", "ghostbench.tasks.builtin",
+    "ghostbench.tasks.ghost_probing",
 )  # fmt: skip
 
 
-WHERE_INSTALLED = ("anyio._backends._asyncio", "genai_prices", "httpx2", "jiter")
+WHERE_INSTALLED = ("anyio._backends._asyncio", "genai_prices", "httpx2", "jiter", "pyarrow.pandas_compat")
 """Of extras. Not the SDKs themselves, which look at the environment while they are imported."""
 
 

@@ -111,4 +111,15 @@ def _brought(distribution: Distribution, packages: tuple[str, ...]) -> bool:
         files = "\n" + (distribution.read_text("RECORD") or distribution.read_text("installed-files.txt") or "")
     except Exception:  # noqa: BLE001 - broken metadata
         return False
-    return any(f"\n{package}/" in files or f"\n{package}.py," in files for package in packages)
+    return any(_listed(package, files) for package in packages)
+
+
+def _listed(package: str, files: str) -> bool:
+    """Whether a list of files, each at the start of a line, has the package's folder or the module. It may be long."""
+    line = f"\n{package}"
+    at = files.find(line)
+    while at >= 0:
+        if files.startswith(("/", ".py,"), at + len(line)):
+            return True
+        at = files.find(line, at + 1)
+    return False

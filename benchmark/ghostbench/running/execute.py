@@ -30,6 +30,7 @@ from ghostbench.plugins.finishers import run_finished
 from ghostbench.plugins.registry import printable, registry
 from ghostbench.redact import CROSSED_OUT, Redactor
 from ghostbench.running import manifest as manifests
+from ghostbench.running.import_ahead import importing_ahead
 from ghostbench.running.plan.named_servers import only_in_the_folder
 from ghostbench.running.plan.plan import Options, Plan, make_plan
 from ghostbench.running.plan.start_up import start_up_s
@@ -240,6 +241,7 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
         logging_into(there.log, conduct.redactor),
         printing_aside(there.path, voice.err, conduct.redactor),
         Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
+        importing_ahead(plan),
     ):
         context = RunContext(folder=there, manifest=manifest, redactor=conduct.redactor, progress=progress, say=say)
         LOGGER.info("%s", f"{'goes on' if plan.options.resume else 'begins'}: {len(rows)} rows, {units} units each")
