@@ -317,7 +317,15 @@ def _svg(figure: Figure, name: str) -> str:
     digit on another machine.
     """
     import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+    # Laid out here, for what draws it: `savefig` would draw it once more, to nowhere, to have it laid out.
+    FigureCanvasSVG(figure)
+    figure.dpi = FigureCanvasSVG.fixed_dpi
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     file = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
