@@ -59,6 +59,7 @@ def test_a_retried_failure_is_tried_again_with_the_servers_pause(bench: Any) -> 
 
 
 def test_retries_end_at_max_attempts(bench: Any) -> None:
+    bench.hurry()
     given = ["--set", "remote-spy.outcome=ServerError", "--set", "remote-spy.retry_after_s=0"]
     assert bench.run("--models", "remote-spy", *given, "--max-attempts", "3", "--run-id", "r").returncode == 1
     lines = bench.lines("r", "attempts.jsonl")

@@ -28,6 +28,7 @@ def write(bench: Any, lines: Lines) -> Path:
 
 @pytest.mark.parametrize("error", ["RateLimited", "TimedOut", "ConnectionFailed", "ServerError"], ids=str)
 def test_what_may_go_well_another_time_is_asked_again_though_the_attempts_were_used_up(bench: Any, error: str) -> None:
+    bench.hurry()
     given = ["--models", "blind-remote", "--set", f"blind-remote.outcome={error}", "--set", "blind-remote.times=6"]
     given += ["--set", "blind-remote.retry_after_s=0", "--max-attempts", "1", "--run-id", "r"]
     assert bench.run(*given).returncode == 1

@@ -83,6 +83,12 @@ def become(asked: dict[str, object], fds: list[int]) -> None:
     sys.argv = [main, *asked["argv"]]  # type: ignore[misc]
     sys.path[:0] = [str(asked["cwd"]), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
     importlib.invalidate_caches()
+    for place in filter(None, env.get("PYTHONPATH", "").split(os.pathsep)):
+        # As the interpreter's start would.
+        if os.path.exists(os.path.join(place, "sitecustomize.py")):
+            sys.modules.pop("sitecustomize", None)
+            importlib.import_module("sitecustomize")
+            break
     imported.AT_S, imported.CPU_S = time.perf_counter(), 0.0  # type: ignore[misc]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from ghostbench.cli.main import main as bench
