@@ -382,6 +382,7 @@ def opencv_frames(path: Path, wanted: tuple[int, ...]) -> tuple[int, dict[int, n
     return count, frames
 
 
+@pytest.mark.slow
 def test_real_clips_are_counted_and_shown_as_opencv_does(shared_data: Path) -> None:
     clips = sorted((shared_data / "dada2000" / "clips").glob("*.avi"))
     assert len(clips) == 32
@@ -394,6 +395,7 @@ def test_real_clips_are_counted_and_shown_as_opencv_does(shared_data: Path) -> N
             assert np.array_equal(frames.pixels[position], peer[index]), (path.name, index)
 
 
+@pytest.mark.slow
 def test_real_clips_are_the_same_by_the_short_way_and_the_long(shared_data: Path) -> None:
     for path in sorted((shared_data / "dada2000" / "clips").glob("*.avi"))[::8]:
         for sampling in (TEN, parse_sampling("fps:2")):
@@ -403,6 +405,7 @@ def test_real_clips_are_the_same_by_the_short_way_and_the_long(shared_data: Path
             assert short.duration_s == long.duration_s
 
 
+@pytest.mark.slow
 def test_a_real_clip_torn_anywhere_is_a_failure_and_never_a_shorter_clip(shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "dada2000" / "clips" / "images_6_043.avi"
     whole = source.read_bytes()

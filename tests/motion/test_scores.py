@@ -150,6 +150,7 @@ def test_the_same_frames_at_another_size_rank_alike(frames_of: MakeFrames, motio
         assert scores[0] < 0.1 < 0.5 < scores[1]
 
 
+@pytest.mark.slow
 def test_the_real_clips_are_answered_with_scores_of_their_own_and_their_blanked_frames_with_0(
     motion: Motion, shared_data: Path, tmp_path: Path
 ) -> None:

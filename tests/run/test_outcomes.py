@@ -33,15 +33,30 @@ FINAL = {
 }
 
 
-@pytest.mark.parametrize(("error", "outcome"), FINAL.items())
-def test_a_failure_without_a_ladder_is_the_clips_outcome(bench: Any, error: str, outcome: str) -> None:
-    done = bench.run("--models", "local-spy,always", "--set", f"local-spy.outcome={error}", "--run-id", "r")
+@pytest.fixture(scope="module")
+def failed(module_bench: Any) -> tuple[Any, str]:
+    """A run `f` of a model for each failure, and what it said on standard error."""
+    names = ",".join(f"failing:{error}={error}" for error in FINAL)
+    done = module_bench.run("--models", f"{names},always", "--run-id", "f")
     assert done.returncode == 1, done.stderr
-    assert outcomes(bench, "r", "local-spy") == {outcome: N}
-    lines = [line for line in bench.lines("r", "attempts.jsonl") if line["model"] == "local-spy"]
+    return module_bench, done.stderr
+
+
+@pytest.mark.parametrize(("error", "outcome"), FINAL.items())
+def test_a_failure_without_a_ladder_is_the_clips_outcome(failed: Any, error: str, outcome: str) -> None:
+    bench, said = failed
+    assert outcomes(bench, "f", error) == {outcome: N}
+    lines = [line for line in bench.lines("f", "attempts.jsonl") if line["model"] == error]
     assert len(lines) == N
     assert all(line["outcome"] == outcome and line["error"]["message"] for line in lines)
-    assert outcomes(bench, "r", "always") == {"answered": N}
+    assert outcomes(bench, "f", "always") == {"answered": N}
+    assert f"{error} gave no answer at all" in said
+
+
+def test_a_run_of_one_model_that_fails_ends_with_status_1(bench: Any) -> None:
+    done = bench.run("--models", "local-spy,always", "--set", "local-spy.outcome=Refused", "--run-id", "r")
+    assert done.returncode == 1, done.stderr
+    assert outcomes(bench, "r", "local-spy") == {"refused": N}
     assert "local-spy gave no answer at all" in done.stderr
 
 
@@ -114,22 +129,25 @@ def test_after_more_quota_a_resumed_run_sends_what_was_not_sent(bench: Any, tmp_
     assert outcomes(bench, "r", "blind-spy") == {"answered": 4, "quota_exhausted": 2}
 
 
-@pytest.mark.parametrize("model", ["unloadable", "unimportable"])
-def test_a_model_that_cannot_load_is_unavailable_for_every_clip_and_the_run_goes_on(bench: Any, model: str) -> None:
-    done = bench.run("--models", f"{model},local-spy", "--run-id", "r")
+def test_a_model_that_cannot_load_is_unavailable_for_every_clip_and_the_run_goes_on(bench: Any) -> None:
+    done = bench.run("--models", "unloadable,unimportable,local-spy", "--run-id", "r")
     assert done.returncode == 1
-    assert outcomes(bench, "r", model) == {"unavailable": N}
+    assert {m: outcomes(bench, "r", m) for m in ("unloadable", "unimportable")} == {
+        "unloadable": {"unavailable": N},
+        "unimportable": {"unavailable": N},
+    }
     assert outcomes(bench, "r", "local-spy") == {"answered": N}
-    assert not [line for line in bench.lines("r", "attempts.jsonl") if line["model"] == model]
+    assert {line["model"] for line in bench.lines("r", "attempts.jsonl")} == {"local-spy"}
 
 
-@pytest.mark.parametrize("how", ["too-few", "none", "bytes", "probability"])
-def test_a_broken_contract_is_crashed_and_never_an_answer(bench: Any, how: str) -> None:
-    done = bench.run("--models", f"careless:{how}=c", "--run-id", "r")
+def test_a_broken_contract_is_crashed_and_never_an_answer(bench: Any) -> None:
+    ways = ["too-few", "none", "bytes", "probability"]
+    done = bench.run("--models", ",".join(f"careless:{how}={how}" for how in ways), "--run-id", "r")
     assert done.returncode == 1, done.stderr
-    assert outcomes(bench, "r", "c") == {"crashed": N}
+    assert {how: outcomes(bench, "r", how) for how in ways} == {key: {"crashed": N} for key in ways}
 
 
+@pytest.mark.slow
 def test_no_breach_of_the_contract_ends_the_run(bench: Any) -> None:
     local = [
         "no-usage",
@@ -254,12 +272,13 @@ def test_text_that_no_file_can_hold_is_kept_readable(bench: Any) -> None:
     assert {line["raw"] for line in bench.lines("r", "attempts.jsonl")} == {"\ufffd not an answer"}
 
 
-@pytest.mark.parametrize(
-    "raw", [" ", "yes", "ghost probing", '{"grade": "ghost_probing"', '{"grade": "Ghost Probing"}']
-)
-def test_text_that_is_no_answer_is_unparseable(bench: Any, raw: str) -> None:
-    bench.run("--models", "blind-spy", "--set", f"blind-spy.raw={raw}", "--run-id", "r")
-    assert outcomes(bench, "r", "blind-spy") == {"unparseable": N}
+def test_text_that_is_no_answer_is_unparseable(bench: Any) -> None:
+    raws = {"blank": " ", "word": "yes", "title": "ghost probing", "torn": '{"grade": "ghost_probing"',
+            "capitals": '{"grade": "Ghost Probing"}'}  # fmt: skip
+    done = bench.run("--models", ",".join(f"saying:{name}={name}" for name in raws), "--run-id", "r")
+    assert done.returncode == 1, done.stderr
+    assert {name: outcomes(bench, "r", name) for name in raws} == {key: {"unparseable": N} for key in raws}
+    assert {line["model"]: line["raw"] for line in bench.lines("r", "attempts.jsonl")} == raws
     assert all(p["grade"] is None and p["answered_by"] is None for p in bench.lines("r", "predictions.jsonl"))
 
 

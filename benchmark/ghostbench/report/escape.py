@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ LATEX_UNICODE = (
 the document's font, pdfLaTeX its number, so that two names never look alike. A document may define it otherwise."""
 
 
+@lru_cache(4096)
 def latex(text: str) -> str:
     """Text for LaTeX with the `textcomp` symbols and T1 fonts, safe at the start of a table's cell.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ghostbench.folder.lines import COLUMNS
 from ghostbench.plugins.installed import version_of
@@ -26,6 +27,9 @@ from ghostbench.report.titles import GRADE_TITLES, TRUTH_TITLES
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.views import VIEWS
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 TEMPLATES = Path(__file__).parent / "templates"
 _ROWS_BESIDE = " 'self' file:"
 """The page's own folder, served or opened as a file: a browser takes no file for part of the page that loads it."""
@@ -39,21 +43,17 @@ def report_html(run: RunData, rows: ClipRows | None = None) -> str:
 
     rows : the clips with their answers, of which a large run's are in files of their own; without frames if not given.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     from ghostbench.report.frame_strips import has_free_media
     from ghostbench.report.plots import charts
     from ghostbench.report.sections import plugin_sections
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     tables = run_tables(run)
     rows = rows or ClipRows(run, {})
-    return environment.get_template("report.html.j2").render(
+    return page_template().render(
         policy="; ".join(
             (
                 "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
@@ -91,6 +91,16 @@ def report_html(run: RunData, rows: ClipRows | None = None) -> str:
         cell=table_cell,
         is_reference={plain(name): row["baseline"] for name, row in run.rows.items()},
     )
+
+
+@cache
+def page_template() -> Template:
+    """The page's template, compiled once a process."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template("report.html.j2")
 
 
 def generator() -> str:

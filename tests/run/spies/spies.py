@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -113,6 +113,29 @@ class LocalSpy(LocalModel):
     def answer(self, requests: Any) -> Any:
         time.sleep(self.settings.sleep_s)
         return [self.behaviour.respond(request) for request in requests]
+
+
+class Failing(LocalSpy):
+    """Raises the error that its argument names."""
+
+    def __init__(self, settings: SpySettings, argument: str | None = None) -> None:
+        super().__init__(replace(settings, outcome=argument or ""), argument)
+
+
+SAYINGS = {
+    "blank": " ",
+    "word": "yes",
+    "title": "ghost probing",
+    "torn": '{"grade": "ghost_probing"',
+    "capitals": '{"grade": "Ghost Probing"}',
+}
+
+
+class Saying(LocalSpy):
+    """Answers with the text of that name."""
+
+    def __init__(self, settings: SpySettings, argument: str | None = None) -> None:
+        super().__init__(replace(settings, raw=SAYINGS[argument or ""]), argument)
 
 
 class Picky(LocalSpy):
@@ -705,6 +728,8 @@ def register_models(register: Any) -> None:
         register(ModelSpec(name=name, load=f"wordy:{target}", kind=kind, summary="a spy", settings=WordySettings))
     spec("local-spy", "LocalSpy", "local", settings=SpySettings)
     spec("remote-spy", "RemoteSpy", "remote", settings=SpySettings)
+    spec("failing", "Failing", "local", settings=SpySettings, family="ERROR")
+    spec("saying", "Saying", "local", settings=SpySettings, family="NAME", needs_frames=False)
     spec("picky", "Picky", "local", settings=SpySettings)
     spec("blind-spy", "LocalSpy", "local", settings=SpySettings, needs_frames=False)
     spec("blind-remote", "RemoteSpy", "remote", settings=SpySettings, needs_frames=False)
