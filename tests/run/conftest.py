@@ -51,11 +51,11 @@ class Bench:
         _, _, _, *given = self.words(*words, dataset=dataset)
         return run_bench(given, cwd=self.folder, env={**self.env, **more})
 
-    def hurry(self) -> None:
-        """From here on, what is away is looked at again after hundredths of a second; how often is as it was."""
+    def hurry(self, first_s: float = 0.02, longest_s: float = 0.1) -> None:
+        """From here on, what is away is looked at again after such pauses; how often is as it was."""
         (self.folder / "site" / "sitecustomize.py").write_text(
             "from ghostbench.running.rules.patience import Patience\n"
-            "Patience.__init__.__kwdefaults__.update(first_s=0.02, longest_s=0.1)\n",
+            f"Patience.__init__.__kwdefaults__.update(first_s={first_s}, longest_s={longest_s})\n",
             encoding="utf-8",
         )
 

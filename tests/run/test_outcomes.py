@@ -61,13 +61,14 @@ def test_a_run_of_one_model_that_fails_ends_with_status_1(bench: Any) -> None:
 
 
 def test_a_retried_failure_is_tried_again_with_the_servers_pause(bench: Any) -> None:
+    bench.hurry(first_s=60.0, longest_s=60.0)
     given = ["outcome=RateLimited", "times=2", "retry_after_s=0.3"]
     words = [word for pair in given for word in ("--set", f"remote-spy.{pair}")]
     assert bench.run("--models", "remote-spy", *words, "--run-id", "r").returncode == 0
     lines = bench.lines("r", "attempts.jsonl")
     assert Counter(line["outcome"] for line in lines) == {"rate_limited": 2, "answered": N}
     again = [line for line in lines if line["attempt"] > 1]
-    assert all(0.3 <= line["wait_s"] < 1.3 and line["fallback_level"] == 0 for line in again)
+    assert all(0.3 <= line["wait_s"] < 30 and line["fallback_level"] == 0 for line in again)
     assert all(line["wait_s"] is None for line in lines if line["attempt"] == 1)
     row = bench.metrics("r")["models"]["remote-spy"]
     assert (row["attempts"], row["retries"], row["answered"]) == (N + 2, 2, N)
