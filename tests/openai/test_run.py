@@ -8,7 +8,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 from loopback_openai import Fault, Server, Storm
+from warm_process import run_bench
 
 
 def status(code: int, **headers: str) -> Fault:
@@ -297,12 +297,10 @@ def test_a_run_is_not_gone_on_with_at_another_server(bench: Any, server: Server,
     azure = {**key, "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{server.port}"}
     model, env = ("gpt-4.1", {name: server.url}) if name == "OPENAI_BASE_URL" else ("azure:d", azure)
     words = ["--models", model, "--limit", "1", "--dataset", str(bench.dataset), "--sampling", "uniform:2"]
-    command = [sys.executable, "-m", "ghostbench", "run", *words, "--run-id", "r"]
 
     def run(*more: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        given = {**os.environ, **env, **changed}
-        return subprocess.run(
-            [*command, *more], check=False, cwd=bench.folder, env=given, capture_output=True, text=True
+        return run_bench(
+            ["run", *words, "--run-id", "r", *more], cwd=bench.folder, env={**os.environ, **env, **changed}
         )
 
     assert run().returncode == 0

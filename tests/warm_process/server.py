@@ -31,8 +31,11 @@ WARM = (
 )  # fmt: skip
 
 
-WHERE_INSTALLED = ("anyio._backends._asyncio", "genai_prices", "httpx2", "jiter", "pyarrow.pandas_compat")
-"""Of extras. Not the SDKs themselves, which look at the environment while they are imported."""
+WHERE_INSTALLED = (
+    "anyio._backends._asyncio", "genai_prices", "httpx2", "jiter", "openai", "openai.resources.batches",
+    "openai.resources.chat", "openai.resources.files", "pyarrow.pandas_compat",
+)  # fmt: skip
+"""Of extras. What the SDKs read of the environment while they are imported, `become` has them read again."""
 
 
 def serve(listening: socket.socket) -> None:
@@ -107,6 +110,10 @@ def become(asked: dict[str, object], fds: list[int]) -> None:
             sys.modules.pop("sitecustomize", None)
             importlib.import_module("sitecustomize")
             break
+    if "OPENAI_LOG" in env and "openai" in sys.modules:
+        from openai._utils._logs import setup_logging
+
+        setup_logging()
     imported.AT_S, imported.CPU_S = time.perf_counter(), 0.0  # type: ignore[misc]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from ghostbench.cli.main import main as bench
