@@ -73,6 +73,15 @@ def test_of_a_long_clip_the_latest_frames_are_shown() -> None:
     assert last.frames.indices[-1] == 99
 
 
+def test_of_a_long_clip_too_most_moments_begin_with_the_frames_of_the_one_before() -> None:
+    shown = [each.frames.indices for each in TASK.questions(film(150, 2.0)) if each.frames is not None]
+    assert all(frames == tuple(range(frames[0], frames[-1] + 1)) for frames in shown)
+    assert [frames[-1] for frames in shown] == list(range(150))
+    assert {len(frames) for frames in shown[60:]} == set(range(41, 61))
+    begun_anew = [place for place, (before, after) in enumerate(pairwise(shown), 1) if after[: len(before)] != before]
+    assert begun_anew == [60, 80, 100, 120, 140]
+
+
 def test_the_request_of_a_moment_begins_like_that_of_the_one_before() -> None:
     from ghostbench import Request
 

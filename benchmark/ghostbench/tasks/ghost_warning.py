@@ -51,7 +51,8 @@ _VALIDATOR: Final = Draft202012Validator(SCHEMA)
 class GhostWarning(Task):
     """Asks every so often, with the frames up to then and nothing of what comes after.
 
-    most_frames : of a long clip so many of the latest frames are shown at a moment.
+    most_frames : of a long clip at most so many of the latest frames are shown at a moment. A third of them is left out
+        at once when there are more, so that in between each moment's frames begin like those of the one before.
     """
 
     name: ClassVar[str] = "ghost-warning"
@@ -94,7 +95,9 @@ class GhostWarning(Task):
         ]
 
     def _at(self, seen: Frames, moment_s: float) -> Question:
-        latest = seen.take(tuple(range(max(0, len(seen) - self.most_frames), len(seen))))
+        together = self.most_frames // 3
+        first = max(0, -(-(len(seen) - self.most_frames) // together)) * together
+        latest = seen.take(tuple(range(first, len(seen))))
         return Question.about(self.build(latest), latest, moment_s)
 
     def parse(self, text: str) -> Answer:
