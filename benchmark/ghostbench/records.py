@@ -201,6 +201,11 @@ class Frames:
                 whole._kept.shared[key] = built
             return built
 
+    def remembers(self, key: Hashable) -> bool:
+        """Whether `memo` has something under the key already."""
+        with self._kept.lock:
+            return key in self._kept.own
+
     def until(self, moment_s: float) -> Frames:
         """The frames up to a moment, seconds from the clip's start, of a clip that has lasted no longer than that."""
         seen = sum(time_s <= moment_s for time_s in self.times_s)

@@ -30,6 +30,7 @@ _EPILOG = """Examples:
       --repeats 3 --run-id trial
   bench run --task ghost-warning --moments 4/s --sustain 2/3
   bench run --models gpt-4.1 --task my-task.yaml --variants all
+  bench run --models gpt-4.1 --probe blank,dark:5,rain,noise,flip
   bench run --resume --run-id trial
   bench run study.yaml --limit 10
 
@@ -43,6 +44,10 @@ A run file has the options' own names, one a line:
 
 
 _ANNOTATIONS = "More about the clips: DADA-2000's own, BADAS-Open's, Nexar's, JSON or a table. May be repeated."
+_PROBE = (
+    "Extra rows with pixels taken away (blank, shuffled, text-only) or made worse: dark, rain, blur, noise, jpeg, "
+    "frame-drop (severity 1 to 5 as in blur:5, else 3), flip."
+)
 _SAMPLING = "uniform:N frames, or fps:R frames a second.  [default: the task's, uniform:10 or fps:2]"
 _SUSTAIN = "An alarm holds where K of the last N moments alarm.  [default: 1/1]"
 _DEADLINE = "Seconds that loading a model, and one attempt, may take."
@@ -96,7 +101,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--max-cost", type=float, metavar="USD", help="Send nothing that could take the run over this.")
 @click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")
 @click.option("--variants", metavar="all|NAME,…", help="Ask in other wordings of the task too, each a row of its own.")
-@click.option("--probe", metavar="blank,shuffled,text-only", help="Extra rows with the pixels taken away.")
+@click.option("--probe", metavar="NAME,…", help=_PROBE)
 @click.option("--skip-bad-labels", is_flag=True, help="Leave out label rows that cannot be read, and list them.")
 @out_option("Where runs go.")
 @click.option("--run-id", shell_complete=complete.run_ids, help="Name of the run's folder; default: time and models.")

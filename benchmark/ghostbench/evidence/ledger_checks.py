@@ -101,9 +101,11 @@ def check_attempts(run: RunRecords) -> tuple[list[Finding], str]:
 
 def check_frames(run: RunRecords) -> tuple[list[Finding], str]:
     """Every attempt at level 0 saw the frames that clips.jsonl names for its question; probes see others on purpose."""
-    probes = [name for name, entry in run.manifest.models.items() if entry.probe is not None]
+    probes = {name: entry.probe for name, entry in run.manifest.models.items() if entry.probe is not None}
     lines = run.attempts
-    used = lines[lines["frames_sha256"].notna() & (lines["fallback_level"] == 0) & ~lines["model"].isin(probes)]
+    shown_at_first = lines[lines["frames_sha256"].notna() & (lines["fallback_level"] == 0)]
+    probed = shown_at_first["model"].isin(list(probes))
+    used = shown_at_first[~probed]
     shown = _shown(run.clips)
     moments = used["moment_s"].astype(object).where(used["moment_s"].notna(), None)
     wanted = [shown.get(key) for key in zip(used["clip"], moments, strict=True)]
@@ -111,7 +113,16 @@ def check_frames(run: RunRecords) -> tuple[list[Finding], str]:
     return [
         Finding(ATTEMPTS, f"{model} saw other frames of {clip} than {CLIPS} names")
         for model, clip in zip(wrong["model"], wrong["clip"], strict=True)
-    ], ""
+    ] + list(_unlike(shown_at_first[probed], probes)), ""
+
+
+def _unlike(lines: pd.DataFrame, probes: Mapping[str, str]) -> Iterator[Finding]:
+    """What a probe showed of a clip and moment where it is not the same for all rows and repeats."""
+    keyed = lines.assign(probe=lines["model"].map(probes), moment=lines["moment_s"].fillna(-1.0))
+    groups = keyed.groupby(["probe", "clip", "moment"], sort=False)
+    for (probe, clip, _), group in groups:
+        if group["frames_sha256"].nunique() > 1:
+            yield Finding(ATTEMPTS, f"the probe {probe} did not show the same frames of {clip} each time")
 
 
 def _shown(clips: pd.DataFrame) -> dict[tuple[str, float | None], str | None]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.folder.lines import COLUMNS
+from ghostbench.media.corruptions import described
 from ghostbench.plugins.installed import version_of
 from ghostbench.records import TRUTHS
 from ghostbench.report.clip_rows import ClipRows
@@ -144,7 +145,7 @@ def _matrix(name: str, row: Row) -> dict[str, Any]:
 def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
     """The rows whose numbers need a warning before they are read, with the warnings.
 
-    A probe is meant to do badly: it is worth a warning where it does not.
+    A probe that takes the pixels away is meant to do badly: it is worth a warning where it does not.
     """
     found = []
     for name, row in run.metrics["models"].items():
@@ -154,7 +155,8 @@ def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
         serious = [
             without_places(plain(mark)) for mark in marks(row) if mark.startswith(warned) and not row["baseline"]
         ]
-        views = _no_worse(row, run.metrics["models"].get(row["of"] or "")) if row["probe"] else []
+        takes_away = row["probe"] is not None and not described(row["probe"])
+        views = _no_worse(row, run.metrics["models"].get(row["of"] or "")) if takes_away else []
         if views:
             serious.append(
                 f"F1 over all clips no lower than {plain(str(row['of']))}’s ({', '.join(views)}): "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ghostbench.media.corruptions import described
 from ghostbench.report.columns import MODEL, Rows
 from ghostbench.report.data import RunData
 from ghostbench.report.table import Column, Table, Value
@@ -180,6 +181,7 @@ def _changes(rows: Rows, kind: str, empty: Table) -> Table:
     columns = (
         MODEL,
         Column(kind, "Probe" if kind == "probe" else "Wording"),
+        *([Column("what", "What it does")] if kind == "probe" else []),
         _VIEW,
         Column("clips", "Clips", "count"),
         Column("changed", "Changed", "rate"),
@@ -204,6 +206,7 @@ def _changes(rows: Rows, kind: str, empty: Table) -> Table:
                 (
                     row["of"],
                     named,
+                    *([_what(named)] if kind == "probe" else []),
                     view,
                     answered["n"],
                     found["verdict_changed"],
@@ -214,6 +217,13 @@ def _changes(rows: Rows, kind: str, empty: Table) -> Table:
                 )
             )
     return Table(empty.name, empty.title, columns, tuple(lines), empty.note)
+
+
+def _what(probe: str) -> str:
+    return described(probe) or _TAKEN_AWAY.get(probe, "")
+
+
+_TAKEN_AWAY = {"blank": "every pixel mid-grey", "shuffled": "frames in another order", "text-only": "no frames"}
 
 
 def _ahead(pair: Mapping[str, Any]) -> str:

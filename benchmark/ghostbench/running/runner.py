@@ -89,7 +89,9 @@ class Runner:
         elsewhere = plan.options.on != "thread" and any(isinstance(host.model, LocalModel) for host in plan.hosts)
         decoding = Decoding(self._pool, plan.sampling, plan.split.data_root, shared=elsewhere)
         storage = self._way("the clips' storage")
-        self._window = FrameWindow(decoding, frames_budget(), storage, self._feeding.is_wanted)
+        # Each probe keeps frames of its own beside a clip's.
+        budget = frames_budget() // (1 + len(plan.probes))
+        self._window = FrameWindow(decoding, budget, storage, self._feeding.is_wanted)
         self._begun = Begun(context.folder.begun, lost.loading)
         self._loading = Loading(plan, self._begun, lost, DECODE_WORKERS, self._require_same_files)
         self.longest_s = plan.options.deadline + _BLOCKED_S

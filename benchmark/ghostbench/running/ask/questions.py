@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ghostbench.folder.lines import QuestionLine
 from ghostbench.question import Question, in_order
 from ghostbench.records import Frames, Prompt
-from ghostbench.running.plan.probes import probed, thinned
+from ghostbench.running.plan.probes import make_ready, probed, thinned
 from ghostbench.tasks.base import Task
 
 
@@ -81,14 +81,27 @@ class Questions:
         """
         if frames is None:
             return replace(self._to_the_blind(variant), moment_s=moment_s)
-        question = next((each for each in self.about(frames, variant) if each.moment_s == moment_s), None)
-        if question is None:
-            raise ValueError(f"the task asks nothing of this clip at {moment_s} s")
+        question = self._at(frames, moment_s, variant)
         if question.frames is None:
             return question
         task = self._tasks[variant]
         key = ("asked", moment_s, probe, variant, most)
         return self._memo(frames, key, lambda: _changed(task, question, probe, most))
+
+    def make_ready(self, frames: Frames, moment_s: float | None, probe: str, variant: str | None = None) -> None:
+        """Do to a question's frames what a probe does, so that `asked` finds it done: it may take long.
+
+        Raises as `asked` does.
+        """
+        shown = self._at(frames, moment_s, variant).frames
+        if shown is not None:
+            make_ready(shown, probe)
+
+    def _at(self, frames: Frames, moment_s: float | None, variant: str | None) -> Question:
+        for question in self.about(frames, variant):
+            if question.moment_s == moment_s:
+                return question
+        raise ValueError(f"the task asks nothing of this clip at {moment_s} s")
 
     def _made(self, frames: Frames, variant: str | None) -> tuple[_Kept, ...]:
         return tuple(_Kept.of(question, frames) for question in in_order(self._tasks[variant].questions(frames)))

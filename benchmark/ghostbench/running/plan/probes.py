@@ -1,4 +1,4 @@
-"""Probes: the same question with the pixels taken away, to see whether an answer depends on them."""
+"""Probes: the same question with the pixels taken away or made worse, to see how an answer depends on them."""
 
 from __future__ import annotations
 
@@ -39,27 +39,70 @@ def text_only(frames: Frames) -> None:
 
 
 PROBES: dict[str, Callable[[Frames], Frames | None]] = {"blank": blank, "shuffled": shuffled, "text-only": text_only}
-"""What each probe makes of a clip's frames, by the name used in `--probe` and in the row's name MODEL+PROBE."""
+"""What the probes that take something away make of a clip's frames, by the name used in `--probe` and in the row's name
+MODEL+PROBE. The others, which make frames worse, are `ghostbench.media.corruptions.CORRUPTIONS`."""
 
 
 def parse_probes(text: str | None) -> tuple[str, ...]:
     """Read a comma-separated list of probe names. Raises `BadInput`."""
     if text is None:
         return ()
+    from ghostbench.media.corruptions import CORRUPTIONS, USUAL
+
     names = tuple(name.strip() for name in text.split(","))
-    for name in names:
-        if name not in PROBES:
-            raise BadInput(f"--probe '{printable(name)}' is not known; choose from {', '.join(PROBES)}")
-        if names.count(name) > 1:
-            raise BadInput(f"--probe names {name} twice; name each probe once")
+    known = [_parts(name) for name in names]
+    for name, parts in zip(names, known, strict=True):
+        if parts is None:
+            choices = ", ".join([*PROBES, *CORRUPTIONS])
+            raise BadInput(f"--probe '{printable(name)}' is not known; choose from {choices}")
+        if known.count(parts) > 1:
+            usual = f" (without a severity it has {USUAL})" if parts[1] else ""
+            raise BadInput(f"--probe names {parts[0]} twice{usual}; name each probe once")
     return names
+
+
+def is_slow(probe: str | None) -> bool:
+    """Whether it takes long enough to be done in a thread."""
+    return probe is not None and probe not in PROBES
+
+
+def _parts(name: str) -> tuple[str, int] | None:
+    """The probe and its severity, 0 for one that has none; None for one that is not known. Raises `BadInput`."""
+    from ghostbench.media.corruptions import parts_of
+
+    if name in PROBES:
+        return name, 0
+    try:
+        return parts_of(name)
+    except KeyError:
+        return None
+    except ValueError as error:
+        raise BadInput(f"--probe '{printable(name)}': {name.partition(':')[0]} {error}; e.g. blur:3, flip") from None
+
+
+def change_of(probe: str) -> Callable[[Frames], Frames | None]:
+    """What a probe makes of frames. Raises `KeyError` for one that is not known."""
+    from ghostbench.media.corruptions import changed
+
+    return PROBES[probe] if probe in PROBES else changed(probe)
 
 
 def probed(frames: Frames | None, probe: str | None) -> Frames | None:
     """The frames as the probe leaves them, made once per clip; unchanged without a probe."""
     if frames is None or probe is None:
         return frames
-    return frames.memo(("probe", probe), PROBES[probe])
+    return frames.memo(_key(probe), change_of(probe))
+
+
+def make_ready(frames: Frames, probe: str) -> None:
+    """Make what `probed` returns, where it is not there yet, without keeping others from the frames meanwhile."""
+    if not frames.remembers(_key(probe)):
+        made = change_of(probe)(frames)
+        frames.memo(_key(probe), lambda _: made)
+
+
+def _key(probe: str) -> tuple[str, str]:
+    return ("probe", probe)
 
 
 def thinned(frames: Frames | None, most: int | None) -> Frames | None:

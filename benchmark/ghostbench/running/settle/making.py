@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import copy
 import uuid
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ from ghostbench.records import Frames, Request
 from ghostbench.running.ask.dispatch import estimated
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import Ask, SentRequest, ladder_of
+from ghostbench.running.plan.probes import is_slow
 from ghostbench.running.rules.replies import checked, in_words
 from ghostbench.running.settle.faults import is_ours
 from ghostbench.tasks.base import Task
@@ -64,6 +67,14 @@ class RequestMaker:
             failure = checked(error)
             assert isinstance(failure, AttemptError)
             raise NotMade(failure, SentRequest.of(request, None)) from None
+
+    async def make_ready(self, unit: Ask) -> None:
+        """Have a thread do what takes long before `make` is called. What goes wrong there, goes wrong in `make` too."""
+        if is_slow(unit.row.probe) and isinstance(unit.frames, Frames) and unit.row.needs_frames:
+            with contextlib.suppress(Exception):
+                await asyncio.to_thread(
+                    self.questions.make_ready, unit.frames, unit.moment_s, str(unit.row.probe), unit.row.variant
+                )
 
     def moments(self, unit: Ask) -> tuple[float | None, ...] | None:
         """The moments that a unit stands for, where its frames tell them and it does not know them yet; else None."""

@@ -80,6 +80,7 @@ class Settler:
             unit.standing = state.habits.start
         if isinstance(unit.frames, MediaError):
             return await self.recorder.record_media(unit, state, unit.frames)
+        await self.maker.make_ready(unit)
         try:
             return self.maker.make(unit)
         except NotMade as failed:
