@@ -1,6 +1,7 @@
 """Models for the doctor: a sound one, and one for each thing that can be wrong with a model."""
 
 import itertools
+import os
 import time
 
 from ghostbench import (
@@ -19,7 +20,7 @@ from ghostbench import (
 
 LOCAL = (
     "Sound Blind Timed Restless Wavering Companion Undefined Crashing Unloadable Refusing Single Unsized "
-    "Orderless Choosy StuckLoading StuckAnswering StuckPreparing"
+    "Orderless Choosy StuckLoading StuckAnswering StuckPreparing Vanishing"
 )
 REMOTE = "Priced Unpriced BlindRemote Busy Dear"
 
@@ -117,6 +118,11 @@ class Undefined(Sound):
 class Crashing(Sound):
     def answer(self, requests):
         return [reply(request, float("nan")) for request in requests]
+
+
+class Vanishing(Sound):
+    def answer(self, requests):
+        os._exit(0)
 
 
 class Unloadable(Sound):

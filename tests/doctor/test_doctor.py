@@ -45,6 +45,15 @@ def failed(lines: dict[str, tuple[str, str]]) -> set[str]:
     return {check for check, (judgement, _) in lines.items() if judgement == "fail"}
 
 
+def test_a_model_that_ends_the_process_is_no_examination_that_passed(clinic: PluginSite) -> None:
+    done = clinic.bench("doctor", "vanishing", "--json")
+    assert done.returncode == 70
+    assert done.stdout == ""
+    assert done.stderr == (
+        "error: the process of the examination left with exit status 0 before the examination was done\n"
+    )
+
+
 def test_a_sound_local_model_passes_every_line(clinic: PluginSite) -> None:
     lines = examined(clinic, "sound", status=0)
     assert {check for check, (judgement, _) in lines.items() if judgement != "pass"} == {"cost of a run"}

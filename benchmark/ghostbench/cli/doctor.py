@@ -76,18 +76,26 @@ def command(*, model: str, settings: tuple[str, ...], limit: int, quiet: bool, a
     The questions are those of a run. Each clip is asked about with its own frames (twice), with blank frames, with its
     frames shuffled, and with another clip's; a local model is asked alone and in batches.
     """
+    from ghostbench.errors import BadInput
+    from ghostbench.running.watch.guard import guarded
+
+    refuse_both(quiet, as_json)
+    if "," in model or ">" in model:
+        raise BadInput(f"bench doctor takes one model, not '{model}'; call it for each")
+    return guarded(lambda: _examine(model, settings, limit, quiet, as_json, given), "the examination")
+
+
+def _examine(
+    model: str, settings: tuple[str, ...], limit: int, quiet: bool, as_json: bool, given: dict[str, object]
+) -> int:
     from rich.console import Console
 
     from ghostbench.datasets.select import SplitQuery
     from ghostbench.doctor.examine import Examiner
     from ghostbench.doctor.judge import as_json as lines_as_json
     from ghostbench.doctor.judge import judge
-    from ghostbench.errors import BadInput
     from ghostbench.running.plan.plan import Options, make_plan
 
-    refuse_both(quiet, as_json)
-    if "," in model or ">" in model:
-        raise BadInput(f"bench doctor takes one model, not '{model}'; call it for each")
     query = SplitQuery(**{name: given.pop(name) for name in ("dataset", "data_root", "labels", "split", "clips")})  # type: ignore[arg-type]
     plan = make_plan(Options(models=model, query=query, settings=settings, **given))  # type: ignore[arg-type]
     examiner = Examiner(plan, clips=limit, max_cost=plan.options.max_cost or _MOST_USD)

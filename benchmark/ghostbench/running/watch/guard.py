@@ -1,9 +1,10 @@
 """A process that watches over the one in which a run goes on, so that nothing a model does ends it unnoticed.
 
 A model's code can end the process that it is computed in: by a fault in a library, for want of memory, by
-`os._exit(0)`. It can also keep the process from ever reacting again. Neither can be helped from inside. So `bench run`
-goes on in a child, and its parent, which does nothing else, passes signals on, notices how the child ends, and ends it
-on a second Ctrl-C, whatever it is doing. Where processes cannot be forked with safety, the run goes on by itself.
+`os._exit(0)`. It can also keep the process from ever reacting again. Neither can be helped from inside. So `bench run`,
+and `bench doctor`, go on in a child, and its parent, which does nothing else, passes signals on, notices how the child
+ends, and ends it on a second Ctrl-C, whatever it is doing. Where processes cannot be forked with safety, the run goes
+on by itself.
 """
 
 from __future__ import annotations
@@ -84,10 +85,12 @@ async def reacting(limit_s: float) -> Any:
         tell(beat=None)
 
 
-def guarded(work: Callable[[], int]) -> int:
+def guarded(work: Callable[[], int], of: str = "the run") -> int:
     """What `work` returns, computed in a child that this process watches over; it raises there what it raises.
 
-    How the child ends after that is not heard. Ended without having returned, it gives 128 + the number of the signal,
+    of : what `work` is, in words, for the line that says that it was lost.
+
+    How the child ends after `work` returned is not heard. Ended without that, it gives 128 + the number of the signal,
     or `LOST`.
     """
     if not _CAN_FORK or threading.active_count() > 1:
@@ -100,7 +103,7 @@ def guarded(work: Callable[[], int]) -> int:
     child = os.fork()
     if child:
         os.close(writing)
-        return _Watch(child, reading).wait()
+        return _Watch(child, reading, of).wait()
     os.close(reading)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
     _Line.number = writing
@@ -128,8 +131,9 @@ def _die_with(parent: int) -> None:
 class _Watch:
     """The parent's side."""
 
-    def __init__(self, child: int, reading: int) -> None:
+    def __init__(self, child: int, reading: int, of: str) -> None:
         self._child = child
+        self._of = of
         self._reading = reading
         self._told: dict[str, Any] = {}
         self._ended = threading.Event()
@@ -163,7 +167,7 @@ class _Watch:
         how = how_it_ended(status)
         if self._blocked_s is not None:
             how = f"did not react for {self._blocked_s:.0f} s and was ended"
-        line = f"error: the process of the run {how} before the run was done"
+        line = f"error: the process of {self._of} {how} before {self._of} was done"
         if folder is not None:
             path = Path(folder) / BEGUN
             note_end(path, how)
