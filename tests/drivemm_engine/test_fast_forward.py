@@ -146,3 +146,29 @@ def test_rows_take_any_number_of_tokens_in_one_step(tiny: Callable[..., DriveMM]
             if own:
                 wanted = stepwise[row].step_logits[done[row]]
                 assert torch.allclose(decoder.logits[row], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_decoder_made_in_inference_mode_is_captured_and_used_outside_of_it(
+    tiny: Callable[..., DriveMM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a model warms up, attention is planned in inference mode; the next batch records its graphs outside."""
+    from ghostbench_drivemm.engine import decode, engine_of
+
+    recorded = []
+
+    def record(work: Callable[[], None]) -> None:
+        with torch.inference_mode():
+            work()
+        recorded.append(work)
+
+    monkeypatch.setattr(decode, "_captured", record)
+    engine = engine_of(tiny())
+    with torch.inference_mode():
+        _, decoder = engine.reserve(2, 100)
+    monkeypatch.setattr(decoder, "_on_cuda", True)
+    decoder.capture(masked=False, wide=True)
+    assert len(recorded) >= 2
+    monkeypatch.setattr(decoder, "_on_cuda", False)
+    decoder.begin(torch.zeros(2, decoder.vocabulary), [3, 4])
+    decoder.force([1, 2])
+    assert decoder.tokens[:2].tolist() == [1, 2]

@@ -38,6 +38,8 @@ _FEW = 200
 class Decoder:
     """The state of a batch while it is decoded, in buffers that captured graphs read and write.
 
+    It may be made in or out of inference mode, as nothing is written but in inference mode.
+
     tokens : [rows] the last chosen tokens. mask : packed bits of allowed tokens. logits : after the last step.
     strange : after how many tokens of the answer a row's logits were first not all finite, -1 if they always were.
     """
@@ -65,6 +67,7 @@ class Decoder:
         """Most tokens of a step, of all rows together."""
         return self._places.tokens
 
+    @torch.inference_mode()
     def begin(self, logits: Tensor, lengths: Sequence[int]) -> None:
         """Start a batch: its prompts' last logits [n, vocabulary], and how many positions each has cached."""
         count = len(lengths)
@@ -74,6 +77,7 @@ class Decoder:
         self._places.send([()] * count, self._lengths, [0] * count, waiting=count)
         self.strange.fill_(-1)
 
+    @torch.inference_mode()
     def capture(self, *, masked: bool, wide: bool) -> None:
         """Record the graphs if that has not been done; what was in the buffers is lost. Does nothing without CUDA.
 
@@ -137,6 +141,7 @@ class Decoder:
         place = torch.searchsorted(reach, (draws * reach[:, -1])[:, None], right=True).clamp_max(self.vocabulary - 1)
         self._chose(order.gather(1, place)[:, 0], torch.isfinite(self.logits).all(-1))
 
+    @torch.inference_mode()
     def force(self, tokens: Sequence[int]) -> None:
         """Replace the tokens chosen last."""
         filled = torch.tensor([*tokens, *[0] * (self.rows - len(tokens))], dtype=torch.int64)
