@@ -161,7 +161,8 @@ class DriveMMModel(LocalModel):
         text = user_text(request.prompt, with_frames=frames is not None)
         try:
             prepared = self._model.prepare(
-                [] if frames is None else frames.pixels,
+                # Nothing here writes to them: a copy for every moment of a clip would be most of the host's work.
+                [] if frames is None else frames.original().pixels,
                 text,
                 kind="text" if frames is None else "video",
                 system=request.prompt.system,

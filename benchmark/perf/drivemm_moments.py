@@ -36,7 +36,7 @@ from ghostbench.tasks.ghost_warning import GhostWarning
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig, VisionShape
 from ghostbench_drivemm.engine import GenerateOptions, batch, engine_of, generate_prepared, language
-from ghostbench_drivemm.input.beginning import FrameDigests
+from ghostbench_drivemm.input.frame_digests import FrameDigests
 from ghostbench_drivemm.input.prepared import Prepared, Raw
 from ghostbench_drivemm.input.question import user_text
 from ghostbench_local.answer.grammar import Vocabulary

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,33 +35,6 @@ class Shown:
     digests: Sequence[bytes]
     frame: int
     closing: int
-
-
-class FrameDigests:
-    """SHA-256 of shape and pixels of each frame, uint8 [F, height, width, 3].
-
-    threads : makes them there, without being waited for before they are asked for; None makes them here and now.
-    """
-
-    def __init__(self, frames: npt.NDArray[np.uint8], threads: Executor | None = None) -> None:
-        self._made: list[Future[bytes]] | None = None
-        if threads is not None:
-            self._made = [threads.submit(_frame_digest, frame) for frame in frames]
-        else:
-            self._there = tuple(map(_frame_digest, frames))
-
-    def all(self) -> tuple[bytes, ...]:
-        """All of them; waits until they are made."""
-        if self._made is not None:
-            self._there = tuple(one.result() for one in self._made)
-            self._made = None
-        return self._there
-
-
-def _frame_digest(frame: npt.NDArray[np.uint8]) -> bytes:
-    digest = hashlib.sha256(repr(frame.shape).encode())
-    digest.update(np.ascontiguousarray(frame).data)
-    return digest.digest()
 
 
 def beginnings(ids: npt.NDArray[np.int64], mark: int | None, shown: Shown | None) -> tuple[Beginning, ...]:

@@ -16,7 +16,8 @@ from PIL import Image
 from typing_extensions import override
 
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
-from ghostbench_drivemm.input.beginning import Beginning, FrameDigests, Shown, beginnings
+from ghostbench_drivemm.input.beginning import Beginning, Shown, beginnings
+from ghostbench_drivemm.input.frame_digests import FrameDigests
 from ghostbench_drivemm.input.lengths import closing_length, frame_length, image_length, video_length
 from ghostbench_drivemm.input.pixels import Pixels, frame_pixels, image_pixels, is_wide
 from ghostbench_drivemm.input.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
