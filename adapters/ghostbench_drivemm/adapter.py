@@ -20,11 +20,8 @@ from typing_extensions import override
 from ghostbench import (
     GRADES,
     BadInput,
-    Level,
     LocalModel,
     ModelError,
-    Nonfinite,
-    OutOfMemory,
     Reply,
     Request,
     RequestRejected,
@@ -37,15 +34,17 @@ from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, gene
 from ghostbench_drivemm.input.prepared import PromptTooLong
 from ghostbench_drivemm.input.question import user_text
 from ghostbench_drivemm.network.model import DriveMM
-from ghostbench_drivemm.serving.batching import Batch, Ready
-from ghostbench_drivemm.serving.replicas import Replica, Replicas
+from ghostbench_drivemm.serving.batching import DriveMMBatch, Ready
+from ghostbench_drivemm.serving.replicas import replicas_of, rows_that_fit
 from ghostbench_drivemm.settings import DriveMMSettings
 from ghostbench_local import memory
-from ghostbench_local.answer.grammar import Grammar, Vocabulary
-from ghostbench_local.answer.schema_text import UnsupportedSchema
-from ghostbench_local.answer.score import GradeReader
+from ghostbench_local.answer.forms import Forms
+from ghostbench_local.answer.grammar import Vocabulary
+from ghostbench_local.batching import ladder
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
+from ghostbench_local.devices import described, devices_of, look_for
+from ghostbench_local.replicas import Replica
 
 _USUAL_POSITIONS = (2100 + 450, 2100 + 900)
 """Ten frames and a task's prompt: what is made ready for, and reckoned with until longer prompts have been seen."""
@@ -73,21 +72,11 @@ class DriveMMModel(LocalModel):
         self._new_tokens = settings.max_new_tokens or 256
         self._lock = threading.Lock()
         self._folder: Path | None = None
-        self._grammars: dict[str, Grammar] = {}
-        self._readers: dict[tuple[str, ...], GradeReader] = {}
-        more: list[Level] = []
-        if settings.dtype != "float32":
-            more.append(Level(name="float32", settings={"dtype": "float32"}, after=(Nonfinite,)))
-        more += [
-            Level(name=f"{frames} frames", max_frames=frames, after=(OutOfMemory, RequestTooLarge)) for frames in (5, 2)
-        ]
-        self.ladder = more
+        self.ladder = ladder(settings.dtype)
 
     @override
     def check(self) -> None:
-        for device in self._devices():
-            if not _is_device(device):
-                raise BadInput(f"drivemm.device={device} is no device: write cuda, cuda:N or cpu")
+        self._devices()
         if self.settings.checkpoint is not None and self.settings.revision != public.REVISION:
             raise BadInput(
                 "drivemm.revision is of the public checkpoint, which drivemm.checkpoint replaces: leave one out"
@@ -95,14 +84,7 @@ class DriveMMModel(LocalModel):
 
     @override
     def check_here(self) -> None:
-        devices = self._devices()
-        if any(device.startswith("cuda") for device in devices):
-            if not torch.cuda.is_available():
-                raise BadInput("drivemm needs a CUDA device and finds none; --set drivemm.device=cpu computes slowly")
-            count = torch.cuda.device_count()
-            for device in devices:
-                if torch.device(device).index is not None and int(torch.device(device).index) >= count:
-                    raise BadInput(f"drivemm: there is no device {device}; this machine has {count} (from cuda:0 on)")
+        look_for("drivemm", self._devices())
         chosen = self.settings.checkpoint
         try:
             if chosen is not None:
@@ -127,7 +109,7 @@ class DriveMMModel(LocalModel):
     def load(self) -> Mapping[str, Any]:
         try:
             self._folder, source = self._find()
-            self._replicas = Replicas(self._devices(), self._load_model)
+            self._replicas = replicas_of(self._devices(), self._load_model)
             seconds = self._replicas.load(self.settings.dtype)
         except CheckpointError as error:
             raise Unavailable(str(error)) from None
@@ -138,11 +120,12 @@ class DriveMMModel(LocalModel):
         self._model = self._replicas.all[0].model(self.settings.dtype)
         # Frame by frame and first come, first served: the first prompts of a batch are whole before the others begin.
         self._threads = ThreadPoolExecutor(os.cpu_count() or 2, "pixels")
-        self._vocabulary = Vocabulary(self._model.tokenizer, self._model.config.vocab_size, self._model.eos_ids)
+        vocabulary = Vocabulary(self._model.tokenizer, self._model.config.vocab_size, self._model.eos_ids)
+        self._forms = Forms("drivemm", vocabulary)
         warm = self._warm_up() if self.settings.warm_up else {}
         return {
             **self._model.facts,
-            "devices": [_device_name(replica.device) for replica in self._replicas.all],
+            "devices": [described(str(replica.device)) for replica in self._replicas.all],
             "dtype": self.settings.dtype,
             "load_s": seconds,
             "warm_up_s": warm,
@@ -188,7 +171,7 @@ class DriveMMModel(LocalModel):
         def answered() -> dict[str, Reply | ModelError]:
             results: dict[str, Reply | ModelError] = {}
             for (dtype, _, _), alike in kinds.items():
-                results |= Batch(replica, dtype, self.options).answer(alike)
+                results |= DriveMMBatch(replica, dtype, self.options).answer(alike)
             return results
 
         with self._replicas.one() as replica:
@@ -207,13 +190,13 @@ class DriveMMModel(LocalModel):
     def options(self, requests: Sequence[Request], model: DriveMM) -> GenerateOptions:
         """How these requests, which have schema and limit in common, are answered."""
         prompt = requests[0].prompt
-        reader = self._reader(prompt.verdict_field, prompt.verdict_values)
+        reader = self._forms.reader(prompt.verdict_field, prompt.verdict_values)
         if self.settings.mode == "score" and reader is None:
             raise RequestRejected("score mode needs a task whose schema fixes the verdict's values")
         return GenerateOptions(
             max_new_tokens=0 if self.settings.mode == "score" else self._limit(requests[0]),
             eos_ids=model.eos_ids,
-            grammar=self._grammar(prompt.schema) if self.settings.grammar else None,
+            grammar=self._forms.grammar(prompt.schema) if self.settings.grammar else None,
             grades=reader,
             sampling=self._sampling(requests, model),
         )
@@ -226,44 +209,18 @@ class DriveMMModel(LocalModel):
         seeds = [_drawing_seed(request) for request in requests]
         return Sampling(temperature=config.temperature, top_p=config.top_p, top_k=config.top_k, seeds=seeds)
 
-    def _grammar(self, schema: Mapping[str, Any]) -> Grammar:
-        key = json.dumps(schema)
-        with self._lock:
-            if key not in self._grammars:
-                try:
-                    self._grammars[key] = Grammar(schema, self._vocabulary)
-                except UnsupportedSchema as error:
-                    raise RequestRejected(f"{error}; --set drivemm.grammar=false leaves the answer free") from None
-            return self._grammars[key]
-
-    def _reader(self, field: str | None, values: tuple[str, ...]) -> GradeReader | None:
-        if field is None or len(values) != len(GRADES):
-            return None
-        with self._lock:
-            if values not in self._readers:
-                self._readers[values] = GradeReader(field, values, self._vocabulary)
-            return self._readers[values]
-
     def _limit(self, request: Request) -> int:
         return self.settings.max_new_tokens or request.prompt.max_output_tokens
 
-    def _fitting(self, replica: Replica) -> int:
+    def _fitting(self, replica: Replica[DriveMM]) -> int:
         rows = _SCORE_ROWS
         if self.settings.mode == "generate":
-            rows = replica.rows(self.settings.dtype, self._longest + self._new_tokens, self.settings.memory_fraction)
+            positions = self._longest + self._new_tokens
+            rows = rows_that_fit(replica, self.settings.dtype, positions, self.settings.memory_fraction)
         return min(rows, replica.most_rows.get(self.settings.dtype, rows))
 
     def _devices(self) -> list[str]:
-        if self.settings.devices is None:
-            return [self.settings.device]
-        listed = [f"cuda:{name.strip()}" for name in self.settings.devices.split(",")]
-        if len(set(listed)) != len(listed) or not all(name[5:].isdigit() for name in listed):
-            raise BadInput(f"drivemm.devices={self.settings.devices}: write GPU numbers once each, e.g. 0,1")
-        if self.settings.device != "cuda":
-            raise BadInput(
-                f"drivemm.devices={self.settings.devices} and drivemm.device={self.settings.device}: leave one out"
-            )
-        return listed
+        return devices_of("drivemm", self.settings)
 
     def _find(self) -> tuple[Path, dict[str, str] | None]:
         """The checkpoint's folder, and repository, revision and commit where it is known to be from the hub."""
@@ -288,7 +245,7 @@ class DriveMMModel(LocalModel):
         replicas = [replica for replica in self._replicas.all if replica.device.type == "cuda"]
         return {str(replica.device): replica.run(partial(self._warm, replica)) for replica in replicas}
 
-    def _warm(self, replica: Replica) -> float:
+    def _warm(self, replica: Replica[DriveMM]) -> float:
         """Answer noise once on this GPU, in the thread that will answer; seconds."""
         started = time.perf_counter()
         model, options = replica.model(self.settings.dtype), self._warm_options()
@@ -306,7 +263,7 @@ class DriveMMModel(LocalModel):
 
     def _warm_options(self) -> GenerateOptions:
         """A short answer that goes through all that a clip's answer does."""
-        reader = self._reader("grade", GRADES)
+        reader = self._forms.reader("grade", GRADES)
         assert reader is not None
         schema = {
             "type": "object",
@@ -315,7 +272,7 @@ class DriveMMModel(LocalModel):
         }
         return GenerateOptions(
             max_new_tokens=0 if self.settings.mode == "score" else len(reader.begun) + 3,
-            grammar=self._grammar(schema) if self.settings.grammar else None,
+            grammar=self._forms.grammar(schema) if self.settings.grammar else None,
             grades=reader,
         )
 
@@ -324,14 +281,3 @@ def _drawing_seed(request: Request) -> int:
     """A number >= 0, which is what numpy draws from; the run's seed may be any."""
     pixels = "" if request.frames is None else request.frames.sha256[:16]
     return int(f"{request.seed % (1 << 64):x}{pixels}", 16)
-
-
-def _is_device(name: str) -> bool:
-    try:
-        return torch.device(name).type in ("cpu", "cuda")
-    except RuntimeError:
-        return False
-
-
-def _device_name(device: torch.device) -> str:
-    return f"{device}: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghostbench import setting
+from ghostbench_local.settings import LocalSettings
 
 
 @dataclass(frozen=True, slots=True)
-class DriveMMSettings:
+class DriveMMSettings(LocalSettings):
     """The settings of `drivemm`."""
 
     checkpoint: str | None = setting(
@@ -18,26 +19,6 @@ class DriveMMSettings:
     )
     revision: str = setting("main", "branch, tag or commit of the public checkpoint", network=False)
     download: bool = setting(False, "fetch the public checkpoint (17 GB) if it is not on this machine", network=True)
-    device: str = setting("cuda", "where to compute: cuda, cuda:N or cpu", network=False)
-    devices: str | None = setting(
-        None, "several GPUs of this machine, e.g. 0,1: one replica of the model on each", network=False
-    )
-    dtype: str = setting(
-        "bfloat16", "type of weights and activations", choices=("bfloat16", "float16", "float32")
-    )  # fmt: skip
-    mode: str = setting(
-        "generate", "generate: write the answer; score: only the grades' probabilities", choices=("generate", "score")
-    )
-    grammar: bool = setting(True, "hold answers to the task's schema while they are written")
-    batch_size: int = setting(
-        0, "most clips computed together; 0: as many as memory allows", minimum=0, maximum=1024, throughput=True
-    )
-    memory_fraction: float = setting(
-        0.88, "share of a GPU's memory that may be used", minimum=0.1, maximum=0.98
-    )  # fmt: skip
-    max_new_tokens: int | None = setting(
-        None, "most tokens of an answer; none: the task's limit", minimum=1, maximum=8192
-    )
     sampling: str = setting(
         "greedy",
         "greedy: the most likely token; checkpoint: its generation_config.json, seeded by the run's seed",

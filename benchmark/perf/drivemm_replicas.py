@@ -25,9 +25,10 @@ from drivemm import GRADES, SCHEMA, forget, open_ended, requests
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate_prepared
-from ghostbench_drivemm.serving.replicas import Replica, Replicas
+from ghostbench_drivemm.serving.replicas import replicas_of
 from ghostbench_local.answer.grammar import Grammar, Vocabulary
 from ghostbench_local.answer.score import GradeReader
+from ghostbench_local.replicas import Replica
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
     names = [f"cuda:{name}" for name in chosen.devices.split(",")]
     shape = DriveMMConfig.full_shape()
     pages = [page.read_text() for page in sorted((Path(__file__).parents[2] / "docs").glob("*.md"))]
-    replicas = Replicas(
+    replicas = replicas_of(
         names, lambda dtype, device: DriveMM.from_random(shape, dtype=dtype, device=device, corpus=pages)
     )
     replicas.load("bfloat16")
@@ -57,14 +58,14 @@ def main() -> None:
         grades=reader,
     )
 
-    def work(replica: Replica, batches: int) -> None:
+    def work(replica: Replica[DriveMM], batches: int) -> None:
         with torch.cuda.device(replica.device):
             for _ in range(batches):
                 forget(replica.model("bfloat16"))
                 generate_prepared(replica.model("bfloat16"), prepared, options)
             torch.cuda.synchronize()
 
-    def clips_per_s(used: list[Replica]) -> float:
+    def clips_per_s(used: list[Replica[DriveMM]]) -> float:
         started = time.perf_counter()
         with ThreadPoolExecutor(len(used)) as threads:
             list(threads.map(lambda replica: work(replica, chosen.batches), used))

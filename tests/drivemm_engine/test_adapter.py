@@ -40,7 +40,7 @@ from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
 from ghostbench_drivemm import DriveMM  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
 from ghostbench_drivemm.input.prompt import SYSTEM_TEXT  # noqa: E402
-from ghostbench_drivemm.serving.replicas import Replicas  # noqa: E402
+from ghostbench_drivemm.serving.replicas import replicas_of  # noqa: E402
 from ghostbench_drivemm.settings import DriveMMSettings  # noqa: E402
 
 TASK = GhostProbing()
@@ -358,7 +358,7 @@ def test_weights_that_do_not_fit_beside_the_others_are_tried_once_and_spoil_no_l
             raise torch.OutOfMemoryError("planted")
         return model._model
 
-    model._replicas = Replicas(["cpu"], load)
+    model._replicas = replicas_of(["cpu"], load)
     found = at_level(model, (1, 2, 3, 4), dtype="float32")
     assert all(isinstance(error, OutOfMemory) and "weights do not fit" in str(error) for error in found)
     assert tried == ["float32"]
@@ -397,7 +397,7 @@ def test_a_replica_is_loaded_and_answers_in_one_thread_whoever_asks(checkpoint: 
         )
         return made
 
-    model._replicas = Replicas(["cpu", "cpu"], load)
+    model._replicas = replicas_of(["cpu", "cpu"], load)
     model._replicas.load("float32")
     with ThreadPoolExecutor(4) as asking:
         found = list(asking.map(lambda seed: answers(model, (seed,))[0], range(8)))

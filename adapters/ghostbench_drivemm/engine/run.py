@@ -10,10 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from ghostbench_drivemm.engine.batch import Batch, Embed
-from ghostbench_drivemm.engine.device import on_device
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation
 from ghostbench_drivemm.engine.sharing import Prompt, chunks
 from ghostbench_drivemm.engine.state import EngineState
+from ghostbench_local.replicas import on_device
 
 
 class Engine(EngineState):

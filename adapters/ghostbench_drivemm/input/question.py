@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ghostbench import FramePart, Prompt
+from ghostbench import Prompt
 from ghostbench_drivemm.input.prompt import IMAGE_MARK
+from ghostbench_local.video_text import video_text
 
 
 def user_text(prompt: Prompt, *, with_frames: bool) -> str:
@@ -11,15 +12,5 @@ def user_text(prompt: Prompt, *, with_frames: bool) -> str:
 
     A mark inside the task's own words is broken up, so that it cannot stand for a picture.
     """
-    lines: list[str] = []
-    for part in prompt.parts:
-        if isinstance(part, FramePart):
-            named = f"frame {part.position + 1} of the video"
-            if lines and lines[-1].endswith(":"):
-                lines[-1] += f" {named}"
-            else:
-                lines.append(f"{part.time_s:.2f} s: {named}")
-        else:
-            lines.append(part.text.replace(IMAGE_MARK, "< image >"))
-    text = "\n".join(lines)
+    text = video_text(prompt).replace(IMAGE_MARK, "< image >")
     return f"{IMAGE_MARK}\n{text}" if with_frames else text

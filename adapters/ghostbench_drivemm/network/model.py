@@ -18,7 +18,6 @@ from torch import nn
 
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate
-from ghostbench_drivemm.engine.device import on_device
 from ghostbench_drivemm.input.lengths import pooled_side
 from ghostbench_drivemm.input.prepared import Kind, Prepared, Preparer, Raw, Visual, check_ids
 from ghostbench_drivemm.input.prompt import IMAGE_ID
@@ -28,6 +27,7 @@ from ghostbench_drivemm.network import vision
 from ghostbench_drivemm.network.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.network.cut import Cut
 from ghostbench_drivemm.network.features import FeatureCache
+from ghostbench_local.replicas import on_device
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM

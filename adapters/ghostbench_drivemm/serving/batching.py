@@ -1,20 +1,20 @@
-"""A batch of requests on one device: computed, judged, and made smaller where memory runs out."""
+"""A batch of requests on one device: computed and judged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from ghostbench import (
     GRADES,
     ModelError,
     Nonfinite,
-    OutOfMemory,
     Reply,
     Request,
     Stages,
     Truncated,
-    Unavailable,
     Usage,
     Verdict,
 )
@@ -22,10 +22,10 @@ from ghostbench_drivemm.engine import GenerateOptions, Generation, generate_prep
 from ghostbench_drivemm.input.prepared import Prepared
 from ghostbench_drivemm.network.model import DriveMM
 from ghostbench_drivemm.network.numerics import diagnose
-from ghostbench_drivemm.serving.replicas import Replica
 from ghostbench_local import memory
 from ghostbench_local.answer.score import normalised
-from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.batching import Batch
+from ghostbench_local.replicas import Replica
 
 Options = Callable[[Sequence[Request], DriveMM], GenerateOptions]
 
@@ -46,62 +46,22 @@ class Ready:
         return self.text_s + sum(visual.seconds for visual in self.prepared.visuals)
 
 
-class Batch:
-    """Requests that are computed together on one replica, halved as often as memory runs out.
+class DriveMMBatch(Batch[DriveMM]):
+    """Requests that are computed together by one engine.
 
     options : how requests are answered that have schema and limit in common.
     """
 
-    def __init__(self, replica: Replica, dtype: str, options: Options) -> None:
-        self._replica, self._dtype, self._options = replica, dtype, options
-        self._notes: list[str] = []
+    def __init__(self, replica: Replica[DriveMM], dtype: str, options: Options) -> None:
+        super().__init__(replica, dtype)
+        self._options = options
 
-    def answer(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError]:
-        """A reply or an error for each request, by its id. The requests have schema and limit in common."""
-        results: dict[str, Reply | ModelError] = {}
-        waiting = list(requests)
-        while waiting:
-            rows = min(len(waiting), self._replica.most_rows.get(self._dtype, len(waiting)))
-            part = waiting[:rows]
-            try:
-                computed = self._fitting(part)
-            except ModelError as error:
-                computed = dict.fromkeys((request.id for request in part), error)
-            if computed is None and rows > 1:
-                self._replica.release()
-                self._replica.most_rows[self._dtype] = rows // 2
-                self._notes.append(f"out of device memory with a batch of {rows}: batch halved to {rows // 2}")
-                continue
-            if computed is None:
-                self._replica.release()
-                positions = _ready(part[0]).prepared.length
-                computed = {part[0].id: OutOfMemory(f"{self._dtype}, {positions} positions")}
-            results |= computed
-            waiting = waiting[rows:]
-        return results
+    @override
+    def positions(self, request: Request) -> int:
+        return _ready(request).prepared.length
 
-    def _fitting(self, requests: Sequence[Request]) -> dict[str, Reply | ModelError] | None:
-        """What came of the requests; None where memory ran out, when nothing of the attempt is held any more."""
-        try:
-            return self._compute(requests, self._model())
-        except RuntimeError as error:
-            if not memory.ran_out(error):
-                raise
-            return None
-
-    def _model(self) -> DriveMM:
-        """The model in this batch's type. Raises `ModelError` where it cannot be loaded, however small the batch."""
-        try:
-            return self._replica.model(self._dtype)
-        except CheckpointError as error:
-            raise Unavailable(str(error)) from None
-        except RuntimeError as error:
-            if not memory.ran_out(error):
-                raise
-        self._replica.release()
-        raise OutOfMemory(f"the weights do not fit into the device's memory in {self._dtype}")
-
-    def _compute(self, requests: Sequence[Request], model: DriveMM) -> dict[str, Reply | ModelError]:
+    @override
+    def compute(self, requests: Sequence[Request], model: DriveMM) -> dict[str, Reply | ModelError]:
         options = self._options(requests, model)
         ready = [_ready(request) for request in requests]
         memory.reset(model.device)
@@ -121,7 +81,7 @@ class Batch:
                 memory=used,
                 batch_size=len(requests),
                 grade_probabilities=_probabilities(answer),
-                notes=tuple(self._notes),
+                notes=tuple(self.notes),
             )
             results[request.id] = self._judged(model, one, answer, reply, options)
         return results

@@ -1,0 +1,87 @@
+"""A batch of requests on one device, made smaller where memory runs out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from ghostbench import Level, ModelError, Nonfinite, OutOfMemory, Reply, Request, RequestTooLarge, Unavailable
+from ghostbench_local import memory
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.replicas import Replica
+
+Loaded = TypeVar("Loaded")
+Results = dict[str, Reply | ModelError]
+"""A reply or an error for each request, by its id."""
+
+
+class Batch(ABC, Generic[Loaded]):
+    """Requests that are computed together on one replica, halved as often as memory runs out."""
+
+    def __init__(self, replica: Replica[Loaded], dtype: str) -> None:
+        self.replica, self.dtype = replica, dtype
+        self.notes: list[str] = []
+
+    @abstractmethod
+    def compute(self, requests: Sequence[Request], model: Loaded) -> Results:
+        """Compute these together. Memory that runs out is raised as torch raises it."""
+
+    @abstractmethod
+    def positions(self, request: Request) -> int:
+        """Positions of a request's prompt."""
+
+    def answer(self, requests: Sequence[Request]) -> Results:
+        """A reply or an error for each request. The requests have schema and limit in common."""
+        results: Results = {}
+        waiting = list(requests)
+        while waiting:
+            rows = min(len(waiting), self.replica.most_rows.get(self.dtype, len(waiting)))
+            part = waiting[:rows]
+            try:
+                computed = self._fitting(part)
+            except ModelError as error:
+                computed = dict.fromkeys((request.id for request in part), error)
+            if computed is None and rows > 1:
+                self.replica.release()
+                self.replica.most_rows[self.dtype] = rows // 2
+                self.notes.append(f"out of device memory with a batch of {rows}: batch halved to {rows // 2}")
+                continue
+            if computed is None:
+                self.replica.release()
+                computed = {part[0].id: OutOfMemory(f"{self.dtype}, {self.positions(part[0])} positions")}
+            results |= computed
+            waiting = waiting[rows:]
+        return results
+
+    def _fitting(self, requests: Sequence[Request]) -> Results | None:
+        """What came of the requests; None where memory ran out, when nothing of the attempt is held any more."""
+        try:
+            return self.compute(requests, self._model())
+        except RuntimeError as error:
+            if not memory.ran_out(error):
+                raise
+            return None
+
+    def _model(self) -> Loaded:
+        """The model in this batch's type. Raises `ModelError` where it cannot be loaded, however small the batch."""
+        try:
+            return self.replica.model(self.dtype)
+        except CheckpointError as error:
+            raise Unavailable(str(error)) from None
+        except RuntimeError as error:
+            if not memory.ran_out(error):
+                raise
+        self.replica.release()
+        raise OutOfMemory(f"the weights do not fit into the device's memory in {self.dtype}")
+
+
+def ladder(dtype: str) -> list[Level]:
+    """The rungs below a model in this type: float32 where numbers ran over, fewer frames where they do not fit."""
+    more: list[Level] = []
+    if dtype != "float32":
+        more.append(Level(name="float32", settings={"dtype": "float32"}, after=(Nonfinite,)))
+    more += [
+        Level(name=f"{frames} frames", max_frames=frames, after=(OutOfMemory, RequestTooLarge)) for frames in (5, 2)
+    ]
+    return more

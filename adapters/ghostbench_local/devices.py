@@ -1,0 +1,49 @@
+"""The devices that a model's settings name, and whether this machine has them."""
+
+from __future__ import annotations
+
+import re
+
+from ghostbench import BadInput
+from ghostbench_local.settings import LocalSettings
+
+_DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?")
+
+
+def devices_of(model: str, settings: LocalSettings) -> list[str]:
+    """Names of the devices, as torch knows them, one for each replica. Raises `BadInput`; torch is not needed.
+
+    model : its name, as `--set` has it.
+    """
+    if settings.devices is None:
+        if not _DEVICE.fullmatch(settings.device):
+            raise BadInput(f"{model}.device={settings.device} is no device: write cuda, cuda:N or cpu")
+        return [settings.device]
+    listed = [f"cuda:{name.strip()}" for name in settings.devices.split(",")]
+    if len(set(listed)) != len(listed) or not all(_DEVICE.fullmatch(name) for name in listed):
+        raise BadInput(f"{model}.devices={settings.devices}: write GPU numbers once each, e.g. 0,1")
+    if settings.device != "cuda":
+        raise BadInput(f"{model}.devices={settings.devices} and {model}.device={settings.device}: leave one out")
+    return listed
+
+
+def look_for(model: str, devices: list[str]) -> None:
+    """Raise `BadInput` where this machine lacks one of these devices. Imports torch only where a GPU is named."""
+    named = [device for device in devices if device.startswith("cuda")]
+    if not named:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise BadInput(f"{model} needs a CUDA device and finds none; --set {model}.device=cpu computes slowly")
+    count = torch.cuda.device_count()
+    for device in named:
+        if int(device.partition(":")[2] or 0) >= count:
+            raise BadInput(f"{model}: there is no device {device}; this machine has {count} (from cuda:0 on)")
+
+
+def described(device: str) -> str:
+    """A device and, of a GPU, what it is, for the facts."""
+    import torch
+
+    return f"{device}: {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else device
