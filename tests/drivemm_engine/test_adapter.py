@@ -254,7 +254,7 @@ def test_a_value_that_arises_behind_the_fixed_beginning_alone_is_named(
     model = adapter._replicas.all[0].model("float32")
     asked = request(1)
     ready = adapter.prepare(asked)
-    begun = adapter._reader(asked.prompt.verdict_field, asked.prompt.verdict_values).begun
+    begun = adapter._forms.reader(asked.prompt.verdict_field, asked.prompt.verdict_values).begun
     planted = next(token for token in begun if token not in ready.prepared.input_ids)
     with torch.no_grad():
         model.language_model.get_input_embeddings().weight[planted] = float("inf")
