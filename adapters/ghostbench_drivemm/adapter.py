@@ -40,10 +40,10 @@ from ghostbench_drivemm.settings import DriveMMSettings
 from ghostbench_local import memory
 from ghostbench_local.answer.forms import Forms
 from ghostbench_local.answer.grammar import Vocabulary
-from ghostbench_local.batching import ladder
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
 from ghostbench_local.devices import described, devices_of, look_for
+from ghostbench_local.ladder import ladder
 from ghostbench_local.replicas import Replica
 
 _USUAL_POSITIONS = (2100 + 450, 2100 + 900)

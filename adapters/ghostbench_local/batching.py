@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from ghostbench import Level, ModelError, Nonfinite, OutOfMemory, Reply, Request, RequestTooLarge, Unavailable
+from ghostbench import ModelError, OutOfMemory, Reply, Request, Unavailable
 from ghostbench_local import memory
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.replicas import Replica
@@ -74,14 +74,3 @@ class Batch(ABC, Generic[Loaded]):
                 raise
         self.replica.release()
         raise OutOfMemory(f"the weights do not fit into the device's memory in {self.dtype}")
-
-
-def ladder(dtype: str) -> list[Level]:
-    """The rungs below a model in this type: float32 where numbers ran over, fewer frames where they do not fit."""
-    more: list[Level] = []
-    if dtype != "float32":
-        more.append(Level(name="float32", settings={"dtype": "float32"}, after=(Nonfinite,)))
-    more += [
-        Level(name=f"{frames} frames", max_frames=frames, after=(OutOfMemory, RequestTooLarge)) for frames in (5, 2)
-    ]
-    return more

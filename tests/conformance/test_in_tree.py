@@ -16,6 +16,7 @@ from ghostbench.conformance.clips import drawn_clips
 from ghostbench.tasks.load import load_task
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "openai" / "server"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "hugging_face" / "tiny"))
 
 LOOKS_UP = {fault: NotApplicable("it looks up what it says") for fault in FAULTS}
 
@@ -134,6 +135,51 @@ class TestDriveMM(AdapterConformance):
             "batch_size": "4",
             "max_new_tokens": "100",
         }
+
+
+def starve_network(model: Any) -> None:
+    """Run out of memory where the prompt enters the network, as a device would."""
+    import torch
+
+    def out_of_memory(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model._replicas.all[0].model("float32").network.register_forward_pre_hook(out_of_memory)
+
+
+def spoil_head(model: Any) -> None:
+    """Put NaN where every token's score comes from."""
+    model._replicas.all[0].model("float32").network.get_output_embeddings().weight.data.fill_(float("nan"))
+
+
+@pytest.fixture(scope="module")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of Qwen2.5-VL's kind with random weights."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    tiny = pytest.importorskip("tiny_checkpoints")
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    folder.mkdir()
+    tiny.qwen2_5_vl(folder)
+    return folder
+
+
+class TestHuggingFace(AdapterConformance):
+    """On a tiny checkpoint of Qwen2.5-VL's kind, on the CPU."""
+
+    settings: ClassVar = {"device": "cpu", "dtype": "float32", "batch_size": "4", "max_new_tokens": "100"}
+    secret_variables = ("HF_TOKEN",)
+    faults: ClassVar = {
+        TimedOut: NotApplicable("computed here, without a deadline"),
+        Refused: NotApplicable("it writes what the task's schema allows, and the schema has no word for no"),
+        Truncated: Fault(settings={"max_new_tokens": "12"}),
+        OutOfMemory: Fault(by=starve_network),
+        Nonfinite: Fault(by=spoil_head),
+    }
+
+    @pytest.fixture(autouse=True)
+    def _checkpoint(self, tiny_checkpoint: Path) -> None:
+        self.model = f"hf:{tiny_checkpoint}"
 
 
 def test_a_server_that_repeats_the_key_does_not_get_it_into_a_record() -> None:

@@ -92,7 +92,7 @@ def test_a_distribution_that_takes_our_name_replaces_nothing(
     assert str(plugin_site.folder / "ghostbench-1.0.dist-info") in done.stderr
     monkeypatch.syspath_prepend(str(plugin_site.folder))
     assert own_version() == version_of("ghostbench") != "1.0"
-    assert {p.name for p in find_plugins() if p.own} >= {"baselines", "motion", "replay", "openai", "drivemm"}
+    assert {p.name for p in find_plugins() if p.own} >= {"baselines", "motion", "replay", "openai", "drivemm", "hf"}
 
 
 def test_a_package_that_hides_one_of_ours_is_not_taken_for_it(plugin_site: PluginSite) -> None:

@@ -65,7 +65,7 @@ _NO_TEXT = {
 }
 """The words of types that hold no text that a connection could be made by."""
 _OFF = {"none", "null", "false", ""}
-_HERE = {"FILE", "PATH", "DIR", "FOLDER", "MODEL", "DEPLOYMENT"}
+_HERE = {"FILE", "PATH", "DIR", "FOLDER", "MODEL", "DEPLOYMENT", "REPO_OR_DIR"}
 """What a spec calls that which follows its family's name where it is none of the network's names."""
 _HOST = re.compile(r"localhost|(?:[\w-]+\.)+(?:[^\W\d_]{2,}|xn--[\w-]+)|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\]")
 _PATH = re.compile(r"(?:~?/|\.{1,2}/|[A-Za-z]:[\\/])(?![/\\]).*", re.DOTALL)

@@ -1,0 +1,217 @@
+"""A checkpoint of the hub, or of a folder, as a model of the harness."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from ghostbench import (
+    LocalModel,
+    ModelError,
+    Reply,
+    Request,
+    RequestRejected,
+    RequestTooLarge,
+    Unavailable,
+)
+from ghostbench_hf import row_name
+from ghostbench_hf.settings import HFSettings
+from ghostbench_hf.source import Source, digests_of
+from ghostbench_local.checkpoint.errors import CheckpointError
+from ghostbench_local.checkpoint.folder import one_line
+from ghostbench_local.devices import described, devices_of, look_for
+from ghostbench_local.ladder import ladder
+
+if TYPE_CHECKING:
+    from ghostbench_hf.asking import Form
+    from ghostbench_hf.loading import Checkpoint
+    from ghostbench_local.replicas import Replica
+
+_LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "llguidance", "pillow")
+_NOT_FOR_THE_NETWORK = ("video_metadata", "text_replacement_offsets")
+"""What processors add for their callers."""
+_ON_CPU = 4
+"""Requests computed together on a CPU, where more of them are not faster."""
+
+
+class HFModel(LocalModel):
+    """What transformers' Auto classes load for images and text, on one or more devices of this machine.
+
+    Nothing heavy is imported before `load`, but torch where a GPU is looked for.
+    """
+
+    settings: HFSettings
+
+    def __init__(self, settings: HFSettings, argument: str | None = None) -> None:
+        super().__init__(settings, argument)
+        self.ladder = ladder(settings.dtype)
+        self._row = row_name(argument or "hf")
+        self._lock = threading.Lock()
+        self._longest = 0
+
+    @override
+    def check(self) -> None:
+        devices_of(self._row, self.settings)
+
+    @override
+    def check_here(self) -> None:
+        Source.read(self.argument, self.settings).look(self.settings, self._row)
+        look_for(self._row, devices_of(self._row, self.settings))
+
+    @property
+    @override
+    def batch_size(self) -> int:
+        return self.settings.batch_size or min(self._fitting(replica) for replica in self._replicas.all)
+
+    @property
+    @override
+    def parallel_batches(self) -> int:
+        return len(self._replicas.all)
+
+    @override
+    def load(self) -> Mapping[str, Any]:
+        from ghostbench_hf.loading import Reader, load_checkpoint
+        from ghostbench_local import memory
+        from ghostbench_local.answer.forms import Forms
+        from ghostbench_local.replicas import Replicas
+
+        settings = self.settings
+        try:
+            folder, source = Source.read(self.argument, settings).have(settings)
+            self._replicas: Replicas[Checkpoint] = Replicas(
+                devices_of(self._row, settings), lambda dtype, device: load_checkpoint(folder, settings, dtype, device)
+            )
+            self._reader = Reader(folder, settings.frames_as)
+            seconds = self._replicas.load(settings.dtype)
+            model = self._replicas.all[0].model(settings.dtype)
+            self._forms = Forms(self._row, self._reader.vocabulary(model))
+            files = digests_of(folder)
+        except CheckpointError as error:
+            raise Unavailable(str(error)) from None
+        except RuntimeError as error:
+            if not memory.ran_out(error):
+                raise
+            raise Unavailable(f"the weights do not fit into the device's memory in {settings.dtype}") from None
+        self._limit_positions, self._row_bytes = model.position_limit, _bytes_of_a_position(model)
+        return {
+            "architecture": type(model.network).__name__,
+            "parameters": sum(weight.numel() for weight in model.network.parameters()),
+            "attention": model.network.config._attn_implementation,
+            **self._reader.facts,
+            "devices": [described(str(replica.device)) for replica in self._replicas.all],
+            "dtype": settings.dtype,
+            "load_s": seconds,
+            "source": source,
+            "files": files,
+            "libraries": {name: version for name in _LIBRARIES if (version := _version(name))},
+        }
+
+    @override
+    def prepare(self, request: Request) -> Any:
+        import torch
+
+        from ghostbench_hf.inputs import Inputs
+
+        started = time.perf_counter()
+        turns, told = self._reader.conversation.of(request)
+        try:
+            read = self._reader.of_this_thread().apply_chat_template(
+                turns,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                processor_kwargs=told,
+            )
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise RequestRejected(f"the checkpoint's processor does not take it: {one_line(error)}") from error
+        tensors = {name: value for name, value in read.items() if name not in _NOT_FOR_THE_NETWORK}
+        other = next((name for name, value in tensors.items() if not isinstance(value, torch.Tensor)), None)
+        if other is not None:
+            raise RequestRejected(f"the checkpoint's processor gives {other!r} as no tensor, which cannot be batched")
+        if request.frames is not None and not any(name.startswith("pixel_values") for name in tensors):
+            raise RequestRejected("the checkpoint's processor made nothing of the frames")
+        inputs = Inputs(tensors, time.perf_counter() - started)
+        longest = inputs.length + self._limit(request)
+        if self._limit_positions is not None and longest > self._limit_positions:
+            raise RequestTooLarge(
+                f"{inputs.length} positions and an answer of {self._limit(request)} tokens; "
+                f"the checkpoint allows {self._limit_positions} (max_position_embeddings)"
+            )
+        with self._lock:
+            self._longest = max(self._longest, longest)
+        return inputs
+
+    @override
+    def answer(self, requests: Sequence[Request]) -> Sequence[Reply | ModelError]:
+        from ghostbench_hf.asking import HFBatch
+
+        kinds: dict[tuple[str, int, str], list[Request]] = {}
+        for request in requests:
+            dtype = str(request.level_settings.get("dtype", self.settings.dtype))
+            schema = json.dumps(request.prompt.schema) + str(request.prompt.verdict_values)
+            kinds.setdefault((dtype, self._limit(request), schema), []).append(request)
+
+        def answered() -> dict[str, Reply | ModelError]:
+            results: dict[str, Reply | ModelError] = {}
+            for (dtype, _, _), alike in kinds.items():
+                try:
+                    form = self._form(alike[0])
+                except ModelError as error:
+                    results |= dict.fromkeys((request.id for request in alike), error)
+                else:
+                    results |= HFBatch(replica, dtype, form, self._text).answer(alike)
+            return results
+
+        with self._replicas.one() as replica:
+            results = replica.run(answered)
+        return [results[request.id] for request in requests]
+
+    @override
+    def close(self) -> None:
+        if hasattr(self, "_replicas"):
+            self._replicas.close()
+
+    def _form(self, request: Request) -> Form:
+        from ghostbench_hf.asking import Form
+
+        prompt, score = request.prompt, self.settings.mode == "score"
+        reader = self._forms.reader(prompt.verdict_field, prompt.verdict_values)
+        if score and reader is None:
+            raise RequestRejected("score mode needs a task whose schema fixes the verdict's values")
+        grammar = self._forms.grammar(prompt.schema) if self.settings.grammar and not score else None
+        return Form(self._limit(request), grammar, reader, score)
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self._reader.of_this_thread().tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def _limit(self, request: Request) -> int:
+        return self.settings.max_new_tokens or request.prompt.max_output_tokens
+
+    def _fitting(self, replica: Replica[Checkpoint]) -> int:
+        from ghostbench_hf.fitting import rows_that_fit
+
+        if replica.device.type != "cuda":
+            rows = _ON_CPU
+        else:
+            rows = rows_that_fit(replica.device, self.settings.memory_fraction, self._longest, self._row_bytes)
+        return min(rows, replica.most_rows.get(self.settings.dtype, rows))
+
+
+def _bytes_of_a_position(model: Checkpoint) -> int:
+    from ghostbench_hf.fitting import position_bytes
+
+    return position_bytes(model.network)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,134 @@
+"""Six families: they write what the library writes, alone and together, and with the grammar that is an answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("llguidance")
+
+from tiny_checkpoints import FAMILIES  # noqa: E402
+
+from ghostbench import GRADES, Reply  # noqa: E402
+from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
+from ghostbench_hf.adapter import HFModel  # noqa: E402
+from ghostbench_hf.loading import load_processor  # noqa: E402
+
+TASK = GhostProbing()
+COUNTS = (2, 1, 3)
+TOKENS = 16
+LIMIT = 90
+
+
+def library_writes(folder: Path, turns: list[Any], limit: int) -> list[list[int]]:
+    """New tokens of the library's own greedy `generate`, all conversations in one batch that the processor pads."""
+    processor = load_processor(folder, "images")
+    network = transformers.AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    inputs = processor.apply_chat_template(
+        turns,
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        processor_kwargs={"padding": True, "padding_side": "left"},
+    )
+    written = network.generate(**inputs, do_sample=False, max_new_tokens=limit)[:, inputs["input_ids"].shape[1] :]
+    ends = network.generation_config.eos_token_id
+    return [_until(row, ends if isinstance(ends, list) else [ends]) for row in written.tolist()]
+
+
+def _until(row: list[int], ends: list[int]) -> list[int]:
+    first = next((place for place, token in enumerate(row) if token in ends), len(row))
+    return row[: first + 1]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_greedy_tokens_are_those_of_the_librarys_own_generate(
+    family: str, checkpoint: Callable[[str], Path], loaded: Callable[..., HFModel], ask: Callable[..., Any]
+) -> None:
+    model = loaded(checkpoint(family), grammar=False, max_new_tokens=TOKENS)
+    requests = ask(model, COUNTS)
+    turns = [model._reader.conversation.of(request)[0] for request in requests]
+    together = library_writes(checkpoint(family), turns, TOKENS)
+    alone = [library_writes(checkpoint(family), [own], TOKENS)[0] for own in turns[:1]]
+    decode = model._reader.processor.tokenizer.decode
+    found = model.answer(requests)
+    for reply, tokens in zip(found, together, strict=True):
+        assert isinstance(reply, Reply)
+        assert reply.text == decode(tokens, skip_special_tokens=True)
+        assert reply.usage.output_tokens == len(tokens)
+    assert alone == together[:1]
+    assert len({reply.text for reply in found}) > 1, "what is shown decides what is written"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_with_the_grammar_every_answer_is_one_and_the_same_in_any_batch(
+    family: str, checkpoint: Callable[[str], Path], loaded: Callable[..., HFModel], ask: Callable[..., Any]
+) -> None:
+    model = loaded(checkpoint(family), max_new_tokens=LIMIT)
+    requests = ask(model, COUNTS)
+    together = model.answer(requests)
+    for reply in together:
+        assert isinstance(reply, Reply)
+        answer = TASK.parse(reply.text)
+        assert answer.grade in GRADES
+        assert reply.finish_reason == "closed"
+        assert reply.usage.output_tokens <= LIMIT
+        assert sum(reply.grade_probabilities.values()) == pytest.approx(1.0)
+        stages = reply.stages
+        assert stages.preprocess_s > 0
+        assert 0 < stages.vision_s <= stages.prefill_s <= stages.first_token_s
+        assert stages.generate_s > 0
+    (alone,), last = model.answer(requests[-1:]), together[-1]
+    assert alone.text == last.text
+    assert alone.grade_probabilities == pytest.approx(last.grade_probabilities, abs=1e-5)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "gemma3"])
+def test_a_grades_probability_is_that_of_writing_it(
+    family: str, checkpoint: Callable[[str], Path], loaded: Callable[..., HFModel], ask: Callable[..., Any]
+) -> None:
+    model = loaded(checkpoint(family), mode="score")
+    (request,) = ask(model, (2,))
+    (reply,) = model.answer([request])
+    processor = load_processor(checkpoint(family), "images")
+    network = transformers.AutoModelForImageTextToText.from_pretrained(checkpoint(family), dtype=torch.float32)
+    inputs = dict(request.prepared.tensors)
+    begun = torch.tensor([processor.tokenizer.encode('{"grade":"', add_special_tokens=False)])
+    for name in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
+        if name in inputs:
+            fill = {"input_ids": begun, "attention_mask": torch.ones_like(begun)}.get(name, torch.zeros_like(begun))
+            inputs[name] = torch.cat([inputs[name], fill], dim=1)
+    read = network.generate(
+        **inputs, do_sample=False, max_new_tokens=1, return_dict_in_generate=True, output_logits=True
+    )
+    chances = torch.softmax(read.logits[0][0].double(), -1)
+    masses = dict.fromkeys(GRADES, 0.0)
+    for token, word in enumerate(processor.tokenizer.batch_decode([[n] for n in range(len(chances))])):
+        for grade in GRADES:
+            whole = f'{grade}"'
+            if word and token not in processor.tokenizer.all_special_ids and whole.startswith(word):
+                masses[grade] += float(chances[token])
+    expected = {grade: mass / sum(masses.values()) for grade, mass in masses.items()}
+    assert reply.grade_probabilities == pytest.approx(expected, abs=1e-6)
+    assert reply.finish_reason == "score"
+    assert TASK.parse(reply.text).grade == max(expected, key=expected.__getitem__)
+
+
+def test_facts_say_which_checkpoint_it_was_and_what_read_its_pictures(
+    checkpoint: Callable[[str], Path], loaded: Callable[..., HFModel]
+) -> None:
+    folder = checkpoint("llava_onevision")
+    facts = json.loads(json.dumps(loaded(folder).facts))
+    assert facts["architecture"] == "LlavaOnevisionForConditionalGeneration"
+    assert facts["processor"]["image_processor"].startswith("LlavaOnevisionImageProcessor")
+    assert facts["prompt"] == {"system_text": "a turn of its own", "frames": "before the text"}
+    assert set(facts["files"]) == {path.name for path in folder.iterdir()}
+    assert all(len(entry["sha256"]) == 64 and entry["bytes"] > 0 for entry in facts["files"].values())
+    assert facts["source"] is None

@@ -1,0 +1,164 @@
+"""What goes wrong while a checkpoint is asked: each failure has its type, and none looks like an answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("llguidance")
+
+from drawn_requests import drawn_request  # noqa: E402
+
+from ghostbench import Nonfinite, OutOfMemory, Reply, RequestRejected, RequestTooLarge, Truncated, Unavailable  # noqa: E402
+from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
+from ghostbench_hf.adapter import HFModel  # noqa: E402
+
+Checkpoint = Callable[[str], Path]
+Load = Callable[..., HFModel]
+Ask = Callable[..., list[Any]]
+
+
+def network(model: HFModel) -> Any:
+    return model._replicas.all[0].model("float32").network
+
+
+def test_a_batch_that_does_not_fit_is_halved_remembered_and_noted(
+    checkpoint: Checkpoint, loaded: Load, ask: Ask
+) -> None:
+    model = loaded(checkpoint("internvl"), max_new_tokens=60, grammar=False, fresh=True)
+    requests = ask(model, (2, 2, 2))
+    expected = [reply.text for reply in model.answer(requests)]
+
+    def small(module: Any, args: Any, kwargs: Any) -> None:
+        if kwargs["input_ids"].shape[0] > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    network(model).register_forward_pre_hook(small, with_kwargs=True)
+    found = model.answer(requests)
+    assert [reply.text for reply in found] == expected
+    assert "batch halved to 1" in found[0].notes[0]
+    assert model.batch_size == 1
+
+
+def test_no_memory_for_one_request_is_typed(checkpoint: Checkpoint, loaded: Load, ask: Ask) -> None:
+    model = loaded(checkpoint("internvl"), fresh=True)
+
+    def none(*_: Any) -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    network(model).register_forward_pre_hook(none)
+    assert all(isinstance(found, OutOfMemory) for found in model.answer(ask(model, (1, 2))))
+
+
+def test_weights_that_do_not_fit_make_the_model_unavailable(
+    checkpoint: Checkpoint, loaded: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    def none(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(transformers.AutoModelForImageTextToText, "from_pretrained", none)
+    with pytest.raises(Unavailable, match="do not fit into the device's memory in float32"):
+        loaded(checkpoint("internvl"), fresh=True)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("settings", [{}, {"grammar": False}, {"mode": "score"}])
+def test_logits_that_are_no_numbers_are_never_an_answer(
+    value: str, settings: dict[str, Any], checkpoint: Checkpoint, loaded: Load, ask: Ask
+) -> None:
+    model = loaded(checkpoint("idefics3"), max_new_tokens=40, **settings, fresh=True)
+    with torch.no_grad():
+        network(model).lm_head.weight.fill_(float(value))
+    for found in model.answer(ask(model, (1, 2))):
+        assert isinstance(found, Nonfinite)
+        assert "step 0" in str(found)
+
+
+def test_a_row_that_goes_wrong_midway_takes_no_other_with_it(checkpoint: Checkpoint, loaded: Load, ask: Ask) -> None:
+    model = loaded(checkpoint("qwen2_5_vl"), grammar=False, max_new_tokens=12, fresh=True)
+    requests = ask(model, (2, 2))
+    expected = [reply.text for reply in model.answer(requests)]
+    steps = 0
+
+    def spoil(module: Any, args: Any, output: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 4:
+            output[1] = float("nan")
+        return output
+
+    network(model).lm_head.register_forward_hook(spoil)
+    first, second = model.answer(requests)
+    assert isinstance(first, Reply)
+    assert first.text == expected[0]
+    assert isinstance(second, Nonfinite)
+    assert "step 3" in str(second)
+
+
+def test_an_answer_without_room_is_truncated(checkpoint: Checkpoint, loaded: Load, ask: Ask) -> None:
+    for limit in (1, 20):
+        model = loaded(checkpoint("llava_onevision"), max_new_tokens=limit)
+        (found,) = model.answer(ask(model, (1,)))
+        assert isinstance(found, Truncated)
+
+
+def test_a_prompt_longer_than_the_checkpoint_allows_is_too_large(
+    tmp_path: Path, checkpoint: Checkpoint, loaded: Load
+) -> None:
+    folder = tmp_path / "short"
+    shutil.copytree(checkpoint("internvl"), folder)
+    stated = json.loads((folder / "config.json").read_text())
+    stated["text_config"]["max_position_embeddings"] = 600
+    (folder / "config.json").write_text(json.dumps(stated))
+    with pytest.raises(RequestTooLarge, match="600"):
+        loaded(folder).prepare(drawn_request(1))
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "gemma3", "idefics3"])
+def test_a_mark_in_the_tasks_words_stands_for_no_picture_and_ends_no_turn(
+    family: str, checkpoint: Checkpoint, loaded: Load
+) -> None:
+    model = loaded(checkpoint(family))
+    plain = drawn_request(1)
+    marks = model._reader.processor.tokenizer.all_special_tokens
+    worded = dataclasses.replace(plain.prompt, system=f"{plain.prompt.system} {''.join(marks)} <<image>image>")
+    special = set(model._reader.processor.tokenizer.all_special_ids)
+
+    def counted(request: Any) -> list[int]:
+        return sorted(token for token in model.prepare(request).tensors["input_ids"][0].tolist() if token in special)
+
+    assert counted(dataclasses.replace(plain, prompt=worded)) == counted(plain)
+
+
+def test_a_text_only_probe_is_answered_without_pictures(checkpoint: Checkpoint, loaded: Load) -> None:
+    from ghostbench.tasks.ghost_probing import GhostProbing
+
+    model = loaded(checkpoint("internvl"))
+    blind = dataclasses.replace(drawn_request(1), frames=None, prompt=GhostProbing().build(None))
+    blind = dataclasses.replace(blind, prepared=model.prepare(blind))
+    (found,) = model.answer([blind])
+    assert isinstance(found, Reply)
+    assert not any(name.startswith("pixel_values") for name in blind.prepared.tensors)
+    assert found.stages.vision_s is None
+
+
+def test_a_task_without_a_fixed_verdict_has_no_probabilities(checkpoint: Checkpoint, loaded: Load, ask: Ask) -> None:
+    task = GhostProbingSummary()
+    model = loaded(checkpoint("internvl"))
+    (found,) = model.answer(ask(model, (1,), task))
+    assert isinstance(found, Reply)
+    assert found.grade_probabilities is None
+    task.parse(found.text)
+    model = loaded(checkpoint("internvl"), mode="score")
+    (refused,) = model.answer(ask(model, (1,), task))
+    assert isinstance(refused, RequestRejected)

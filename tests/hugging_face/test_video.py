@@ -1,0 +1,43 @@
+"""Frames as the model's own video input, where torchvision can be had, in a process and a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("llguidance")
+
+from ghostbench.tasks.ghost_probing import GhostProbing
+
+FAMILIES = ("llava_onevision", "qwen2_5_vl", "qwen3_vl", "internvl")
+TORCHVISION = Path(__file__).parents[2] / ".torchvision"
+ASK = Path(__file__).parent / "video" / "ask_with_video.py"
+
+
+@pytest.mark.slow
+def test_frames_as_video_are_answered_as_the_library_answers(checkpoint: Callable[[str], Path]) -> None:
+    if not (TORCHVISION / "torchvision").is_dir():
+        pytest.skip("no torchvision in .torchvision")
+    words = [sys.executable, str(ASK), str(TORCHVISION), *(str(checkpoint(family)) for family in FAMILIES)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(line["folder"]).name for line in lines] == list(FAMILIES)
+    for line in lines:
+        assert line["answers"] == line["library"]
+        assert line["chances"][0] != line["chances"][1], "what is shown decides what is said"
+        assert line["together"] == line["alone"]
+        for text in line["together"]:
+            GhostProbing().parse(text)
+        assert any(name.startswith("pixel_values") for name in line["inputs"])
+        assert "frame 4 of the video" in line["prompt"]
+    # Qwen3-VL writes the time of every second frame into its prompt: the clip's own.
+    assert "<1.0 seconds>" in lines[2]["prompt"]
+    assert "<3.0 seconds>" in lines[2]["prompt"]
