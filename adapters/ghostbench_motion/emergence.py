@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ghostbench_motion.remembered import Remembered, digest
 from ghostbench_motion.road import EgoMotion, Image, Road, resized, working_size
 
 _TOLERANCE = 0.008
@@ -25,6 +27,10 @@ _FOLLOW_UP = 2.0
 """How many times the strength of its first sight a thing's second sight may add: an emergence starts with something."""
 _KEPT = 4
 """Regions of a frame that are followed: the strongest."""
+_PAIRS_KEPT = 4096
+"""Pairs of frames of which it is remembered what was found: numbers alone."""
+_VIEWS_KEPT = 32
+"""Frames kept as they are compared, some 0.8 MB each: the next frame of a growing clip is compared with the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +65,22 @@ class Emergence:
     unrest: float
 
 
-def find_emergence(pixels: npt.NDArray[np.uint8], times_s: tuple[float, ...], horizon: float) -> Emergence:
+def find_emergence(
+    pixels: npt.NDArray[np.uint8], times_s: tuple[float, ...], horizon: float, kept: Looks | None = None
+) -> Emergence:
     """What emerges in a clip's frames, uint8 [n, height, width, 3] RGB, n >= 0, taken at times_s seconds, ascending.
 
     A region's own strength counts, and to it is added the strength of a region in the next frame that can be the same
     thing gone sideways: what steps into the path is still there a moment later, and elsewhere.
+
+    kept : what was found between neighbouring frames before: those that are the same, pixel for pixel, are not looked
+        at again. What is found is the same without it.
     """
     if len(pixels) < 2:
         return Emergence(0.0, None, None, 0.0)
     regions: list[list[Region]] = [[]]
     unrest = []
-    for found, residual in _compare(pixels, horizon):
+    for found, residual in _compare(pixels, horizon, Looks() if kept is None else kept):
         regions.append(found)
         unrest.append(residual)
     best = Emergence(0.0, None, None, float(np.mean(unrest)) / _CLEARLY_UNEXPLAINED)
@@ -85,17 +96,35 @@ def find_emergence(pixels: npt.NDArray[np.uint8], times_s: tuple[float, ...], ho
     return best
 
 
-def _compare(pixels: npt.NDArray[np.uint8], horizon: float) -> Iterator[tuple[list[Region], float]]:
+class Looks:
+    """What was found between neighbouring frames, and the frames that were looked at last, as they are compared. May be
+    used by several threads."""
+
+    def __init__(self) -> None:
+        self.found: Remembered[tuple[bytes, bytes, float], tuple[list[Region], float]] = Remembered(_PAIRS_KEPT)
+        self.views: Remembered[bytes, _View] = Remembered(_VIEWS_KEPT)
+
+
+def _compare(pixels: npt.NDArray[np.uint8], horizon: float, kept: Looks) -> Iterator[tuple[list[Region], float]]:
     """For each frame but the first: its regions, and the mean residual on the ego path."""
     height, width = working_size(pixels.shape[1], pixels.shape[2])
-    road = Road(height, width, horizon)
-    before: _View | None = None
-    for frame in pixels:
-        view = _View.of(frame, height, width)
-        if before is not None:
-            residual = _residual(road, before, view, road.motion(before.grey, view.grey))
-            yield _regions(road, before, view, residual), float(residual[road.path].mean())
-        before = view
+    names = [digest(frame) for frame in pixels]
+
+    def view(place: int) -> _View:
+        return kept.views.get(names[place], lambda: _View.of(pixels[place], height, width))
+
+    def look(place: int) -> tuple[list[Region], float]:
+        road, before, after = _road(height, width, horizon), view(place - 1), view(place)
+        residual = _residual(road, before, after, road.motion(before.grey, after.grey))
+        return _regions(road, before, after, residual), float(residual[road.path].mean())
+
+    for place in range(1, len(pixels)):
+        yield kept.found.get((names[place - 1], names[place], horizon), functools.partial(look, place))
+
+
+@functools.lru_cache(maxsize=8)
+def _road(height: int, width: int, horizon: float) -> Road:
+    return Road(height, width, horizon)
 
 
 @dataclass(frozen=True, slots=True)

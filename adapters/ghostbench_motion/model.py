@@ -20,7 +20,10 @@ way; real footage was looked at without its labels, and no score has been compar
 Limits. This is a baseline, not a detector: it knows no pedestrian, no vehicle and no occluder. It assumes a flat,
 straight road and a camera that looks along it; turning, slopes, wipers, headlights at night, a crash that throws the
 camera about, or another horizon mislead it. With frames a second apart it can miss an actor altogether. An actor
-in the colours of the scene around it is not new to it, and a change of light can be. It sees the whole clip.
+in the colours of the scene around it is not new to it, and a change of light can be. It sees all that it is shown.
+
+Cost. What is found between two neighbouring frames is remembered under the digests of their pixels. A clip that is
+shown up to one moment after another costs one comparison a new frame, and its answers are those of a first look.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from typing import Any
 import cv2
 
 from ghostbench import BadInput, Grade, LocalModel, ModelError, Reply, Request, RequestRejected, Stages, Verdict
-from ghostbench_motion.emergence import Emergence, find_emergence
+from ghostbench_motion.emergence import Emergence, Looks, find_emergence
 from ghostbench_motion.settings import MotionSettings
 
 _UNREST_SHARE = 0.01
@@ -56,6 +59,10 @@ class Motion(LocalModel):
 
     settings: MotionSettings
 
+    def __init__(self, settings: MotionSettings, argument: str | None = None) -> None:
+        super().__init__(settings, argument)
+        self._looks = Looks()
+
     def check(self) -> None:
         """Raises `BadInput` where the two thresholds are in the wrong order."""
         if self.settings.potential_threshold > self.settings.threshold:
@@ -74,7 +81,7 @@ class Motion(LocalModel):
         if frames is None or len(frames) == 0:
             raise RequestRejected("motion judges pixels alone and this request has no frames")
         started = time.perf_counter()
-        emergence = find_emergence(frames.pixels, frames.times_s, self.settings.horizon)
+        emergence = find_emergence(frames.pixels, frames.times_s, self.settings.horizon, self._looks)
         event_time_s = None if emergence.position is None else max(0.0, float(frames.times_s[emergence.position]))
         return _Seen(score_of(emergence), emergence, event_time_s, time.perf_counter() - started)
 

@@ -80,6 +80,17 @@ class _Kept:
         self.shared: dict[Hashable, Any] = {}
 
 
+class _Each:
+    """What was computed of single frames, by key and frame number, for every part of one clip. It goes to no other
+    process."""
+
+    __slots__ = ("lock", "made")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.made: dict[tuple[Hashable, int], Any] = {}
+
+
 class Frames:
     """The sampled frames of one clip, decoded once; every model looks at them in memory of its own (`private`).
 
@@ -94,6 +105,7 @@ class Frames:
     """
 
     __slots__ = (
+        "_each",
         "_kept",
         "_pixels",
         "_whole",
@@ -127,6 +139,7 @@ class Frames:
         self.decoder = decoder
         self.sha256 = sha256 if sha256 is not None else pixels_sha256(pixels)
         self._kept = _Kept()
+        self._each = _Each()
 
     def __reduce__(self) -> tuple[Callable[..., Frames], tuple[Any, ...]]:
         whole = self._whole or self
@@ -160,7 +173,7 @@ class Frames:
         own._whole = self._whole or self
         own.indices, own.times_s = own._whole.indices, own._whole.times_s
         own.duration_s, own.decoder, own.sha256 = own._whole.duration_s, own._whole.decoder, own._whole.sha256
-        own._kept = _Kept()
+        own._kept, own._each = _Kept(), own._whole._each
         return own
 
     def original(self) -> Frames:
@@ -206,6 +219,26 @@ class Frames:
         with self._kept.lock:
             return key in self._kept.own
 
+    def memo_each(self, key: Hashable, build: Callable[[npt.NDArray[np.uint8]], T]) -> tuple[T, ...]:
+        """What `build(image)` returns for each frame, uint8 [height, width, 3]: once per key and frame of the clip, in
+        whatever part of the clip the frame is shown, for all retries, moments, models and threads.
+
+        Use it for work on single frames that depends on their pixels alone, such as JPEG encoding.
+
+        Raises `TypeError` for what could be changed: only text, bytes, numbers, None, and tuples of these are shared.
+        """
+        source = self._whole or self
+        made = []
+        with self._each.lock:
+            for position, index in enumerate(source.indices):
+                if (key, index) not in self._each.made:
+                    value = build(source.pixels[position].copy())
+                    if not _is_constant(value):
+                        raise TypeError(f"what is kept of a frame for all models is a constant, not {type(value)}")
+                    self._each.made[key, index] = value
+                made.append(self._each.made[key, index])
+        return tuple(made)
+
     def until(self, moment_s: float) -> Frames:
         """The frames up to a moment, seconds from the clip's start, of a clip that has lasted no longer than that."""
         seen = sum(time_s <= moment_s for time_s in self.times_s)
@@ -215,13 +248,15 @@ class Frames:
         """The same frames, of a clip that has lasted no longer than that."""
         if self.duration_s <= seconds:
             return self
-        return Frames(
-            self.pixels,
-            indices=self.indices,
-            times_s=self.times_s,
-            duration_s=seconds,
-            decoder=self.decoder,
-            sha256=self.sha256,
+        return self._of_this_clip(
+            Frames(
+                self.pixels,
+                indices=self.indices,
+                times_s=self.times_s,
+                duration_s=seconds,
+                decoder=self.decoder,
+                sha256=self.sha256,
+            )
         )
 
     def take(self, positions: tuple[int, ...]) -> Frames:
@@ -231,7 +266,7 @@ class Frames:
         first = positions == tuple(range(len(positions)))
         if first and len(positions) == len(self):
             return self
-        return Frames(
+        part = Frames(
             # The first frames of a clip lie together: those of many moments need no memory of their own.
             self.pixels[: len(positions)] if first else np.ascontiguousarray(self.pixels[list(positions)]),
             indices=tuple(self.indices[p] for p in positions),
@@ -239,6 +274,14 @@ class Frames:
             duration_s=self.duration_s,
             decoder=self.decoder,
         )
+        return self._of_this_clip(part)
+
+    def _of_this_clip(self, part: Frames) -> Frames:
+        """A part of the clip, which shares what was made of its frames; not of private ones, whose pixels may be
+        written to."""
+        if self._whole is None:
+            part._each = self._each
+        return part
 
 
 def _frames_again(

@@ -158,6 +158,31 @@ class RunBuilder:
             }
         )
 
+    def watch(
+        self,
+        model: str,
+        clip_name: str,
+        grades: Sequence[str | None],
+        scores: Sequence[float | None] | None = None,
+        *,
+        repeat: int = 0,
+    ) -> None:
+        """One prediction of a clip that is asked about every half second, and a ledger line for each moment."""
+        said = [
+            {"moment_s": (place + 1) / 2, "grade": grade, "score": score, "outcome": _outcome(grade)}
+            for place, (grade, score) in enumerate(zip(grades, scores or [None] * len(grades), strict=True))
+        ]
+        alarm = next((each["moment_s"] for each in said if each["grade"] == "ghost_probing"), None)
+        whole = all(grades)
+        self.row(
+            model,
+            clip_name,
+            ("ghost_probing" if alarm is not None else "normal") if whole else None,
+            repeat=repeat,
+            attempts=[{"moment_s": each["moment_s"], "attempt": 1, "outcome": each["outcome"]} for each in said],
+        )
+        self.predictions[-1] |= {"moments": said, "alarm_time_s": alarm if whole else None}
+
     def rows(self, model: str, grades: Sequence[str | None], **fields: Any) -> None:
         """One row a clip, in the clips' order."""
         for line, grade in zip(self.clips, grades, strict=True):
@@ -209,6 +234,18 @@ def write_begun(folder: Path, **fields: Any) -> None:
     data = DatasetEntry(name="test", split="all", labels_sha256=LABELS_SHA, split_sha256="b" * 64, n=0)
     run = {"status": "interrupted", "run_id": folder.name, "dataset": data, "task": TaskEntry(name="ghost-probing")}
     Manifest(**{**run, "models": {}, **fields}).write(folder)
+
+
+def _outcome(grade: str | None) -> str:
+    return "answered" if grade else "unparseable"
+
+
+def watched_clip(name: str, truth: str, moments: int, window: tuple[float, float] | None = None) -> dict[str, Any]:
+    """A clip that is asked about every half second; window : from first visible to contact, seconds."""
+    labels = {} if window is None else {"labels": {"first_visible_s": window[0], "contact_s": window[1]}}
+    asked = [{"moment_s": (place + 1) / 2, "frames_sha256": None} for place in range(moments)]
+    category = int(name.split("_")[1])
+    return {**clip(name, truth, duration_s=moments / 2, category=category), "questions": asked, **labels}
 
 
 def lines(values: Iterable[Mapping[str, Any]]) -> str:

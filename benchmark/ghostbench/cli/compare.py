@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
-_KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")
+if TYPE_CHECKING:
+    from ghostbench.evidence.contenders import Field
+
+_KEYS = ("dataset", "labels", "split", "task", "sampling", "moments", "sustain", "repeats")
 
 
 @click.command(
@@ -54,6 +58,8 @@ def command(
     Trivial baselines stand beside them. A model that answered less than half of the clips that another did is not
     ranked, unless --models names it: it would take the others' clips away. Rows of probes and of other wordings
     (MODEL+PROBE, MODEL@WORDING) are compared only where --models names them.
+
+    Runs that ask at moments are compared by their warnings, false alarms, leads and average precision.
     """
     from rich.console import Console
 
@@ -75,7 +81,11 @@ def command(
     names = [name.strip() for name in models.split(",")] if models is not None else []
     if "" in names or len(set(names)) < len(names):
         raise BadInput("--models has an empty or repeated name: name each model once, with commas between")
-    comparison = compare(read_field(runs, allow, names))
+    field = read_field(runs, allow, names)
+    if field.at_moments:
+        _print_warnings(field, out, quiet, as_json)
+        return 0
+    comparison = compare(field)
     if out is not None:
         write_comparison(out, comparison)
     if as_json:
@@ -83,6 +93,26 @@ def command(
     elif not quiet:
         print_comparison(comparison, Console(), out)
     return 0
+
+
+def _print_warnings(field: Field, out: Path | None, quiet: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from ghostbench.evidence.warning_compare_files import (
+        print_warning_comparison,
+        warning_comparison_json,
+        write_warning_comparison,
+    )
+    from ghostbench.evidence.warning_pairs import WarningComparison
+    from ghostbench.writing import json_text
+
+    comparison = WarningComparison(field)
+    if out is not None:
+        write_warning_comparison(out, comparison)
+    if as_json:
+        click.echo(json_text(warning_comparison_json(comparison)), nl=False)
+    elif not quiet:
+        print_warning_comparison(comparison, Console(), out)
 
 
 def _carry_over(drawn: Path, filmed: Path, out: Path | None, quiet: bool, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from ghostbench.errors import BadInput
 from ghostbench.evidence.contenders import Contender, Field
 from ghostbench.evidence.label_flips import PairLead, Places, pair_leads, possible_places
 from ghostbench.scoring.intervals import Ints, estimate_rates
@@ -235,7 +236,15 @@ class Comparison:
 
 
 def compare(field: Field) -> Comparison:
-    """Every pair in both views, a ranking in each view, and every model against the trivial baselines."""
+    """Every pair in both views, a ranking in each view, and every model against the trivial baselines.
+
+    Raises `BadInput` for runs that ask at moments: `evidence.warning_pairs` compares those.
+    """
+    if field.at_moments:
+        raise BadInput(
+            f"{field.runs[0].folder} asks at moments: yes and no of whole clips are no measure of warnings; "
+            "compare it by WarningComparison"
+        )
     return Comparison(field)
 
 

@@ -25,7 +25,7 @@ _NAMES = 3
 def print_comparison(comparison: Comparison, console: Console, out: Path | None = None) -> None:
     """Print the comparison in short. out : where its files were written."""
     head = [(_extent(comparison), ""), (plain(comparison.field.runs[0].manifest.task.claim), "")]
-    head += [(_short(words), "yellow") for words in warnings_of(comparison)]
+    head += [(_short(words), "yellow") for words in warnings_of(comparison.field)]
     foot = [(words, "dim") for words in _notes(comparison)]
     foot += [(words, "yellow") for words in _left_out(comparison)]
     foot += [(words, "") for words in (_significant(comparison), _apart(comparison))]

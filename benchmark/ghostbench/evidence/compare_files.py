@@ -11,6 +11,7 @@ from ghostbench.errors import BadInput
 from ghostbench.evidence.carry_over import CANNOT_SHOW, CarryOver
 from ghostbench.evidence.compare import Comparison, Pair, differing_clips, pairs_apart
 from ghostbench.evidence.compare_tables import comparison_tables, truths_of
+from ghostbench.evidence.contenders import Field
 from ghostbench.folder.names import MANIFEST, TABLES
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
@@ -73,8 +74,8 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
     Raises `BadInput` for a run folder, and for one that cannot be written.
     """
     tables = list(comparison_tables(comparison))
-    page = comparison_html(comparison, tables)
-    _write(folder, "comparison", tables, comparison_json(comparison), page)
+    page = comparison_html(comparison.field, tables, [one.name for one in comparison.field.baselines])
+    write_forms(folder, "comparison", tables, comparison_json(comparison), page)
 
 
 def write_carry_over(folder: Path, grid: RunData, real: RunData, found: CarryOver) -> None:
@@ -90,7 +91,7 @@ def write_carry_over(folder: Path, grid: RunData, real: RunData, found: CarryOve
         is_reference={},
         cell=table_cell,
     )
-    _write(folder, "carry_over", [found.table], {"runs": runs, **carry_over_json(found)}, page)
+    write_forms(folder, "carry_over", [found.table], {"runs": runs, **carry_over_json(found)}, page)
 
 
 def carry_over_json(found: CarryOver) -> dict[str, Any]:
@@ -105,7 +106,11 @@ def carry_over_json(found: CarryOver) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, name: str, tables: Sequence[Table], stated: Mapping[str, Any], page: str) -> None:
+def write_forms(folder: Path, name: str, tables: Sequence[Table], stated: Mapping[str, Any], page: str) -> None:
+    """Write NAME.json with what is stated, NAME.html with the page, and the tables, into a folder, made if need be.
+
+    Raises `BadInput` as `write_comparison` does.
+    """
     if (folder / MANIFEST).exists():
         raise BadInput(f"{folder} is a run folder: give --out another one")
     try:
@@ -132,27 +137,27 @@ def _style() -> Markup:
     return Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
 
 
-def comparison_html(comparison: Comparison, tables: Sequence[Table]) -> str:
-    """One page without scripts and without network; tables too long for a page are named with their file."""
-    field = comparison.field
-    baselines = {plain(one.name) for one in field.baselines}
+def comparison_html(field: Field, tables: Sequence[Table], baselines: Sequence[str]) -> str:
+    """One page without scripts and without network; tables too long for a page are named with their file.
+
+    baselines : the names whose lines are marked.
+    """
     return _template("comparison.html.j2").render(
         style=_style(),
         claim=plain(field.runs[0].manifest.task.claim),
         runs=[plain(run.manifest.run_id) for run in field.runs],
         clips=len(field.clips),
         positives=int(field.positive.sum()),
-        warnings=[plain(words) for words in warnings_of(comparison)],
+        warnings=[plain(words) for words in warnings_of(field)],
         tables=[table for table in tables if len(table.rows) <= _MOST_ROWS],
         long={table.name: table for table in tables if len(table.rows) > _MOST_ROWS},
-        is_reference=dict.fromkeys(baselines, True),
+        is_reference=dict.fromkeys(map(plain, baselines), True),
         cell=table_cell,
     )
 
 
-def warnings_of(comparison: Comparison) -> list[str]:
+def warnings_of(field: Field) -> list[str]:
     """What must be known before the numbers are read: in what the runs differ."""
-    field = comparison.field
     found = [f"The runs differ in {words}." for words in field.differences]
     if field.relabelled:
         count, first = len(field.relabelled), field.runs[0].manifest.run_id

@@ -21,8 +21,9 @@ from ghostbench.scoring.intervals import Ints
 from ghostbench.scoring.references import TRIVIAL, trivial_rows
 from ghostbench.scoring.slices import doubted_clips
 from ghostbench.scoring.views import Basis, Bools, View, alarms, by_clip, cells
+from ghostbench.scoring.watched import asks_at_moments
 
-KEYS = ("dataset", "labels", "split", "task", "sampling", "repeats")
+KEYS = ("dataset", "labels", "split", "task", "sampling", "moments", "sustain", "repeats")
 """What runs must have alike to be compared, by the word that `--allow` takes."""
 NOT_ASKED = "not_asked"
 _WORDS = {**GRADE_TITLES, NOT_ASKED: "not recorded"}
@@ -88,6 +89,11 @@ class Field:
     differences: tuple[str, ...]
     relabelled: tuple[str, ...]
 
+    @property
+    def at_moments(self) -> bool:
+        """Whether the runs ask at moments: what is compared is then warnings, and no yes and no of whole clips."""
+        return asks_at_moments(self.runs[0].clips)
+
 
 def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Sequence[str] = ()) -> Field:
     """Read runs and put their models side by side.
@@ -95,15 +101,16 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
     allow : keys of `KEYS` in which the runs may differ. models : take these alone, by the names that they have in the
     runs (then all of that name) or in the comparison; where none is named all but probes and other wordings.
 
-    Raises `BadInput` for a folder that is no finished run, a run of a task that asks at moments, runs that differ in a
-    key that is not allowed, no common clips, or a model that no run has.
+    Raises `BadInput` for a folder that is no finished run, runs of which some ask at moments and others about whole
+    clips, runs that differ in a key that is not allowed, no common clips, or a model that no run has.
     """
     runs = tuple(read_run_records(folder) for folder in folders)
-    asking = next((run for run in runs if run.manifest.task.moments_per_s is not None), None)
-    if asking is not None:
+    asking = [run for run in runs if asks_at_moments(run.clips)]
+    if 0 < len(asking) < len(runs):
+        other = next(run for run in runs if run not in asking)
         raise BadInput(
-            f"{asking.folder}: its task asks at moments, and what is compared here is yes and no of whole clips, "
-            "which is no measure of warnings; see each run's own: bench report RUN --table early_warning"
+            f"{asking[0].folder} asks at moments, and {other.folder} about whole clips: a warning is no yes of a whole "
+            "clip; compare runs of one kind"
         )
     differences = _differences(runs)
     refused = [key for key in differences if key not in allow]
@@ -164,6 +171,8 @@ def _value(run: RunRecords, key: str) -> str:
         "split": f"{manifest.dataset.split} {manifest.dataset.split_sha256[:12]}",
         "task": f"{task.name} {task.version} {(task.template_sha256 or '')[:12]}".rstrip(),
         "sampling": manifest.sampling or "none",
+        "moments": "none" if task.moments_per_s is None else f"{task.moments_per_s:g}/s",
+        "sustain": str(task.sustained) if asks_at_moments(run.clips) else "none",
         "repeats": str(manifest.repeats),
     }[key]
 

@@ -43,6 +43,23 @@ def at_moments(rows: Rows) -> bool:
     return any(row["early_warning"] is not None for row in rows.values())
 
 
+def number_columns() -> tuple[Column, ...]:
+    """The columns of `numbers_line`."""
+    return (
+        Column("by", "Alarm by"),
+        Column("threshold", "Threshold", "number"),
+        Column("clips_with_window", "Clips with a window", "count"),
+        Column("safe_clips", "Safe clips", "count"),
+        *_RATES,
+        Column("ap_mean", "AP, mean", "rate"),
+    )
+
+
+def numbers_line(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What `early_warning` holds, as the values of a line."""
+    return {**found, **_flat(found)}
+
+
 def shown(rows: Rows) -> Iterator[tuple[str, Row]]:
     """The rows of tables of warnings. A yardstick that draws once a clip is left out unless the run named it: it alarms
     from the first moment or never, and stands for no alarms by chance at moments."""

@@ -57,7 +57,7 @@ def early_warning(rows: pd.DataFrame, clips: pd.DataFrame, rule: Sustain = AT_ON
         return None
     seen = list(watched(rows, clips))
     safe = [each for each in seen if not each.event and each.times_s]
-    by_score = bool(safe) and all(not math.isnan(score) for each in seen for score in each.scores)
+    by_score = _has_scores(seen)
     held = {each: _at(seen, each, by_score=by_score) for each in dict.fromkeys((rule, *SUSTAINED))}
     ap_at = {str(before): average_precision_before(seen, before / 1000) for before in BEFORE_MS}
     own = held[rule]
@@ -77,6 +77,19 @@ def early_warning(rows: pd.DataFrame, clips: pd.DataFrame, rule: Sustain = AT_ON
         "sustain": {each.words: _stated(numbers) for each, numbers in held.items()},
         "legacy": legacy([(each.event, each.event_s, each.times_s, each.levels(_YES)) for each in seen if each.whole]),
     }
+
+
+def alarm_threshold(seen: Sequence[Watched], rule: Sustain) -> float | None:
+    """The score from which a model alarms, where all its answers have one: see `threshold_at`; None for alarms by
+    grade."""
+    safe = [each for each in seen if not each.event and each.times_s]
+    return threshold_at(safe, FALSE_ALARM_RATE, rule) if _has_scores(seen) else None
+
+
+def _has_scores(seen: Sequence[Watched]) -> bool:
+    """Whether a threshold can be chosen: there are safe clips, and no moment of any clip lacks a score."""
+    safe = any(not each.event and each.times_s for each in seen)
+    return safe and all(not math.isnan(score) for each in seen for score in each.scores)
 
 
 def threshold_at(safe: Iterable[Watched], rate: float, rule: Sustain = AT_ONCE) -> float:

@@ -129,6 +129,39 @@ def _share_below(others: Floats, values: Floats) -> Floats:
     return shares / len(others)
 
 
+def weighted_average_precision(score: Floats, truth: Bools, weights: Floats) -> Floats:
+    """Average precision of many redrawn sets of the same rows.
+
+    Parameters
+    ----------
+    score : float [rows]. truth : bool [rows]. weights : how often each row is in each set, float [sets, rows].
+
+    Returns
+    -------
+    float [sets], as `average_precision` gives for the rows repeated so often; NaN for a set without positives.
+
+    Examples
+    --------
+    The positives stand first and third, and then the first of them twice.
+
+    >>> import numpy as np
+    >>> score, truth = np.array([0.9, 0.8, 0.7]), np.array([True, False, True])
+    >>> weighted_average_precision(score, truth, np.array([[1.0, 1.0, 1.0], [2.0, 1.0, 1.0]])).round(4).tolist()
+    [0.8333, 0.9167]
+    """
+    order = np.argsort(-score, kind="stable")
+    # Rows with one score are passed together: a threshold cannot part them.
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    ranked = weights[:, order]
+    reached = ranked.cumsum(axis=1)[:, last]
+    right = (ranked * truth[order]).cumsum(axis=1)[:, last]
+    gained = np.diff(right, axis=1, prepend=0.0)
+    precision = np.divide(right, reached, out=np.zeros_like(right), where=reached > 0)
+    total = right[:, -1]
+    found: Floats = np.divide((gained * precision).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
+    return found
+
+
 def average_precision_estimate(score: Floats, truth: Bools, at: Ints) -> Estimate:
     """Average precision with an interval: Wilson's, as if it were a share of the positives.
 

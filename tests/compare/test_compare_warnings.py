@@ -1,0 +1,175 @@
+"""Runs that ask at moments are compared by their warnings, and only with runs that ask alike."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from evidence_data import RunBuilder, watched_clip
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from ghostbench.cli.compare import command
+from ghostbench.errors import BadInput
+from ghostbench.evidence.contenders import read_field
+from ghostbench.evidence.warning_compare_files import (
+    print_warning_comparison,
+    warning_comparison_json,
+    write_warning_comparison,
+)
+from ghostbench.evidence.warning_pairs import WarningComparison
+from ghostbench.scoring.ranking import average_precision, weighted_average_precision
+from ghostbench.scoring.significance import flipped_signs
+
+G, N = "ghost_probing", "normal"
+TASK = {"name": "ghost-warning", "version": "1", "template_sha256": "c" * 64, "moments_per_s": 2.0, "sustain": "1/1"}
+
+
+def alarms(*places: int) -> list[str | None]:
+    return [G if place in places else N for place in range(8)]
+
+
+def build(folder: Path, models: dict[str, list[list[str | None]]], **changed: Any) -> Path:
+    """Eight clips with a window from 1.2 to 3.0 s, and eight safe ones."""
+    clips = [watched_clip(f"images_1_{n:03}", G, 8, (1.2, 3.0)) for n in range(8)]
+    clips += [watched_clip(f"images_2_{n:03}", N, 8) for n in range(8)]
+    repeats = len(next(iter(models.values()))) // 16
+    run = RunBuilder(clips, repeats=repeats)
+    for name, said in models.items():
+        for place, grades in enumerate(said):
+            run.watch(name, clips[place % 16]["clip"], grades, repeat=place // 16)
+    task = {**TASK, **changed.pop("task", {})}
+    return run.write(folder, **{"task": task, "sampling": "fps:2", **changed})
+
+
+GOOD = [alarms(3)] * 8 + [alarms()] * 8
+POOR = [alarms(4)] * 2 + [alarms()] * 6 + [alarms(0)] * 8
+
+
+def test_pairs_differ_by_what_both_did_in_the_same_clips(tmp_path: Path) -> None:
+    folder = build(tmp_path / "a", {"good": GOOD, "poor": POOR})
+    found = {pair.measure: pair for pair in WarningComparison(read_field([folder])).pairs}
+    warned, false, lead, ap = (found[name] for name in ("warned", "false_alarms", "lead_s", "ap_mean"))
+    assert (warned.n, warned.first_more, warned.second_more) == (8, 6, 0)
+    assert warned.p == pytest.approx(2 * 0.5**6)
+    assert warned.difference is not None
+    assert warned.difference["value"] == pytest.approx(6 / 8)
+    assert (false.n, false.first_more, false.second_more) == (8, 0, 8)
+    assert false.p == pytest.approx(2 * 0.5**8)
+    assert lead.difference is not None
+    assert lead.difference["value"] == pytest.approx((2 * (1.0 - 0.5) + 6 * 1.0) / 8)
+    assert lead.p == pytest.approx(2 * 0.5**8), "all eight clips on one side"
+    assert lead.difference["low"] is not None
+    assert 0 < lead.difference["low"] <= 7 / 8
+    assert ap.p is None
+    assert ap.difference is not None
+
+
+def test_repeats_of_a_clip_are_one_clip(tmp_path: Path) -> None:
+    once = build(tmp_path / "once", {"good": GOOD, "poor": POOR})
+    thrice = build(tmp_path / "thrice", {"good": GOOD * 3, "poor": POOR * 3})
+    first, second = (WarningComparison(read_field([folder])).pairs for folder in (once, thrice))
+    for one, other in zip(first, second, strict=True):
+        assert (one.n, one.p, one.difference) == (other.n, other.p, pytest.approx(other.difference))
+
+
+def test_a_missing_answer_is_a_miss_or_a_false_alarm(tmp_path: Path) -> None:
+    lost: list[str | None] = [*alarms(3)[:7], None]
+    folder = build(tmp_path / "a", {"good": GOOD, "lost": [lost] * 8 + [lost] * 8})
+    comparison = WarningComparison(read_field([folder]))
+    found = {pair.measure: pair.difference for pair in comparison.pairs}
+    assert found["warned"] is not None
+    assert found["warned"]["value"] == 1.0
+    assert found["false_alarms"] is not None
+    assert found["false_alarms"]["value"] == -1.0
+    assert comparison.said["images_1_000"] == {"good": "warned at 2 s", "lost": "an answer is missing"}
+
+
+def test_baselines_stand_beside_the_models_and_no_draw_by_clip_does(tmp_path: Path) -> None:
+    folder = build(tmp_path / "a", {"good": GOOD, "poor": POOR})
+    measured = WarningComparison(read_field([folder])).measured
+    assert list(measured) == ["good", "poor", "always", "never", "category-prior", "constant-time", "category-time"]
+    for name, warned, false in (("always", 0, 1), ("never", 0, 0), ("constant-time", 1, 1), ("category-time", 1, 0)):
+        assert measured[name]["warned"]["value"] == warned, name
+        assert measured[name]["false_alarms_per_clip"]["value"] == false, name
+
+
+@pytest.mark.parametrize(
+    ("key", "changed"),
+    [
+        ("moments", {"task": {"moments_per_s": 4.0}}),
+        ("sustain", {"task": {"sustain": "2/3"}}),
+        ("sampling", {"sampling": "fps:4"}),
+    ],
+)
+def test_runs_that_ask_otherwise_are_refused_unless_it_is_allowed(
+    tmp_path: Path, key: str, changed: dict[str, Any]
+) -> None:
+    folders = [build(tmp_path / "a", {"good": GOOD}), build(tmp_path / "b", {"poor": POOR}, **changed)]
+    with pytest.raises(BadInput, match=rf"differ in {key} .*--allow {key}"):
+        read_field(folders)
+    field = read_field(folders, [key])
+    assert [one.name for one in field.contenders] == ["good", "poor"]
+    assert any(key in words for words in field.differences)
+
+
+def test_moments_and_whole_clips_are_not_mixed_whatever_is_allowed(tmp_path: Path) -> None:
+    whole = RunBuilder([watched_clip("images_1_000", G, 8, (1.2, 3.0)) | {"questions": None}])
+    whole.row("m", "images_1_000", G)
+    folders = [build(tmp_path / "a", {"good": GOOD}), whole.write(tmp_path / "b")]
+    with pytest.raises(BadInput, match="about whole clips"):
+        read_field(folders, ["task", "sampling", "moments", "sustain", "split"])
+
+
+def test_files_and_terminal_say_the_same(tmp_path: Path) -> None:
+    folder = build(tmp_path / "a", {"good": GOOD, "poor": POOR})
+    comparison = WarningComparison(read_field([folder]))
+    write_warning_comparison(tmp_path / "out", comparison)
+    stated = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    assert stated == json.loads(json.dumps(warning_comparison_json(comparison)))
+    assert stated["pairs"][0]["difference"]["value"] == 0.75
+    tables = sorted(path.name for path in (tmp_path / "out" / "tables").glob("*.csv"))
+    names = ("clips", "pairs_ap_mean", "pairs_false_alarms", "pairs_lead_s", "pairs_warned", "warnings")
+    assert tables == [f"{name}.csv" for name in names]
+    page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
+    assert "Pairs: Warned" in page
+    console = Console(file=io.StringIO(), width=80)
+    print_warning_comparison(comparison, console)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    lines = printed.splitlines()
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 80
+    assert "Warned: 1 of 1 pairs differ" in printed
+    done = CliRunner().invoke(command, [str(folder), "--json"], standalone_mode=False)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["sustain"] == "1/1"
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.1, 0.4, 0.7]), st.booleans(), st.integers(0, 3)), min_size=1, max_size=9))
+def test_precision_of_redrawn_sets_is_that_of_repeated_rows(rows: list[tuple[float, bool, int]]) -> None:
+    score, truth, times = (np.array(column) for column in zip(*rows, strict=True))
+    (found,) = weighted_average_precision(score, truth, times[None].astype(np.float64))
+    if (truth * times).any():
+        expected = average_precision(np.repeat(score, times), np.repeat(truth, times))
+        assert found == pytest.approx(expected)
+    else:
+        assert np.isnan(found)
+
+
+@given(st.lists(st.integers(-3, 3), max_size=7))
+def test_the_test_of_signs_counts_all_ways_to_sign(differences: list[int]) -> None:
+    values = np.array(differences, dtype=np.float64)
+    apart = values[values != 0]
+    ways = [sum(x if way >> n & 1 else -x for n, x in enumerate(apart)) for way in range(2 ** len(apart))]
+    assert flipped_signs(values) == pytest.approx(np.mean([abs(way) >= abs(sum(apart)) for way in ways]))
+
+
+def test_many_differences_are_tested_by_drawn_signs_and_never_found_impossible() -> None:
+    assert flipped_signs(np.ones(60)) == pytest.approx(1 / 20_000)
+    assert flipped_signs(np.tile([1.0, -1.0], 30)) == 1.0
