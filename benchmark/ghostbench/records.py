@@ -80,15 +80,14 @@ class _Kept:
         self.shared: dict[Hashable, Any] = {}
 
 
-class _Each:
-    """What was computed of single frames, by key and frame number, for every part of one clip. It goes to no other
-    process."""
+class _OfOne:
+    """What was computed of a single frame, for every part of its clip that shows it. It goes to no other process."""
 
     __slots__ = ("lock", "made")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.made: dict[tuple[Hashable, int], Any] = {}
+        self.made: dict[Hashable, Any] = {}
 
 
 class Frames:
@@ -139,7 +138,7 @@ class Frames:
         self.decoder = decoder
         self.sha256 = sha256 if sha256 is not None else pixels_sha256(pixels)
         self._kept = _Kept()
-        self._each = _Each()
+        self._each = tuple(_OfOne() for _ in self.indices)
 
     def __reduce__(self) -> tuple[Callable[..., Frames], tuple[Any, ...]]:
         whole = self._whole or self
@@ -229,14 +228,14 @@ class Frames:
         """
         source = self._whole or self
         made = []
-        with self._each.lock:
-            for position, index in enumerate(source.indices):
-                if (key, index) not in self._each.made:
+        for position, one in enumerate(self._each):
+            with one.lock:
+                if key not in one.made:
                     value = build(source.pixels[position].copy())
                     if not _is_constant(value):
                         raise TypeError(f"what is kept of a frame for all models is a constant, not {type(value)}")
-                    self._each.made[key, index] = value
-                made.append(self._each.made[key, index])
+                    one.made[key] = value
+                made.append(one.made[key])
         return tuple(made)
 
     def until(self, moment_s: float) -> Frames:
@@ -248,16 +247,15 @@ class Frames:
         """The same frames, of a clip that has lasted no longer than that."""
         if self.duration_s <= seconds:
             return self
-        return self._of_this_clip(
-            Frames(
-                self.pixels,
-                indices=self.indices,
-                times_s=self.times_s,
-                duration_s=seconds,
-                decoder=self.decoder,
-                sha256=self.sha256,
-            )
+        part = Frames(
+            self.pixels,
+            indices=self.indices,
+            times_s=self.times_s,
+            duration_s=seconds,
+            decoder=self.decoder,
+            sha256=self.sha256,
         )
+        return self._shares(part, tuple(range(len(self))))
 
     def take(self, positions: tuple[int, ...]) -> Frames:
         """The frames at these positions (0 <= position < len), in the order given."""
@@ -274,13 +272,13 @@ class Frames:
             duration_s=self.duration_s,
             decoder=self.decoder,
         )
-        return self._of_this_clip(part)
+        return self._shares(part, positions)
 
-    def _of_this_clip(self, part: Frames) -> Frames:
-        """A part of the clip, which shares what was made of its frames; not of private ones, whose pixels may be
-        written to."""
+    def _shares(self, part: Frames, positions: tuple[int, ...]) -> Frames:
+        """These frames as a part, which shares what was made of each, and has no way to the others; one of private
+        frames, whose pixels may have been written to, shares nothing."""
         if self._whole is None:
-            part._each = self._each
+            part._each = tuple(self._each[position] for position in positions)
         return part
 
 

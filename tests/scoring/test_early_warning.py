@@ -341,6 +341,24 @@ def test_thirty_clips_warned_without_a_false_alarm_are_more_than_chance_and_none
     assert blind["verdict"] == "does_not_beat"
 
 
+def test_leads_are_told_by_how_long_somebody_could_be_seen() -> None:
+    short, long = clip(G, 8, seen=2.2, danger=2.9, event=3.0), clip(G, 8, seen=1.2, danger=2.9, event=3.0)
+    rows = [said(alarms(4)), said(alarms()), said(alarms(2)), said(alarms(3)), said(alarms())]
+    found = measured([short, short, long, long, SAFE], rows)["by_visible_s"]
+    assert [(level["from_s"], level["to_s"], level["clips"]) for level in found] == [(0.8, 0.8, 2), (1.8, 1.8, 2)]
+    assert [value(level["warned"]) for level in found] == [0.5, 1.0]
+    # 0.5 s and a miss; 1.5 s and 1.0 s: the whole time, though a person would have had a tenth of a second.
+    assert [value(level["lead_s"]) for level in found] == [pytest.approx(0.25), pytest.approx(1.25)]
+
+
+def test_many_visible_times_fall_into_four_ranges() -> None:
+    clips = [clip(G, 12, seen=1.2 + place / 10, event=4.0) for place in range(20)]
+    found = measured([*clips, SAFE], [said(alarms(of=12))] * 20 + [said(alarms())])["by_visible_s"]
+    assert [level["clips"] for level in found] == [5, 5, 5, 5]
+    assert (found[0]["from_s"], found[-1]["to_s"]) == (0.9, 2.8)
+    assert measured([SAFE], [said(alarms())])["by_visible_s"] == []
+
+
 def test_the_constant_time_is_that_of_the_other_clips() -> None:
     early, late = clip(G, 8, seen=0.8, event=1.6), clip(G, 8, seen=2.2, event=3.1)
     assert constant_times(pd.DataFrame([early, early, late, SAFE])) == [1.0, 1.0, 1.0, 1.0]

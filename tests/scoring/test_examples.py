@@ -13,8 +13,9 @@ import ghostbench.scoring
 
 MODULES = sorted(module.name for module in pkgutil.iter_modules(ghostbench.scoring.__path__))
 OF_RUNS = {
-    "chance_alarms": {"by_chance"},
+    "chance_alarms": {"by_chance", "leads_by_chance"},
     "early_warning": {
+        "alarm_threshold",
         "average_precision_before",
         "early_warning",
         "first_alarms_of",
@@ -25,6 +26,7 @@ OF_RUNS = {
     "score": {"score_run", "read_metrics", "compute_metrics"},
     "task_numbers": {"task_numbers"},
     "timed_alarms": {"constant_times", "timed_rows"},
+    "visible_time": {"by_visible_time"},
     "watched": {"asks_at_moments", "watched", "window_of"},
 }
 """What takes a whole run is shown by the tests on whole runs."""

@@ -60,6 +60,13 @@ def test_other_pixels_under_the_same_numbers_are_another_clip() -> None:
     assert dark.memo_each("max", lambda image: int(image.max()))[-1] == 0
 
 
+def test_what_was_made_of_later_frames_cannot_be_reached_from_a_moment() -> None:
+    clip = film()
+    clip.memo_each("word", lambda image: f"frame {image.max()}")
+    seen = clip.until(1.0)
+    assert [list(one.made.values()) for one in seen._each] == [["frame 0"], ["frame 1"]]
+
+
 def test_only_what_cannot_be_changed_is_shared() -> None:
     with pytest.raises(TypeError, match="constant"):
         film().memo_each("list", lambda image: [int(image.max())])

@@ -50,6 +50,7 @@ def run_tables(run: RunData) -> list[Table]:
             warning.early_warning(rows),
             warning.beyond_chance(rows),
             warning.sustained(rows),
+            warning.by_visible_time(rows),
             evidence.event_time(run),
             evidence.actors(rows),
             twins.pairs(rows),

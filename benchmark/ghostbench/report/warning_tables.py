@@ -180,6 +180,29 @@ def beyond_chance(rows: Rows) -> Table:
     return Table("beyond_chance", "Warnings beyond chance", columns, tuple(lines), note)
 
 
+def by_visible_time(rows: Rows) -> Table:
+    """What each model makes of the time for which the road user can be seen; none where no labels say it."""
+    columns = (
+        MODEL,
+        Column("visible", "Visible before contact"),
+        Column("clips", "Clips", "count"),
+        Column("warned", "Warned", "rate"),
+        Column("lead", "Lead, mean", "seconds"),
+    )
+    lines = []
+    for name, row in shown(rows):
+        for level in (row["early_warning"] or {})["by_visible_s"]:
+            low, high = (f"{level[end]:.2f}" for end in ("from_s", "to_s"))
+            values = {"visible": f"{low} s" if low == high else f"{low}–{high} s", "lead": _value(level["lead_s"])}
+            lines.append(line(columns, {"model": name, **level, **values}))
+    note = (
+        "By the time from first sight (first_visible_s) to contact (contact_s), where labels say both. Here a lead is "
+        "all the time from the warning to the contact, whatever a person has, and 0 without a warning: at most the "
+        "visible time, less what lies between two moments."
+    )
+    return Table("lead_by_visible_time", "Lead by visible time", columns, tuple(lines), note)
+
+
 def sustained(rows: Rows) -> Table:
     """What it changes to ask for an alarm at several moments."""
     columns = (MODEL, Column("rule", "Moments that must alarm"), Column("threshold", "Threshold", "number"), *_RATES)

@@ -111,6 +111,14 @@ def by_chance(
     }
 
 
+def leads_by_chance(seen: Sequence[Watched], rates: Sequence[float], rule: Sustain) -> list[float]:
+    """The mean lead of alarms by chance, seconds, at each share of safe clips with an alarm. There must be safe clips
+    and windows."""
+    safe = [each for each in seen if not each.event and each.times_s]
+    clips = [each for each in seen if each.has_window(rule)]
+    return [float(_expected(matched(rate, safe, rule), clips, rule)[1].mean()) for rate in rates]
+
+
 def _alarmed(probability: float, safe: Sequence[Watched], rule: Sustain) -> float:
     longest = max(len(each.times_s) for each in safe)
     reached = np.concatenate([[0.0], np.cumsum(_kept(probability, longest, rule))])

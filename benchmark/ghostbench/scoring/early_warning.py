@@ -24,6 +24,7 @@ from ghostbench.scoring.draws import SEED
 from ghostbench.scoring.intervals import shares
 from ghostbench.scoring.ranking import average_precision_estimate
 from ghostbench.scoring.rates import Estimate
+from ghostbench.scoring.visible_time import by_visible_time
 from ghostbench.scoring.watched import Watched, asks_at_moments, watched
 from ghostbench.tasks.sustain import AT_ONCE, Sustain
 
@@ -51,7 +52,7 @@ def early_warning(rows: pd.DataFrame, clips: pd.DataFrame, rule: Sustain = AT_ON
     `FALSE_ALARM_RATE` of safe clips have an alarm, else "grade"; threshold; false_alarm_rate, warned, early (a first
     alarm before the window), false_alarms_per_clip, false_alarms_per_hour, lead_s {median, mean}, ap_at, ap_mean, and
     named, named_actor, named_occluder (the share of first warnings that name what is labelled), each an estimate or
-    null; random (see `by_chance`); sustain (the same by rule); legacy.
+    null; random (see `by_chance`); sustain (the same by rule); by_visible_s (see `by_visible_time`); legacy.
     """
     if not asks_at_moments(clips):
         return None
@@ -75,6 +76,7 @@ def early_warning(rows: pd.DataFrame, clips: pd.DataFrame, rule: Sustain = AT_ON
         "ap_mean": mean_of(list(ap_at.values())),
         **_named(rows, clips, seen),
         "sustain": {each.words: _stated(numbers) for each, numbers in held.items()},
+        "by_visible_s": by_visible_time(seen, firsts, rule, _of_visible),
         "legacy": legacy([(each.event, each.event_s, each.times_s, each.levels(_YES)) for each in seen if each.whole]),
     }
 
@@ -230,6 +232,15 @@ def _by_clip(at: Sequence[int], hits: Sequence[bool]) -> tuple[np.ndarray[Any, A
     places, clusters = np.unique(np.array(at, dtype=np.int64), return_inverse=True)
     counted = np.bincount(clusters, weights=np.array(hits, dtype=np.float64), minlength=len(places))
     return counted.astype(np.int64), np.bincount(clusters, minlength=len(places)).astype(np.int64)
+
+
+def _of_visible(clips: list[tuple[Watched, float | None]]) -> dict[str, Any]:
+    """Of clips with a window and their first alarms: warned, and the mean of the leads as they are."""
+    at = [each.at for each, _ in clips]
+    return {
+        "warned": shares([_by_clip(at, [each.warned(first) for each, first in clips])])[0],
+        "lead_s": _leads([each.true_lead_s(first) for each, first in clips], at)["mean"],
+    }
 
 
 def _leads(leads: Sequence[float], at: Sequence[int]) -> dict[str, Estimate | None]:

@@ -23,6 +23,7 @@ class Watched:
     at : the clip's row. event : whether there is one. start_s, event_s : its window; None where the labels do not say.
     human_s : the lead of a person who saw the danger begin, seconds; None where the labels do not say.
     times_s, alarms, scores : by moment; a score is NaN where there is none. whole : whether every moment is answered.
+    visible_s : from first sight to contact, seconds; None where the labels do not say both.
     """
 
     at: int
@@ -34,6 +35,7 @@ class Watched:
     alarms: tuple[bool, ...]
     scores: tuple[float, ...]
     whole: bool
+    visible_s: float | None = None
 
     def alarms_at(self, threshold: float | None) -> Sequence[bool]:
         """Which moments alarm: those with such a score, or by grade where there is no threshold."""
@@ -76,6 +78,14 @@ class Watched:
     def lead_s(self, alarm_s: float | None) -> float:
         """The lead of the first alarm that the model gave; 0 without one, and where an answer is missing."""
         return self.lead_at(alarm_s) if self.whole and alarm_s is not None else 0.0
+
+    def true_lead_s(self, alarm_s: float | None) -> float:
+        """The same, whatever a person has: where first sight is known exactly, any of it can be made use of."""
+        if not self.warned(alarm_s):
+            return 0.0
+        assert self.event_s is not None
+        assert alarm_s is not None
+        return self.event_s - alarm_s
 
     def warned(self, alarm_s: float | None) -> bool:
         """Whether the first alarm that the model gave is a warning."""
@@ -121,6 +131,7 @@ def watched(rows: pd.DataFrame, clips: pd.DataFrame) -> Iterable[Watched]:
             scores=tuple(math.nan if line.score is None else line.score for line in lines)
             or (math.nan,) * len(questions),
             whole=bool(lines) and all(line.outcome == Outcome.ANSWERED for line in lines),
+            visible_s=_visible_s(clip),
         )
 
 
@@ -132,6 +143,12 @@ def window_of(clip: Any) -> tuple[float | None, float | None, float | None]:
     start_s = label.first_visible_s if label.first_visible_s is not None else label.danger_s
     human_s = None if label.danger_s is None or event_s is None else max(0.0, event_s - label.danger_s)
     return start_s, event_s, human_s
+
+
+def _visible_s(clip: Any) -> float | None:
+    label = clip["labels"] if isinstance(clip.get("labels"), Label) else Label()
+    known = label.first_visible_s is not None and label.contact_s is not None
+    return label.contact_s - label.first_visible_s if known else None  # type: ignore[operator]
 
 
 def moments_of(questions: Any) -> tuple[float, ...]:
