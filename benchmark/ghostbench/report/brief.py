@@ -155,7 +155,7 @@ def brief_name(name: str) -> str:
 def _marks(run: RunData, console: Console) -> list[Text]:
     """What to beware of, rows with the same mark together. That there was no answer is said with the reasons."""
     named: dict[str, list[str]] = {}
-    for name, row in run.rows.items():
+    for name, row in warned_rows(run.rows) if at_moments(run.rows) else run.rows.items():
         for mark in marks(row):
             if mark != "no answer at all" and not mark.startswith("stopped:"):
                 named.setdefault(mark, []).append(name)

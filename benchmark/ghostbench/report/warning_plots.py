@@ -92,7 +92,7 @@ def _timeline(
 ) -> tuple[str, Drawn]:
     """One line a clip: its length, its window, and where each model's first alarm lies."""
     shown = places[:MOST_LINES]
-    figure, axes = pens.figure(6.4, 1.1 + 0.2 * len(shown) + 0.14 * len(told), "First alarms")
+    figure, axes = pens.figure(5.2, 1.1 + 0.2 * len(shown) + 0.14 * len(told), "First alarms")
     height = 0.7 / len(told)
     for line, at in enumerate(shown):
         each, _ = told[0].by_clip[at]
@@ -132,7 +132,7 @@ def _over_time(clip: str, at: int, told: Sequence[_Told], windows: int, pens: Pe
         if first is not None:
             axes.plot([first], [levels[each.times_s.index(first)]], "o", color=colour, markersize=4)
     if window is not None and window.start_s is not None and window.event_s is not None:
-        axes.axvspan(window.start_s, window.event_s, color=pens.faint, alpha=0.15)
+        axes.axvspan(window.start_s, window.event_s, color=pens.faint, alpha=0.3)
     axes.legend(loc="upper left", fontsize=7)
     more = f"; one of {windows} clips with a window" if windows > MOST_CLIPS else ""
     words = f"{clip}: score at each moment (yes and no as 1 and 0); the window is shaded, dots are first alarms{more}"
