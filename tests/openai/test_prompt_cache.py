@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from loopback_openai import Server
 
-from ghostbench_openai import images
 from ghostbench_openai.body import BodyOptions, build_body
+from ghostbench_remote import images
 
 IMAGE = re.compile(rb'"data:image/jpeg;base64,([^"]+)"')
 
