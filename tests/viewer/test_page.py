@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -81,12 +82,40 @@ def test_clips_are_filtered_by_keys_and_every_state_has_a_link(browser: Any, vie
     until(lambda: listed(page) == alarms)
 
 
+def test_runs_are_found_by_words_and_tags_and_what_was_said_at_moments_is_judged_by_its_window(
+    browser: Any, viewer: Viewer
+) -> None:
+    page = opened(browser, viewer, "#/?words=%23early")
+    until(lambda: "1 of" in text(page))
+    assert "by moments" in text(page)
+    assert page.execute_script("return document.querySelectorAll('tbody tr').length") == 1
+    page.execute_script("location.hash = '#/run/warned/clips'")
+    until(lambda: listed(page) == ["night", "day"])
+    options = "return [...document.querySelectorAll('select[name=slice] option')].map((o) => o.value)"
+    assert page.execute_script(options) == ["", "first visible s=2.5".replace(" ", "_"), "light=day", "light=night"]
+    choose = "const s = document.querySelector('select[name=slice]'); s.value = 'light=night'; s.dispatchEvent(new Event('change'))"
+    page.execute_script(choose)
+    assert listed(page) == ["night"]
+    address = page.current_url
+    assert "slice=light%3Dnight" in address
+    page.get("about:blank")
+    page.get(address)
+    until(lambda: listed(page) == ["night"] and "first alarm" in text(page))
+    said = "return [...document.querySelectorAll('.moments button')].map((b) => [b.innerText, b.className.replace('tag ', '')])"
+    assert page.execute_script(said) == [
+        ["1.00 s normal", "plain"], ["2.00 s ghost probing", "wrong"], ["3.00 s ghost probing", "right"],
+        ["4.00 s ghost probing", "plain"],
+    ]  # fmt: skip
+
+
 def test_two_runs_are_held_side_by_side(browser: Any, viewer: Viewer) -> None:
     page = opened(browser, viewer, "#/compare/first/second")
     until(lambda: "What changed" in text(page))
     rows = page.execute_script("return [...document.querySelectorAll('tbody tr')].map((r) => r.innerText.split('\\t'))")
     assert rows[0] == ["m", "5", "1"]
-    assert rows[-1] == ["m", "c1", "ghost probing", "normal", "ghost probing"]
+    assert ["m", "c1", "ghost probing", "normal", "ghost probing"] in rows
+    until(lambda: "How the runs differ" in text(page))
+    assert rows[-1] == ["command", "bench run --run-id first", "bench run --run-id second"]
 
 
 def test_two_hundred_runs_of_which_one_grows(browser: Any, tmp_path: Path) -> None:
@@ -108,13 +137,11 @@ def test_two_hundred_runs_of_which_one_grows(browser: Any, tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def ghost5(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
     """A run over the five clips that come with the package."""
-    from click.testing import CliRunner
-
-    from ghostbench.cli.main import bench
+    from warm_process import run_bench
 
     place = tmp_path_factory.mktemp("ghost5")
     words = ["run", "--models", "motion,always", "--out", str(place), "--run-id", "r", "--quiet"]
-    assert CliRunner().invoke(bench, words).exit_code == 0
+    assert run_bench(words, cwd=place, env={**os.environ}, timeout=120).returncode == 0
     with serving(place) as server:
         yield server
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ghostbench.errors import BadInput, Unparseable
-from ghostbench.folder.lines import AttemptLine, as_mapping
+from ghostbench.folder.lines import AttemptLine, ClipLine, as_mapping
 from ghostbench.folder.manifest import ModelEntry, has_manifest
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.reader import Folder, changed_at, runs_in
@@ -25,6 +25,8 @@ T = TypeVar("T")
 _NONE = "-"
 _NEWEST = 12
 """Answers of a run that goes on, newest first."""
+_MOST_VALUES = 24
+"""Of a label or parameter that clips are chosen by."""
 _OUTCOMES = tuple(map(str, Outcome))
 
 
@@ -121,7 +123,8 @@ class Runs:
 
         Returns
         -------
-        clips (ids), truths (a digit a clip, its place in `TRUTHS`), facts per clip, models, and per model and row
+        clips (ids), truths (a digit a clip, its place in `TRUTHS`), categories, remarks, facts (labels and parameters by
+        name, with a text a clip, "" for none), models, and per model and row
         (clip * repeats + repeat) a character of `grades` (its place in `GRADES`, "-" for none) and a number of
         `outcomes` (its place in the names; -1 for not asked so far).
         """
@@ -153,6 +156,7 @@ class Runs:
             "truths": "".join(str(TRUTHS.index(line.truth)) for line in clips),
             "categories": [line.category for line in clips],
             "remarks": [plain(line.remark or "") for line in clips],
+            "facts": _facts(clips),
             "models": [_model(model, entries.get(model, ModelEntry())) for model in said],
             "grades": ["".join(seen.get(at, (_NONE, ""))[0] for at in rows) for seen in said.values()],
             "outcomes": [[_OUTCOMES.index(seen[at][1]) if at in seen else -1 for at in rows] for seen in said.values()],
@@ -227,6 +231,25 @@ class _Reader:
             return str(GRADES.index(self._task.parse(line.raw).grade))
         except Unparseable:
             return _NONE
+
+
+def _facts(clips: list[ClipLine]) -> dict[str, list[str]]:
+    """What clips can be chosen by besides their label: labels and parameters of a few values each."""
+    said = [{**line.labels.stated(), **line.parameters} for line in clips]
+    found = {}
+    for name in dict.fromkeys(name for each in said for name in each):
+        texts = [_text(each.get(name)) for each in said]
+        if 1 < len(set(texts)) <= _MOST_VALUES:
+            found[plain(name)] = texts
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    return plain(value) if isinstance(value, str) else ""
 
 
 def _model(name: str, entry: ModelEntry) -> dict[str, Any]:

@@ -88,6 +88,25 @@ def two_models(folder: Path, grades: str = "GNGNPN") -> Path:
     return run.write(folder)
 
 
+def warned_run(folder: Path) -> Path:
+    """Two clips asked at moments, by night and by day: "m" warns of the first in time, and of the second in vain."""
+    lines = [clip("night", G, time_s=4.0), clip("day", N)]
+    for line, light in zip(lines, ("night", "day"), strict=True):
+        line["parameters"] = {"light": light, "ego_kmh": 30.0}
+    lines[0]["labels"] = {"first_visible_s": 2.5}
+    run = RunBuilder(lines)
+    for name, said in (("night", "NGGG"), ("day", "NNGN")):
+        run.row("m", name, G, attempts=[
+            {"moment_s": at + 1.0, "attempt": 1, "raw": raw_answer({"G": G, "N": N}[grade])} for at, grade in enumerate(said)
+        ])  # fmt: skip
+        run.predictions[-1]["moments"] = [
+            {"moment_s": at + 1.0, "grade": {"G": G, "N": N}[grade], "score": None, "outcome": "answered"}
+            for at, grade in enumerate(said)
+        ]
+        run.predictions[-1]["alarm_time_s"] = 2.0
+    return run.write(folder)
+
+
 def growing_run(folder: Path) -> Path:
     """A run of which two of six clips have been asked about."""
     run = RunBuilder([clip(f"c{place}", N) for place in range(6)])

@@ -91,23 +91,37 @@
   const showRuns = async (mine) => {
     trail.replaceChildren();
     document.title = "Runs · ghostbench";
+    const place = make("div");
+    const title = make("h1", {}, "Runs");
+    const count = make("output", { id: "count" });
+    const search = make("input", { type: "search", placeholder: "run, model, #tag or note", "aria-label": "search",
+      oninput: () => { change({ words: search.value }); clearTimeout(timer); draw().catch(fail); } });
+    search.value = state().query.get("words") || "";
+    keys = { ...keys, "/": () => search.focus() };
+    main.replaceChildren(title, make("form", { class: "filters", onsubmit: (event) => event.preventDefault() }, search, count), place);
     const draw = async () => {
       const found = await get("/api/runs");
       if (mine !== turn) return;
       const chosen = new Set([...main.querySelectorAll("input[name=pick]:checked")].map((box) => box.value));
-      const columns = [["", 1], ["Run", 1], ["State", 1], ["Models", 1], ["Clips", 0], ["Coverage", 0], ["Best F1, lenient", 1], ["Task", 1], ["Started", 1]].map(([title, text]) => ({ title, text }));
-      const rows = found.runs.map((line) => [
+      const columns = [["", 1], ["Run", 1], ["State", 1], ["Models", 1], ["Clips", 0], ["Coverage", 0], ["Best F1, lenient", 1], ["Task", 1], ["Started", 1], ["Tags and note", 1]].map(([title, text]) => ({ title, text }));
+      const wanted = (state().query.get("words") || "").toLowerCase().split(/\s+/).filter(Boolean);
+      const said = (line) => [line.name, line.state, line.task, line.dataset, line.note, ...(line.models || []), ...(line.tags || []).map((tag) => `#${tag}`)].join(" ").toLowerCase();
+      const kept = found.runs.filter((line) => wanted.every((word) => said(line).includes(word)));
+      const rows = kept.map((line) => [
         make("input", { type: "checkbox", name: "pick", value: line.name, "aria-label": `compare ${line.name}`, checked: chosen.has(line.name) }),
         make("a", { href: link(["run", line.name]) }, line.name),
         [make("span", { class: `state ${line.state}` }, line.state), ...(line.state === "complete" ? [] : line.reason ? [` ${line.reason}`] : [" ", ...progressOf(line)])],
         (line.models || []).slice(0, 4).join(", ") + ((line.models || []).length > 4 ? ` and ${line.models.length - 4} more` : ""),
         String(line.n ?? ""), coverage(line), best(line), `${line.task || ""} on ${line.dataset || ""}`, (line.started_at || "").replace("T", " ").slice(0, 16),
+        [...(line.tags || []).map((tag) => make("span", { class: "label" }, `#${tag}`)), line.note || ""],
       ]);
       const both = make("button", { type: "button", onclick: () => {
         const picked = [...main.querySelectorAll("input[name=pick]:checked")].map((box) => box.value);
         if (picked.length === 2) location.hash = link(["compare", ...picked]);
       } }, "Compare the two that are ticked");
-      main.replaceChildren(make("h1", {}, `Runs in ${found.results}`), found.runs.length ? table(columns, rows) : make("p", {}, "No run is here so far."), make("p", {}, both));
+      count.textContent = `${kept.length} of ${found.runs.length} runs`;
+      place.replaceChildren(found.runs.length ? table(columns, rows) : make("p", {}, "No run is here so far."), make("p", {}, both));
+      title.textContent = `Runs in ${found.results}`;
       if (found.runs.some((line) => line.state === "running")) timer = setTimeout(() => draw().catch(fail), 2000);
       else timer = setTimeout(() => draw().catch(fail), 10000);
     };
@@ -122,6 +136,7 @@
       const found = await get(of(run));
       if (mine !== turn) return;
       const parts = [make("h1", {}, run), make("p", {}, make("span", { class: `state ${found.state}` }, found.state), ` · ${found.n} clips of ${found.dataset} · ${found.task} · ${found.repeats} × each`),
+        (found.tags || []).length || found.note ? make("p", {}, ...(found.tags || []).map((tag) => make("span", { class: "label" }, `#${tag}`)), found.note || "") : null,
         make("p", {}, make("a", { href: link(["run", run, "clips"]) }, "Look at the clips")), make("p", { class: "soft small" }, found.command)];
       if (found.progress) {
         parts.push(make("h2", {}, `So far ${usd(found.progress.cost_usd)}`), table([{ title: "Model", text: 1 }, { title: "Asked", text: 0 }, { title: "Last outcomes", text: 1 }],
@@ -150,6 +165,7 @@
       if (words && !index.clips[clip].toLowerCase().includes(words) && !index.remarks[clip].toLowerCase().includes(words)) continue;
       if (wanted.truth !== "" && index.truths_of[Number(index.truths[clip])] !== wanted.truth) continue;
       if (wanted.category !== "" && String(index.categories[clip]) !== wanted.category) continue;
+      if (wanted.slice !== "" && !inSlice(index, wanted.slice, clip)) continue;
       const positive = index.truths_of[Number(index.truths[clip])] === "ghost_probing";
       const opinions = new Set();
       let fits = wanted.show === "all";
@@ -171,6 +187,11 @@
     }
     return found;
   };
+  // A slice is named as "light=night": a label or a parameter, and its value.
+  const inSlice = (index, slice, clip) => {
+    const name = Object.keys(index.facts || {}).find((each) => slice.startsWith(`${each}=`));
+    return name !== undefined && index.facts[name][clip] === slice.slice(name.length + 1);
+  };
   const verdict = (grade, outcome, truth) => {
     if (grade === null || grade === undefined) return ["none", spaced(outcome || "not asked so far")];
     if (grade === "potential_ghost_probing") return ["half", TITLES[grade]];
@@ -184,7 +205,7 @@
     if (mine !== turn) return;
     const { query } = state();
     const wanted = {};
-    for (const [name, standard] of [["show", "all"], ["view", "lenient"], ["model", ""], ["other", ""], ["outcome", ""], ["truth", ""], ["category", ""], ["words", ""]]) wanted[name] = query.get(name) ?? standard;
+    for (const [name, standard] of [["show", "all"], ["view", "lenient"], ["model", ""], ["other", ""], ["outcome", ""], ["truth", ""], ["category", ""], ["slice", ""], ["words", ""]]) wanted[name] = query.get(name) ?? standard;
     const option = (value, title) => make("option", { value }, title);
     const select = (name, label, options) => {
       const box = make("select", { name, "aria-label": label, onchange: () => { wanted[name] = box.value; refresh(); } }, ...options);
@@ -204,6 +225,13 @@
       outcome: select("outcome", "outcome", [option("", "any outcome"), ...happened.map((number) => option(index.outcomes_of[number], spaced(index.outcomes_of[number])))]),
       truth: select("truth", "label", [option("", "any label"), ...index.truths_of.map((truth) => option(truth, TITLES[truth]))]),
       category: select("category", "category", [option("", "any category"), ...[...new Set(index.categories)].filter((one) => one !== null).sort((a, b) => a - b).map((one) => option(String(one), `category ${one}`))]),
+      slice: select("slice", "slice", [option("", "any slice"), ...Object.entries(index.facts || {}).map(([name, values]) => {
+        const group = make("optgroup", { label: spaced(name) });
+        const known = [...new Set(values)].filter((value) => value !== "");
+        known.sort((a, b) => (Number.isNaN(Number(a) - Number(b)) ? String(a).localeCompare(String(b)) : Number(a) - Number(b)));
+        group.append(...known.map((value) => option(`${name}=${value}`, `${spaced(name)}: ${spaced(value)}`)));
+        return group;
+      })]),
     };
     const list = make("nav", { class: "clips", "aria-label": "clips" });
     const stage = make("div", { id: "clip" });
@@ -306,6 +334,13 @@
         event.style.left = `${Math.min(100, (100 * line.truth_time_s) / line.duration_s)}%`;
         event.style.width = `${Math.max(0, Math.min(100 / line.duration_s, 100 - (100 * line.truth_time_s) / line.duration_s))}%`;
         parts.push(event);
+        const seen = (line.labels || {}).first_visible_s ?? (line.labels || {}).danger_s ?? null;
+        if (seen !== null && seen < line.truth_time_s) {
+          const window = make("s", { title: "from first visible to the event" });
+          window.style.left = `${(100 * seen) / line.duration_s}%`;
+          window.style.width = `${(100 * (line.truth_time_s - seen)) / line.duration_s}%`;
+          parts.push(window);
+        }
       }
       bar.replaceChildren(...parts, cursor);
     };
@@ -314,15 +349,32 @@
     bar.addEventListener("pointermove", (event) => { if (event.buttons) seek(event); });
     keys = { ...keys, ArrowLeft: (event) => go(at - (event.shiftKey ? 10 : 1)), ArrowRight: (event) => go(at + (event.shiftKey ? 10 : 1)), ",": () => sampledStep(-1), ".": () => sampledStep(1), " ": () => toggle() };
 
+    // What was said at each moment: an alarm is right from first visible to the event, wrong before. A press goes to the last frame that the model had seen then.
+    const visible = (line.labels || {}).first_visible_s ?? (line.labels || {}).danger_s ?? null;
+    const atMoment = ({ grade, moment_s: at }) => {
+      if (grade === null) return "none";
+      if (grade !== "ghost_probing") return grade === "normal" ? "plain" : "half";
+      if (line.truth !== "ghost_probing") return "wrong";
+      if (line.truth_time_s === null || (visible === null && at < line.truth_time_s)) return "half";
+      return at >= line.truth_time_s ? "plain" : at >= visible ? "right" : "wrong";
+    };
+    const moments = (said) => make("div", { class: "moments" }, ...said.map((each) => {
+      const [, title] = verdict(each.grade, each.outcome, line.truth);
+      const score = each.score === null || each.score === undefined ? "" : ` ${decimal(each.score)}`;
+      return make("button", { type: "button", class: `tag ${atMoment(each)}`, title: "go to this moment",
+        onclick: () => go(reel.times.length ? Math.max(0, reel.times.findLastIndex((time) => time <= each.moment_s)) : 0) }, `${seconds(each.moment_s)} ${title}${score}`);
+    }));
     const card = (prediction, attempts, name) => {
       const last = attempts[attempts.length - 1];
       const [kind, title] = verdict(prediction ? prediction.grade : null, prediction ? prediction.outcome : last && last.outcome, line.truth);
       const parts = [make("h3", {}, name, make("span", { class: `tag ${kind}` }, title))];
       const facts = prediction ? [["score", prediction.score], ["event at", prediction.event_time_s === null ? null : seconds(prediction.event_time_s)], ["actor", prediction.actor], ["occluder", prediction.occluder], ["evidence", prediction.evidence]] : [];
       for (const [title, value] of facts) if (value !== null && value !== undefined && value !== "") parts.push(make("p", {}, make("span", { class: "soft" }, `${title}: `), String(value)));
-      if (last && last.raw !== null) parts.push(make("pre", {}, last.raw));
-      if (attempts.length) parts.push(make("details", {}, make("summary", {}, `${attempts.length} attempt${attempts.length === 1 ? "" : "s"}`), ...attempts.map((each) => make("p", { class: "small" },
-        `${each.attempt}. ${spaced(each.outcome)}, level ${each.fallback_level}, ${seconds(each.wall_s)}${each.served_model ? `, served by ${each.served_model}` : ""}${each.error ? `: ${each.error.type}: ${each.error.message}` : ""}${each.notes.length ? ` (${each.notes.join("; ")})` : ""}`))));
+      if (prediction && prediction.alarm_time_s !== null && prediction.alarm_time_s !== undefined) parts.push(make("p", {}, make("span", { class: "soft" }, "first alarm: "), seconds(prediction.alarm_time_s)));
+      if (prediction && prediction.moments) parts.push(moments(prediction.moments));
+      else if (last && last.raw !== null) parts.push(make("pre", {}, last.raw));
+      if (attempts.length) parts.push(make("details", {}, make("summary", {}, `${attempts.length} attempt${attempts.length === 1 ? "" : "s"}`), ...attempts.flatMap((each) => [make("p", { class: "small" },
+        `${each.moment_s === null || each.moment_s === undefined ? "" : `At ${seconds(each.moment_s)}: `}${each.attempt}. ${spaced(each.outcome)}, level ${each.fallback_level}, ${seconds(each.wall_s)}${each.served_model ? `, served by ${each.served_model}` : ""}${each.error ? `: ${each.error.type}: ${each.error.message}` : ""}${each.notes.length ? ` (${each.notes.join("; ")})` : ""}`), ...(each.raw !== null && (each !== last || (prediction && prediction.moments)) ? [make("pre", {}, each.raw)] : [])])));
       return make("article", { class: "card" }, ...parts);
     };
     const names = [...new Set([...found.predictions, ...found.attempts].map((each) => `${each.model}\u0000${each.repeat}`))];
@@ -333,9 +385,10 @@
       return card(found.predictions.find(mineOnly), found.attempts.filter(mineOnly), repeated ? `${model} · ${Number(repeat) + 1}` : model);
     });
     const label = `${TITLES[line.truth]}${line.truth_time_s === null ? "" : ` at ${seconds(line.truth_time_s)}`}${line.category === null ? "" : ` · category ${line.category}`}${line.remark ? ` · “${line.remark}”` : ""}`;
-    box.replaceChildren(make("h1", {}, clip), make("p", {}, "Label: ", make("strong", {}, label)), make("div", { class: "stage" }, image), bar, controls, note,
-      make("p", { class: "soft small" }, "Blue: frames that the models were shown. Red: the labelled event and the second after it."), make("section", { class: "answers" }, ...answers),
-      found.prompt ? make("details", {}, make("summary", {}, "The prompt as it was sent"), make("pre", {}, found.prompt)) : null);
+    const more = Object.entries({ ...(line.labels || {}), ...(line.parameters || {}) }).filter(([, value]) => value !== null && value !== "" && typeof value !== "object");
+    box.replaceChildren(...[make("h1", {}, clip), make("p", {}, "Label: ", make("strong", {}, label)), more.length ? make("p", { class: "soft small" }, more.map(([name, value]) => `${spaced(name)} ${spaced(value)}`).join(" · ")) : null, make("div", { class: "stage" }, image), bar, controls, note,
+      make("p", { class: "soft small" }, "Blue: frames that the models were shown. Red: the labelled event and the second after it. Green: from first visible to the event, where that is labelled."), make("section", { class: "answers" }, ...answers),
+      found.prompt ? make("details", {}, make("summary", {}, "The prompt as it was sent"), make("pre", {}, found.prompt)) : null].filter(Boolean));
     const watch = async () => {
       const next = await get(of(run, `/frames?clip=${encodeURIComponent(clip)}`));
       if (!alive()) return;
@@ -356,7 +409,7 @@
   const showTwo = async (mine, one, other) => {
     document.title = `${one} and ${other} · ghostbench`;
     trail.replaceChildren(`› ${one} and ${other}`);
-    const [first, second] = await Promise.all([get(of(one, "/index")), get(of(other, "/index"))]);
+    const [first, second, ...heads] = await Promise.all([get(of(one, "/index")), get(of(other, "/index")), get(of(one)), get(of(other))]);
     if (mine !== turn) return;
     const places = new Map(second.clips.map((clip, number) => [clip, number]));
     const common = first.clips.map((clip, number) => [clip, number, places.get(clip)]).filter(([, , there]) => there !== undefined);
@@ -380,8 +433,13 @@
     });
     main.replaceChildren(make("h1", {}, `${one} and ${other}`), make("p", {}, `${common.length} clips are in both (${first.clips.length} and ${second.clips.length}). The first repeat of each.`),
       table([{ title: "Model", text: 1 }, { title: "Same", text: 0 }, { title: "Changed", text: 0 }], rows), make("h2", {}, "What changed"),
-      table([{ title: "Model", text: 1 }, { title: "Clip", text: 1 }, { title: "Label", text: 1 }, { title: one, text: 1 }, { title: other, text: 1 }], changes));
+      table([{ title: "Model", text: 1 }, { title: "Clip", text: 1 }, { title: "Label", text: 1 }, { title: one, text: 1 }, { title: other, text: 1 }], changes),
+      make("h2", {}, "How the runs differ"), table([{ title: "", text: 1 }, { title: one, text: 1 }, { title: other, text: 1 }], differences(heads)));
   };
+
+  // What two runs say of themselves, where it is not the same.
+  const differences = ([one, other]) => [["state", "state"], ["task", "task"], ["dataset", "dataset"], ["clips", "n"], ["repeats", "repeats"], ["models", "models"], ["started", "started_at"], ["command", "command"], ["tags", "tags"], ["note", "note"]]
+    .map(([title, name]) => [title, String(one[name] ?? ""), String(other[name] ?? "")]).filter(([, was, is]) => was !== is);
 
   const fail = (error) => main.replaceChildren(make("p", { class: "error" }, error.message));
   const route = () => {
