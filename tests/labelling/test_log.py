@@ -223,12 +223,54 @@ def test_the_forms_of_the_command_are_those_of_the_export() -> None:
         ),
         ('[{"data": {}, "annotations": []}]', "task 1: no video"),
         ('[{"annotations": 1', "not JSON"),
+        ('{"behaviors_conf": {}, "observations": 3}', "no project of BORIS"),
+        ('{"behaviors_conf": {}, "observations": {"a": {"events": [["x"]]}}}', "observation 'a': cannot be read"),
+        (
+            '{"behaviors_conf": {}, "observations": {"a": {"events": [], "independent_variables": {"truth": "maybe"}}}}',
+            "'maybe' is none of",
+        ),
     ],
 )
 def test_what_is_no_such_form_is_said_in_one_line(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "x").write_text(text)
     with pytest.raises(BadInput, match=why):
         read_raters([str(tmp_path / "x")])
+
+
+def test_of_a_boris_project_the_first_event_of_a_code_counts_and_others_codes_are_passed_over(tmp_path: Path) -> None:
+    events = [[3.5, "", "event_s", "", "", 105], [2.5, "", "event_s", "", "", 75], [1.0, "", "of others", "", "", 30]]
+    observation = {
+        "file": {"1": ["C:\\clips\\a.mp4"], "2": []}, "type": "MEDIA", "events": events,
+        "independent_variables": {"truth": "cut_in", "weather": "rain", "doubt": ""},
+    }  # fmt: skip
+    project = {"behaviors_conf": {}, "observations": {"first look": observation}}
+    (tmp_path / "x.boris").write_text(json.dumps(project))
+    (rater,) = read_raters([str(tmp_path / "x.boris")])
+    assert (rater.form, list(rater.ratings)) == ("BORIS", ["a"])
+    assert (rater.ratings["a"].truth, rater.ratings["a"].event_s, rater.ratings["a"].doubted) == ("cut_in", 2.5, False)
+
+
+def test_a_folder_of_videos_that_nobody_labelled_is_labelled(tmp_path: Path) -> None:
+    from ghostbench.datasets.select import SplitQuery
+    from ghostbench.viewer.labels import desk_for
+
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name in ("b.MP4", "a.avi", "notes.txt"):
+        (folder / name).write_bytes(b"not looked at yet")
+    desk = desk_for([SplitQuery(dataset=str(folder))], "anna", tmp_path / "anna.jsonl")
+    assert sorted(desk.clips) == ["a", "b"]
+    assert desk.log.dataset == "recordings"
+    only = desk_for([SplitQuery(dataset=str(folder), clips="a*")], "anna", tmp_path / "other.jsonl")
+    assert sorted(only.clips) == ["a"]
+    (folder / "a.mkv").write_bytes(b"")
+    for query, why in (
+        (SplitQuery(dataset=str(folder)), "two files for the clip a"),
+        (SplitQuery(dataset=str(folder), labels="x.csv"), "leave out --labels"),
+        (SplitQuery(dataset=str(tmp_path)), "holds no video"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            desk_for([query], "anna", tmp_path / "third.jsonl")
 
 
 def test_frames_of_label_studio_are_counted_from_one(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import click
 from ghostbench.cli.serving import check_can_serve, serve_page
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
-FORMS = ("csv", "via", "label-studio")
+FORMS = ("csv", "via", "label-studio", "boris")
 """As `ghostbench.labelling.export` has them."""
 
 
@@ -20,7 +20,9 @@ FORMS = ("csv", "via", "label-studio")
     "    --annotator ben --out ben.jsonl\n"
     "  bench label ghost5 --annotator cleo --out settled.jsonl \\\n"
     "    --settle anna.jsonl --settle ben.jsonl\n"
-    "  bench label --out anna.jsonl --export anna.csv"
+    "  bench label recordings/ --annotator anna --out anna.jsonl\n"
+    "  bench label --out anna.jsonl --export anna.csv\n"
+    "  bench label --out anna.jsonl --export anna.boris --form boris"
 )
 @click.argument("datasets", nargs=-1, metavar="DATASET...")
 @click.option("--annotator", metavar="NAME", help="Whose labels these are.")
@@ -57,7 +59,8 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> int:
     """Label clips in a browser, frame by frame and by keyboard.
 
-    The clips come in an order of the annotator's own, without names, without what models or others say of them; a tenth
+    DATASET is a data set, or a folder of videos that nobody has labelled yet. The clips come in an order of the
+    annotator's own, without names, without what models or others say of them; a tenth
     comes twice. Every key is on disk before the page shows it: end it as you like, and go on with the same command.
     """
     from ghostbench.errors import BadInput

@@ -106,7 +106,7 @@ def select(
     filters: list[str] = []
     clips, digests = _split(query, definition, labels, filters)
     if query.clips is not None:
-        clips = _matching(query.clips, clips, filters)
+        clips = matching(query.clips, clips, filters)
     if query.only_available:
         clips = _available(_with_media(clips, where, digests, told), where, filters)
     if query.limit is not None and query.limit < len(clips):
@@ -241,7 +241,7 @@ def _split(
     return _not_empty([by_id[name] for name in digests if name in by_id], source), digests
 
 
-def _matching(pattern: str, clips: list[Clip], filters: list[str]) -> list[Clip]:
+def matching(pattern: str, clips: list[Clip], filters: list[str]) -> list[Clip]:
     chosen: Callable[[str], bool]
     if pattern.startswith("@"):
         ids = read_ids(storage.accept(pattern[1:], "--clips"), "--clips")

@@ -11,6 +11,7 @@ from typing import Any, Final
 from ghostbench.datasets.labels import read_labels
 from ghostbench.errors import BadInput
 from ghostbench.label import COLUMNS
+from ghostbench.labelling.boris import boris_json
 from ghostbench.labelling.forms import label_studio_json, via_csv
 from ghostbench.labelling.log import NOTE, LabelLog
 from ghostbench.labelling.rating import Rating
@@ -19,8 +20,8 @@ from ghostbench.writing import write_text
 _WORDS: Final = {"ghost_probing": "ghost probing", "cut_in": "cut-in"}
 
 
-FORMS: Final = ("csv", "via", "label-studio")
-"""A label file, VIA's CSV, Label Studio's JSON."""
+FORMS: Final = ("csv", "via", "label-studio", "boris")
+"""A label file, VIA's CSV, Label Studio's JSON, a project of BORIS."""
 
 
 def write_labels(log: LabelLog, path: Path, form: str = "csv") -> int:
@@ -32,7 +33,8 @@ def write_labels(log: LabelLog, path: Path, form: str = "csv") -> int:
     ratings = log.ratings(0)
     if not ratings:
         raise BadInput(f"{log.path}: no clip is labelled yet; say of one what it shows first")
-    text = label_file(log) if form == "csv" else via_csv(log) if form == "via" else label_studio_json(log)
+    write = {"csv": label_file, "via": via_csv, "label-studio": label_studio_json, "boris": boris_json}[form]
+    text = write(log)
     try:
         write_text(path, text)
     except OSError as error:

@@ -21,7 +21,8 @@ from ghostbench.labelling.rating import Rating
 _VIA_START: Final = "# Exported using VGG Image Annotator"
 _VIA_COLUMNS: Final = "metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,metadata"
 _VIA_TEXT: Final = 1
-_TIMES: Final = tuple(name for name, kind in FIELDS.items() if kind == "seconds")
+TIMES: Final = tuple(name for name, kind in FIELDS.items() if kind == "seconds")
+"""The fields that are times."""
 
 
 def via_csv(log: LabelLog) -> str:
@@ -30,7 +31,7 @@ def via_csv(log: LabelLog) -> str:
     attributes: dict[str, dict[str, Any]] = {
         str(number): {
             "aname": name,
-            "anchor_id": "FILE1_Z1_XY0" if name in _TIMES else "FILE1_Z0_XY0",
+            "anchor_id": "FILE1_Z1_XY0" if name in TIMES else "FILE1_Z0_XY0",
             "type": _VIA_TEXT,
             "desc": "",
             "options": {},
@@ -38,21 +39,21 @@ def via_csv(log: LabelLog) -> str:
         }
         for number, name in enumerate(names, 1)
     }
-    text = io.StringIO()
-    text.write(f"{_VIA_START} (http://www.robots.ox.ac.uk/~vgg/software/via)\n")
-    text.write(f"# ATTRIBUTE = {json.dumps(attributes, ensure_ascii=False)}\n# CSV_HEADER = {_VIA_COLUMNS}\n")
-    table = csv.writer(text, lineterminator="\n")
-    for clip, draft in _first(log):
+    file = io.StringIO()
+    file.write(f"{_VIA_START} (http://www.robots.ox.ac.uk/~vgg/software/via)\n")
+    file.write(f"# ATTRIBUTE = {json.dumps(attributes, ensure_ascii=False)}\n# CSV_HEADER = {_VIA_COLUMNS}\n")
+    table = csv.writer(file, lineterminator="\n")
+    for clip, draft in first_drafts(log):
         for number, name in enumerate(names, 1):
             if name in draft.values:
                 value = draft.values[name]
-                times = [value] if name in _TIMES else []
-                said = "" if name in _TIMES else _text(value)
+                times = [value] if name in TIMES else []
+                said = "" if name in TIMES else text(value)
                 table.writerow(
                     [f"{clip}_{number}", json.dumps([clip]), 0, json.dumps(times), "[]",
                      json.dumps({str(number): said}, ensure_ascii=False)]
                 )  # fmt: skip
-    return text.getvalue()
+    return file.getvalue()
 
 
 def label_studio_json(log: LabelLog) -> str:
@@ -62,7 +63,7 @@ def label_studio_json(log: LabelLog) -> str:
             "data": {"video": clip},
             "annotations": [{"completed_by": {"email": log.annotator}, "result": list(_results(draft))}],
         }
-        for clip, draft in _first(log)
+        for clip, draft in first_drafts(log)
     ]
     return json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
 
@@ -94,10 +95,10 @@ def read_via(data: bytes, source: str) -> dict[str, Rating]:
                 _, files, _, times, _, said = next(csv.reader([line]))
                 clip = clip_id(str(json.loads(files)[0]).rpartition("/")[2])
                 for key, value in json.loads(said).items():
-                    _put(drafts.setdefault(clip, Draft()), names.get(key, ""), value, json.loads(times))
+                    put(drafts.setdefault(clip, Draft()), names.get(key, ""), value, json.loads(times))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise BadInput(f"{source}, line {number}: no row of VIA's CSV ({error}); export it anew") from None
-    return _ratings(drafts)
+    return ratings_of(drafts)
 
 
 def read_label_studio(data: bytes, source: str) -> dict[str, dict[str, Rating]]:
@@ -118,23 +119,25 @@ def read_label_studio(data: bytes, source: str) -> dict[str, dict[str, Rating]]:
                     _take(draft, result, task["data"].get("fps"))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise BadInput(f"{source}, task {number}: no video that was labelled ({error}); export it anew") from None
-    return {name: _ratings(found) for name, found in drafts.items()}
+    return {name: ratings_of(found) for name, found in drafts.items()}
 
 
-def _first(log: LabelLog) -> Iterator[tuple[str, Draft]]:
+def first_drafts(log: LabelLog) -> Iterator[tuple[str, Draft]]:
+    """What was said of each clip when it was asked first, by clip. Raises `BadInput` where nothing was."""
     if not log.ratings(0):
         raise BadInput(f"{log.path}: no clip is labelled yet; say of one what it shows first")
     return ((clip, draft) for (clip, again), draft in sorted(log.drafts.items()) if again == 0 and draft.values)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A field's value as other tools keep it."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _results(draft: Draft) -> Iterator[dict[str, Any]]:
     for name, value in draft.values.items():
         shared = {"id": name, "to_name": "video", "from_name": name}
-        if name in _TIMES:
+        if name in TIMES:
             frame = draft.frames.get(name, 0) + 1
             ranges = {"ranges": [{"start": frame, "end": frame}], "timelinelabels": [name]}
             yield {
@@ -147,7 +150,7 @@ def _results(draft: Draft) -> Iterator[dict[str, Any]]:
         elif FIELDS[name] == "words":
             yield {**shared, "type": "textarea", "value": {"text": [value]}}
         else:
-            yield {**shared, "type": "choices", "value": {"choices": [_text(value)]}}
+            yield {**shared, "type": "choices", "value": {"choices": [text(value)]}}
 
 
 def _take(draft: Draft, result: Mapping[str, Any], fps: Any) -> None:
@@ -160,14 +163,14 @@ def _take(draft: Draft, result: Mapping[str, Any], fps: Any) -> None:
             if not isinstance(fps, int | float) or fps <= 0:
                 raise ValueError("its times are frame numbers, and its data do not say how many a second: fps")
             seconds = (start - 1) / fps
-        _put(draft, value["timelinelabels"][0], "", [seconds])
+        put(draft, value["timelinelabels"][0], "", [seconds])
     elif result["type"] == "choices":
-        _put(draft, result["from_name"], value["choices"][0], [])
+        put(draft, result["from_name"], value["choices"][0], [])
     elif result["type"] == "textarea":
-        _put(draft, result["from_name"], " ".join(value["text"]), [])
+        put(draft, result["from_name"], " ".join(value["text"]), [])
 
 
-def _put(draft: Draft, name: str, said: Any, times: Sequence[Any]) -> None:
+def put(draft: Draft, name: str, said: Any, times: Sequence[Any]) -> None:
     """Keep what is said under one of our names. Raises `ValueError`."""
     if name not in FIELDS:
         return
@@ -178,6 +181,6 @@ def _put(draft: Draft, name: str, said: Any, times: Sequence[Any]) -> None:
     draft.values[name] = checked(name, value)
 
 
-def _ratings(drafts: Mapping[str, Draft]) -> dict[str, Rating]:
+def ratings_of(drafts: Mapping[str, Draft]) -> dict[str, Rating]:
     """Of the clips of which it is said what they show."""
     return {clip: rating for clip, draft in drafts.items() if (rating := draft.rating(None)) is not None}

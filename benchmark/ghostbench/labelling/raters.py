@@ -13,6 +13,7 @@ from ghostbench.datasets.layouts import find_media
 from ghostbench.datasets.spreadsheet import meant, table_rows, table_text
 from ghostbench.errors import BadInput
 from ghostbench.label import is_doubted
+from ghostbench.labelling.boris import is_boris, read_boris
 from ghostbench.labelling.forms import is_label_studio, is_via, read_label_studio, read_via
 from ghostbench.labelling.log import is_log, parse
 from ghostbench.labelling.rating import Rating
@@ -41,9 +42,9 @@ class Rater:
 def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad: bool = False) -> list[Rater]:
     """The raters of these files, in their order.
 
-    A file of `bench label`, or of VIA, is a rater; one of Label Studio is as many as it names. A label file is one for
-    each name in its column `annotator`, and one for the rows that name nobody. An annotation file is one that says when
-    things happen; one whose rows are found by the number of frames needs the media.
+    A file of `bench label`, of VIA or of BORIS is a rater; one of Label Studio is as many as it names. A label file is
+    one for each name in its column `annotator`, and one for the rows that name nobody. An annotation file is one that
+    says when things happen; one whose rows are found by the number of frames needs the media.
 
     places : paths or fsspec URLs. data_root : where the media is. skip_bad : leave bad label rows out.
 
@@ -58,6 +59,8 @@ def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad
             raters.append(Rater(log.annotator, "labels of bench label", log.ratings(0), log.ratings(1)))
         elif is_via(data):
             raters.append(Rater(_file_name(place), "VIA", read_via(data, place)))
+        elif is_boris(data):
+            raters.append(Rater(_file_name(place), "BORIS", read_boris(data, place)))
         elif is_label_studio(data):
             found = read_label_studio(data, place)
             raters += [Rater(name, "Label Studio", ratings) for name, ratings in found.items()]

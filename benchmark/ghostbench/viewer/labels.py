@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.bare import videos_in
+from ghostbench.datasets.select import SplitQuery, matching, select
 from ghostbench.datasets.storage import Media, open_media
 from ghostbench.errors import AttemptError, BadInput
 from ghostbench.label import COLUMNS
@@ -50,7 +52,8 @@ class Desk:
 
 
 def desk_for(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: Sequence[str] = ()) -> Desk:
-    """The desk of an annotator over the clips of these data sets, with media; `out` is begun, or gone on with.
+    """The desk of an annotator over the clips of these data sets, with media; `out` is begun, or gone on with. A data
+    set may be a folder of videos.
 
     settle : files of other annotators, whose disagreements alone are asked, and shown.
 
@@ -59,9 +62,9 @@ def desk_for(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: S
     clips: dict[str, Clip] = {}
     names = []
     for query in queries:
-        split = select(query)
-        names.append(split.dataset)
-        for clip in split.clips:
+        name, of = _asked(query)
+        names.append(name)
+        for clip in of:
             if clip.media is not None and clips.setdefault(clip.id, clip) is not clip:
                 raise BadInput(f"clip {clip.id} is in two of the data sets; label them one after the other")
     if not clips:
@@ -76,6 +79,19 @@ def desk_for(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: S
     if gone is not None:
         raise BadInput(f"{out} asks for {gone}, which has no media here; give the data set that it was begun with")
     return Desk(log, clips, others)
+
+
+def _asked(query: SplitQuery) -> tuple[str, Sequence[Clip]]:
+    """The name of what is to be labelled, and its clips: a data set's, or the videos of a folder."""
+    if not os.path.isdir(query.dataset):
+        split = select(query)
+        return split.dataset, split.clips
+    if query.labels is not None or query.data_root is not None:
+        raise BadInput("a folder of videos has its clips in it: leave out --labels and --data-root")
+    clips = videos_in(os.path.abspath(query.dataset))
+    if query.clips is not None:
+        clips = tuple(matching(query.clips, clips, []))
+    return os.path.basename(os.path.abspath(query.dataset)), clips
 
 
 class _Reels:
