@@ -221,7 +221,7 @@
       show: select("show", "show", [["all", "all clips"], ["disagreements", "disagreements"], ["misses", "misses"], ["alarms", "false alarms"], ["silent", "no answer"]].map(([value, title]) => option(value, title))),
       view: select("view", "view", [option("lenient", "lenient view"), option("strict", "strict view")]),
       model: select("model", "model", [option("", "any model"), ...models]),
-      other: select("other", "and model", [option("", "…"), ...models.map((each) => each.cloneNode(true))]),
+      other: select("other", "and model", [option("", "no second model"), ...models.map((each) => each.cloneNode(true))]),
       outcome: select("outcome", "outcome", [option("", "any outcome"), ...happened.map((number) => option(index.outcomes_of[number], spaced(index.outcomes_of[number])))]),
       truth: select("truth", "label", [option("", "any label"), ...index.truths_of.map((truth) => option(truth, TITLES[truth]))]),
       category: select("category", "category", [option("", "any category"), ...[...new Set(index.categories)].filter((one) => one !== null).sort((a, b) => a - b).map((one) => option(String(one), `category ${one}`))]),
@@ -368,7 +368,7 @@
       const last = attempts[attempts.length - 1];
       const [kind, title] = verdict(prediction ? prediction.grade : null, prediction ? prediction.outcome : last && last.outcome, line.truth);
       const parts = [make("h3", {}, name, make("span", { class: `tag ${kind}` }, title))];
-      const facts = prediction ? [["score", prediction.score], ["event at", prediction.event_time_s === null ? null : seconds(prediction.event_time_s)], ["actor", prediction.actor], ["occluder", prediction.occluder], ["evidence", prediction.evidence]] : [];
+      const facts = prediction ? [["score", prediction.score === null ? null : decimal(prediction.score)], ["event at", prediction.event_time_s === null ? null : seconds(prediction.event_time_s)], ["actor", prediction.actor], ["occluder", prediction.occluder], ["evidence", prediction.evidence]] : [];
       for (const [title, value] of facts) if (value !== null && value !== undefined && value !== "") parts.push(make("p", {}, make("span", { class: "soft" }, `${title}: `), String(value)));
       if (prediction && prediction.alarm_time_s !== null && prediction.alarm_time_s !== undefined) parts.push(make("p", {}, make("span", { class: "soft" }, "first alarm: "), seconds(prediction.alarm_time_s)));
       if (prediction && prediction.moments) parts.push(moments(prediction.moments));
@@ -386,7 +386,7 @@
     });
     const label = `${TITLES[line.truth]}${line.truth_time_s === null ? "" : ` at ${seconds(line.truth_time_s)}`}${line.category === null ? "" : ` · category ${line.category}`}${line.remark ? ` · “${line.remark}”` : ""}`;
     const more = Object.entries({ ...(line.labels || {}), ...(line.parameters || {}) }).filter(([, value]) => value !== null && value !== "" && typeof value !== "object");
-    box.replaceChildren(...[make("h1", {}, clip), make("p", {}, "Label: ", make("strong", {}, label)), more.length ? make("p", { class: "soft small" }, more.map(([name, value]) => `${spaced(name)} ${spaced(value)}`).join(" · ")) : null, make("div", { class: "stage" }, image), bar, controls, note,
+    box.replaceChildren(...[make("h1", {}, clip), make("p", {}, "Label: ", make("strong", {}, label)), more.length ? make("details", { class: "soft small" }, make("summary", {}, `${more.length} more of the clip`), more.map(([name, value]) => `${spaced(name)} ${spaced(value)}`).join(" · ")) : null, make("div", { class: "stage" }, image), bar, controls, note,
       make("p", { class: "soft small" }, "Blue: frames that the models were shown. Red: the labelled event and the second after it. Green: from first visible to the event, where that is labelled."), make("section", { class: "answers" }, ...answers),
       found.prompt ? make("details", {}, make("summary", {}, "The prompt as it was sent"), make("pre", {}, found.prompt)) : null].filter(Boolean));
     const watch = async () => {
