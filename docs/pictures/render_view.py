@@ -1,6 +1,6 @@
 """Draws the pictures of docs/view.md and docs/label.md, by headless Chromium under Selenium. Run it from the root.
 
-A run over ghost5 with a model that looks for motion, recordings that were made up for it, and the trivial baselines; and
+A run over ghost5 with a model that looks for motion, answers that were made up for it, and the trivial baselines; and
 the same clips in front of an annotator.
 """
 
@@ -52,6 +52,7 @@ QUALITY = 80
 
 
 def bench(folder: Path, *words: str) -> None:
+    """`bench WORDS` in the folder, without what it prints."""
     subprocess.run([sys.executable, "-m", "ghostbench", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -71,6 +72,7 @@ def runs(folder: Path) -> Path:
 
 @contextmanager
 def served(make: Callable[[Access], Any]) -> Iterator[Access]:
+    """A server on a port of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         access = Access.new("127.0.0.1", listening.getsockname()[1])
         server = server_of(make(access))
@@ -83,6 +85,7 @@ def served(make: Callable[[Access], Any]) -> Iterator[Access]:
 
 @contextmanager
 def chromium() -> Iterator[Any]:
+    """A browser that nobody sees."""
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"):
         options.add_argument(argument)
@@ -95,6 +98,7 @@ def chromium() -> Iterator[Any]:
 
 
 def taken(driver: Any, access: Access, shot: tuple[str, str, int, int, bool]) -> Image.Image:
+    """One of `SHOTS`, once its frame is there."""
     page, place, width, height, dark = shot
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

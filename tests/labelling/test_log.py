@@ -226,7 +226,8 @@ def test_the_forms_of_the_command_are_those_of_the_export() -> None:
         ('{"behaviors_conf": {}, "observations": 3}', "no project of BORIS"),
         ('{"behaviors_conf": {}, "observations": {"a": {"events": [["x"]]}}}', "observation 'a': cannot be read"),
         (
-            '{"behaviors_conf": {}, "observations": {"a": {"events": [], "independent_variables": {"truth": "maybe"}}}}',
+            '{"behaviors_conf": {}, "observations": {"a": {"events": [], '
+            '"independent_variables": {"truth": "maybe"}}}}',
             "'maybe' is none of",
         ),
     ],

@@ -92,17 +92,21 @@ def test_runs_are_found_by_words_and_tags_and_what_was_said_at_moments_is_judged
     page.execute_script("location.hash = '#/run/warned/clips'")
     until(lambda: listed(page) == ["night", "day"])
     options = "return [...document.querySelectorAll('select[name=slice] option')].map((o) => o.value)"
-    assert page.execute_script(options) == ["", "first visible s=2.5".replace(" ", "_"), "light=day", "light=night"]
-    choose = "const s = document.querySelector('select[name=slice]'); s.value = 'light=night'; s.dispatchEvent(new Event('change'))"
-    page.execute_script(choose)
+    assert page.execute_script(options) == ["", "first_visible_s=2.5", "light=day", "light=night"]
+    page.execute_script(
+        "const s = document.querySelector('select[name=slice]'); s.value = 'light=night';"
+        "s.dispatchEvent(new Event('change'))"
+    )
     assert listed(page) == ["night"]
     address = page.current_url
     assert "slice=light%3Dnight" in address
     page.get("about:blank")
     page.get(address)
     until(lambda: listed(page) == ["night"] and "first alarm" in text(page))
-    said = "return [...document.querySelectorAll('.moments button')].map((b) => [b.innerText, b.className.replace('tag ', '')])"
-    assert page.execute_script(said) == [
+    said = (
+        "[...document.querySelectorAll('.moments button')].map((b) => [b.innerText, b.className.replace('tag ', '')])"
+    )
+    assert page.execute_script(f"return {said}") == [
         ["1.00 s normal", "plain"], ["2.00 s ghost probing", "wrong"], ["3.00 s ghost probing", "right"],
         ["4.00 s ghost probing", "plain"],
     ]  # fmt: skip

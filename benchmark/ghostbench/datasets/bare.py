@@ -30,5 +30,7 @@ def videos_in(folder: str) -> tuple[Clip, ...]:
             raise BadInput(f"{printable(folder)} has two files for the clip {printable(clip)}; remove one of them")
         found[clip] = Clip(id=clip, truth="normal", media=str(Media(location=storage.join(folder, name))))
     if not found:
-        raise BadInput(f"{printable(folder)} holds no video ({', '.join(VIDEO_SUFFIXES)}): give the folder of the clips")
+        raise BadInput(
+            f"{printable(folder)} holds no video ({', '.join(VIDEO_SUFFIXES)}): give the folder of the clips"
+        )
     return tuple(found.values())

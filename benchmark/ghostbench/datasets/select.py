@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ghostbench.datasets import storage
@@ -241,7 +241,8 @@ def _split(
     return _not_empty([by_id[name] for name in digests if name in by_id], source), digests
 
 
-def matching(pattern: str, clips: list[Clip], filters: list[str]) -> list[Clip]:
+def matching(pattern: str, clips: Sequence[Clip], filters: list[str]) -> list[Clip]:
+    """The clips of a glob over ids, or of "@FILE"; what was chosen by is added to `filters`. Raises `BadInput`."""
     chosen: Callable[[str], bool]
     if pattern.startswith("@"):
         ids = read_ids(storage.accept(pattern[1:], "--clips"), "--clips")

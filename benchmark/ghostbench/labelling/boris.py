@@ -1,7 +1,7 @@
 """Labels as a project of BORIS (Behavioral Observation Research Interactive Software), written and read.
 
-An observation for each clip; times are point events whose codes are named as label columns are, with the frame's number;
-what has no time is an independent variable of the observation.
+An observation for each clip; times are point events whose codes are named as label columns are, with the number of the
+frame; what has no time is an independent variable of the observation.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def boris_json(log: LabelLog) -> str:
 
 
 def _observation(clip: str, draft: Draft, variables: list[str]) -> dict[str, Any]:
-    events = [[value, "", name, "", "", draft.frames.get(name)] for name, value in draft.values.items() if name in TIMES]
+    events = [
+        [value, "", name, "", "", draft.frames.get(name)] for name, value in draft.values.items() if name in TIMES
+    ]
     return {
         "file": {"1": [clip]},
         "type": "MEDIA",

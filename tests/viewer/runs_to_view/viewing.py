@@ -96,12 +96,15 @@ def warned_run(folder: Path) -> Path:
     lines[0]["labels"] = {"first_visible_s": 2.5}
     run = RunBuilder(lines)
     for name, said in (("night", "NGGG"), ("day", "NNGN")):
-        run.row("m", name, G, attempts=[
-            {"moment_s": at + 1.0, "attempt": 1, "raw": raw_answer({"G": G, "N": N}[grade])} for at, grade in enumerate(said)
-        ])  # fmt: skip
+        grades = [{"G": G, "N": N}[each] for each in said]
+        times = [at + 1.0 for at in range(len(grades))]
+        asked = [
+            {"moment_s": at, "attempt": 1, "raw": raw_answer(grade)} for at, grade in zip(times, grades, strict=True)
+        ]
+        run.row("m", name, G, attempts=asked)
         run.predictions[-1]["moments"] = [
-            {"moment_s": at + 1.0, "grade": {"G": G, "N": N}[grade], "score": None, "outcome": "answered"}
-            for at, grade in enumerate(said)
+            {"moment_s": at, "grade": grade, "score": None, "outcome": "answered"}
+            for at, grade in zip(times, grades, strict=True)
         ]
         run.predictions[-1]["alarm_time_s"] = 2.0
     return run.write(folder)
