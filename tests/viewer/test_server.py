@@ -106,6 +106,7 @@ def test_runs_of_every_state_are_told_of_and_nothing_is_written(viewer: Viewer, 
     found = {line["name"]: line for line in viewer.json("/api/runs")["runs"]}
     assert {name: line["state"] for name, line in found.items()} == {
         "first": "complete", "second": "complete", "growing": "stopped", "broken": "broken", "hostile": "complete",
+        "warned": "complete",
     }  # fmt: skip
     assert "is not a run's manifest" in found["broken"]["reason"]
     assert str(results) not in json.dumps(found)

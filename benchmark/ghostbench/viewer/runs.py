@@ -124,8 +124,9 @@ class Runs:
         Returns
         -------
         clips (ids), truths (a digit a clip, its place in `TRUTHS`), categories, remarks, facts (labels and parameters
-        by name, with a text a clip, "" for none), models, and per model and row (clip * repeats + repeat) a character of `grades` (its place in `GRADES`, "-" for none) and a number of
-        `outcomes` (its place in the names; -1 for not asked so far).
+        by name, with a text a clip, "" for none), models, and per model and row (clip * repeats + repeat) a character
+        of `grades` (its place in `GRADES`, "-" for none) and a number of `outcomes` (its place in the names; -1 for not
+        asked so far).
         """
         run = self.folder(name)
         found: dict[str, Any] = self._once("index", run.path, lambda: self._index(run))
