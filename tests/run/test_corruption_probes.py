@@ -51,6 +51,27 @@ def test_each_probe_is_a_row_and_the_ledger_has_the_hash_of_what_was_shown(bench
     assert json.loads(compared.stdout)["models"] == ["local-spy"], "a probe contends with no model"
 
 
+def test_at_moments_each_question_shows_its_own_frames_made_worse(bench: Any) -> None:
+    given = [
+        "--task",
+        "three-moments",
+        "--models",
+        "local-spy",
+        "--probe",
+        "noise,frame-drop",
+        "--run-id",
+        "r",
+        "--quiet",
+    ]
+    done = bench.run(*given)
+    assert done.returncode == 0, done.stderr
+    for line in bench.lines("r", "attempts.jsonl"):
+        clip = str(bench.dataset.parent / "clips" / f"{line['clip']}.avi")
+        seen = decode(clip, parse_sampling("fps:10")).until(line["moment_s"])
+        probe = line["model"].partition("+")[2]
+        assert line["frames_sha256"] == (changed(probe)(seen) if probe else seen).sha256
+
+
 @pytest.mark.parametrize(
     ("probe", "named"),
     [

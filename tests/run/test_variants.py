@@ -247,3 +247,38 @@ def test_a_dry_run_counts_every_wording_and_says_what_each_family_can_show(bench
     assert families == {"models in each wording": 3, "wordings": 4, "probes": 2}
     said = bench.run(*given, "--probe", "blank", "--dry-run").stdout
     assert "difference between models in each wording (3 comparisons, Holm-corrected)" in said
+
+
+@pytest.mark.slow
+def test_in_the_recorded_study_the_prompt_moves_f1_more_than_the_model(bench: Any, shared_data: Path) -> None:
+    recorded = shared_data / "recorded"
+    asked, files = [], []
+    for model in ("gpt-4o", "gpt-4.1"):
+        lines = []
+        for prompt, variant in (("fewshot", None), ("balanced", "balanced")):
+            text = (recorded / f"{model}-{prompt}.jsonl").read_text(encoding="utf-8")
+            own = [json.loads(line) for line in text.splitlines()]
+            asked.append({line["clip"].partition(".")[0] for line in own})
+            lines += [json.dumps({**line, "variant": variant}) + "\n" for line in own]
+        (bench.folder / f"{model}.jsonl").write_text("".join(lines), encoding="utf-8")
+        files.append(f"replay:{model}.jsonl={model}")
+    common = sorted(set.intersection(*asked))
+    (bench.folder / "common.txt").write_text("\n".join(common) + "\n")
+    given = [
+        "--dataset",
+        "dada2000",
+        "--labels",
+        str(shared_data / "dada2000" / "labels.csv"),
+        "--clips",
+        "@common.txt",
+    ]
+    given += ["--models", ",".join(files), "--task", "study", "--variants", "all", "--run-id", "r", "--quiet"]
+    done = bench.run(*given, dataset=False)
+    assert done.returncode == 0, done.stderr
+    found = bench.metrics("r")["wordings"]["views"]["strict"]
+    (pair,) = found["order"]
+    between_models = abs(pair["by_wording"]["main"]["f1"]["value"])
+    between_prompts = found["spread"]["gpt-4o"]["f1"]["range"]
+    assert between_models < 0.05 < 0.3 < between_prompts
+    assert pair["order"] == "depends"
+    assert found["variance"]["shares"]["both"] > found["variance"]["shares"]["model"]

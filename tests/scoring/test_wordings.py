@@ -13,7 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from ghostbench.errors import BadInput
+from ghostbench.evidence.contenders import read_field
 from ghostbench.report.data import read_run
+from ghostbench.report.html import table_cell
+from ghostbench.report.overview import overview
 from ghostbench.report.tables import marks, run_tables
 from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.score import score_run
@@ -159,3 +163,37 @@ def test_tables_say_what_is_what_and_a_wording_is_marked(tmp_path: Path) -> None
     f1 = paired_differences(table, main)["f1"]
     assert changes["a", "terse", "strict"][5] == f1
     assert "probes" not in tables
+    cell = table_cell(strict[6], tables["wording_order"], 6)
+    assert cell["bounds"]
+    assert cell["bar"] is None, "a difference is no share"
+
+
+def test_the_best_of_a_run_is_never_another_wording_or_a_probe(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(4, 0, 4))
+    run.model("m")
+    run.rows("m", [G] + [N] * 7)
+    run.model("m@bold", variant="bold", of="m")
+    run.rows("m@bold", [G] * 4 + [N] * 4)
+    run.model("m+dark", probe="dark", of="m")
+    run.rows("m+dark", [G] * 4 + [N] * 4)
+    run.write(tmp_path / "r", task={"name": "ghost-probing", "version": "1", "variants": {"bold": "d" * 64}})
+    score_run(tmp_path / "r")
+    (line,) = overview(tmp_path)
+    assert line["best"]["model"] == "m"
+    assert line["best"]["f1_lenient"]["value"] == pytest.approx(0.4)
+    field = read_field([tmp_path / "r"])
+    assert [one.name for one in field.contenders] == ["m"]
+    named = read_field([tmp_path / "r"], models=["m", "m@bold"])
+    assert [one.name for one in named.contenders] == ["m", "m@bold"]
+
+
+def test_runs_that_have_a_wording_of_one_name_in_other_words_are_not_compared(tmp_path: Path) -> None:
+    for folder, digest in (("x", "d" * 64), ("y", "e" * 64)):
+        run = RunBuilder(dash_clips(2, 0, 2))
+        run.rows("m", [G, G, N, N])
+        task = {"name": "ghost-probing", "version": "1", "template_sha256": "c" * 64, "variants": {"bold": digest}}
+        run.write(tmp_path / folder, task=task)
+        score_run(tmp_path / folder)
+    with pytest.raises(BadInput, match="the wording bold is not the same"):
+        read_field([tmp_path / "x", tmp_path / "y"])
+    assert read_field([tmp_path / "x", tmp_path / "y"], allow=["task"]).differences

@@ -15,13 +15,16 @@ from ghostbench.plugins.text import printable
 from ghostbench.yaml_text import BoundedLoader
 
 _LIMIT_BYTES = 1 << 20
+_LISTS = ("models", "probe", "variants")
+"""Options that take names with commas between them, and may be lists here."""
 
 
 def read_run_file(path: Path, command: click.Command, ctx: click.Context) -> dict[str, Any]:
     """The values of a run file by the command's parameter names, each as the command line would have it.
 
-    A key is an option's name with or without its dashes; `models` may be a list, `set` a list of MODEL.key=value or a
-    mapping of models to mappings of settings; null leaves an option as it is. Raises `BadInput` naming file and key.
+    A key is an option's name with or without its dashes; what takes names with commas between them may be a list, `set`
+    a list of MODEL.key=value or a mapping of models to mappings of settings; null leaves an option as it is. Raises
+    `BadInput` naming file and key.
     """
     shown = f"run file {printable(str(path))}"
     parameters = {option.lstrip("-"): p for p in command.params for option in p.opts if option.startswith("--")}
@@ -71,7 +74,7 @@ def _value(name: str, value: Any, parameter: click.Parameter, ctx: click.Context
     words = list(_words(name, value))
     if parameter.multiple:
         return words
-    if name == "models":
+    if name in _LISTS:
         return ",".join(words)
     if len(words) != 1 or isinstance(value, list | Mapping):
         raise ValueError("takes a single value")

@@ -62,7 +62,9 @@ def metrics_lines(run: RunData) -> list[dict[str, Any]]:
     """One flat line for each row of the tables: counts, and every rate with its interval."""
     lines = []
     for name, row in run.rows.items():
-        line: dict[str, Any] = {"model": name, "n": row["n"], "rows": row["rows"], "answered": row["answered"]}
+        # What tells a model's own row from the same model under a probe or in other words.
+        told = {"model": name, "of": row["of"], "probe": row["probe"], "variant": row["variant"]}
+        line: dict[str, Any] = {**told, "n": row["n"], "rows": row["rows"], "answered": row["answered"]}
         for view in VIEWS:
             for basis in BASES:
                 rates = row["views"][view][basis]

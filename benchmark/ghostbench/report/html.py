@@ -36,6 +36,8 @@ _ROWS_BESIDE = " 'self' file:"
 """The page's own folder, served or opened as a file: a browser takes no file for part of the page that loads it."""
 _NO_SHARE = {"mcc", "d_prime", "criterion", "threshold", "slope"}
 """Estimates that do not lie in [0, 1]: they get no little bar."""
+_DIFFERENCES = ("_change", "_lead")
+"""Ends of the keys of differences, which lie in [-1, 1] and get none either."""
 _RIGHT = {("ghost_probing", "ghost_probing"), ("cut_in", "normal"), ("normal", "normal")}
 
 
@@ -116,7 +118,7 @@ def table_cell(value: Value, table: Table, place: int) -> dict[str, Any]:
         bounds = interval(value)
         text = shown(value, column.kind).removesuffix(bounds).rstrip()
         bar = None
-        if bounds and column.key not in _NO_SHARE:
+        if bounds and column.key not in _NO_SHARE and not column.key.endswith(_DIFFERENCES):
             bar = tuple(round(100 * value[key], 2) for key in ("low", "value", "high"))
         return {"text": text, "bounds": bounds, "bar": bar, "numeric": True}
     return {

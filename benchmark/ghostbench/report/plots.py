@@ -18,7 +18,7 @@ from ghostbench.report.twin_tables import curves
 from ghostbench.report.warning_plots import Drawn, Pens, warning_charts
 from ghostbench.report.warning_tables import at_moments
 from ghostbench.scoring.account import QUANTILES
-from ghostbench.scoring.metrics import Percentiles
+from ghostbench.scoring.metrics import Percentiles, Row
 from ghostbench.scoring.twins import DOSES, levels_of
 from ghostbench.scoring.views import View
 
@@ -73,7 +73,7 @@ def saved_charts(run: RunData, save: Callable[[Figure, str], T]) -> dict[str, li
     """
     import matplotlib as mpl
 
-    contenders = {name: row for name, row in run.rows.items() if not row["baseline"]}
+    contenders = {name: row for name, row in run.rows.items() if not (row["baseline"] or _beside(row))}
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -94,7 +94,8 @@ def saved_charts(run: RunData, save: Callable[[Figure, str], T]) -> dict[str, li
 
 def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
     """F1 with its interval, one line a model, and the best trivial baseline as a rule."""
-    shown = [(name, row["views"][view]["answered"]["f1"], row) for name, row in rows.items()]
+    in_order = sorted(rows.items(), key=lambda each: _beside(each[1]))
+    shown = [(name, row["views"][view]["answered"]["f1"], row) for name, row in in_order]
     known = [(name, f1, row["baseline"]) for name, f1, row in shown if f1 is not None][:MOST]
     figure, axes = _figure(5.2, 0.9 + 0.26 * max(len(known), 1), f"F1, {view} view, 95% intervals")
     bar = max((f1["value"] for _, f1, reference in known if reference), default=None)
@@ -117,6 +118,11 @@ def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
         f"F1 in the {view} view over the clips that each model answered, with 95% intervals.{rule}{_cut(len(shown))}"
     )
     return words, Drawn(figure, f"forest {view}")
+
+
+def _beside(row: Row) -> bool:
+    """Whether the row is of a model that has another, in the main wording and on the clips' own frames."""
+    return bool(row["probe"] or row["variant"])
 
 
 def _doses(rows: Rows, fits: bool) -> Iterable[tuple[str, Drawn]]:

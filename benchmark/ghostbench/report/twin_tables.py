@@ -103,7 +103,7 @@ def _right_on_both(run: RunData) -> dict[str, npt.NDArray[np.bool_]]:
     found = {}
     for name, rows in run.predictions.groupby("model", sort=False):
         row = run.metrics["models"].get(str(name))
-        if row is not None and not row["baseline"]:
+        if row is not None and not (row["baseline"] or row["probe"] or row["variant"]):
             own = own_answers(rows, substitute=row["kind"] == "substitute")
             found[str(name)] = known.right_on_both(rows, own, "strict")
     return found

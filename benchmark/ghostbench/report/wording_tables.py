@@ -52,9 +52,9 @@ def wordings(run: RunData) -> Table:
                     len(found["names"]),
                     f1["by_wording"]["main"],
                     None if lowest is None else lowest["value"],
-                    f1["lowest"],
+                    _where(f1, "lowest"),
                     None if highest is None else highest["value"],
-                    f1["highest"],
+                    _where(f1, "highest"),
                     f1["range"],
                     f1["sd"],
                     spread["balanced_accuracy"]["range"],
@@ -67,6 +67,11 @@ def wordings(run: RunData) -> Table:
         "same in every wording."
     )
     return Table("wordings", "Spread over wordings", columns, tuple(lines), note)
+
+
+def _where(f1: Mapping[str, Any], end: str) -> str:
+    """The wording at that end, where there are two ends."""
+    return "all alike" if f1["range"] == 0 else f1[end] or "n/a"
 
 
 def wording_variance(run: RunData) -> Table:
@@ -108,8 +113,8 @@ def wording_order(run: RunData) -> Table:
         Column("order", "Ahead by F1"),
         Column("model_in", "Model ahead in"),
         Column("other_in", "Other ahead in"),
-        Column("lowest", "Least lead", "rate"),
-        Column("highest", "Largest lead", "rate"),
+        Column("least_lead", "Least lead", "rate"),
+        Column("largest_lead", "Largest lead", "rate"),
         Column("shown_model", "Shown for the model", "count"),
         Column("shown_other", "Shown for the other", "count"),
     )
@@ -185,11 +190,11 @@ def _changes(rows: Rows, kind: str, empty: Table) -> Table:
         _VIEW,
         Column("clips", "Clips", "count"),
         Column("changed", "Changed", "rate"),
-        Column("f1", "F1", "rate"),
-        Column("balanced_accuracy", "Bal. accuracy", "rate"),
-        Column("recall", "Recall", "rate"),
-        Column("specificity", "Specificity", "rate"),
-        Column("worst_case_f1", "F1, worst case", "rate"),
+        Column("f1_change", "F1", "rate"),
+        Column("balanced_accuracy_change", "Bal. accuracy", "rate"),
+        Column("recall_change", "Recall", "rate"),
+        Column("specificity_change", "Specificity", "rate"),
+        Column("worst_case_f1_change", "F1, worst case", "rate"),
         Column("p", "McNemar p", "p"),
         Column("p_holm", "p, Holm", "p"),
     )

@@ -96,14 +96,14 @@ def _spread(tables: Mapping[str, Ints]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for rate in RATES:
         values = {wording: each[rate] for wording, each in rates.items()}
-        known = [(each["value"], wording) for wording, each in values.items() if each is not None]
+        known = {wording: each["value"] for wording, each in values.items() if each is not None}
         whole = len(known) == len(values)
         found[rate] = {
             "by_wording": values,
-            "lowest": min(known)[1] if whole else None,
-            "highest": max(known)[1] if whole else None,
-            "range": max(known)[0] - min(known)[0] if whole else None,
-            "sd": float(np.std([value for value, _ in known], ddof=1)) if whole else None,
+            "lowest": min(known, key=lambda wording: known[wording]) if whole else None,
+            "highest": max(known, key=lambda wording: known[wording]) if whole else None,
+            "range": max(known.values()) - min(known.values()) if whole else None,
+            "sd": float(np.std(list(known.values()), ddof=1)) if whole else None,
         }
     return found
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ghostbench import FramePart, Frames, Question
+from ghostbench import FramePart, Frames, Question, Task
 from ghostbench.tasks.ghost_probing import GhostProbing
+from ghostbench.tasks.summary import GhostProbingSummary
 
 
 class FiveOfTen(GhostProbing):
@@ -22,6 +23,20 @@ class FiveOfTen(GhostProbing):
             return prompt
         parts = [part for part in prompt.parts if not isinstance(part, FramePart) or part.position % 2 == 0]
         return replace(prompt, parts=tuple(parts))
+
+
+class Study(GhostProbingSummary):
+    """The prompts of the earlier study, whose words are not here: for its recorded answers."""
+
+    name = "study"
+
+    def variants(self) -> Mapping[str, Task]:
+        return {"balanced": Balanced()}
+
+
+class Balanced(GhostProbingSummary):
+    name = "study"
+    system = "The study's other prompt."
 
 
 class ThreeMoments(GhostProbing):

@@ -716,6 +716,7 @@ class NoOp(ReferenceModel):
 def register_tasks(register: Any) -> None:
     register(TaskSpec(name="touchy", load="touchy:Touchy", summary="a spy"))
     register(TaskSpec(name="five-of-ten", load="asking:FiveOfTen", summary="a spy"))
+    register(TaskSpec(name="study", load="asking:Study", summary="a spy"))
     register(TaskSpec(name="three-moments", load="asking:ThreeMoments", summary="a spy"))
 
 

@@ -57,6 +57,10 @@ def _setting(run: RunData, cited: References) -> Iterator[str]:
     yield _said(f"Each clip was asked {times}, with seed {manifest.seed}{most}")
     if manifest.max_cost is not None:
         yield _said(f"At most {shown(manifest.max_cost, 'usd')} could be spent")
+    if manifest.task.variants:
+        yield _said(f"Wordings: main, {', '.join(manifest.task.variants)}")
+    if manifest.dataset.left_out:
+        yield _said(f"Not scored: {', '.join(f'{clip} ({why})' for clip, why in manifest.dataset.left_out.items())}")
     if manifest.probes:
         yield _said(f"Probes: {', '.join(manifest.probes)}")
     yield _said("In the worst case a clip without an answer is wrong; other rates are over answered clips")
@@ -80,11 +84,20 @@ def _setting(run: RunData, cited: References) -> Iterator[str]:
     yield _said(f"Versions: {_listed(versions)}{tree}")
 
 
+def _kind(entry: ModelEntry) -> str:
+    if entry.baseline:
+        return "a baseline"
+    if entry.probe:
+        return f"a probe ({entry.probe}) of {entry.of}"
+    if entry.variant:
+        return f"{entry.of} in the wording {entry.variant}"
+    return f"a substitute for {entry.of}" if entry.of else f"a {entry.kind} model"
+
+
 def _model(run: RunData, name: str, cited: References) -> Iterator[str]:
     entry, row = run.manifest.models[name], run.rows[name]
     key = cited.models.get(name)
-    kind = "a baseline" if entry.baseline else f"a probe ({entry.probe}) of {entry.of}" if entry.probe else ""
-    kind = kind or (f"a substitute for {entry.of}" if entry.of else f"a {entry.kind} model")
+    kind = _kind(entry)
     argument = f":{entry.argument}" if entry.argument and entry.argument != entry.spec else ""
     registered = f", registered as {entry.spec}{argument}" if entry.spec else ""
     yield _said(name, end="") + (f"~\\cite{{{key}}}" if key else "") + _said(f" is {kind}{registered}")
