@@ -55,10 +55,9 @@ def chances(answers: Sequence[Any]) -> Any:
 
 
 def anew(model: DriveMM, asked: Sequence[Prepared], options: GenerateOptions) -> list[Any]:
-    """Each of them as if nothing had been asked before."""
+    """Each of them as if nothing had been asked before; what was seen is kept meanwhile, being the very same."""
     found = []
     for own in asked:
-        model.forget()
         engine_of(model).release()
         found += generate_prepared(model, [replace(own, beginnings=())], options)
     model.forget()
