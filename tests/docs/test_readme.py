@@ -26,6 +26,14 @@ def test_the_picture_is_what_bench_run_prints() -> None:
     assert module.PICTURE.read_text(encoding="utf-8") == drawn, "draw it again: python docs/pictures/render.py"
 
 
+def test_every_picture_of_the_documentation_is_shown_somewhere_and_those_of_pages_are_small() -> None:
+    pictures = ROOT / "docs" / "pictures"
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    shown = set(re.findall(r"pictures/([\w-]+\.(?:webp|png|svg|jpg))", text))
+    assert shown == {path.name for path in pictures.iterdir() if path.suffix != ".py" and path.is_file()}
+    assert all(path.stat().st_size < 150_000 for path in pictures.glob("*.webp"))
+
+
 def test_every_link_and_command_leads_somewhere() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)]+)\)", text)

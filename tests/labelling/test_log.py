@@ -223,6 +223,12 @@ def test_the_forms_of_the_command_are_those_of_the_export() -> None:
         ),
         ('[{"data": {}, "annotations": []}]', "task 1: no video"),
         ('[{"annotations": 1', "not JSON"),
+        ('{"vid_list": [], "fid_list": 1}', "no project of VIA 3"),
+        (
+            '{"project": {"vid_list": ["1"]}, "attribute": {"1": {"aname": "truth"}}, "file": {"1": {"fname": "a.mp4"}}, '
+            '"view": {"1": {"fid_list": ["1"]}}, "metadata": {"x": {"vid": "1", "z": [], "av": {"1": "maybe"}}}}',
+            "entry 'x': cannot be read .*'maybe' is none of",
+        ),
         ('{"behaviors_conf": {}, "observations": 3}', "no project of BORIS"),
         ('{"behaviors_conf": {}, "observations": {"a": {"events": [["x"]]}}}', "observation 'a': cannot be read"),
         (

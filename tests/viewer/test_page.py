@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from viewing import Viewer, grow, growing_run, listed, serving, text, two_models, until
+from viewing import Viewer, grow, growing_run, listed, run_on_media, serving, text, two_models, until
 
 pytestmark = pytest.mark.slow
+REAL = "images_5_004"
 GRADES = ("ghost_probing", "potential_ghost_probing", "normal", None)
 
 
@@ -150,15 +151,29 @@ def ghost5(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def real(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
+    """A run over one real clip."""
+    media = shared_data / "dada2000" / "clips" / f"{REAL}.avi"
+    if not media.is_file():
+        pytest.skip("the real clip is not here")
+    place = tmp_path_factory.mktemp("real")
+    run_on_media(place / "r", "dada2000", REAL, str(media))
+    with serving(place, media.parent) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("which", "clip"), [("ghost5", "ghost5_02"), ("real", REAL)])
 def test_frames_are_stepped_through_by_keys_each_within_fifty_milliseconds_once_cached(
-    browser: Any, ghost5: Viewer
+    browser: Any, request: pytest.FixtureRequest, which: str, clip: str
 ) -> None:
-    page = opened(browser, ghost5, "#/run/r/clips?clip=ghost5_02")
+    viewer: Viewer = request.getfixturevalue(which)
+    page = opened(browser, viewer, f"#/run/r/clips?clip={clip}")
     until(lambda: "those of the run, by their digest" in text(page), within_s=60)
     press(page, ".")
     press(page, ".")
     index = int(page.execute_script("return document.getElementById('frame').dataset.index"))
-    sampled = ghost5.json("/api/runs/r/frames?clip=ghost5_02")["sampled"]
+    sampled = viewer.json(f"/api/runs/r/frames?clip={clip}")["sampled"]
     assert index in sampled[1:]
     time.sleep(1)
     step = """

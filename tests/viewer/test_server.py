@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
+import av
 import httpx2 as httpx
-import numpy as np
 import pytest
-from viewing import Viewer, grow
+from viewing import Viewer, grow, run_on_media, serving, until
+
+from ghostbench.datasets.definition import registered_definition
+from ghostbench.datasets.layouts import find_media
+from ghostbench.viewer.frames import jpeg
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -153,25 +158,28 @@ def test_text_that_acts_is_told_without_what_makes_it_act(viewer: Viewer) -> Non
         assert viewer.get(path).headers["content-type"] == "application/json"
 
 
-def test_the_frames_of_ghost5_are_those_of_the_run_bit_for_bit(tmp_path: Path) -> None:
-    from ghostbench.datasets.definition import registered_definition
-    from ghostbench.datasets.layouts import find_media
-    from ghostbench.media.decode import decode
-    from ghostbench.media.every import every_frame
-    from ghostbench.media.sampling import parse_sampling
-
-    root = registered_definition("ghost5").place("root", registered_definition("ghost5").root or "", "")
-    name, media = next(iter(sorted((k, str(v)) for k, v in find_media(root, CLIPS, layout="auto", fps=30).items())))
-    sampled = decode(media, parse_sampling("uniform:10"))
-    times: list[float] = []
-    count = 0
-    for index, pixels in enumerate(every_frame(media, times)):
-        count += 1
-        if index in sampled.indices:
-            at = sampled.indices.index(index)
-            assert np.array_equal(pixels, sampled.pixels[at]), name
-    assert len(times) == count
-    assert [times[index] for index in sampled.indices] == list(sampled.times_s)
+def media_of(kind: str, shared: Callable[[], Path]) -> tuple[str, str, str, Path | None]:
+    """Dataset, clip, file and, where a user would have to name it, data root: a clip of ours, or a real one."""
+    if kind == "ghost5":
+        definition = registered_definition("ghost5")
+        root = definition.place("root", definition.root or "", "")
+        return "ghost5", "ghost5_02", str(find_media(root, ["ghost5_02"], layout="auto", fps=30)["ghost5_02"]), None
+    clips = sorted((shared() / "dada2000" / "clips").glob("images_*.avi"), key=lambda path: path.stat().st_size)
+    return "dada2000", clips[0].stem, str(clips[0]), clips[0].parent
 
 
-CLIPS = [f"ghost5_{number:02}" for number in range(1, 6)]
+@pytest.mark.parametrize("kind", ["ghost5", "real"])
+def test_each_frame_that_is_served_is_the_decoders_of_that_number_bit_for_bit_before_jpeg(
+    tmp_path: Path, request: pytest.FixtureRequest, kind: str
+) -> None:
+    dataset, name, media, root = media_of(kind, lambda: Path(request.getfixturevalue("shared_data")))
+    run_on_media(tmp_path / "r", dataset, name, media)
+    with av.open(media) as container:  # by itself, and not by way of ours
+        wanted = [jpeg(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    with serving(tmp_path, root) as viewer:
+        where = f"/api/runs/r/frames?clip={name}"
+        until(lambda: viewer.json(where)["done"], within_s=60)
+        state = viewer.json(where)
+        assert (state["error"], state["same"], state["count"]) == (None, True, len(wanted))
+        served = [viewer.get(f"/api/runs/r/frames/{at}?clip={name}").content for at in range(len(wanted))]
+    assert [at for at, (one, other) in enumerate(zip(served, wanted, strict=True)) if one != other] == []

@@ -10,7 +10,7 @@ import click
 from ghostbench.cli.serving import check_can_serve, serve_page
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 
-FORMS = ("csv", "via", "label-studio", "boris")
+FORMS = ("csv", "via", "via-project", "label-studio", "boris")
 """As `ghostbench.labelling.export` has them."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +15,14 @@ from ghostbench.labelling.boris import boris_json
 from ghostbench.labelling.forms import label_studio_json, via_csv
 from ghostbench.labelling.log import NOTE, LabelLog
 from ghostbench.labelling.rating import Rating
+from ghostbench.labelling.via_project import via_json
 from ghostbench.writing import write_text
 
 _WORDS: Final = {"ghost_probing": "ghost probing", "cut_in": "cut-in"}
 
 
-FORMS: Final = ("csv", "via", "label-studio", "boris")
-"""A label file, VIA's CSV, Label Studio's JSON, a project of BORIS."""
+FORMS: Final = ("csv", "via", "via-project", "label-studio", "boris")
+"""A label file, VIA's CSV and its project, Label Studio's JSON, a project of BORIS."""
 
 
 def write_labels(log: LabelLog, path: Path, form: str = "csv") -> int:
@@ -33,8 +34,7 @@ def write_labels(log: LabelLog, path: Path, form: str = "csv") -> int:
     ratings = log.ratings(0)
     if not ratings:
         raise BadInput(f"{log.path}: no clip is labelled yet; say of one what it shows first")
-    write = {"csv": label_file, "via": via_csv, "label-studio": label_studio_json, "boris": boris_json}[form]
-    text = write(log)
+    text = _WRITERS[form](log)
     try:
         write_text(path, text)
     except OSError as error:
@@ -53,6 +53,15 @@ def label_file(log: LabelLog) -> str:
         table.writerow([clip, _label(rating), notes[clip], *_cells(rating)])
     read_labels(text.getvalue().encode(), f"labels of {log.annotator}")  # what is written can be read
     return text.getvalue()
+
+
+_WRITERS: Final[Mapping[str, Callable[[LabelLog], str]]] = {
+    "csv": label_file,
+    "via": via_csv,
+    "via-project": via_json,
+    "label-studio": label_studio_json,
+    "boris": boris_json,
+}
 
 
 def _label(rating: Rating) -> str:

@@ -28,20 +28,9 @@ TIMES: Final = tuple(name for name, kind in FIELDS.items() if kind == "seconds")
 def via_csv(log: LabelLog) -> str:
     """What was said of each clip when it was asked first, as VIA exports it."""
     names = list(FIELDS)
-    attributes: dict[str, dict[str, Any]] = {
-        str(number): {
-            "aname": name,
-            "anchor_id": "FILE1_Z1_XY0" if name in TIMES else "FILE1_Z0_XY0",
-            "type": _VIA_TEXT,
-            "desc": "",
-            "options": {},
-            "default_option_id": "",
-        }
-        for number, name in enumerate(names, 1)
-    }
     file = io.StringIO()
     file.write(f"{_VIA_START} (http://www.robots.ox.ac.uk/~vgg/software/via)\n")
-    file.write(f"# ATTRIBUTE = {json.dumps(attributes, ensure_ascii=False)}\n# CSV_HEADER = {_VIA_COLUMNS}\n")
+    file.write(f"# ATTRIBUTE = {json.dumps(via_attributes(), ensure_ascii=False)}\n# CSV_HEADER = {_VIA_COLUMNS}\n")
     table = csv.writer(file, lineterminator="\n")
     for clip, draft in first_drafts(log):
         for number, name in enumerate(names, 1):
@@ -54,6 +43,21 @@ def via_csv(log: LabelLog) -> str:
                      json.dumps({str(number): said}, ensure_ascii=False)]
                 )  # fmt: skip
     return file.getvalue()
+
+
+def via_attributes() -> dict[str, dict[str, Any]]:
+    """The fields as attributes of VIA 3, by number: of a time, or of the whole file."""
+    return {
+        str(number): {
+            "aname": name,
+            "anchor_id": "FILE1_Z1_XY0" if name in TIMES else "FILE1_Z0_XY0",
+            "type": _VIA_TEXT,
+            "desc": "",
+            "options": {},
+            "default_option_id": "",
+        }
+        for number, name in enumerate(FIELDS, 1)
+    }
 
 
 def label_studio_json(log: LabelLog) -> str:

@@ -17,6 +17,7 @@ from ghostbench.labelling.boris import is_boris, read_boris
 from ghostbench.labelling.forms import is_label_studio, is_via, read_label_studio, read_via
 from ghostbench.labelling.log import is_log, parse
 from ghostbench.labelling.rating import Rating
+from ghostbench.labelling.via_project import is_via_project, read_via_project
 from ghostbench.media.count import frame_times
 from ghostbench.records import Clip
 
@@ -59,6 +60,8 @@ def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad
             raters.append(Rater(log.annotator, "labels of bench label", log.ratings(0), log.ratings(1)))
         elif is_via(data):
             raters.append(Rater(_file_name(place), "VIA", read_via(data, place)))
+        elif is_via_project(data):
+            raters.append(Rater(_file_name(place), "VIA", read_via_project(data, place)))
         elif is_boris(data):
             raters.append(Rater(_file_name(place), "BORIS", read_boris(data, place)))
         elif is_label_studio(data):

@@ -272,6 +272,7 @@ def _rates(path: Path) -> list[dict[str, Any]]:
                 "of": int(row["rows"]),
                 "f1_strict": _estimate(row["views"]["strict"]["answered"]["f1"]) if whole else None,
                 "f1_lenient": _estimate(row["views"]["lenient"]["answered"]["f1"]) if whole else None,
+                "warned": _estimate((row.get("early_warning") or {}).get("warned")),
                 "balanced_accuracy": (
                     _estimate(row["views"]["lenient"]["answered"]["balanced_accuracy"]) if whole else None
                 ),

@@ -43,14 +43,15 @@ class Viewer:
 
 
 @contextmanager
-def serving(results: Path) -> Iterator[Viewer]:
-    from ghostbench.datasets.granted import NOTHING
+def serving(results: Path, data_root: Path | None = None) -> Iterator[Viewer]:
+    from ghostbench.datasets.granted import Granted
     from ghostbench.viewer.guard import Access
     from ghostbench.viewer.server import application, server_of
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        granted = Granted.of(data_root=None if data_root is None else str(data_root))
         access = Access.new("127.0.0.1", listening.getsockname()[1])
-        server = server_of(application(results, NOTHING, access))
+        server = server_of(application(results, granted, access))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         while not server.started:
@@ -86,6 +87,22 @@ def two_models(folder: Path, grades: str = "GNGNPN") -> Path:
     run.model("always", kind="reference", reference=True, needs_frames=False)
     run.rows("always", [G] * 6)
     return run.write(folder)
+
+
+def run_on_media(folder: Path, dataset: str, name: str, media: str) -> Path:
+    """A run over one clip of real media, with the frames that a run would have sampled."""
+    from ghostbench.media.decode import decode
+    from ghostbench.media.sampling import parse_sampling
+
+    frames = decode(media, parse_sampling("uniform:10"))
+    line = clip(name, G, time_s=2.0, frames=frames.times_s, duration_s=frames.duration_s)
+    line |= {"frame_indices": list(frames.indices), "frames_sha256": frames.sha256, "decoder": frames.decoder}
+    run = RunBuilder([line])
+    run.row("m", name, G)
+    return run.write(folder, dataset={
+        "name": dataset, "split": "all", "data_root": None, "labels": None, "labels_sha256": "a" * 64,
+        "split_sha256": "b" * 64, "n": 1,
+    })  # fmt: skip
 
 
 def warned_run(folder: Path) -> Path:

@@ -80,8 +80,10 @@
     return [make("progress", { value: asked, max: Math.max(total, 1), "aria-label": "asked" }), ` ${asked}/${total} ${usd(line.progress && line.progress.cost_usd)}`];
   };
   const best = (line) => {
-    const rows = (line.rows || []).filter((row) => !row.baseline && row.f1_lenient).sort((a, b) => b.f1_lenient[0] - a.f1_lenient[0]);
-    return rows.length ? `${rows[0].name}: ${estimate(rows[0].f1_lenient)}` : "";
+    // Where moments are asked there is no F1 of whole clips: how often a model warned in time stands in its place.
+    const figure = (row) => row.f1_lenient || row.warned;
+    const rows = (line.rows || []).filter((row) => !row.baseline && figure(row)).sort((a, b) => figure(b)[0] - figure(a)[0]);
+    return rows.length ? `${rows[0].name}: ${rows[0].warned ? "warned " : ""}${estimate(figure(rows[0]))}` : "";
   };
   const coverage = (line) => {
     const rows = (line.rows || []).filter((row) => !row.baseline);
@@ -103,7 +105,7 @@
       const found = await get("/api/runs");
       if (mine !== turn) return;
       const chosen = new Set([...main.querySelectorAll("input[name=pick]:checked")].map((box) => box.value));
-      const columns = [["", 1], ["Run", 1], ["State", 1], ["Models", 1], ["Clips", 0], ["Coverage", 0], ["Best F1, lenient", 1], ["Task", 1], ["Started", 1], ["Tags and note", 1]].map(([title, text]) => ({ title, text }));
+      const columns = [["", 1], ["Run", 1], ["State", 1], ["Models", 1], ["Clips", 0], ["Coverage", 0], ["Best F1 lenient, or warned", 1], ["Task", 1], ["Started", 1], ["Tags and note", 1]].map(([title, text]) => ({ title, text }));
       const wanted = (state().query.get("words") || "").toLowerCase().split(/\s+/).filter(Boolean);
       const said = (line) => [line.name, line.state, line.task, line.dataset, line.note, ...(line.models || []), ...(line.tags || []).map((tag) => `#${tag}`)].join(" ").toLowerCase();
       const kept = found.runs.filter((line) => wanted.every((word) => said(line).includes(word)));
