@@ -225,7 +225,8 @@ def test_the_forms_of_the_command_are_those_of_the_export() -> None:
         ('[{"annotations": 1', "not JSON"),
         ('{"vid_list": [], "fid_list": 1}', "no project of VIA 3"),
         (
-            '{"project": {"vid_list": ["1"]}, "attribute": {"1": {"aname": "truth"}}, "file": {"1": {"fname": "a.mp4"}}, '
+            '{"project": {"vid_list": ["1"]}, "attribute": {"1": {"aname": "truth"}}, '
+            '"file": {"1": {"fname": "a.mp4"}}, '
             '"view": {"1": {"fid_list": ["1"]}}, "metadata": {"x": {"vid": "1", "z": [], "av": {"1": "maybe"}}}}',
             "entry 'x': cannot be read .*'maybe' is none of",
         ),

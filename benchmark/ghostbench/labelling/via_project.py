@@ -1,7 +1,7 @@
 """Labels as a project of VIA 3 (VGG Image Annotator) in its JSON, which VIA opens; its CSV it only writes.
 
-A view for each clip; what is said without a time is one entry of it, and each time an entry of its own, a still frame. The
-attributes are named as label columns are.
+A view for each clip; what is said without a time is one entry of it, and each time an entry of its own, a still frame.
+The attributes are named as label columns are.
 """
 
 from __future__ import annotations
