@@ -100,6 +100,23 @@ def test_baselines_stand_beside_the_models_and_no_draw_by_clip_does(tmp_path: Pa
         assert measured[name]["false_alarms_per_clip"]["value"] == false, name
 
 
+def test_a_run_of_baselines_alone_compares_those(tmp_path: Path) -> None:
+    clips = [watched_clip(f"images_1_{n:03}", G, 8, (1.2, 3.0)) for n in range(3)]
+    clips += [watched_clip(f"images_2_{n:03}", N, 8) for n in range(3)]
+    run = RunBuilder(clips)
+    for name, said in (("always", alarms(*range(8))), ("never", alarms())):
+        run.model(name, kind="reference", reference=True)
+        for clip in clips:
+            run.watch(name, clip["clip"], said)
+    comparison = WarningComparison(read_field([run.write(tmp_path / "a", task=TASK, sampling="fps:2")]))
+    assert list(comparison.measured) == ["always", "never", "constant-time", "category-time"]
+    found = {pair.measure: pair.difference for pair in comparison.pairs}
+    assert found["warned"] is not None
+    assert found["warned"]["value"] == 0.0, "neither warns"
+    assert found["false_alarms"] is not None
+    assert found["false_alarms"]["value"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("key", "changed"),
     [

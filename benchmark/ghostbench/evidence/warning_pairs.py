@@ -21,6 +21,7 @@ from ghostbench.scoring.early_warning import BEFORE_MS, alarm_threshold, early_w
 from ghostbench.scoring.paired import share_difference
 from ghostbench.scoring.ranking import weighted_average_precision
 from ghostbench.scoring.rates import Estimate, Floats
+from ghostbench.scoring.references import trivial_rows
 from ghostbench.scoring.significance import flipped_signs, holm, mcnemar_exact
 from ghostbench.scoring.timed_alarms import timed_rows
 from ghostbench.scoring.watched import Watched, watched
@@ -76,9 +77,12 @@ class WarningComparison:
         clips = first.clips[first.clips["clip"].isin(place)].copy()
         clips.index = pd.Index(clips["clip"].map(place))
         self.clips = clips.sort_index()
-        timed = timed_rows(first, next(one.rows for one in field.baselines if one.name == "category-prior"))
+        timed = timed_rows(first, trivial_rows(first)["category-prior"])
         self.baselines = {one.name: one.rows for one in field.baselines if one.name != "random"}
+        named = {one.name for one in field.contenders}
         for name, rows in timed.items():
+            if name in named:
+                continue
             own = rows[rows["clip"].isin(place)].copy()
             own["at"] = own["clip"].map(place).astype("int64")
             self.baselines[name] = own
