@@ -54,6 +54,7 @@ class HFModel(LocalModel):
         self._row = row_name(argument or "hf")
         self._lock = threading.Lock()
         self._longest = 0
+        self._warm: set[tuple[int, str]] = set()
 
     @override
     def check(self) -> None:
@@ -166,7 +167,9 @@ class HFModel(LocalModel):
                 except ModelError as error:
                     results |= dict.fromkeys((request.id for request in alike), error)
                 else:
-                    results |= HFBatch(replica, dtype, form, self._text).answer(alike)
+                    batch = HFBatch(replica, dtype, form, self._text)
+                    batch.notes += self._cold(replica, dtype)
+                    results |= batch.answer(alike)
             return results
 
         with self._replicas.one() as replica:
@@ -177,6 +180,13 @@ class HFModel(LocalModel):
     def close(self) -> None:
         if hasattr(self, "_replicas"):
             self._replicas.close()
+
+    def _cold(self, replica: Replica[Checkpoint], dtype: str) -> list[str]:
+        """The note on a GPU's first batch in a type, in which its libraries get ready."""
+        if replica.device.type != "cuda" or (id(replica), dtype) in self._warm:
+            return []
+        self._warm.add((id(replica), dtype))
+        return [f"warm-up: the first batch in {dtype} on {replica.device}"]
 
     def _form(self, request: Request) -> Form:
         from ghostbench_hf.asking import Form

@@ -52,7 +52,7 @@ class _Told:
     """What came of a batch: of each row its tokens, where it stopped being numbers, and its grades' probabilities."""
 
     tokens: list[list[int]]
-    finish: list[str]
+    finish: list[str | None]
     nonfinite: list[int | None]
     masses: list[list[float]] | None
     first_token_s: float
@@ -101,7 +101,7 @@ class HFBatch(Batch[Checkpoint]):
                 watch = Watch(rows, model.eos_ids, form.grammar, begun, form.limit)
                 self._generate(batch, watch, model, form.limit - len(begun))
             end_s = time.perf_counter() - watch.started
-        tokens = [[*([] if form.score else begun), *written] for written in watch.written]
+        tokens = [[*([] if form.score else begun), *written][: form.limit] for written in watch.written]
         return _Told(
             tokens=tokens,
             finish=["score" if form.score else self._finish(watch, place, model) for place in range(rows)],
@@ -142,8 +142,10 @@ class HFBatch(Batch[Checkpoint]):
         masses: list[list[float]] = reader.masses(first.float(), behind).tolist()
         return masses
 
-    def _finish(self, watch: Watch, place: int, model: Checkpoint) -> str:
+    def _finish(self, watch: Watch, place: int, model: Checkpoint) -> str | None:
         written = watch.written[place]
+        if watch.nonfinite[place] is not None:
+            return None
         if written and written[-1] in model.eos_ids:
             return "stop"
         return "closed" if watch.over[place] else "length"

@@ -32,6 +32,8 @@ _LIBRARY: Any = transformers
 _LIBRARY.utils.logging.set_verbosity_error()
 _LIBRARY.utils.logging.disable_progress_bar()
 
+_ONE_LOAD = threading.Lock()
+"""While transformers loads, it changes torch's default type for the whole process."""
 _PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json", CONFIG_FILE)
 
 
@@ -105,17 +107,18 @@ def load_checkpoint(folder: Path, settings: HFSettings, dtype: str, device: str)
     """
     config = _config(folder)
     try:
-        network, report = _LIBRARY.AutoModelForImageTextToText.from_pretrained(
-            folder,
-            config=config,
-            dtype=getattr(torch, dtype),
-            attn_implementation=settings.attention,
-            use_safetensors=True,
-            output_loading_info=True,
-            # Straight to the device, without a copy in this machine's memory.
-            **({"device_map": device} if device != "cpu" else {}),
-            **_HERE,
-        )
+        with _ONE_LOAD:
+            network, report = _LIBRARY.AutoModelForImageTextToText.from_pretrained(
+                folder,
+                config=config,
+                dtype=getattr(torch, dtype),
+                attn_implementation=settings.attention,
+                use_safetensors=True,
+                output_loading_info=True,
+                # Straight to the device, without a copy in this machine's memory.
+                **({"device_map": device} if device != "cpu" else {}),
+                **_HERE,
+            )
     except Exception as error:  # a stranger's files may raise anything
         if memory.ran_out(error):
             raise

@@ -79,5 +79,5 @@ def test_memory_that_runs_out_halves_the_batch(checkpoint: Checkpoint, loaded: L
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert all(isinstance(reply, Reply) for reply in found)
     assert [reply.text for reply in found[:2]] == expected
-    assert "batch halved" in found[-1].notes[0]
+    assert any("batch halved" in note for note in found[-1].notes)
     assert model.batch_size < 48

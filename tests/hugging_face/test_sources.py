@@ -20,6 +20,7 @@ from ghostbench import BadInput, Unavailable
 from ghostbench.plugins.choose import parse_model
 from ghostbench_hf.adapter import HFModel
 from ghostbench_hf.settings import HFSettings
+from ghostbench_hf.source import WANTED
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LIGHT = """
@@ -190,3 +191,23 @@ def test_video_input_without_torchvision_is_told_with_the_way_out(
     monkeypatch.setattr(ghostbench_hf.loading, "is_torchvision_available", lambda: False)
     with pytest.raises(Unavailable, match="pip install torchvision, or leave frames_as=images"):
         loaded(checkpoint("qwen2_5_vl"), fresh=True, frames_as="video")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("model-00001-of-00004.safetensors", True),
+        ("model.safetensors.index.json", True),
+        ("chat_template.jinja", True),
+        ("tokenizer.model", True),
+        ("merges.txt", True),
+        ("pytorch_model.bin", False),
+        ("modeling_own.py", False),
+        ("consolidated.00.safetensors", False),
+        ("onnx/model.safetensors", False),
+        ("../config.json", False),
+        ("training_args.pt", False),
+    ],
+)
+def test_of_a_repository_weights_in_safetensors_and_small_files_are_fetched(name: str, wanted: bool) -> None:
+    assert (WANTED.files.fullmatch(name) is not None) == wanted

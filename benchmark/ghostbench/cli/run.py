@@ -24,6 +24,8 @@ _EPILOG = """Examples:
       --data-root DADA --labels labels.csv
   bench run --models drivemm,gpt-4.1 --dataset dada2000 --max-cost 5 \\
       --data-root DADA --labels labels.csv
+  bench run --models hf:Qwen/Qwen2.5-VL-7B-Instruct=qwen \\
+      --set qwen.download=true --set qwen.batch_size=8
   bench run --models replay:gpt.jsonl=GPT,always --dataset dada2000 \\
       --labels labels.csv --task ghost-probing-summary
   bench run --models gpt-4.1 --set gpt-4.1.concurrency=16 \\
