@@ -26,6 +26,7 @@ from ghostbench import (
     Request,
     RequestRejected,
     RequestTooLarge,
+    Resources,
     Unavailable,
 )
 from ghostbench_drivemm.checkpoint import public
@@ -35,16 +36,16 @@ from ghostbench_drivemm.input.prepared import PromptTooLong
 from ghostbench_drivemm.input.question import user_text
 from ghostbench_drivemm.network.model import DriveMM
 from ghostbench_drivemm.serving.batching import DriveMMBatch, Ready
-from ghostbench_drivemm.serving.replicas import replicas_of, rows_that_fit
+from ghostbench_drivemm.serving.replica import replica_on, rows_that_fit
 from ghostbench_drivemm.settings import DriveMMSettings
 from ghostbench_local import memory
 from ghostbench_local.answer.forms import Forms
 from ghostbench_local.answer.grammar import Vocabulary
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
-from ghostbench_local.devices import described, devices_of, look_for
+from ghostbench_local.devices import described, devices_of, look_for, one_on_each, resources_of
 from ghostbench_local.ladder import ladder
-from ghostbench_local.replicas import Replica
+from ghostbench_local.replica import Replica
 
 _USUAL_POSITIONS = (2100 + 450, 2100 + 900)
 """Ten frames and a task's prompt: what is made ready for, and reckoned with until longer prompts have been seen."""
@@ -98,26 +99,29 @@ class DriveMMModel(LocalModel):
     @override
     def batch_size(self) -> int:
         asked = self.settings.batch_size
-        return asked or min(self._fitting(replica) for replica in self._replicas.all)
+        return asked or self._fitting(self._replica)
 
-    @property
     @override
-    def parallel_batches(self) -> int:
-        return len(self._replicas.all)
+    def resources(self) -> Resources:
+        return resources_of(self.settings)
+
+    @override
+    def replicas(self) -> Sequence[DriveMMSettings]:
+        return one_on_each("drivemm", self.settings)
 
     @override
     def load(self) -> Mapping[str, Any]:
         try:
             self._folder, source = self._find()
-            self._replicas = replicas_of(self._devices(), self._load_model)
-            seconds = self._replicas.load(self.settings.dtype)
+            self._replica = replica_on(self._devices()[0], self._load_model)
+            seconds = self._replica.load(self.settings.dtype)
         except CheckpointError as error:
             raise Unavailable(str(error)) from None
         except RuntimeError as error:
             if not memory.ran_out(error):
                 raise
             raise Unavailable(f"the weights do not fit into the device's memory in {self.settings.dtype}") from None
-        self._model = self._replicas.all[0].model(self.settings.dtype)
+        self._model = self._replica.model(self.settings.dtype)
         # Frame by frame and first come, first served: the first prompts of a batch are whole before the others begin.
         self._threads = ThreadPoolExecutor(os.cpu_count() or 2, "pixels")
         vocabulary = Vocabulary(self._model.tokenizer, self._model.config.vocab_size, self._model.eos_ids)
@@ -125,7 +129,7 @@ class DriveMMModel(LocalModel):
         warm = self._warm_up() if self.settings.warm_up else {}
         return {
             **self._model.facts,
-            "devices": [described(str(replica.device)) for replica in self._replicas.all],
+            "devices": [described(str(self._replica.device))],
             "dtype": self.settings.dtype,
             "load_s": seconds,
             "warm_up_s": warm,
@@ -171,21 +175,20 @@ class DriveMMModel(LocalModel):
         def answered() -> dict[str, Reply | ModelError]:
             results: dict[str, Reply | ModelError] = {}
             for (dtype, _, _), alike in kinds.items():
-                results |= DriveMMBatch(replica, dtype, self.options).answer(alike)
+                results |= DriveMMBatch(self._replica, dtype, self.options).answer(alike)
             return results
 
-        with self._replicas.one() as replica:
-            results = replica.run(answered)
+        results = self._replica.run(answered)
         return [results[request.id] for request in requests]
 
     @override
     def close(self) -> None:
         if hasattr(self, "_threads"):
             self._threads.shutdown(wait=False, cancel_futures=True)
-        # The first replica's model is known here by a name of its own.
+        # The replica's model is known here by a name of its own.
         self.__dict__.pop("_model", None)
-        if hasattr(self, "_replicas"):
-            self._replicas.close()
+        if hasattr(self, "_replica"):
+            self._replica.close()
 
     def options(self, requests: Sequence[Request], model: DriveMM) -> GenerateOptions:
         """How these requests, which have schema and limit in common, are answered."""
@@ -241,9 +244,10 @@ class DriveMMModel(LocalModel):
         return DriveMM.from_checkpoint(self._folder, dtype=dtype, device=device, overrides=overrides)
 
     def _warm_up(self) -> dict[str, float]:
-        """Answer noise once on every GPU, so that no clip pays for compiling; seconds for each device."""
-        replicas = [replica for replica in self._replicas.all if replica.device.type == "cuda"]
-        return {str(replica.device): replica.run(partial(self._warm, replica)) for replica in replicas}
+        """Answer noise once on a GPU, so that no clip pays for compiling; seconds by its name, {} on a CPU."""
+        if self._replica.device.type != "cuda":
+            return {}
+        return {str(self._replica.device): self._replica.run(partial(self._warm, self._replica))}
 
     def _warm(self, replica: Replica[DriveMM]) -> float:
         """Answer noise once on this GPU, in the thread that will answer; seconds."""

@@ -18,6 +18,7 @@ from ghostbench import (
     Request,
     RequestRejected,
     RequestTooLarge,
+    Resources,
     Unavailable,
 )
 from ghostbench_hf import row_name
@@ -25,13 +26,13 @@ from ghostbench_hf.settings import HFSettings
 from ghostbench_hf.source import Source, digests_of
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.folder import one_line
-from ghostbench_local.devices import described, devices_of, look_for
+from ghostbench_local.devices import described, devices_of, look_for, one_on_each, resources_of
 from ghostbench_local.ladder import ladder
 
 if TYPE_CHECKING:
     from ghostbench_hf.asking import Form
     from ghostbench_hf.loading import Checkpoint
-    from ghostbench_local.replicas import Replica
+    from ghostbench_local.replica import Replica
 
 _LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "llguidance", "pillow")
 _NOT_FOR_THE_NETWORK = ("video_metadata", "text_replacement_offsets")
@@ -54,7 +55,7 @@ class HFModel(LocalModel):
         self._row = row_name(argument or "hf")
         self._lock = threading.Lock()
         self._longest = 0
-        self._warm: set[tuple[int, str]] = set()
+        self._warm: set[str] = set()
 
     @override
     def check(self) -> None:
@@ -68,29 +69,33 @@ class HFModel(LocalModel):
     @property
     @override
     def batch_size(self) -> int:
-        return self.settings.batch_size or min(self._fitting(replica) for replica in self._replicas.all)
+        return self.settings.batch_size or self._fitting(self._replica)
 
-    @property
     @override
-    def parallel_batches(self) -> int:
-        return len(self._replicas.all)
+    def resources(self) -> Resources:
+        return resources_of(self.settings)
+
+    @override
+    def replicas(self) -> Sequence[HFSettings]:
+        return one_on_each(self._row, self.settings)
 
     @override
     def load(self) -> Mapping[str, Any]:
         from ghostbench_hf.loading import Reader, load_checkpoint
         from ghostbench_local import memory
         from ghostbench_local.answer.forms import Forms
-        from ghostbench_local.replicas import Replicas
+        from ghostbench_local.replica import Replica
 
         settings = self.settings
         try:
             folder, source = Source.read(self.argument, settings).have(settings)
-            self._replicas: Replicas[Checkpoint] = Replicas(
-                devices_of(self._row, settings), lambda dtype, device: load_checkpoint(folder, settings, dtype, device)
+            self._replica: Replica[Checkpoint] = Replica(
+                devices_of(self._row, settings)[0],
+                lambda dtype, device: load_checkpoint(folder, settings, dtype, device),
             )
             self._reader = Reader(folder, settings.frames_as)
-            seconds = self._replicas.load(settings.dtype)
-            model = self._replicas.all[0].model(settings.dtype)
+            seconds = self._replica.load(settings.dtype)
+            model = self._replica.model(settings.dtype)
             self._forms = Forms(self._row, self._reader.vocabulary(model))
             files = digests_of(folder)
         except CheckpointError as error:
@@ -105,7 +110,7 @@ class HFModel(LocalModel):
             "parameters": sum(weight.numel() for weight in model.network.parameters()),
             "attention": model.network.config._attn_implementation,
             **self._reader.facts,
-            "devices": [described(str(replica.device)) for replica in self._replicas.all],
+            "devices": [described(str(self._replica.device))],
             "dtype": settings.dtype,
             "load_s": seconds,
             "source": source,
@@ -167,26 +172,25 @@ class HFModel(LocalModel):
                 except ModelError as error:
                     results |= dict.fromkeys((request.id for request in alike), error)
                 else:
-                    batch = HFBatch(replica, dtype, form, self._text)
-                    batch.notes += self._cold(replica, dtype)
+                    batch = HFBatch(self._replica, dtype, form, self._text)
+                    batch.notes += self._cold(dtype)
                     results |= batch.answer(alike)
             return results
 
-        with self._replicas.one() as replica:
-            results = replica.run(answered)
+        results = self._replica.run(answered)
         return [results[request.id] for request in requests]
 
     @override
     def close(self) -> None:
-        if hasattr(self, "_replicas"):
-            self._replicas.close()
+        if hasattr(self, "_replica"):
+            self._replica.close()
 
-    def _cold(self, replica: Replica[Checkpoint], dtype: str) -> list[str]:
+    def _cold(self, dtype: str) -> list[str]:
         """The note on a GPU's first batch in a type, in which its libraries get ready."""
-        if replica.device.type != "cuda" or (id(replica), dtype) in self._warm:
+        if self._replica.device.type != "cuda" or dtype in self._warm:
             return []
-        self._warm.add((id(replica), dtype))
-        return [f"warm-up: the first batch in {dtype} on {replica.device}"]
+        self._warm.add(dtype)
+        return [f"warm-up: the first batch in {dtype} on {self._replica.device}"]
 
     def _form(self, request: Request) -> Form:
         from ghostbench_hf.asking import Form

@@ -30,7 +30,7 @@ from ghostbench_local import memory
 from ghostbench_local.answer.grammar import Grammar
 from ghostbench_local.answer.score import GradeReader, normalised
 from ghostbench_local.batching import Batch
-from ghostbench_local.replicas import Replica
+from ghostbench_local.replica import Replica
 
 
 @dataclass(frozen=True)

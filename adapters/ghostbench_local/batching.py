@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from ghostbench import ModelError, OutOfMemory, Reply, Request, Unavailable
 from ghostbench_local import memory
 from ghostbench_local.checkpoint.errors import CheckpointError
-from ghostbench_local.replicas import Replica
+from ghostbench_local.replica import Replica
 
 Loaded = TypeVar("Loaded")
 Results = dict[str, Reply | ModelError]

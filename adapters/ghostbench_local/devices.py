@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import TypeVar
 
-from ghostbench import BadInput
+from ghostbench import BadInput, Resources
 from ghostbench_local.settings import LocalSettings
 
+Own = TypeVar("Own", bound=LocalSettings)
 _DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?")
 
 
@@ -25,6 +28,18 @@ def devices_of(model: str, settings: LocalSettings) -> list[str]:
     if settings.device != "cuda":
         raise BadInput(f"{model}.devices={settings.devices} and {model}.device={settings.device}: leave one out")
     return listed
+
+
+def resources_of(settings: LocalSettings) -> Resources:
+    """What a replica takes: a GPU, where the settings leave open which. One that is named is the user's own choice."""
+    return Resources(gpus=float(settings.device == "cuda" and settings.devices is None))
+
+
+def one_on_each(model: str, settings: Own) -> list[Own]:
+    """The settings of each replica: one on each device that is named. Raises `BadInput`."""
+    if settings.devices is None:
+        return [settings]
+    return [replace(settings, device=device, devices=None) for device in devices_of(model, settings)]
 
 
 def look_for(model: str, devices: list[str]) -> None:

@@ -13,7 +13,10 @@ class LocalSettings:
 
     device: str = setting("cuda", "where to compute: cuda, cuda:N or cpu", network=False)
     devices: str | None = setting(
-        None, "several GPUs of this machine, e.g. 0,1: one replica of the model on each", network=False
+        None,
+        "several GPUs of this machine, e.g. 0,1: one replica of the model on each",
+        network=False,
+        throughput=True,
     )
     dtype: str = setting(
         "bfloat16", "type of weights and activations", choices=("bfloat16", "float16", "float32")

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         NoSettings,
         ReferenceModel,
         RemoteModel,
+        Resources,
         Truths,
         setting,
     )
@@ -117,6 +118,7 @@ __all__ = [
     "Request",
     "RequestRejected",
     "RequestTooLarge",
+    "Resources",
     "RunData",
     "Said",
     "ServerError",
@@ -175,6 +177,7 @@ _HOMES = {
         "NoSettings",
         "ReferenceModel",
         "RemoteModel",
+        "Resources",
         "Truths",
         "setting",
     ),

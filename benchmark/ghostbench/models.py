@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,6 +81,25 @@ class Level:
     instead_of: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one replica of a local model takes for itself, all >= 0.
+
+    gpus : GPUs; a share such as 0.5 where two replicas fit on one. cpus : processor cores. memory_bytes : of the
+    machine's own memory.
+    """
+
+    gpus: float = 0.0
+    cpus: float = 1.0
+    memory_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.gpus < math.inf and 0 <= self.cpus < math.inf and self.memory_bytes >= 0):
+            raise ValueError("resources are finite numbers that are not negative")
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError("gpus is a whole number, or a share of one GPU")
+
+
 class Model(ABC):
     """A model of the run, under its settings. Constructed cheaply; `load` does the work.
 
@@ -130,8 +150,20 @@ class LocalModel(Model):
 
     @property
     def parallel_batches(self) -> int:
-        """How many calls of `answer` may run at the same time (one per replica), >= 1. Read once, after `load`."""
+        """How many calls of `answer` may run at the same time, >= 1. Read once, after `load`."""
         return 1
+
+    def resources(self) -> Resources | None:
+        """What one replica takes under these settings; None: what the model's spec says. Asked before anything runs."""
+        return None
+
+    def replicas(self) -> Sequence[Any]:
+        """The settings of each replica, where the settings themselves ask for several by naming their devices.
+
+        Asked before anything runs, after `check`. Each replica is a model of its own under its settings, and the run
+        hands requests to whichever is free. How many there are can also be said with `--replicas`.
+        """
+        return (self.settings,)
 
     def load(self) -> Mapping[str, Any]:
         """Make the model ready; return facts for the manifest (sizes, digests, versions). Raises `Unavailable`.
@@ -272,6 +304,7 @@ class ModelSpec:
     requires : import names that must be installed.
     mark : a remark that stands beside the row everywhere, e.g. "leak probe".
     citation : the BibTeX entry that `bench report --paper` cites for it.
+    resources : what one replica of a local model takes, unless `LocalModel.resources` says it for its settings.
     """
 
     name: str
@@ -287,6 +320,7 @@ class ModelSpec:
     extra: str | None = None
     requires: tuple[str, ...] = ()
     mark: str | None = None
+    resources: Resources = Resources()
     citation: str | None = None
 
     @property

@@ -25,10 +25,10 @@ from drivemm import GRADES, SCHEMA, forget, open_ended, requests
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, generate_prepared
-from ghostbench_drivemm.serving.replicas import replicas_of
+from ghostbench_drivemm.serving.replica import replica_on
 from ghostbench_local.answer.grammar import Grammar, Vocabulary
 from ghostbench_local.answer.score import GradeReader
-from ghostbench_local.replicas import Replica
+from ghostbench_local.replica import Replica
 
 
 def main() -> None:
@@ -42,11 +42,14 @@ def main() -> None:
     names = [f"cuda:{name}" for name in chosen.devices.split(",")]
     shape = DriveMMConfig.full_shape()
     pages = [page.read_text() for page in sorted((Path(__file__).parents[2] / "docs").glob("*.md"))]
-    replicas = replicas_of(
-        names, lambda dtype, device: DriveMM.from_random(shape, dtype=dtype, device=device, corpus=pages)
-    )
-    replicas.load("bfloat16")
-    model = replicas.all[0].model("bfloat16")
+
+    def load(dtype: str, device: str) -> DriveMM:
+        return DriveMM.from_random(shape, dtype=dtype, device=device, corpus=pages)
+
+    replicas = [replica_on(name, load) for name in names]
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(lambda replica: replica.load("bfloat16"), replicas))
+    model = replicas[0].model("bfloat16")
     prepared = requests(model, chosen.batch, 10, 700)
     vocabulary = Vocabulary(model.tokenizer, shape.vocab_size, model.eos_ids)
     reader = GradeReader("grade", GRADES, vocabulary)
@@ -72,8 +75,8 @@ def main() -> None:
         return len(used) * chosen.batches * chosen.batch / (time.perf_counter() - started)
 
     with ThreadPoolExecutor(len(names)) as threads:
-        list(threads.map(lambda replica: work(replica, 1), replicas.all))
-    one, every = clips_per_s(replicas.all[:1]), clips_per_s(replicas.all)
+        list(threads.map(lambda replica: work(replica, 1), replicas))
+    one, every = clips_per_s(replicas[:1]), clips_per_s(replicas)
     result: dict[str, Any] = {
         "device": torch.cuda.get_device_name(),
         "torch": torch.__version__,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,10 @@ from ghostbench.media.shared import for_other_processes, new_pixels
 from ghostbench.models import LocalModel
 from ghostbench.records import Clip, Frames, Reply, Request, Verdict
 from ghostbench.running.ask.local import LocalDispatcher
+from ghostbench.running.ask.places.desk import Assignment
+from ghostbench.running.ask.places.in_worker import InWorker, Worker
 from ghostbench.running.ask.places.place import InThread, Place
-from ghostbench.running.ask.places.process import InProcess
+from ghostbench.running.ask.places.process import WorkerProcess
 from ghostbench.tasks.load import load_task
 
 SHAPE = (10, 660, 1584, 3)
@@ -79,8 +82,12 @@ def requests(seen: Frames, count: int) -> Iterator[Request]:
 def places(kind: type[LocalModel]) -> Iterator[dict[str, Place]]:
     """The model in a thread, and in a process."""
     starter = ThreadPoolExecutor(1, "starter")
-    target = f"placement:{kind.__name__}"
-    process = InProcess(kind(None), target, "no-op", starter, preparing=4)
+    assignment = Assignment(f"placement:{kind.__name__}", None, None, tuple(sys.path), 4)
+
+    def start() -> Worker:
+        return starter.submit(WorkerProcess, "no-op", assignment).result()
+
+    process = InWorker(kind(None), "no-op", start)
     try:
         yield {"thread": InThread(kind(None)), "process": process}
     finally:
@@ -97,7 +104,7 @@ def processor_s() -> float:
 async def asked(place: Place, seen: Frames, samples: int, together: int) -> tuple[list[float], float]:
     """The seconds that passed for a sample, of each round of so many together; and of processors, on average."""
     pool = ThreadPoolExecutor(4, "prepare")
-    dispatcher = LocalDispatcher(place, pool)
+    dispatcher = LocalDispatcher([place], pool)
     await dispatcher.load()
     passed = []
     used = processor_s()

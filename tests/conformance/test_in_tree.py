@@ -144,12 +144,12 @@ def starve_network(model: Any) -> None:
     def out_of_memory(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    model._replicas.all[0].model("float32").network.register_forward_pre_hook(out_of_memory)
+    model._replica.model("float32").network.register_forward_pre_hook(out_of_memory)
 
 
 def spoil_head(model: Any) -> None:
     """Put NaN where every token's score comes from."""
-    model._replicas.all[0].model("float32").network.get_output_embeddings().weight.data.fill_(float("nan"))
+    model._replica.model("float32").network.get_output_embeddings().weight.data.fill_(float("nan"))
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from ghostbench import (  # noqa: E402
     Request,
     RequestRejected,
     RequestTooLarge,
+    Resources,
     Truncated,
 )
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
@@ -40,7 +41,7 @@ from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
 from ghostbench_drivemm import DriveMM  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
 from ghostbench_drivemm.input.prompt import SYSTEM_TEXT  # noqa: E402
-from ghostbench_drivemm.serving.replicas import replicas_of  # noqa: E402
+from ghostbench_drivemm.serving.replica import replica_on  # noqa: E402
 from ghostbench_drivemm.settings import DriveMMSettings  # noqa: E402
 
 TASK = GhostProbing()
@@ -251,7 +252,7 @@ def test_a_value_that_arises_behind_the_fixed_beginning_alone_is_named(
     checkpoint: Path, settings: dict[str, Any]
 ) -> None:
     adapter = loaded(checkpoint, **settings)
-    model = adapter._replicas.all[0].model("float32")
+    model = adapter._replica.model("float32")
     asked = request(1)
     ready = adapter.prepare(asked)
     begun = adapter._forms.reader(asked.prompt.verdict_field, asked.prompt.verdict_values).begun
@@ -303,7 +304,7 @@ def test_a_batch_that_does_not_fit_is_halved_remembered_and_noted(checkpoint: Pa
         if inputs[0].shape[0] > limit:
             raise torch.OutOfMemoryError("planted")
 
-    tower = model._replicas.all[0].model("float32").vision_tower
+    tower = model._replica.model("float32").vision_tower
     hook = tower.get_submodule("embeddings").register_forward_pre_hook(run_out)
     found = answers(model, (1, 2, 3, 4, 5))
     assert [reply.text for reply in found] == expected
@@ -342,7 +343,7 @@ def test_memory_that_a_library_asked_for_in_vain_halves_the_batch_too(checkpoint
 
 def test_a_shortage_in_one_type_makes_no_batch_of_another_smaller(checkpoint: Path) -> None:
     model = loaded(checkpoint, dtype="bfloat16")
-    plant_shortage(model._replicas.all[0].model("float32"), 2)
+    plant_shortage(model._replica.model("float32"), 2)
     assert [reply.batch_size for reply in at_level(model, (1, 2, 3), dtype="float32")] == [1, 1, 1]
     assert model.batch_size == 4
     assert [reply.batch_size for reply in answers(model, (1, 2, 3))] == [3, 3, 3]
@@ -358,7 +359,7 @@ def test_weights_that_do_not_fit_beside_the_others_are_tried_once_and_spoil_no_l
             raise torch.OutOfMemoryError("planted")
         return model._model
 
-    model._replicas = replicas_of(["cpu"], load)
+    model._replica = replica_on("cpu", load)
     found = at_level(model, (1, 2, 3, 4), dtype="float32")
     assert all(isinstance(error, OutOfMemory) and "weights do not fit" in str(error) for error in found)
     assert tried == ["float32"]
@@ -397,14 +398,21 @@ def test_a_replica_is_loaded_and_answers_in_one_thread_whoever_asks(checkpoint: 
         )
         return made
 
-    model._replicas = replicas_of(["cpu", "cpu"], load)
-    model._replicas.load("float32")
+    model._replica = replica_on("cpu", load)
+    model._replica.load("float32")
     with ThreadPoolExecutor(4) as asking:
         found = list(asking.map(lambda seed: answers(model, (seed,))[0], range(8)))
     assert all(isinstance(reply, Reply) for reply in found)
-    assert [len(own) for own in threads.values()] == [1, 1]
-    assert len(set.union(*threads.values())) == 2
+    assert [len(own) for own in threads.values()] == [1]
     model.close()
+
+
+def test_each_gpu_that_the_settings_name_is_a_replica_of_its_own() -> None:
+    model = DriveMMModel(DriveMMSettings(devices="0, 2", batch_size=8))
+    assert model.replicas() == [DriveMMSettings(device=f"cuda:{name}", batch_size=8) for name in (0, 2)]
+    assert model.resources() == Resources(gpus=0)
+    assert DriveMMModel(DriveMMSettings()).resources() == Resources(gpus=1)
+    assert DriveMMModel(DriveMMSettings(device="cpu")).resources() == Resources(gpus=0)
 
 
 def test_sampling_with_the_checkpoints_settings_is_seeded_and_free_of_the_batch(checkpoint: Path) -> None:
@@ -487,7 +495,7 @@ def test_trace_gives_the_tokens_that_the_harness_gets(checkpoint: Path) -> None:
     from ghostbench_drivemm.input.question import user_text
 
     adapter = loaded(checkpoint, grammar=False, max_new_tokens=20)
-    model = adapter._replicas.all[0].model("float32")
+    model = adapter._replica.model("float32")
     asked = request(2, AuthorsSystem())
     found = answers(adapter, (1, 2, 3), AuthorsSystem())[1]
     question = user_text(asked.prompt, with_frames=True)

@@ -163,7 +163,7 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_answer(checkpoint:
     model.load()
     requests = [request(model, seed) for seed in range(24)]
     free = model.answer(requests)
-    model._replicas.all[0].release()
+    model._replica.release()
     whole = torch.cuda.get_device_properties(0).total_memory
     peak = max(reply.memory.peak_reserved_bytes for reply in free)
     tried = {}

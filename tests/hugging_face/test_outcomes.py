@@ -27,7 +27,7 @@ Ask = Callable[..., list[Any]]
 
 
 def network(model: HFModel) -> Any:
-    return model._replicas.all[0].model("float32").network
+    return model._replica.model("float32").network
 
 
 def test_a_batch_that_does_not_fit_is_halved_remembered_and_noted(

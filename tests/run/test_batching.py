@@ -86,7 +86,7 @@ def request(name: str) -> Request:
 async def asked(model: Counting, arrivals: list[tuple[str, bool, bool, int]]) -> list[str]:
     """Have each (group, announced, withdrawn, delay in ms) asked or taken back; return the answers' texts in order."""
     with ThreadPoolExecutor(2) as pool:
-        dispatcher = LocalDispatcher(InThread(model), pool)
+        dispatcher = LocalDispatcher([InThread(model)], pool)
         await dispatcher.load()
         for group, announced, _, _ in arrivals:
             dispatcher.expect(int(announced), group)
@@ -148,7 +148,7 @@ class Preparing(Counting):
 def test_waiting_for_a_thread_that_prepares_is_queueing_and_no_time_of_the_attempt() -> None:
     async def ask() -> list[Delivery]:
         with ThreadPoolExecutor(1) as pool:
-            dispatcher = LocalDispatcher(InThread(Preparing(1, 1)), pool)
+            dispatcher = LocalDispatcher([InThread(Preparing(1, 1))], pool)
             await dispatcher.load()
             try:
                 return await asyncio.gather(*(dispatcher.ask(CLIP, request(name)) for name in ("a", "b", "c", "bad")))

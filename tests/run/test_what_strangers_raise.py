@@ -87,7 +87,7 @@ class Reference(ReferenceModel):
 def local(pool: ThreadPoolExecutor, raised: type[BaseException]) -> Dispatcher:
     model = Local(NoSettings())
     model.raised = raised
-    return LocalDispatcher(InThread(model), pool, 20)
+    return LocalDispatcher([InThread(model)], pool, 20)
 
 
 def remote(pool: ThreadPoolExecutor, raised: type[BaseException]) -> Dispatcher:

@@ -13,7 +13,7 @@ from ghostbench_drivemm.engine.batch import Batch, Embed
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation
 from ghostbench_drivemm.engine.sharing import Prompt, chunks
 from ghostbench_drivemm.engine.state import EngineState
-from ghostbench_local.replicas import on_device
+from ghostbench_local.replica import on_device
 
 
 class Engine(EngineState):

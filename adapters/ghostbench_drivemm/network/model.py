@@ -27,7 +27,7 @@ from ghostbench_drivemm.network import vision
 from ghostbench_drivemm.network.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.network.cut import Cut
 from ghostbench_drivemm.network.features import FeatureCache
-from ghostbench_local.replicas import on_device
+from ghostbench_local.replica import on_device
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM

@@ -25,7 +25,7 @@ from ghostbench_drivemm.network.numerics import diagnose
 from ghostbench_local import memory
 from ghostbench_local.answer.score import normalised
 from ghostbench_local.batching import Batch
-from ghostbench_local.replicas import Replica
+from ghostbench_local.replica import Replica
 
 Options = Callable[[Sequence[Request], DriveMM], GenerateOptions]
 

@@ -52,6 +52,7 @@ _PROBE = (
 )
 _SAMPLING = "uniform:N frames, or fps:R frames a second.  [default: the task's, uniform:10 or fps:2]"
 _SUSTAIN = "An alarm holds where K of the last N moments alarm.  [default: 1/1]"
+_REPLICAS = "So many workers of a local model, each on GPUs of its own. May be repeated."
 _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 
 
@@ -100,6 +101,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
     show_default=True,
     help="Where local models live: processes of their own, or the run's.",
 )
+@click.option("--replicas", multiple=True, metavar="MODEL=N", help=_REPLICAS)
 @click.option("--max-cost", type=float, metavar="USD", help="Send nothing that could take the run over this.")
 @click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")
 @click.option("--variants", metavar="all|NAME,…", help="Ask in other wordings of the task too, each a row of its own.")

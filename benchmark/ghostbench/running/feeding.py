@@ -49,6 +49,7 @@ class Feeding:
         self._places = {clip.id: place for place, clip in enumerate(plan.split.clips)}
         self._cursors: dict[ConfiguredModel, int] = {}
         self._in_turn: Counter[str] = Counter()
+        self._open: Counter[ConfiguredModel] = Counter()
         self.busy: Counter[str] = Counter()
 
     def waiting_for(self) -> str:
@@ -148,9 +149,17 @@ class Feeding:
             async with asyncio.TaskGroup() as mains:
                 for host in dict.fromkeys(row.host for row in rows if not row.substitute):
                     own = [row for row in rows if row.host is host and not row.substitute]
+                    self._tell_of_the_end(host, own)
                     mains.create_task(self._feed(host, self._own(host, own), settler, pass_on))
             for queue in stand_ins.values():
                 queue.put_nowait(None)
+
+    def _tell_of_the_end(self, host: ConfiguredModel, rows: list[Contender]) -> None:
+        """Have replicas share out what is left of these rows, which are all that their model is asked about now."""
+        dispatcher = self._states[host].dispatcher
+        if dispatcher is not None and len(host.replicas) > 1:
+            self._open[host] = self._left.count(rows)
+            dispatcher.left = lambda: self._open[host]
 
     async def _own(
         self, host: ConfiguredModel, rows: list[Contender], were_struck: bool | None = None
@@ -210,6 +219,7 @@ class Feeding:
             finally:
                 self._in_turn[clip] -= more
                 self.busy[row] -= 1
+                self._open[host] -= 1
                 line.release()
 
         async with asyncio.TaskGroup() as group:

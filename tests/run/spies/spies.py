@@ -37,6 +37,7 @@ from ghostbench import (
     Request,
     RequestRejected,
     RequestTooLarge,
+    Resources,
     Stages,
     TaskSpec,
     Truncated,
@@ -136,6 +137,14 @@ class Saying(LocalSpy):
 
     def __init__(self, settings: SpySettings, argument: str | None = None) -> None:
         super().__init__(replace(settings, raw=SAYINGS[argument or ""]), argument)
+
+
+class OnGpu(LocalSpy):
+    """Says as its served model which GPUs are left to it."""
+
+    def answer(self, requests: Any) -> Any:
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+        return [replace(reply, served_model=seen) for reply in super().answer(requests)]
 
 
 class Picky(LocalSpy):
@@ -731,6 +740,7 @@ def register_models(register: Any) -> None:
     spec("remote-spy", "RemoteSpy", "remote", settings=SpySettings)
     spec("failing", "Failing", "local", settings=SpySettings, family="ERROR")
     spec("saying", "Saying", "local", settings=SpySettings, family="NAME", needs_frames=False)
+    spec("on-gpu", "OnGpu", "local", settings=SpySettings, resources=Resources(gpus=1))
     spec("picky", "Picky", "local", settings=SpySettings)
     spec("blind-spy", "LocalSpy", "local", settings=SpySettings, needs_frames=False)
     spec("blind-remote", "RemoteSpy", "remote", settings=SpySettings, needs_frames=False)

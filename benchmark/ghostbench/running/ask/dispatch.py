@@ -75,6 +75,8 @@ class Dispatcher(ABC):
     stopped = False
     in_flight: int
     """How many requests it can make use of at the same time, those being worked on and those waiting their turn."""
+    left: Callable[[], int] | None = None
+    """How many units of the model are not settled yet, where who asks can tell: so much is to be shared out."""
 
     @abstractmethod
     async def load(self) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -19,12 +19,13 @@ def dispatcher_for(
     truths: Truths,
     pool: Executor,
     deadline_s: float = math.inf,
-    place: Callable[[LocalModel], Place] = InThread,
+    places: Callable[[LocalModel], Sequence[Place]] = lambda model: [InThread(model)],
 ) -> Dispatcher:
     """The dispatcher for a model that is constructed and not loaded. Call it on the event loop.
 
     truths : for a reference model, which is asked on the spot. pool : where a local model prepares requests ahead.
-    deadline_s : the longest that loading, and an attempt, may take. place : where a local model is to live.
+    deadline_s : the longest that loading, and an attempt, may take. places : where a local model's replicas are
+    to live.
 
     Raises `Unavailable` for what has none of the three base classes.
     """
@@ -34,7 +35,7 @@ def dispatcher_for(
         case RemoteModel():
             return RemoteDispatcher(model, deadline_s)
         case LocalModel():
-            return LocalDispatcher(place(model), pool, deadline_s)
+            return LocalDispatcher(places(model), pool, deadline_s)
     raise Unavailable("the model has none of the three base classes")
 
 

@@ -1,4 +1,4 @@
-"""How requests reach a local model: gathered into batches, by way of worker threads."""
+"""How requests reach a local model: gathered into batches, each for whichever of its replicas is free."""
 
 from __future__ import annotations
 
@@ -7,39 +7,38 @@ import contextlib
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
-from contextvars import copy_context
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from typing_extensions import override
 
-from ghostbench.errors import AttemptError, TimedOut
-from ghostbench.folder.log import about
+from ghostbench.errors import WorkerLost
+from ghostbench.folder.log import LOGGER, about
 from ghostbench.records import Clip, Request
-from ghostbench.running.ask.dispatch import Delivery, Dispatcher, Sending, Withdrawn, did_not_load
-from ghostbench.running.ask.places.place import Answered, Place, Prepared
-from ghostbench.running.ask.turn import Turn
+from ghostbench.running.ask.dispatch import Delivery, Dispatcher, Sending, Withdrawn
+from ghostbench.running.ask.places.place import Place, Prepared, ToPrepare, prepared
+from ghostbench.running.ask.replicas import facts_of_all
+from ghostbench.running.ask.seat import Seat
+from ghostbench.running.ask.sharing_out import FAR_FROM_THE_END, to_take
 
-T = TypeVar("T")
-
-_LOOK_S = 0.5
-"""How often a request that waits to be prepared looks whether the model has stopped, seconds."""
-_ENDING_S = 30.0
-"""How long what is ended by force may take to be gone, seconds."""
+_LOOKED_AT = 8
 
 
 @dataclass(slots=True)
 class _Waiting:
+    """A request that can be computed. seat : the replica that has prepared it; None where nothing was to prepare."""
+
     group: str
     request: Request
     answered: asyncio.Future[Delivery]
     since: float
-    prepare_s: float
-    notes: tuple[str, ...]
-    sending: Sending | None
+    prepare_s: float = 0.0
+    notes: tuple[str, ...] = ()
+    sending: Sending | None = None
+    seat: Seat[_Waiting] | None = None
 
     def deliver(self, delivery: Delivery) -> None:
         if not self.answered.done():
@@ -47,58 +46,56 @@ class _Waiting:
 
 
 class LocalDispatcher(Dispatcher):
-    """Gathers requests into batches for a local model, those of each group by themselves.
+    """Gathers requests into batches for the replicas of a local model, those of each group by themselves.
 
-    A group's batch may start when it is full, or when none of the group's announced requests is still being decoded or
-    prepared: a batch never waits for a clip that cannot come before the batch has been answered. Of several that may
-    start, the one whose first request has waited longest does.
+    A group's batch may start when it is as large as its replica is to take, or when none of the group's announced
+    requests is still being decoded or prepared: a batch never waits for a clip that cannot come before the batch has
+    been answered. Of several that may start, the one whose first request has waited longest does.
 
-    A call that does not end by the deadline is ended where the model's place can do that, and the model goes on. Where
-    it cannot, since no thread can be stopped from outside, the call is left to itself and the model asked nothing more.
+    A replica takes what it has prepared itself; with nothing of its own left, what others have and cannot begin yet.
+    One that is lost for good is asked nothing more; the model goes on as long as it has another.
 
-    pool : where requests are prepared; a call that never ends keeps one of its threads. deadline_s : for each call.
+    places : of each replica. pool : where requests are prepared. deadline_s : for each call.
     """
 
-    def __init__(self, place: Place, pool: Executor, deadline_s: float = math.inf) -> None:
-        self._place = place
-        self._pool = pool
-        self._deadline_s = deadline_s
-        self._threads = ThreadPoolExecutor(1, "model")
+    def __init__(self, places: Sequence[Place], pool: Executor, deadline_s: float = math.inf) -> None:
+        self._seats = [Seat[_Waiting](place, pool, deadline_s) for place in places]
         self._ready: dict[str, deque[_Waiting]] = {}
         self._expected: Counter[str] = Counter()
-        self._running = 0
-        self._turn = Turn()
-        self._wake = asyncio.Event()
+        self._computing = self._next = 0
+        self._idle: dict[Seat[_Waiting], None] = {}
         self._servers: list[asyncio.Task[None]] = []
         self.in_flight = 1
 
+    @property
+    def replicas(self) -> int:
+        """How many replicas can be asked."""
+        return len(self._open())
+
     @override
     async def load(self) -> Mapping[str, Any]:
-        loop = asyncio.get_running_loop()
-        self._running += 1
-        call = loop.run_in_executor(self._threads, copy_context().run, self._place.load)
-        try:
-            facts = await self._ended(call)
-        except TimedOut as error:
-            if await self._end_work(call, "did not load in time and was ended"):
-                self._running -= 1
-            raise did_not_load(self._deadline_s) from error
-        except Exception:
-            self._running -= 1
-            raise
-        self._running -= 1
-        parallel = max(1, self._place.parallel_batches)
-        if parallel > 1:
-            self._threads.shutdown(wait=False)
-            self._threads = ThreadPoolExecutor(parallel, "model")
-        self.in_flight = 2 * parallel * max(1, self._place.batch_size)
-        self._servers = [asyncio.create_task(self._serve()) for _ in range(parallel)]
-        return facts
+        loaded = await asyncio.gather(*(seat.load() for seat in self._seats), return_exceptions=True)
+        facts: dict[str, Mapping[str, Any]] = {}
+        failures: list[BaseException] = []
+        for number, (seat, found) in enumerate(zip(self._seats, loaded, strict=True), 1):
+            if isinstance(found, BaseException):
+                seat.closed = True
+                failures.append(found)
+            else:
+                facts[seat.place.worker or str(number)] = found
+        if not facts:
+            raise failures[0]
+        for failure in failures:
+            LOGGER.warning("a replica cannot be loaded, %d are asked: %s", len(facts), failure)
+        self.in_flight = sum(2 * seat.parallel * max(1, seat.place.batch_size) for seat in self._open())
+        self._servers = [asyncio.create_task(self._serve(seat)) for seat in self._open() for _ in range(seat.parallel)]
+        return next(iter(facts.values())) if len(self._seats) == 1 else facts_of_all(facts)
 
     @override
     def expect(self, count: int, group: str = "") -> None:
         self._expected[group] += count
-        self._wake.set()
+        if count and self._expected[group] <= 0:
+            self._wake_all()
 
     @override
     async def ask(
@@ -112,36 +109,66 @@ class LocalDispatcher(Dispatcher):
         sending: Sending | None = None,
         alone: bool = False,
     ) -> Delivery:
-        if self.stopped:
+        seat = self._least_busy()
+        if self.stopped or seat is None:
             self.expect(-int(expected), group)
             raise Withdrawn
-        if alone:
-            self.expect(-int(expected), group)
-            async with self._turn.alone():
-                return await self._asked_alone(request, group, sending)
+        seat.assigned += 1
         try:
-            item = await self._prepared(request, group, sending, self._turn.among_others)
+            if alone:
+                self.expect(-int(expected), group)
+                async with seat.turn.alone():
+                    return await self._asked_alone(seat, request, group, sending)
+            try:
+                item = await self._prepared(seat, request, group, sending, seat.turn.among_others)
+            finally:
+                # Nothing waits between here and where the request joins those that are ready.
+                self.expect(-int(expected), group)
+            if isinstance(item, Delivery):
+                return item
+            self._join(item)
+            return await item.answered
         finally:
-            # Nothing waits between here and where the request joins those that are ready.
-            self.expect(-int(expected), group)
-        if isinstance(item, Delivery):
-            return item
-        self._ready.setdefault(group, deque()).append(item)
-        return await item.answered
+            seat.assigned -= 1
 
     @override
     async def close(self) -> None:
         for server in self._servers:
             server.cancel()
         await asyncio.gather(*self._servers, return_exceptions=True)
-        if self._running:
-            self._place.end_work("was ended with the run")
-        self._threads.shutdown(wait=not self._running, cancel_futures=True)
-        if not self._running:
-            await asyncio.to_thread(self._place.close)
+        await asyncio.gather(*(seat.close() for seat in self._seats))
+
+    def _open(self) -> list[Seat[_Waiting]]:
+        return [seat for seat in self._seats if not seat.closed]
+
+    def _least_busy(self) -> Seat[_Waiting] | None:
+        """The replica that is to prepare the next request: of some, the one with least to do; None where none is left.
+
+        Of many replicas only the next few are looked at, which comes to nearly the same.
+        """
+        count = len(self._seats)
+        for _ in range(0, count, _LOOKED_AT):
+            some = [self._seats[(self._next + step) % count] for step in range(min(count, _LOOKED_AT))]
+            self._next = (self._next + len(some)) % count
+            found = min((seat for seat in some if not seat.closed), key=lambda seat: seat.assigned, default=None)
+            if found is not None:
+                return found
+        return None
+
+    def _join(self, item: _Waiting) -> None:
+        """Put the request where it is taken from, and wake who may take it."""
+        seat = item.seat
+        if seat is None or seat.closed or self.stopped:
+            self._hand_back([item])
+            return
+        seat.ready.setdefault(item.group, deque()).append(item)
+        seat.free.set()
+        if seat.taken >= seat.parallel and self._expected[item.group] <= 0:
+            self._wake_one()
 
     async def _prepared(
         self,
+        seat: Seat[_Waiting],
         request: Request,
         group: str,
         sending: Sending | None,
@@ -150,148 +177,160 @@ class LocalDispatcher(Dispatcher):
         """The request ready to be computed; or its outcome, where preparing it has failed."""
         asked = time.perf_counter()
         answered: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
-        if not self._place.prepares:
-            return _Waiting(group, request, answered, asked, 0.0, (), sending)
+        if not seat.place.prepares:
+            return _Waiting(group, request, answered, asked, sending=sending)
         if sending is not None:
             await sending()
-        try:
-            async with turn():
-                done = await self._prepare_by_the_deadline(request)
-        except TimedOut as error:
-            return self._hung(error, None)
+        async with turn():
+            done = self._seen(seat, await seat.prepare(request, lambda: self.stopped or seat.closed))
         if done.failure is not None:
-            queue_s = time.perf_counter() - asked - done.seconds
+            queue_s = max(0.0, time.perf_counter() - asked - done.seconds)
             failure = self._read(done.failure)
-            return Delivery(failure, queue_s, done.seconds, done.notes, worker=done.worker, lost=done.lost)
-        # Frames anew: what was looked at while preparing need not wait in memory with the request.
-        frames = request.frames.renewed() if request.frames is not None else None
-        request = replace(request, prepared=done.value, frames=frames)
+            return Delivery(
+                failure, queue_s, done.seconds, done.notes, stops=done.stops, worker=done.worker, lost=done.lost
+            )
         # To wait for a thread that prepares is to queue, as to wait for a batch is.
-        return _Waiting(group, request, answered, asked + done.seconds, done.seconds, done.notes, None)
+        return _Waiting(
+            group, prepared(request, done.value), answered, asked + done.seconds, done.seconds, done.notes, seat=seat
+        )
 
-    async def _asked_alone(self, request: Request, group: str, sending: Sending | None) -> Delivery:
-        item = await self._prepared(request, group, sending, contextlib.nullcontext)
+    async def _asked_alone(
+        self, seat: Seat[_Waiting], request: Request, group: str, sending: Sending | None
+    ) -> Delivery:
+        item = await self._prepared(seat, request, group, sending, contextlib.nullcontext)
         if isinstance(item, Delivery):
             return item
-        await self._compute([item])
+        await self._compute(seat, [item])
         return item.answered.result()
 
-    async def _serve(self) -> None:
+    async def _serve(self, seat: Seat[_Waiting]) -> None:
         while True:
-            size = self._place.batch_size
-            while not (batch := self._next_batch(size)):
-                self._wake.clear()
-                await self._wake.wait()
-            async with self._turn.among_others():
-                if self.stopped:
-                    for item in batch:
-                        if not item.answered.done():
-                            item.answered.set_exception(Withdrawn())
-                    continue
-                await self._compute(batch)
+            while not (batch := self._next_batch(seat)):
+                if seat.closed:
+                    return
+                seat.free.clear()
+                self._idle[seat] = None
+                await seat.free.wait()
+                self._idle.pop(seat, None)
+            seat.taken += 1
+            async with seat.turn.among_others():
+                if self.stopped or seat.closed:
+                    self._hand_back(batch)
+                else:
+                    await self._compute(seat, batch)
+            seat.taken -= 1
 
-    async def _compute(self, batch: list[_Waiting]) -> None:
+    def _hand_back(self, batch: Sequence[_Waiting]) -> None:
+        """What was about to be computed is for another replica, or withdrawn where there is none to be asked."""
+        for item in batch:
+            if not self.stopped:
+                self._ready.setdefault(item.group, deque()).append(item)
+                self._wake_one()
+            elif not item.answered.done():
+                item.answered.set_exception(Withdrawn())
+
+    async def _compute(self, seat: Seat[_Waiting], batch: list[_Waiting]) -> None:
         """Have a batch computed, and deliver what comes of it."""
         for item in batch:
             if item.sending is not None:
                 await item.sending()
         started = time.perf_counter()
-        self._running += 1
-        loop = asyncio.get_running_loop()
-        requests = [item.request for item in batch]
+        requests = [
+            item.request if item.seat is seat or item.seat is None else replace(item.request, prepared=ToPrepare)
+            for item in batch
+        ]
+        self._computing += len(batch)
         # A batch is about no single clip.
         with about(batch[0].group):
-            call = loop.run_in_executor(self._threads, copy_context().run, self._place.answer, requests)
-            try:
-                answered = await self._ended(call)
-            except TimedOut as error:
-                hung = await self._end_hanging(call, error)
-                for item in batch:
-                    item.deliver(replace(hung, queue_s=started - item.since))
-                return
-        self._running -= 1
+            answered = self._seen(seat, await seat.answer(requests))
+        self._computing -= len(batch)
         for item, result, notes in zip(batch, answered.results, answered.notes, strict=True):
-            item.deliver(self._delivery(item, result, notes, answered, started))
+            item.deliver(
+                Delivery(
+                    self._read(result),
+                    started - item.since,
+                    item.prepare_s + answered.seconds,
+                    tuple(dict.fromkeys((*item.notes, *notes))),
+                    stops=answered.stops,
+                    worker=answered.worker,
+                    lost=answered.lost,
+                )
+            )
+        # Others may have waited to see how much this one would do.
+        self._wake_all()
 
-    def _delivery(
-        self, item: _Waiting, result: object, notes: tuple[str, ...], answered: Answered, started: float
-    ) -> Delivery:
-        if answered.stops:
-            self.stopped = True
-        return Delivery(
-            self._read(result),
-            started - item.since,
-            item.prepare_s + answered.seconds,
-            tuple(dict.fromkeys((*item.notes, *notes))),
-            stops=answered.stops,
-            worker=answered.worker,
-            lost=answered.lost,
-        )
+    def _seen(self, seat: Seat[_Waiting], done: Any) -> Any:
+        """What came back, of a replica that may be lost for good: then its clips are for the others, where there are
+        any."""
+        if not done.stops:
+            return done
+        seat.closed = True
+        self.stopped = self.stopped or not self._open()
+        left = [*seat.ready.values(), *(self._ready.values() if self.stopped else ())]
+        for waiting in left:
+            items = list(waiting)
+            waiting.clear()
+            self._hand_back(items)
+        seat.free.set()
+        if self.stopped:
+            return done
+        lost = WorkerLost(f"the replica {seat.place.worker or ''} can be asked nothing more")
+        if isinstance(done, Prepared):
+            return replace(done, failure=lost, stops=False, lost=True)
+        return replace(done, results=[lost] * len(done.results), stops=False, lost=True)
 
-    async def _ended(self, call: asyncio.Future[T]) -> T:
-        """What the call in a thread returns. Raises `TimedOut` at the deadline, and leaves the thread to itself."""
-        done, _ = await asyncio.wait({call}, timeout=None if math.isinf(self._deadline_s) else self._deadline_s)
-        if not done:
-            call.add_done_callback(lambda late: late.cancelled() or late.exception())
-            raise TimedOut(f"no answer within the deadline of {self._deadline_s:g} s")
-        return call.result()
-
-    async def _end_work(self, call: asyncio.Future[Any], how: str) -> bool:
-        """Whether the call could be ended, so that its thread is free again."""
-        if not self._place.end_work(how):
-            return False
-        done, _ = await asyncio.wait({call}, timeout=_ENDING_S)
-        return bool(done)
-
-    async def _end_hanging(self, call: asyncio.Future[Any], error: TimedOut) -> Delivery:
-        """End a call that has not ended by the deadline; the outcome of its requests."""
-        if not await self._end_work(call, "did not answer in time and was ended"):
-            return self._hung(error, None)
-        self._running -= 1
-        ended = TimedOut(f"{error}; its worker was ended")
-        return Delivery(ended, None, self._deadline_s, worker=self._place.worker, lost=True)
-
-    async def _prepare_by_the_deadline(self, request: Request) -> Prepared:
-        """What preparing gives; to wait for a thread that prepares takes nothing from the deadline."""
-        loop = asyncio.get_running_loop()
-        begun = asyncio.Event()
-
-        def prepared() -> Prepared:
-            loop.call_soon_threadsafe(begun.set)
-            return self._place.prepare(request)
-
-        call = loop.run_in_executor(self._pool, copy_context().run, prepared)
-        waiting = asyncio.ensure_future(begun.wait())
-        either: set[asyncio.Future[Any]] = {waiting, call}
-        while not waiting.done() and not call.done():
-            await asyncio.wait(either, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-            if self.stopped and not begun.is_set() and call.cancel():
-                waiting.cancel()
-                raise Withdrawn
-        waiting.cancel()
-        try:
-            return await self._ended(call)
-        except TimedOut as error:
-            if not await self._end_work(call, "did not answer in time and was ended"):
-                raise
-            failure: AttemptError = TimedOut(f"{error}; its worker was ended")
-            return Prepared(None, failure, self._deadline_s, worker=self._place.worker, lost=True)
-
-    def _hung(self, error: TimedOut, queue_s: float | None) -> Delivery:
-        """The outcome of what is left to itself: its thread cannot be stopped."""
-        self.stopped = True
-        self._wake.set()
-        said = TimedOut(f"{error}; the model is asked nothing more, since its thread cannot be stopped")
-        return Delivery(said, queue_s, self._deadline_s, stops=True)
-
-    def _next_batch(self, size: int) -> list[_Waiting]:
-        """Take the batch that is to start now; empty where none may."""
-        may_start = [
-            waiting
-            for group, waiting in self._ready.items()
-            if len(waiting) >= size or (waiting and self._expected[group] <= 0)
-        ]
-        if not may_start:
+    def _next_batch(self, seat: Seat[_Waiting]) -> list[_Waiting]:
+        """Take the batch that the replica is to start now; empty where there is none."""
+        if seat.closed:
             return []
-        first = min(may_start, key=lambda waiting: waiting[0].since)
-        return [first.popleft() for _ in range(min(size, len(first)))]
+        size = self._size(seat)
+        may_start = []
+        for group in {*seat.ready, *self._ready}:
+            own, shared = seat.ready.get(group) or deque(), self._ready.get(group) or deque()
+            count = len(own) + len(shared)
+            if count >= size or (count and self._expected[group] <= 0):
+                may_start.append((min(waiting[0].since for waiting in (own, shared) if waiting), own, shared))
+        if may_start:
+            _, own, shared = min(may_start, key=lambda each: each[0])
+            return [(own or shared).popleft() for _ in range(min(size, len(own) + len(shared)))]
+        return self._taken_over(seat, size)
+
+    def _taken_over(self, seat: Seat[_Waiting], size: int) -> list[_Waiting]:
+        """Of what the replica with most to do has prepared, as much as this one is to take, the latest first."""
+        if len(self._seats) == 1:
+            return []
+        most = max(
+            (
+                waiting
+                for other in self._seats
+                if other.taken >= other.parallel
+                for group, waiting in other.ready.items()
+                if self._expected[group] <= 0
+            ),
+            key=len,
+            default=deque[_Waiting](),
+        )
+        return [most.pop() for _ in range(min(size, len(most)))]
+
+    def _size(self, seat: Seat[_Waiting]) -> int:
+        """How many requests the replica is to take at once."""
+        most = max(1, seat.place.batch_size)
+        left = math.inf if self.left is None or len(self._seats) == 1 else self.left() - self._computing
+        if most == 1 or left >= FAR_FROM_THE_END * most * len(self._seats):
+            return most
+        here = sum(map(len, self._ready.values())) + sum(
+            len(waiting) for each in self._seats for waiting in each.ready.values()
+        )
+        waiting = max(int(left), here + sum(self._expected.values()))
+        return to_take(seat.pace, [each.pace for each in self._open()], most, waiting, time.perf_counter())
+
+    def _wake_one(self) -> None:
+        for seat in self._idle:
+            seat.free.set()
+            del self._idle[seat]
+            return
+
+    def _wake_all(self) -> None:
+        for seat in self._idle:
+            seat.free.set()
+        self._idle.clear()

@@ -16,13 +16,14 @@ from ghostbench.datasets.select import SplitQuery, select, with_environment
 from ghostbench.errors import AttemptError, BadInput, Unparseable
 from ghostbench.folder.tags import check_tags
 from ghostbench.media.sampling import Sampling, parse_sampling
-from ghostbench.models import Level, Model, RemoteModel
+from ghostbench.models import Level, Model, RemoteModel, Resources
 from ghostbench.outcomes import FALLS_BACK, Outcome
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
 from ghostbench.plugins.registry import printable
 from ghostbench.records import MOST_REPEATS, Request, Split
 from ghostbench.running.plan.leaks import check_wording
 from ghostbench.running.plan.probes import parse_probes
+from ghostbench.running.plan.replicas import Replica, plan_replicas
 from ghostbench.running.plan.variants import examples_of, parse_variants
 from ghostbench.running.rules.patience import Patience
 from ghostbench.running.rules.replies import in_words
@@ -51,6 +52,7 @@ class Options:
     when an alarm holds, K/N as given; None for a single moment.
     max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`. on : where local models live.
     tag : what is written on the run.
+    replicas : how many of each, as given, `MODEL=N`.
     """
 
     models: str = DEFAULT_MODELS
@@ -72,6 +74,7 @@ class Options:
     deadline: float = DEADLINE_S
     give_up: tuple[str, ...] = ()
     on: str = "process"
+    replicas: tuple[str, ...] = ()
     patience: Patience = dataclasses.field(default_factory=Patience)
     tag: tuple[str, ...] = ()
 
@@ -87,6 +90,7 @@ class ConfiguredModel:
 
     model : None when its code could not be imported; `broken` then says why.
     identity : what it says that decides, beside its settings, which model answers.
+    replicas : of a local model, at least one. resources : what each of them takes.
     """
 
     choice: Choice
@@ -94,6 +98,8 @@ class ConfiguredModel:
     model: Model | None
     broken: str | None = None
     identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    replicas: tuple[Replica, ...] = ()
+    resources: Resources = dataclasses.field(default_factory=Resources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,6 +192,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         check_wording(each, split)
     for host in hosts.values():
         _check_host(host)
+    plan_replicas(hosts, options.replicas, options.on)
     if split.data_root is None and looking and not any(c.media for c in split.clips):
         raise BadInput(f"model '{looking[0]}' needs the clips of {split.dataset}; say where they are with --data-root")
     if options.max_cost is not None:

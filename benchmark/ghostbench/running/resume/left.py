@@ -38,6 +38,12 @@ class Left:
         rows = [row for row in self._plan.rows if row.host is host]
         return any(self.units(clip, rows) for clip in self._plan.split.clips)
 
+    def count(self, rows: Sequence[Contender]) -> int:
+        """How many of the rows' clips and repeats are unsettled."""
+        if not self.done:
+            return len(rows) * self._plan.options.repeats * len(self._plan.split.clips)
+        return sum(len(self.units(clip, rows)) for clip in self._plan.split.clips)
+
     def clips(self, rows: Sequence[Contender]) -> Iterable[Clip]:
         """The clips about which one of the rows is still to be asked, in order."""
         return (clip for clip in self._plan.split.clips if self.units(clip, rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,15 +16,21 @@ from ghostbench.folder.begun import Begun, Lost
 from ghostbench.folder.log import LOGGER, about
 from ghostbench.models import LocalModel, Truths
 from ghostbench.outcomes import Outcome
+from ghostbench.plugins.choose import Choice, build_model
 from ghostbench.running.ask.dispatch import Dispatcher, as_unavailable, within
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
+from ghostbench.running.ask.places.desk import Assignment
+from ghostbench.running.ask.places.in_worker import InWorker, Worker
 from ghostbench.running.ask.places.place import InThread, Place
-from ghostbench.running.ask.places.process import InProcess
+from ghostbench.running.ask.places.process import WorkerProcess
 from ghostbench.running.ask.units import ModelState
 from ghostbench.running.plan.plan import Plan
+from ghostbench.running.plan.replicas import Replica
 from ghostbench.running.rules.retry import MOST_LOST
 from ghostbench.running.rules.stop import Stop
 
+_MOST_THREADS = 256
+"""The most threads in which a model's requests are handed over to be prepared."""
 CLOSING_S = 60.0
 """The longest that a run waits for a model to close, seconds."""
 
@@ -63,9 +70,11 @@ class Loading:
             if self._in_this_process and isinstance(state.host.model, LocalModel):
                 self._begun.loading(row)
             # A pool for each: a model that never comes back from preparing keeps threads, and nobody else's.
-            self._preparing.append(pool := ThreadPoolExecutor(self._width, "prepare"))
+            count = max(1, len(state.host.replicas))
+            pool = ThreadPoolExecutor(min(_MOST_THREADS, count * self._share(count)), "prepare")
+            self._preparing.append(pool)
             state.dispatcher = dispatcher_for(
-                state.host.model, self._truths, pool, self._plan.options.deadline, partial(self._place, state)
+                state.host.model, self._truths, pool, self._plan.options.deadline, partial(self._places, state)
             )
             with about(row):
                 facts = await load(state.dispatcher)
@@ -80,12 +89,27 @@ class Loading:
         busy.clear()
         state.load_s = time.perf_counter() - started
 
-    def _place(self, state: ModelState, model: LocalModel) -> Place:
-        """Where a local model of the run lives."""
+    def _places(self, state: ModelState, model: LocalModel) -> list[Place]:
+        """Where the replicas of a local model live."""
+        host = state.host
         if self._in_this_process:
-            return InThread(model)
-        choice = state.host.choice
-        return InProcess(model, choice.spec.load, choice.row, self._starter, preparing=self._width)
+            if len(host.replicas) == 1:
+                return [InThread(model)]
+            return [InThread(_built(host.choice, replica.settings), replica.name) for replica in host.replicas]
+        preparing = self._share(len(host.replicas))
+        return [
+            InWorker(model, replica.name, partial(self._start, host.choice, replica, preparing))
+            for replica in host.replicas
+        ]
+
+    def _start(self, choice: Choice, replica: Replica, preparing: int) -> Worker:
+        """Start a worker process, from a thread that lives as long as the run: a worker ends with its starter."""
+        given = Assignment(choice.spec.load, replica.settings, choice.argument, tuple(sys.path), preparing)
+        return self._starter.submit(WorkerProcess, replica.name, given, replica.environment).result()
+
+    def _share(self, replicas: int) -> int:
+        """How many requests each of so many replicas prepares at the same time."""
+        return max(2, self._width // replicas)
 
     def _check(self, state: ModelState) -> None:
         """Raise `Unavailable` for a model that is not to be loaded at all."""
@@ -113,3 +137,9 @@ async def close_quietly(dispatcher: Dispatcher) -> None:
     """Close a model; what it raises while closing changes no answer and is dropped."""
     with contextlib.suppress(Exception):
         await within(dispatcher.close(), CLOSING_S)
+
+
+def _built(choice: Choice, settings: Any) -> LocalModel:
+    model = build_model(choice, settings)
+    assert isinstance(model, LocalModel)
+    return model

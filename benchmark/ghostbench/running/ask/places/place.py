@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from typing_extensions import override
@@ -20,7 +20,7 @@ from ghostbench.running.ask.dispatch import as_attempt_error, as_unavailable, cl
 class Prepared:
     """What a model made of a request ahead, or why it could not; the seconds that this took; notes on the request.
 
-    worker : who was at it. lost : whether that worker is gone.
+    worker : who was at it. lost : whether that worker is gone. stops : whether the place can be asked nothing more.
     """
 
     value: Any
@@ -29,13 +29,14 @@ class Prepared:
     notes: tuple[str, ...] = ()
     worker: str | None = None
     lost: bool = False
+    stops: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What a model gave for a batch: for each request its result, unread, and notes on it; the seconds that this took.
 
-    worker : who computed it. lost : whether that worker is gone. stops : whether the model can be asked nothing more.
+    worker : who computed it. lost : whether that worker is gone. stops : whether the place can be asked nothing more.
     """
 
     results: Sequence[object]
@@ -46,8 +47,12 @@ class Answered:
     stops: bool = False
 
 
+class ToPrepare:
+    """In place of what a model made of a request ahead (`Request.prepared`): that is still to be made."""
+
+
 class Place(ABC):
-    """Where a local model lives. All but the properties may take long and are called from threads."""
+    """Where one replica of a local model lives. All but the properties may take long and are called from threads."""
 
     worker: str | None = None
     """The name of the worker that the model lives in; None where it has none of its own."""
@@ -77,7 +82,7 @@ class Place(ABC):
 
     @abstractmethod
     def answer(self, requests: Sequence[Request]) -> Answered:
-        """Have a batch answered. Raises nothing."""
+        """Have a batch answered; what is `ToPrepare` is prepared first. Raises nothing."""
 
     @abstractmethod
     def close(self) -> None:
@@ -92,10 +97,14 @@ class Place(ABC):
 
 
 class InThread(Place):
-    """The model lives in this process: what it does to its process it does to whoever asks it."""
+    """The model lives in this process: what it does to its process it does to whoever asks it.
 
-    def __init__(self, model: LocalModel) -> None:
+    name : of the replica, for the ledger; None for one that is alone.
+    """
+
+    def __init__(self, model: LocalModel, name: str | None = None) -> None:
         self._model = model
+        self.worker = name
 
     @property
     @override
@@ -138,14 +147,37 @@ class InThread(Place):
             value = self._model.prepare(request)
         except BaseException as error:  # noqa: BLE001
             failure = as_attempt_error(error)
-        return Prepared(value, failure, time.perf_counter() - started, notes_on(request))
+        return Prepared(value, failure, time.perf_counter() - started, notes_on(request), worker=self.worker)
 
     @override
     def answer(self, requests: Sequence[Request]) -> Answered:
-        started = time.perf_counter()
-        results, said = self._results(requests)
-        seconds = time.perf_counter() - started
-        return Answered(results, seconds, [(*notes_on(request), *said) for request in requests])
+        results: dict[str, object] = {}
+        seconds, notes = 0.0, dict[str, tuple[str, ...]]()
+        ready = list[Request]()
+        for request in requests:
+            if request.prepared is not ToPrepare:
+                ready.append(request)
+                continue
+            done = self.prepare(request)
+            seconds += done.seconds
+            notes[request.id] = done.notes
+            if done.failure is not None:
+                results[request.id] = done.failure
+            else:
+                ready.append(prepared(request, done.value))
+        if ready:
+            started = time.perf_counter()
+            answers, said = self._results(ready)
+            seconds += time.perf_counter() - started
+            for request, answer in zip(ready, answers, strict=True):
+                results[request.id] = answer
+                notes[request.id] = (*notes.get(request.id, ()), *notes_on(request), *said)
+        return Answered(
+            [results[request.id] for request in requests],
+            seconds,
+            [notes[request.id] for request in requests],
+            worker=self.worker,
+        )
 
     def _results(self, requests: Sequence[Request]) -> tuple[Sequence[object], tuple[str, ...]]:
         """What the model gives, and what the ledger is to note of it.
@@ -169,3 +201,9 @@ class InThread(Place):
     @override
     def close(self) -> None:
         close_model(self._model)
+
+
+def prepared(request: Request, value: Any) -> Request:
+    """The request with what was made of it ahead, and frames anew: what was looked at meanwhile need not wait in memory
+    with it."""
+    return replace(request, prepared=value, frames=request.frames.renewed() if request.frames is not None else None)

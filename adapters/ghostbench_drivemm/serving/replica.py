@@ -1,22 +1,22 @@
-"""DriveMM's replicas: what their engines keep between batches, and how many clips fit beside it."""
+"""DriveMM on its device: what its engine keeps between batches, and how many clips fit beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ghostbench_drivemm.engine import engine_of
 from ghostbench_drivemm.network.model import DriveMM
 from ghostbench_local import memory
-from ghostbench_local.replicas import Replica, Replicas
+from ghostbench_local.replica import Replica
 
 _MOST_ROWS = 128
 _WORKING_BYTES = 4 << 30
 """Activations of a prefill of several clips, logits, workspaces: 1.8 GiB were seen beside weights and cache."""
 
 
-def replicas_of(devices: Sequence[str], load: Callable[[str, str], DriveMM]) -> Replicas[DriveMM]:
-    """One replica on each device. load : loads the model for a dtype and a device, both by name."""
-    return Replicas(devices, load, _forget)
+def replica_on(device: str, load: Callable[[str, str], DriveMM]) -> Replica[DriveMM]:
+    """The model on a device. load : loads it for a dtype and a device, both by name."""
+    return Replica(device, load, _forget)
 
 
 def rows_that_fit(replica: Replica[DriveMM], dtype: str, positions: int, fraction: float) -> int:

@@ -1,13 +1,12 @@
-"""One loaded model a device; a batch takes whichever is free."""
+"""The loaded model on its device, in a thread of its own."""
 
 from __future__ import annotations
 
 import gc
-import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeVar
 
 import torch
@@ -43,6 +42,12 @@ class Replica(Generic[Loaded]):
         self._load, self._forget = load, forget
         self._models: dict[str, Loaded] = {}
 
+    def load(self, dtype: str) -> float:
+        """Load the model in this type; seconds it took."""
+        started = time.perf_counter()
+        self.run(lambda: self.model(dtype))
+        return time.perf_counter() - started
+
     def model(self, dtype: str) -> Loaded:
         """The model in this type, loaded at the first call; other types' caches are given back before."""
         if dtype not in self._models:
@@ -75,39 +80,3 @@ class Replica(Generic[Loaded]):
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-class Replicas(Generic[Loaded]):
-    """The replicas of one adapter."""
-
-    def __init__(
-        self,
-        devices: Sequence[str],
-        load: Callable[[str, str], Loaded],
-        forget: Callable[[Loaded], None] = _nothing,
-    ) -> None:
-        self.all = [Replica(device, load, forget) for device in devices]
-        self._free: queue.SimpleQueue[Replica[Loaded]] = queue.SimpleQueue()
-        for replica in self.all:
-            self._free.put(replica)
-
-    def load(self, dtype: str) -> float:
-        """Load the model on every device at once; seconds it took."""
-        started = time.perf_counter()
-        with ThreadPoolExecutor(len(self.all)) as threads:
-            list(threads.map(lambda replica: replica.run(lambda: replica.model(dtype)), self.all))
-        return time.perf_counter() - started
-
-    @contextmanager
-    def one(self) -> Iterator[Replica[Loaded]]:
-        """A replica for the caller alone; waits until one is free."""
-        replica = self._free.get()
-        try:
-            yield replica
-        finally:
-            self._free.put(replica)
-
-    def close(self) -> None:
-        """Give all memory back."""
-        for replica in self.all:
-            replica.close()

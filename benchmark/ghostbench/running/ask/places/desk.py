@@ -1,0 +1,128 @@
+"""What a worker does with a local model, wherever it is: it is handed calls, and hands back what comes of them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ghostbench.errors import AttemptError, Crashed, Unavailable
+from ghostbench.plugins.registry import load_target
+from ghostbench.records import Request
+from ghostbench.running.ask.dispatch import as_unavailable
+from ghostbench.running.ask.places.place import Answered, InThread, Prepared, prepared
+from ghostbench.running.rules.replies import checked, in_words
+
+Reply = Callable[[Any], None]
+"""Hands back what came of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a worker is to do. target : "package.module:Class". path : where Python looks for modules.
+
+    preparing : how many requests it prepares at the same time.
+    """
+
+    target: str
+    settings: Any
+    argument: str | None
+    path: tuple[str, ...]
+    preparing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """In place of a request: the worker has it already, prepared, under this number."""
+
+    number: int
+
+
+class Desk:
+    """A model in a worker, constructed when it is loaded: its import may do anything. Calls may come at any time."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._place: InThread
+        self._preparing = ThreadPoolExecutor(assignment.preparing, "prepare")
+        self._computing = ThreadPoolExecutor(1, "model")
+        self._kept: dict[int, Request] = {}
+        self.batch_size = 1
+
+    def take(self, kind: str, call: int, given: Any, reply: Reply) -> None:
+        """Take a call; `reply` is called in a thread when it is done.
+
+        kind : "load" gives the model's facts and how many batches it computes at once, "prepare" a `Prepared` for a
+        request, "answer" an `Answered` for several, "close" None; or an `AttemptError`, or words, in its place.
+        """
+        match kind:
+            case "prepare":
+                self._preparing.submit(lambda: reply(self._prepared(call, given)))
+            case "answer":
+                self._computing.submit(lambda: reply(self._answered(given)))
+            case "load":
+                self._computing.submit(lambda: reply(self._loaded()))
+            case "close":
+                self._computing.submit(lambda: reply(self._closed()))
+
+    def _loaded(self) -> tuple[Any, int] | AttemptError:
+        given = self._assignment
+        try:
+            model = load_target(given.target)(given.settings, given.argument)
+            model.check_here()
+            self._place = InThread(model)
+            facts = self._place.load()
+            self.batch_size = self._place.batch_size
+            parallel = self._place.parallel_batches
+            if parallel > 1:
+                self._computing = ThreadPoolExecutor(parallel, "model")
+            return _plain_facts(facts), parallel
+        except BaseException as error:  # noqa: BLE001 - whatever a stranger's import raises
+            failure = _sendable(as_unavailable(error))
+            return failure if isinstance(failure, AttemptError) else Unavailable("it cannot be loaded")
+
+    def _prepared(self, call: int, request: Request) -> Prepared:
+        done = self._place.prepare(request)
+        if done.failure is None:
+            self._kept[call] = prepared(request, done.value)
+        return replace(done, value=None, failure=_sendable(done.failure))
+
+    def _answered(self, requests: Sequence[Request | Kept]) -> Answered:
+        whole = [self._kept.pop(request.number) if isinstance(request, Kept) else request for request in requests]
+        answered = _portable(self._place.answer(whole))
+        self.batch_size = self._place.batch_size
+        return answered
+
+    def _closed(self) -> str | None:
+        """What closing raises, in words: it is told, and no more."""
+        try:
+            self._place.close()
+        except Exception as error:  # noqa: BLE001
+            return in_words(error)
+        return None
+
+
+def _portable(answered: Answered) -> Answered:
+    """The same with each result read and held against the contract here, where the model's own classes are."""
+    return replace(answered, results=[_sendable(checked(result)) for result in answered.results])
+
+
+def _sendable(result: Any) -> Any:
+    """What comes through to another process; `Crashed` in place of what does not."""
+    try:
+        pickle.loads(pickle.dumps(result))  # noqa: S301 - this process made it
+    except Exception as error:  # noqa: BLE001 - a stranger's class may raise anything
+        said = in_words(result) if isinstance(result, BaseException) else type(result).__name__
+        return Crashed(f"{said}; it cannot leave the worker: {in_words(error)}")
+    return result
+
+
+def _plain_facts(facts: Any) -> Any:
+    """The facts of a model; those that do not come through to another process as their text."""
+    try:
+        pickle.loads(pickle.dumps(facts))  # noqa: S301 - this process made it
+    except Exception:  # noqa: BLE001
+        return {str(key): str(value) for key, value in facts.items()} if isinstance(facts, Mapping) else str(facts)
+    return facts

@@ -1,0 +1,192 @@
+"""A local model in a worker of its own, wherever that is: what the model does there costs what it was at, and no more.
+
+The worker is started anew when it is gone. How it ended is told in the words of whoever watches over it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from typing_extensions import override
+
+from ghostbench.errors import AttemptError, Crashed, Unavailable, WorkerLost
+from ghostbench.models import LocalModel
+from ghostbench.records import Request
+from ghostbench.running.ask.places.desk import Kept
+from ghostbench.running.ask.places.place import Answered, Place, Prepared, ToPrepare
+from ghostbench.running.rules.replies import in_words
+
+MOST_LOADS = 3
+"""How often a model is started before it is said that it cannot be loaded."""
+_CLOSING_S = 30.0
+"""How long a model may take to close, seconds."""
+
+
+class Gone(Exception):
+    """The worker is gone. The message says how it ended."""
+
+
+class Worker(ABC):
+    """One worker, as the run sees it. name : for the ledger. batch_size : what the model said last."""
+
+    name: str
+    batch_size: int = 1
+
+    @property
+    @abstractmethod
+    def gone(self) -> bool:
+        """Whether it has ended, as far as is known."""
+
+    @property
+    @abstractmethod
+    def was_ended(self) -> bool:
+        """Whether it is this side that ended it."""
+
+    @abstractmethod
+    def ask(self, kind: str, given: Any) -> tuple[int, Future[Any]]:
+        """Send a call for its desk; its number, and what will come back. Raises `Gone`, as the future does."""
+
+    @abstractmethod
+    def end(self, how: str) -> None:
+        """End it at once. how : in words, what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """In place of what a model prepared: it is in this worker, under this number."""
+
+    worker: Worker
+    number: int
+
+
+class InWorker(Place):
+    """A replica of a local model in a worker, started anew when that is lost.
+
+    name : of the worker, for the ledger. start : starts one; what it raises is as if loading had ended it.
+    """
+
+    def __init__(self, model: LocalModel, name: str, start: Callable[[], Worker]) -> None:
+        self._prepares = type(model).prepare is not LocalModel.prepare
+        self.worker = name
+        self._start = start
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+        self._closed = False
+        self._parallel = 1
+        self._facts: Mapping[str, Any] = {}
+
+    @property
+    @override
+    def prepares(self) -> bool:
+        return self._prepares
+
+    @property
+    @override
+    def batch_size(self) -> int:
+        worker = self._worker
+        return max(1, worker.batch_size) if worker is not None else 1
+
+    @property
+    @override
+    def parallel_batches(self) -> int:
+        return self._parallel
+
+    @override
+    def load(self) -> Mapping[str, Any]:
+        self._ready()
+        return self._facts
+
+    @override
+    def prepare(self, request: Request) -> Prepared:
+        try:
+            worker = self._ready()
+        except AttemptError as error:
+            return Prepared(None, error, 0.0, stops=True)
+        try:
+            number, waiting = worker.ask("prepare", request)
+            done: Prepared = waiting.result()
+        except Gone as gone:
+            return Prepared(None, _lost(gone), 0.0, worker=worker.name, lost=True)
+        except Exception as error:  # noqa: BLE001 - what cannot be pickled
+            return Prepared(None, _unsendable(error), 0.0)
+        value = _Held(worker, number) if done.failure is None else None
+        return replace(done, value=value, worker=worker.name)
+
+    @override
+    def answer(self, requests: Sequence[Request]) -> Answered:
+        none = [()] * len(requests)
+        try:
+            worker = self._ready()
+        except AttemptError as error:
+            return Answered([error] * len(requests), 0.0, none, stops=True)
+        try:
+            _, waiting = worker.ask("answer", [_for(worker, request) for request in requests])
+            answered: Answered = waiting.result()
+        except Gone as gone:
+            return Answered([_lost(gone)] * len(requests), 0.0, none, worker=worker.name, lost=True)
+        except Exception as error:  # noqa: BLE001 - what cannot be pickled
+            return Answered([_unsendable(error)] * len(requests), 0.0, none)
+        return replace(answered, worker=worker.name)
+
+    @override
+    def end_work(self, how: str) -> bool:
+        worker = self._worker
+        if worker is not None:
+            worker.end(how)
+        return True
+
+    @override
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            with contextlib.suppress(Gone, TimeoutError):
+                worker.ask("close", None)[1].result(_CLOSING_S)
+            worker.end("was closed")
+
+    def _ready(self) -> Worker:
+        """The worker, with the model loaded; a new one where the last is gone. Raises `AttemptError`."""
+        with self._lock:
+            if self._worker is not None and not self._worker.gone:
+                return self._worker
+            if self._closed:
+                raise Unavailable("the model has been closed")
+            how = ""
+            for _ in range(MOST_LOADS):
+                self._worker = worker = self._start()
+                try:
+                    loaded = worker.ask("load", None)[1].result()
+                except Gone as gone:
+                    how = str(gone)
+                    if worker.was_ended:
+                        break
+                    continue
+                if isinstance(loaded, AttemptError):
+                    worker.end("was closed")
+                    raise loaded
+                self._facts, self._parallel = loaded
+                return worker
+            raise Unavailable(f"its worker {how} while it was loaded, after {MOST_LOADS} tries at most")
+
+
+def _for(worker: Worker, request: Request) -> Request | Kept:
+    """The request as this worker is to get it: by its number where the worker has prepared it."""
+    held = request.prepared
+    if not isinstance(held, _Held):
+        return request
+    return Kept(held.number) if held.worker is worker else replace(request, prepared=ToPrepare)
+
+
+def _lost(gone: Gone) -> WorkerLost:
+    return WorkerLost(f"the worker {gone} while this was computed")
+
+
+def _unsendable(error: Exception) -> Crashed:
+    return Crashed(f"the request cannot be handed to the worker: {in_words(error)}")

@@ -1,0 +1,159 @@
+"""One replica of a local model, as who asks it needs it: calls in threads, each ended at its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, Generic, TypeVar
+
+from ghostbench.errors import TimedOut
+from ghostbench.records import Request
+from ghostbench.running.ask.dispatch import Withdrawn, did_not_load
+from ghostbench.running.ask.places.place import Answered, Place, Prepared
+from ghostbench.running.ask.sharing_out import Pace
+from ghostbench.running.ask.turn import Turn
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+_LOOK_S = 0.5
+"""How often a request that waits to be prepared looks whether the model has stopped, seconds."""
+_ENDING_S = 30.0
+"""How long what is ended by force may take to be gone, seconds."""
+
+
+class Seat(Generic[Item]):
+    """A replica in its place. Construct it on the event loop.
+
+    A call that does not end by the deadline is ended where the place can do that, and the replica goes on. Where it
+    cannot, since no thread can be stopped from outside, the call is left to itself and the replica asked nothing more.
+
+    pool : where requests are prepared; a call that never ends keeps one of its threads. deadline_s : for each call.
+
+    ready : what was prepared here, by group. assigned : how many requests were given to it and have not come back.
+    taken : how many batches it is at. parallel : how many it can be at.
+    closed : whether it is asked nothing more. free : set when there may be something for it.
+    """
+
+    def __init__(self, place: Place, pool: Executor, deadline_s: float = math.inf) -> None:
+        self.place = place
+        self.turn = Turn()
+        self.pace = Pace()
+        self.ready: dict[str, deque[Item]] = {}
+        self.assigned = self.taken = 0
+        self.closed = False
+        self.free = asyncio.Event()
+        self.parallel = 1
+        self._pool = pool
+        self._deadline_s = deadline_s
+        self._threads = ThreadPoolExecutor(1, "model")
+        self._running = 0
+
+    async def load(self) -> Mapping[str, Any]:
+        """Load the model; return its facts. Raises what it raises, and `Unavailable` at the deadline."""
+        self._running += 1
+        call = self._call(self.place.load)
+        try:
+            facts = await self._ended(call)
+        except TimedOut as error:
+            if await self._end_work(call, "did not load in time and was ended"):
+                self._running -= 1
+            raise did_not_load(self._deadline_s) from error
+        except Exception:
+            self._running -= 1
+            raise
+        self._running -= 1
+        self.parallel = max(1, self.place.parallel_batches)
+        if self.parallel > 1:
+            self._threads.shutdown(wait=False)
+            self._threads = ThreadPoolExecutor(self.parallel, "model")
+        return facts
+
+    async def prepare(self, request: Request, stopped: Callable[[], bool]) -> Prepared:
+        """What preparing gives; to wait for a thread that prepares takes nothing from the deadline.
+
+        Raises `Withdrawn` where `stopped` comes true while it waits for that.
+        """
+        loop = asyncio.get_running_loop()
+        begun = asyncio.Event()
+
+        def prepared() -> Prepared:
+            loop.call_soon_threadsafe(begun.set)
+            return self.place.prepare(request)
+
+        call = loop.run_in_executor(self._pool, copy_context().run, prepared)
+        waiting = asyncio.ensure_future(begun.wait())
+        either: set[asyncio.Future[Any]] = {waiting, call}
+        while not waiting.done() and not call.done():
+            await asyncio.wait(either, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+            if stopped() and not begun.is_set() and call.cancel():
+                waiting.cancel()
+                raise Withdrawn
+        waiting.cancel()
+        try:
+            return await self._ended(call)
+        except TimedOut as error:
+            ended = await self._end_work(call, "did not answer in time and was ended")
+            failure = _timed_out(error, ended=ended)
+        return Prepared(None, failure, self._deadline_s, worker=self.place.worker, lost=ended, stops=not ended)
+
+    async def answer(self, requests: Sequence[Request]) -> Answered:
+        """What the model gives for a batch; `TimedOut` for all where it does not by the deadline."""
+        self._running += 1
+        batch = self.pace.begin(len(requests), time.perf_counter())
+        call = self._call(self.place.answer, requests)
+        try:
+            answered = await self._ended(call)
+        except TimedOut as error:
+            ended = await self._end_work(call, "did not answer in time and was ended")
+            self._running -= ended
+            failure = _timed_out(error, ended=ended)
+            answered = Answered(
+                [failure] * len(requests),
+                self._deadline_s,
+                [()] * len(requests),
+                worker=self.place.worker,
+                lost=ended,
+                stops=not ended,
+            )
+        else:
+            self._running -= 1
+        self.pace.end(batch, time.perf_counter(), counts=not (answered.lost or answered.stops))
+        return answered
+
+    async def close(self) -> None:
+        """Close the model, or end what it is at."""
+        if self._running:
+            self.place.end_work("was ended with the run")
+        self._threads.shutdown(wait=not self._running, cancel_futures=True)
+        if not self._running:
+            await asyncio.to_thread(self.place.close)
+
+    def _call(self, function: Callable[..., T], *given: Any) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._threads, copy_context().run, function, *given)
+
+    async def _ended(self, call: asyncio.Future[T]) -> T:
+        """What the call in a thread returns. Raises `TimedOut` at the deadline, and leaves the thread to itself."""
+        done, _ = await asyncio.wait({call}, timeout=None if math.isinf(self._deadline_s) else self._deadline_s)
+        if not done:
+            call.add_done_callback(lambda late: late.cancelled() or late.exception())
+            raise TimedOut(f"no answer within the deadline of {self._deadline_s:g} s")
+        return call.result()
+
+    async def _end_work(self, call: asyncio.Future[Any], how: str) -> bool:
+        """Whether the call could be ended, so that its thread is free again."""
+        if not self.place.end_work(how):
+            return False
+        done, _ = await asyncio.wait({call}, timeout=_ENDING_S)
+        return bool(done)
+
+
+def _timed_out(error: TimedOut, *, ended: bool) -> TimedOut:
+    said = "its worker was ended" if ended else "the model is asked nothing more, since its thread cannot be stopped"
+    return TimedOut(f"{error}; {said}")

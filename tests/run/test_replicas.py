@@ -1,0 +1,242 @@
+"""Several replicas of one local model: who gets what, so that all end together, and what the loss of one costs."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ghostbench.errors import BadInput, Unavailable
+from ghostbench.models import LocalModel, ModelSpec, NoSettings, Resources
+from ghostbench.plugins.choose import Choice
+from ghostbench.records import Clip, Prompt, Reply, Request
+from ghostbench.running.ask.dispatch import Delivery
+from ghostbench.running.ask.local import LocalDispatcher
+from ghostbench.running.ask.places.place import Answered, InThread
+from ghostbench.running.ask.replicas import facts_of_all
+from ghostbench.running.ask.sharing_out import Pace, to_take
+from ghostbench.running.plan.plan import ConfiguredModel
+from ghostbench.running.plan.replicas import plan_replicas
+
+CLIP = Clip(id="c", truth="normal")
+
+
+def ended(clips: int, most: int, per_s: Sequence[float], fixed_s: float = 0.0) -> tuple[float, list[int]]:
+    """When all clips are answered by replicas that take so long for a batch and a clip, seconds; the batches' sizes."""
+    paces = [Pace() for _ in per_s]
+    free = [(0.0, number) for number in range(len(per_s))]
+    running: dict[int, int] = {}
+    sizes, last = [], 0.0
+    heapq.heapify(free)
+    while free:
+        now, number = heapq.heappop(free)
+        if number in running:
+            paces[number].end(running.pop(number), now)
+            last = max(last, now)
+        if clips:
+            size = min(clips, to_take(paces[number], paces, most, clips, now))
+            clips -= size
+            sizes.append(size)
+            running[number] = paces[number].begin(size, now)
+            heapq.heappush(free, (now + fixed_s + size / per_s[number], number))
+    return last, sizes
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(64, [48] * 4), (128, [96] * 2), (48, [48] * 4), (192, [96] * 2)])
+def test_two_equal_replicas_share_192_clips_evenly(most: int, sizes: list[int]) -> None:
+    assert ended(192, most, [8.0, 8.0]) == (12.0, sizes)
+
+
+@given(st.integers(1, 3000), st.integers(2, 128), st.lists(st.floats(1, 4), min_size=2, max_size=9))
+def test_replicas_of_any_pace_end_at_most_one_small_batch_apart(clips: int, most: int, per_s: list[float]) -> None:
+    took, sizes = ended(clips, most, per_s)
+    assert sum(sizes) == clips
+    assert max(sizes) <= most
+    # Before its first batch has ended nobody knows how slow a replica is: that batch it may have too many of.
+    first = min(most, clips / len(per_s) + 1) / min(per_s)
+    assert took <= clips / sum(per_s) + first + 2 / min(per_s)
+
+
+class Slow(LocalModel):
+    """Takes 10 ms a request, and remembers its batches."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(NoSettings())
+        self.size = size
+        self.batches: list[int] = []
+        self.threads: set[int] = set()
+
+    @property
+    def batch_size(self) -> int:
+        return self.size
+
+    def load(self) -> dict[str, Any]:
+        return {"files": {"weights": "1"}}
+
+    def prepare(self, request: Request) -> tuple[int, str]:
+        return id(self), request.id
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        self.threads.add(threading.get_ident())
+        self.batches.append(len(requests))
+        time.sleep(0.01 * len(requests))
+        assert all(request.prepared == (id(self), request.id) for request in requests)
+        return [Reply(text=request.id) for request in requests]
+
+
+class Failing(InThread):
+    """A place that is lost for good when it is asked."""
+
+    def answer(self, requests: Sequence[Request]) -> Answered:
+        failure = Unavailable("gone")
+        return Answered([failure] * len(requests), 0.0, [()] * len(requests), worker="m#1", stops=True)
+
+
+class NotLoading(InThread):
+    def load(self) -> Any:
+        raise Unavailable("no such device")
+
+
+def request(name: str) -> Request:
+    prompt = Prompt(
+        system="",
+        parts=(),
+        schema={},
+        schema_name="",
+        verdict_field=None,
+        verdict_values=(),
+        max_output_tokens=1,
+        sha256="",
+    )
+    return Request(id=name, prompt=prompt, frames=None, seed=0, level=0, level_settings={}, write_answer=str)
+
+
+def asked(places: list[InThread], count: int, *, announced: bool = True) -> list[Delivery]:
+    async def ask() -> list[Delivery]:
+        with ThreadPoolExecutor(4) as pool:
+            dispatcher = LocalDispatcher(places, pool)
+            await dispatcher.load()
+            left = count
+
+            def still_left() -> int:
+                return left
+
+            dispatcher.left = still_left
+
+            async def one(number: int) -> Delivery:
+                nonlocal left
+                delivery = await dispatcher.ask(CLIP, request(str(number)), expected=announced)
+                left -= 1
+                return delivery
+
+            dispatcher.expect(count if announced else 0)
+            async with asyncio.timeout(20):
+                found = await asyncio.gather(*(one(number) for number in range(count)))
+            await dispatcher.close()
+            return found
+
+    return asyncio.run(ask())
+
+
+def test_replicas_get_equal_batches_and_answer_what_they_have_prepared_themselves() -> None:
+    models = [Slow(16), Slow(16)]
+    found = asked([InThread(model, f"m#{number}") for number, model in enumerate(models, 1)], 24)
+    assert [delivery.result for delivery in found] == [Reply(text=str(number)) for number in range(24)]
+    assert [model.batches for model in models] == [[12], [12]]
+    assert Counter(delivery.worker for delivery in found) == {"m#1": 12, "m#2": 12}
+    assert all(len(model.threads) == 1 for model in models)
+
+
+def test_what_a_slow_replica_has_prepared_is_taken_over_by_one_that_is_free() -> None:
+    class Slower(Slow):
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            time.sleep(0.05 * len(requests))
+            return super().answer(requests)
+
+    models = [Slower(1), Slow(1)]
+    found = asked([InThread(model) for model in models], 24)
+    assert [delivery.result for delivery in found] == [Reply(text=str(number)) for number in range(24)]
+    assert sum(models[0].batches) < 12 < sum(models[1].batches)
+
+
+def test_a_replica_that_is_lost_for_good_costs_its_batch_and_the_others_go_on() -> None:
+    model = Slow(4)
+    found = asked([Failing(Slow(4)), InThread(model, "m#2")], 16)
+    lost = [delivery for delivery in found if delivery.lost]
+    assert 1 <= len(lost) <= 4
+    assert {delivery.result.outcome for delivery in lost} == {"worker_lost"}
+    assert not any(delivery.stops for delivery in found)
+    assert sum(model.batches) == 16 - len(lost)
+
+
+def test_the_last_replica_that_is_lost_stops_the_model() -> None:
+    found = asked([Failing(Slow(16)), NotLoading(Slow(16))], 8)
+    assert all(delivery.stops and delivery.result.outcome == "unavailable" for delivery in found)
+
+
+def test_replicas_of_other_files_are_no_one_model() -> None:
+    with pytest.raises(Unavailable, match="other files"):
+        facts_of_all({"m#1": {"files": {"a": 1}}, "m#2": {"files": {"a": 2}}})
+
+
+def hosts(gpus: float = 0.0, memory: int = 0, kind: Any = "local") -> dict[str, ConfiguredModel]:
+    needs = Resources(gpus=gpus, memory_bytes=memory)
+    spec = ModelSpec(name="m", load="x:X", kind=kind, summary="", resources=needs)
+    return {"m": ConfiguredModel(Choice("m", spec, None), NoSettings(), Slow(1))}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "count", "seen", "shares"),
+    [
+        (1, 2, "5,7", ["5", "7"]),
+        (2, 2, "0,1,2,3", ["0,1", "2,3"]),
+        (0.5, 4, "GPU-a,GPU-b", ["GPU-a", "GPU-a", "GPU-b", "GPU-b"]),
+    ],
+)
+def test_each_replica_gets_gpus_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, gpus: float, count: int, seen: str, shares: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+    planned = hosts(gpus)
+    plan_replicas(planned, [f"m={count}"], "process")
+    found = planned["m"].replicas
+    assert [replica.environment for replica in found] == [{"CUDA_VISIBLE_DEVICES": share} for share in shares]
+    assert [replica.name for replica in found] == [f"m#{number}" for number in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    ("given", "on", "needs", "said"),
+    [
+        ("m", "process", {}, "not of the form MODEL=N"),
+        ("m=0", "process", {}, "N from 1"),
+        ("m=-1", "process", {}, "not of the form"),
+        ("other=2", "process", {}, "no model 'other'"),
+        ("m=3", "process", {"gpus": 1}, "needs 3 GPUs, and this machine has 2"),
+        ("m=2", "thread", {"gpus": 1}, "use --on process"),
+        ("m=2", "process", {"memory": 1 << 60}, "GiB"),
+    ],
+)
+def test_replicas_that_cannot_be_are_bad_input(
+    monkeypatch: pytest.MonkeyPatch, given: str, on: str, needs: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(BadInput, match=said):
+        plan_replicas(hosts(**needs), [given], on)
+
+
+def test_a_run_with_two_workers_asks_both_and_tells_which(bench: Any) -> None:
+    given = ["--models", "on-gpu", "--set", "on-gpu.sleep_s=0.3", "--replicas", "on-gpu=2", "--run-id", "r"]
+    done = bench.run(*given, CUDA_VISIBLE_DEVICES="5,7")
+    assert done.returncode == 0, done.stderr
+    where = Counter((line["worker"], line["served_model"]) for line in bench.lines("r", "attempts.jsonl"))
+    assert where == {("on-gpu#1", "5"): 3, ("on-gpu#2", "7"): 3}
+    assert bench.manifest("r")["models"]["on-gpu"]["facts"]["replicas"] == 2
