@@ -195,6 +195,12 @@ class Frames:
         # Frame by frame, since the comparison makes an array of truth values as large as what it compares.
         return not all(np.array_equal(*pair) for pair in zip(mine, was, strict=True))
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes of memory the pixels take here."""
+        whole = self._whole or self
+        return int(whole._pixels.nbytes) if whole._pixels is not None else 0
+
     def memo(self, key: Hashable, build: Callable[[Frames], T]) -> T:
         """What `build(self)` returns, computed once per key for all retries and threads.
 

@@ -84,7 +84,7 @@ def places(kind: type[LocalModel]) -> Iterator[dict[str, Place]]:
     starter = ThreadPoolExecutor(1, "starter")
     assignment = Assignment(f"placement:{kind.__name__}", None, None, tuple(sys.path), 4)
 
-    def start() -> Worker:
+    def start(again: bool) -> Worker:
         return starter.submit(WorkerProcess, "no-op", assignment).result()
 
     process = InWorker(kind(None), "no-op", start)

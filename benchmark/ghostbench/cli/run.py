@@ -13,7 +13,7 @@ from ghostbench.cli.out_option import out_option
 from ghostbench.cli.run_given import RunCommand
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.datasets.select import SplitQuery
-from ghostbench.running.plan.plan import DEADLINE_S, DEFAULT_MODELS, PLACES, Options
+from ghostbench.running.plan.plan import DEADLINE_S, DEFAULT_MODELS, Options
 from ghostbench.running.watch.guard import guarded
 
 _EPILOG = """Examples:
@@ -96,10 +96,10 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--deadline", type=float, default=DEADLINE_S, show_default=True, metavar="S", help=_DEADLINE)
 @click.option(
     "--on",
-    type=click.Choice(PLACES),
     default="process",
     show_default=True,
-    help="Where local models live: processes of their own, or the run's.",
+    metavar="thread|process|ray[:ADDRESS]",
+    help="Where local models live: the run's process, processes of their own, a Ray cluster.",
 )
 @click.option("--replicas", multiple=True, metavar="MODEL=N", help=_REPLICAS)
 @click.option("--max-cost", type=float, metavar="USD", help="Send nothing that could take the run over this.")

@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,10 +26,12 @@ from ghostbench.folder.manifest import Manifest, has_manifest
 from ghostbench.folder.place import RunFolder
 from ghostbench.folder.prompts import keep_words
 from ghostbench.folder.tags import write_tags
+from ghostbench.models import LocalModel
 from ghostbench.plugins.finishers import run_finished
 from ghostbench.plugins.registry import printable, registry
 from ghostbench.redact import CROSSED_OUT, Redactor
 from ghostbench.running import manifest as manifests
+from ghostbench.running.ask.places.actor import Cluster, require_ray
 from ghostbench.running.import_ahead import importing_ahead
 from ghostbench.running.plan.named_servers import only_in_the_folder
 from ghostbench.running.plan.plan import Options, Plan, make_plan
@@ -85,10 +87,11 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class RunControl:
-    """How a run keeps its secrets, notices that it is to stop, is gone on with (a command line), and what it has done
-    and lost before."""
+    """How a run keeps its secrets, where its local models live, how it notices that it is to stop and is gone on with
+    (a command line), and what it has done and lost before."""
 
     redactor: Redactor
+    cluster: Cluster | None
     signals: StopSignals
     going_on: str
     done: Mapping[AskKey, Last]
@@ -100,11 +103,36 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
 
     own_process : whether the process was started for this run, so that it has a start-up.
     """
+    if options.on_ray:
+        require_ray()
     plan = make_plan(options, told=voice.looking_for_media)
     redactor = Redactor()
     for host in plan.hosts:
         redactor.learn_settings({f.name: getattr(host.settings, f.name) for f in dataclasses.fields(host.settings)})
     manifest = manifests.start(plan, command, start_up_s() if own_process else None, redactor)
+    with _cluster(plan) as cluster:
+        return _execute(plan, manifest, command, voice, redactor, cluster)
+
+
+@contextlib.contextmanager
+def _cluster(plan: Plan) -> Iterator[Cluster | None]:
+    """The cluster that the run's local models live in; None where they live on this machine. Raises `BadInput`."""
+    local = [host for host in plan.hosts if isinstance(host.model, LocalModel)]
+    if not plan.options.on_ray or not local:
+        yield None
+        return
+    _, _, address = plan.options.on.partition(":")
+    cluster = Cluster(address or None, sum(host.resources.cpus * len(host.replicas) for host in local))
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def _execute(
+    plan: Plan, manifest: Manifest, command: list[str], voice: Terminal, redactor: Redactor, cluster: Cluster | None
+) -> int:
+    options = plan.options
     folder = RunFolder.at(options.out, plan.run_id)
     done: Mapping[AskKey, Last] = {}
     lost = Lost()
@@ -132,7 +160,7 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
     guard.tell(folder=str(folder.path.absolute()), going_on=going_on)
     try:
         with StopSignals() as signals:
-            conduct = RunControl(redactor, signals, going_on, done, lost)
+            conduct = RunControl(redactor, cluster, signals, going_on, done, lost)
             return _run(plan, folder, manifest, voice, conduct)
     except KeyboardInterrupt:
         how = f"; go on with: {going_on}" if has_manifest(folder.path) else ""
@@ -243,7 +271,14 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
         Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
         importing_ahead(plan),
     ):
-        context = RunContext(folder=there, manifest=manifest, redactor=conduct.redactor, progress=progress, say=say)
+        context = RunContext(
+            folder=there,
+            manifest=manifest,
+            redactor=conduct.redactor,
+            progress=progress,
+            cluster=conduct.cluster,
+            say=say,
+        )
         LOGGER.info("%s", f"{'goes on' if plan.options.resume else 'begins'}: {len(rows)} rows, {units} units each")
         runner = Runner(plan, context, conduct.done, conduct.lost)
         try:

@@ -28,6 +28,8 @@ from ghostbench.records import Clip, Frames
 from ghostbench.redact import Redactor
 from ghostbench.running import manifest as manifests
 from ghostbench.running.ask.decoding import Decoded, Decoding
+from ghostbench.running.ask.far import FarAway
+from ghostbench.running.ask.places.actor import Cluster
 from ghostbench.running.ask.questions import Questions, found_with_frames
 from ghostbench.running.ask.units import ModelState, ladder_of
 from ghostbench.running.ask.way import Way
@@ -60,12 +62,13 @@ _WHILE_LOADING = 8 * DECODE_WORKERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What a run writes with, and how it speaks."""
+    """What a run writes with, and how it speaks. cluster : where its local models live; None: on this machine."""
 
     folder: RunFolder
     manifest: Manifest
     redactor: Redactor
     progress: Progress
+    cluster: Cluster | None = None
     say: Callable[[str], None]
 
 
@@ -85,15 +88,19 @@ class Runner:
         self._left = Left(plan, done)
         self._questions = Questions(plan.task)
         self._feeding = Feeding(plan, context.folder, self._states, self._left, self._suspects, DECODE_WORKERS)
-        self._pool = ThreadPoolExecutor(DECODE_WORKERS, "decode")
+        self._pool = ThreadPoolExecutor(_decoders(plan), "decode")
         elsewhere = plan.options.on != "thread" and any(isinstance(host.model, LocalModel) for host in plan.hosts)
-        decoding = Decoding(self._pool, plan.sampling, plan.split.data_root, shared=elsewhere)
+        self._far = FarAway(plan, context.cluster, self._pool) if context.cluster is not None else None
+        if self._far is not None:
+            decoding = self._far.decoding
+        else:
+            decoding = Decoding(self._pool, plan.sampling, plan.split.data_root, shared=elsewhere)
         storage = self._way("the clips' storage")
         # Each probe keeps frames of its own beside a clip's.
         budget = frames_budget() // (1 + len(plan.probes))
         self._window = FrameWindow(decoding, budget, storage, self._feeding.is_wanted)
         self._begun = Begun(context.folder.begun, lost.loading)
-        self._loading = Loading(plan, self._begun, lost, DECODE_WORKERS, self._require_same_files)
+        self._loading = Loading(plan, self._begun, lost, DECODE_WORKERS, self._require_same_files, self._far)
         self.longest_s = plan.options.deadline + _BLOCKED_S
         seen = {row.name for row in plan.rows if row.needs_frames}
         self._first = FirstClips(
@@ -127,6 +134,8 @@ class Runner:
             for host in self._plan.hosts:
                 if host not in self._suspects:
                     await self._load(host)
+            if self._far is not None:
+                self._far.all_loaded()
             self._write_manifest()
             await self._look_at_first_clips()
             await self._ask(settler, clips)
@@ -144,7 +153,13 @@ class Runner:
         """The one settler of the run."""
         plan, options = self._plan, self._plan.options
         return Settler(
-            maker=RequestMaker(plan.task, options.seed, limited=options.max_cost is not None, variants=plan.variants),
+            maker=RequestMaker(
+                plan.task,
+                options.seed,
+                limited=options.max_cost is not None,
+                variants=plan.variants,
+                far=plan.sampling if self._far is not None else None,
+            ),
             recorder=Recorder(
                 task=plan.task,
                 ledger=ledger,
@@ -158,6 +173,7 @@ class Runner:
             sent=sent,
             begun=self._begun if options.on == "thread" else None,
             media=functools.partial(self._lent, clips),
+            foresee=self._far.foresee if self._far is not None else None,
         )
 
     def _recall_habits(self) -> None:
@@ -269,6 +285,12 @@ class Runner:
             if state.load_s is not None or state.stopped is not None:
                 manifests.describe_state(entry, state, self._context.redactor)
         self._context.manifest.write(self._context.folder.path)
+
+
+def _decoders(plan: Plan) -> int:
+    """How many clips are decoded at the same time: here, or by the workers of a cluster."""
+    replicas = max((len(host.replicas) for host in plan.hosts), default=1)
+    return min(256, DECODE_WORKERS * replicas) if plan.options.on_ray else DECODE_WORKERS
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

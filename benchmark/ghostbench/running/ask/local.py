@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from ghostbench.errors import WorkerLost
 from ghostbench.folder.log import LOGGER, about
+from ghostbench.media.far import FarFrames
 from ghostbench.records import Clip, Request
 from ghostbench.running.ask.dispatch import Delivery, Dispatcher, Sending, Withdrawn
 from ghostbench.running.ask.places.place import Place, Prepared, ToPrepare, prepared
@@ -60,6 +61,7 @@ class LocalDispatcher(Dispatcher):
 
     def __init__(self, places: Sequence[Place], pool: Executor, deadline_s: float = math.inf) -> None:
         self._seats = [Seat[_Waiting](place, pool, deadline_s) for place in places]
+        self._named = {seat.place.worker: seat for seat in self._seats}
         self._ready: dict[str, deque[_Waiting]] = {}
         self._expected: Counter[str] = Counter()
         self._computing = self._next = 0
@@ -109,7 +111,7 @@ class LocalDispatcher(Dispatcher):
         sending: Sending | None = None,
         alone: bool = False,
     ) -> Delivery:
-        seat = self._least_busy()
+        seat = self._chosen_for(request)
         if self.stopped or seat is None:
             self.expect(-int(expected), group)
             raise Withdrawn
@@ -140,6 +142,15 @@ class LocalDispatcher(Dispatcher):
 
     def _open(self) -> list[Seat[_Waiting]]:
         return [seat for seat in self._seats if not seat.closed]
+
+    def _chosen_for(self, request: Request) -> Seat[_Waiting] | None:
+        """The replica that is to prepare the request: the one that has its frames already, unless it has more to do."""
+        seat, frames = self._least_busy(), request.frames
+        if seat is not None and isinstance(frames, FarFrames) and frames.near is not None:
+            near = self._named.get(frames.near)
+            if near is not None and not near.closed and near.assigned <= seat.assigned + near.place.batch_size:
+                return near
+        return seat
 
     def _least_busy(self) -> Seat[_Waiting] | None:
         """The replica that is to prepare the next request: of some, the one with least to do; None where none is left.

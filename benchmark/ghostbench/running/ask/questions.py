@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ghostbench.folder.lines import QuestionLine
+from ghostbench.media.far import Recipe
 from ghostbench.question import Question, in_order
 from ghostbench.records import Frames, Prompt
 from ghostbench.running.plan.probes import make_ready, probed, thinned
 from ghostbench.tasks.base import Task
+
+_FAILURE = "the task's failure"
+
+
+class AskedElsewhere(Exception):
+    """A task failed to ask about frames where their pixels are. The message is its own."""
 
 
 def found_with_frames(task: Task) -> bool:
@@ -43,6 +50,8 @@ class Questions:
 
         variant : the wording; None for the main one.
         """
+        if frames.remembers((_FAILURE, variant)):
+            raise AskedElsewhere(frames.memo((_FAILURE, variant), lambda _: ""))
         kept = frames.memo(("questions", variant), lambda whole: self._made(whole, variant))
         return tuple(each.question(frames) for each in kept)
 
@@ -85,7 +94,7 @@ class Questions:
         if question.frames is None:
             return question
         task = self._tasks[variant]
-        key = ("asked", moment_s, probe, variant, most)
+        key = _question_key(moment_s, probe, variant, most)
         return self._memo(frames, key, lambda: _changed(task, question, probe, most))
 
     def make_ready(self, frames: Frames, moment_s: float | None, probe: str, variant: str | None = None) -> None:
@@ -118,6 +127,49 @@ def _changed(task: Task, question: Question, probe: str | None, most: int | None
     if shown is None or question.frames is None or len(shown) != len(question.frames):
         return task.asked_with(question, shown)
     return replace(question, frames=shown)
+
+
+def foresee(
+    frames: Frames, told: Mapping[str | None, tuple[Question, ...] | str], others: Sequence[tuple[Recipe, Question]]
+) -> None:
+    """Keep with frames whose pixels are elsewhere what was asked about them there.
+
+    told : by wording, all questions, or what the task raised instead, in words. others : of probes.
+    """
+    for variant, questions in told.items():
+        if isinstance(questions, str):
+            _keep(frames, (_FAILURE, variant), questions)
+            continue
+        _keep(frames, ("questions", variant), tuple(_Kept.of(each, frames) for each in questions))
+        for each in questions:
+            _keep(frames, _question_key(each.moment_s, None, variant, None), _Kept.of(each, frames))
+    for recipe, question in others:
+        foresee_one(frames, recipe, question)
+
+
+def foresee_one(frames: Frames, recipe: Recipe, question: Question) -> None:
+    """Keep with frames one question about them, as `Questions.asked` would make it."""
+    _keep(frames, _key_of(recipe), _Kept.of(question, frames))
+
+
+def foreseen(frames: Frames, recipe: Recipe) -> bool:
+    """Whether `Questions.asked` needs no pixels for this question."""
+    return frames.remembers(_key_of(recipe)) or frames.remembers((_FAILURE, recipe.variant))
+
+
+def _keep(frames: Frames, key: tuple[object, ...], kept: object) -> None:
+    frames.memo(key, lambda _: kept)
+
+
+def _key_of(recipe: Recipe) -> tuple[object, ...]:
+    return _question_key(recipe.moment_s, recipe.probe, recipe.variant, recipe.most)
+
+
+def _question_key(
+    moment_s: float | None, probe: str | None, variant: str | None, most: int | None
+) -> tuple[object, ...]:
+    """Under what a question is kept with its clip's frames."""
+    return ("asked", moment_s, probe, variant, most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class FrameWindow:
         entry.size = 0
         if not entry.failed:
             frames = entry.decoding.result().frames
-            entry.size = frames.pixels.nbytes if isinstance(frames, Frames) else 0
+            entry.size = frames.nbytes if isinstance(frames, Frames) else 0
             self._largest = max(entry.size, self._largest or 0)
         self._wake()
 

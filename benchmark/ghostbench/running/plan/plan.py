@@ -16,7 +16,7 @@ from ghostbench.datasets.select import SplitQuery, select, with_environment
 from ghostbench.errors import AttemptError, BadInput, Unparseable
 from ghostbench.folder.tags import check_tags
 from ghostbench.media.sampling import Sampling, parse_sampling
-from ghostbench.models import Level, Model, RemoteModel, Resources
+from ghostbench.models import Level, LocalModel, Model, RemoteModel, Resources
 from ghostbench.outcomes import FALLS_BACK, Outcome
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model, parse_set
 from ghostbench.plugins.registry import printable
@@ -36,8 +36,8 @@ DEFAULT_MODELS = "motion,always,never,random"
 DEADLINE_S = 1800.0
 """The longest that loading a model, and one attempt, may take unless the user says otherwise, seconds. A large batch on
 a slow machine passes well within it."""
-PLACES = ("thread", "process")
-"""Where local models can live."""
+PLACES = ("thread", "process", "ray")
+"""Where local models can live; Ray's cluster by its address, where one is given: "ray:ADDRESS"."""
 MOST_MOMENTS_PER_S = 60
 _RATE = re.compile(r"(?P<number>[0-9]{1,3}(?:\.[0-9]{1,6})?)(?:/s)?")
 DEFAULT_ATTEMPTS = 6
@@ -77,6 +77,11 @@ class Options:
     replicas: tuple[str, ...] = ()
     patience: Patience = dataclasses.field(default_factory=Patience)
     tag: tuple[str, ...] = ()
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether local models live in a Ray cluster."""
+        return self.on.partition(":")[0] == "ray"
 
     @property
     def attempts_limit(self) -> int:
@@ -191,7 +196,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     for each in (task, *variants.values()):
         check_wording(each, split)
     for host in hosts.values():
-        _check_host(host)
+        _check_host(host, elsewhere=options.on_ray and isinstance(host.model, LocalModel))
     plan_replicas(hosts, options.replicas, options.on)
     if split.data_root is None and looking and not any(c.media for c in split.clips):
         raise BadInput(f"model '{looking[0]}' needs the clips of {split.dataset}; say where they are with --data-root")
@@ -247,8 +252,11 @@ def _sustain(task: Task, given: str | None) -> Sustain | None:
 
 
 def _check_numbers(options: Options) -> None:
-    if options.on not in PLACES:
-        raise BadInput(f"--on '{printable(options.on)}' is no place for models; choose from {', '.join(PLACES)}")
+    place, colon, address = options.on.partition(":")
+    if place not in PLACES or (colon and (place != "ray" or not address)):
+        raise BadInput(
+            f"--on '{printable(options.on)}' is no place for models; choose from {', '.join(PLACES)} or ray:ADDRESS"
+        )
     if not 1 <= options.repeats <= MOST_REPEATS:
         raise BadInput(f"--repeats {options.repeats} is not from 1 to {MOST_REPEATS}")
     if options.max_attempts is not None and options.max_attempts < 1:
@@ -295,14 +303,15 @@ def _host(choice: Choice, given: Mapping[str, str]) -> ConfiguredModel:
         return ConfiguredModel(choice, settings, None, printable(in_words(error) or type(error).__name__))
 
 
-def _check_host(host: ConfiguredModel) -> None:
+def _check_host(host: ConfiguredModel, *, elsewhere: bool) -> None:
     """Let the model look for what the user must bring and say what it is, and look at its ladder; one that fails there
-    is unavailable."""
+    is unavailable. elsewhere : whether it is computed on other machines."""
     if host.model is None:
         return
     try:
         host.model.check()
-        host.model.check_here()
+        if not elsewhere:
+            host.model.check_here()
         host.identity = dict(host.model.identity())
         for level in host.model.ladder:
             if not _is_level(level):

@@ -19,6 +19,7 @@ from ghostbench.outcomes import Outcome
 from ghostbench.plugins.choose import Choice, build_model
 from ghostbench.running.ask.dispatch import Dispatcher, as_unavailable, within
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
+from ghostbench.running.ask.far import FarAway
 from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import InWorker, Worker
 from ghostbench.running.ask.places.place import InThread, Place
@@ -38,7 +39,8 @@ CLOSING_S = 60.0
 class Loading:
     """Loads models, one after the other: they share the machine.
 
-    lost : what earlier loads took with them. preparing : how many threads each local model prepares requests in.
+    far : tells how models are reached that live in a cluster, None where none do. lost : what earlier loads took with
+    them. preparing : how many threads each local model prepares requests in.
     same : raises `Unavailable` where the facts that a model tells are not those that the run was begun with.
     """
 
@@ -49,6 +51,7 @@ class Loading:
         lost: Lost,
         preparing: int,
         same: Callable[[ModelState, Mapping[str, Any]], None],
+        far: FarAway | None = None,
     ) -> None:
         self._plan = plan
         self._begun = begun
@@ -57,6 +60,7 @@ class Loading:
         self._same = same
         self._truths = Truths(clips=plan.split.known, seed=plan.options.seed)
         self._preparing: list[ThreadPoolExecutor] = []
+        self._far = far
         self._in_this_process = plan.options.on == "thread"
         self._starter = ThreadPoolExecutor(1, "starter")
 
@@ -80,6 +84,8 @@ class Loading:
                 facts = await load(state.dispatcher)
             self._same(state, facts)
             state.facts = facts
+            if self._far is not None:
+                self._far.loaded(state.host)
             LOGGER.info("loaded in %.3g s", time.perf_counter() - started, extra={"row": row})
         except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
             LOGGER.warning("unavailable: %s", as_unavailable(error), extra={"row": row})
@@ -97,18 +103,22 @@ class Loading:
                 return [InThread(model)]
             return [InThread(_built(host.choice, replica.settings), replica.name) for replica in host.replicas]
         preparing = self._share(len(host.replicas))
+        if self._far is not None:
+            return [*self._far.places(host, preparing)]
         return [
             InWorker(model, replica.name, partial(self._start, host.choice, replica, preparing))
             for replica in host.replicas
         ]
 
-    def _start(self, choice: Choice, replica: Replica, preparing: int) -> Worker:
+    def _start(self, choice: Choice, replica: Replica, preparing: int, again: bool) -> Worker:
         """Start a worker process, from a thread that lives as long as the run: a worker ends with its starter."""
         given = Assignment(choice.spec.load, replica.settings, choice.argument, tuple(sys.path), preparing)
         return self._starter.submit(WorkerProcess, replica.name, given, replica.environment).result()
 
     def _share(self, replicas: int) -> int:
         """How many requests each of so many replicas prepares at the same time."""
+        if self._far is not None:
+            return self._width
         return max(2, self._width // replicas)
 
     def _check(self, state: ModelState) -> None:

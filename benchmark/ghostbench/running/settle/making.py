@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ghostbench.errors import AttemptError, Crashed, MediaError
-from ghostbench.models import RemoteModel
+from ghostbench.media.far import Facts, FarFrames, Recipe
+from ghostbench.media.sampling import Sampling
+from ghostbench.models import LocalModel, RemoteModel
 from ghostbench.records import Frames, Request
 from ghostbench.running.ask.dispatch import estimated
 from ghostbench.running.ask.questions import Questions
@@ -44,14 +46,24 @@ class NotMade(Exception):
 class RequestMaker:
     """Makes requests. limited : whether what each can cost must be known, since the run has a limit to keep.
 
+    far : under which sampling local models come by their frames themselves; None where they are handed them.
     variants : the task's other wordings that are asked, by name. questions : what the task asks.
     """
 
-    def __init__(self, task: Task, seed: int, *, limited: bool, variants: Mapping[str, Task] | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        seed: int,
+        *,
+        limited: bool,
+        variants: Mapping[str, Task] | None = None,
+        far: Sampling | None = None,
+    ) -> None:
         self._task = task
         self.questions = Questions(task, variants)
         self._seed = seed
         self._limited = limited
+        self._far = far
 
     def make(self, unit: Ask) -> Made:
         """The unit's next request. Raises `NotMade`, and what only a mistake of ours explains."""
@@ -70,7 +82,9 @@ class RequestMaker:
 
     async def make_ready(self, unit: Ask) -> None:
         """Have a thread do what takes long before `make` is called. What goes wrong there, goes wrong in `make` too."""
-        if is_slow(unit.row.probe) and isinstance(unit.frames, Frames) and unit.row.needs_frames:
+        here = isinstance(unit.frames, Frames) and not isinstance(unit.frames, FarFrames)
+        if is_slow(unit.row.probe) and here and unit.row.needs_frames:
+            assert isinstance(unit.frames, Frames)
             with contextlib.suppress(Exception):
                 await asyncio.to_thread(
                     self.questions.make_ready, unit.frames, unit.moment_s, str(unit.row.probe), unit.row.variant
@@ -104,7 +118,7 @@ class RequestMaker:
             id=str(uuid.uuid4()),
             # A model gets nothing to write to that another one reads.
             prompt=replace(question.prompt, schema=copy.deepcopy(question.prompt.schema)),
-            frames=question.frames.private() if question.frames is not None else None,
+            frames=self._handed(unit, question.frames),
             seed=self._seed + unit.repeat,
             level=unit.standing.level,
             level_settings=unit.standing.settings(ladder),
@@ -112,6 +126,22 @@ class RequestMaker:
             moment_s=unit.moment_s,
             variant=unit.row.variant,
         )
+
+    def recipe(self, unit: Ask) -> Recipe | None:
+        """How its model comes by the frames of the unit's next request; None where it is handed them, or gets none."""
+        frames, media = unit.frames, unit.clip.media
+        if self._far is None or not isinstance(frames, Frames) or media is None or not unit.row.needs_frames:
+            return None
+        most = unit.standing.max_frames(ladder_of(unit.row.host))
+        return Recipe(media, self._far, unit.moment_s, unit.row.probe, unit.row.variant, most)
+
+    def _handed(self, unit: Ask, frames: Frames | None) -> Frames | None:
+        """The frames of a request as its model is handed them."""
+        recipe = self.recipe(unit) if isinstance(unit.row.host.model, LocalModel) else None
+        if frames is None or recipe is None:
+            return frames.private() if frames is not None else None
+        near = unit.frames.near if isinstance(unit.frames, FarFrames) else None
+        return FarFrames(Facts.of(frames), recipe, near)
 
     def _most_usd(self, unit: Ask, request: Request) -> float:
         """The most that the request can cost, US dollars; 0 where the price is unknown.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from ghostbench.errors import MediaError
+from ghostbench.errors import AttemptError, MediaError
 from ghostbench.folder.begun import Begun
 from ghostbench.folder.log import about
 from ghostbench.folder.spending import SpendingJournal
+from ghostbench.media.far import FarFrames, Recipe
 from ghostbench.models import LocalModel
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip
+from ghostbench.records import Clip, Frames
 from ghostbench.running.ask.decoding import Decoded
 from ghostbench.running.ask.dispatch import Delivery, Dispatcher, Outdated, PutOff, Sending, Withdrawn
 from ghostbench.running.ask.units import Ask, ModelState, SentRequest, seconds_since, utc
@@ -48,7 +49,8 @@ class Settler:
 
     sent : where requests with a price are noted before they are sent; None notes nothing. begun : where requests are
         noted before a local model gets them; None likewise.
-    media : where the frames of units that need them come from; None: the units have theirs.
+    media : where the frames of units that need them come from; None: the units have theirs. foresee : has a question
+        made where its pixels are, if it has not been; returns why that is not possible.
     """
 
     maker: RequestMaker
@@ -57,6 +59,7 @@ class Settler:
     sent: SpendingJournal | None = None
     begun: Begun | None = None
     media: MediaOf | None = None
+    foresee: Callable[[Frames, Recipe], Awaitable[AttemptError | None]] | None = None
 
     async def settle(self, unit: Ask, state: ModelState) -> None:
         """Attempt after attempt until the policy says that this is the unit's outcome, `Ask.last`.
@@ -82,6 +85,11 @@ class Settler:
             return await self.recorder.record_media(unit, state, unit.frames)
         await self.maker.make_ready(unit)
         try:
+            recipe = self.maker.recipe(unit)
+            if self.foresee is not None and recipe is not None and isinstance(unit.frames, FarFrames):
+                failure = await self.foresee(unit.frames, recipe)
+                if failure is not None:
+                    raise NotMade(failure)
             return self.maker.make(unit)
         except NotMade as failed:
             return await self.recorder.record(unit, state, failed.named, Delivery(failed.failure, None, None))

@@ -9,11 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ghostbench.errors import AttemptError, Crashed, Unavailable
+from ghostbench.media.far import Recipe
+from ghostbench.media.sampling import Sampling
 from ghostbench.plugins.registry import load_target
 from ghostbench.records import Request
-from ghostbench.running.ask.dispatch import as_unavailable
+from ghostbench.running.ask.dispatch import as_attempt_error, as_unavailable
+from ghostbench.running.ask.places.looking import Looking, Wanted
 from ghostbench.running.ask.places.place import Answered, InThread, Prepared, prepared
 from ghostbench.running.rules.replies import checked, in_words
+from ghostbench.tasks.base import Task
 
 Reply = Callable[[Any], None]
 """Hands back what came of a call."""
@@ -23,7 +27,8 @@ Reply = Callable[[Any], None]
 class Assignment:
     """What a worker is to do. target : "package.module:Class". path : where Python looks for modules.
 
-    preparing : how many requests it prepares at the same time.
+    preparing : how many requests it prepares at the same time. name : of the worker. task, variants, sampling : what
+    it asks of clips that it decodes itself; None where the run hands it frames.
     """
 
     target: str
@@ -31,6 +36,10 @@ class Assignment:
     argument: str | None
     path: tuple[str, ...]
     preparing: int
+    name: str = ""
+    task: Task | None = None
+    variants: Mapping[str, Task] | None = None
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +58,25 @@ class Desk:
         self._preparing = ThreadPoolExecutor(assignment.preparing, "prepare")
         self._computing = ThreadPoolExecutor(1, "model")
         self._kept: dict[int, Request] = {}
+        self._looking: Looking | None = None
+        if assignment.task is not None and assignment.sampling is not None:
+            self._looking = Looking(assignment.task, assignment.variants or {}, assignment.sampling, assignment.name)
         self.batch_size = 1
 
     def take(self, kind: str, call: int, given: Any, reply: Reply) -> None:
         """Take a call; `reply` is called in a thread when it is done.
 
         kind : "load" gives the model's facts and how many batches it computes at once, "prepare" a `Prepared` for a
-        request, "answer" an `Answered` for several, "close" None; or an `AttemptError`, or words, in its place.
+        request, "answer" an `Answered` for several, "look" what is `Seen` of a clip, "question" one about it, "close"
+        None; or an `AttemptError`, or words, in its place.
         """
         match kind:
             case "prepare":
                 self._preparing.submit(lambda: reply(self._prepared(call, given)))
             case "answer":
                 self._computing.submit(lambda: reply(self._answered(given)))
+            case "look" | "question":
+                self._preparing.submit(lambda: reply(self._looked(given)))
             case "load":
                 self._computing.submit(lambda: reply(self._loaded()))
             case "close":
@@ -84,16 +99,45 @@ class Desk:
             return failure if isinstance(failure, AttemptError) else Unavailable("it cannot be loaded")
 
     def _prepared(self, call: int, request: Request) -> Prepared:
+        try:
+            request = self._shown(request)
+        except AttemptError as error:
+            return Prepared(None, _sendable(error), 0.0)
         done = self._place.prepare(request)
         if done.failure is None:
             self._kept[call] = prepared(request, done.value)
         return replace(done, value=None, failure=_sendable(done.failure))
 
     def _answered(self, requests: Sequence[Request | Kept]) -> Answered:
-        whole = [self._kept.pop(request.number) if isinstance(request, Kept) else request for request in requests]
-        answered = _portable(self._place.answer(whole))
+        whole: list[Request] = []
+        failed: dict[int, AttemptError] = {}
+        for place, each in enumerate(requests):
+            try:
+                whole.append(self._kept.pop(each.number) if isinstance(each, Kept) else self._shown(each))
+            except AttemptError as error:
+                failed[place] = error
+        answered = self._place.answer(whole)
+        if failed:
+            results, notes = iter(answered.results), iter(answered.notes)
+            answered = replace(
+                answered,
+                results=[failed.get(place) or next(results) for place in range(len(requests))],
+                notes=[() if place in failed else next(notes) for place in range(len(requests))],
+            )
         self.batch_size = self._place.batch_size
-        return answered
+        return _portable(answered)
+
+    def _shown(self, request: Request) -> Request:
+        """The request with frames in hand. Raises `AttemptError`."""
+        return request if self._looking is None else self._looking.shown(request)
+
+    def _looked(self, given: Wanted | Recipe) -> Any:
+        """What there is to know of a clip, or of one question about it; or why there is nothing."""
+        assert self._looking is not None
+        try:
+            return self._looking.look(given) if isinstance(given, Wanted) else self._looking.question(given)
+        except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything
+            return _sendable(as_attempt_error(error))
 
     def _closed(self) -> str | None:
         """What closing raises, in words: it is told, and no more."""

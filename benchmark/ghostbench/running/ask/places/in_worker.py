@@ -68,16 +68,18 @@ class _Held:
 class InWorker(Place):
     """A replica of a local model in a worker, started anew when that is lost.
 
-    name : of the worker, for the ledger. start : starts one; what it raises is as if loading had ended it.
+    name : of the worker, for the ledger. start : starts one, with whether it is in
+    place of a lost one; raises `Unavailable`. decodes : whether it comes by frames
+    itself, which is work that can be done ahead.
     """
 
-    def __init__(self, model: LocalModel, name: str, start: Callable[[], Worker]) -> None:
-        self._prepares = type(model).prepare is not LocalModel.prepare
+    def __init__(self, model: LocalModel, name: str, start: Callable[[bool], Worker], *, decodes: bool = False) -> None:
+        self._prepares = decodes or type(model).prepare is not LocalModel.prepare
         self.worker = name
         self._start = start
         self._lock = threading.Lock()
         self._worker: Worker | None = None
-        self._closed = False
+        self._closed = self._loaded = False
         self._parallel = 1
         self._facts: Mapping[str, Any] = {}
 
@@ -134,6 +136,18 @@ class InWorker(Place):
             return Answered([_unsendable(error)] * len(requests), 0.0, none)
         return replace(answered, worker=worker.name)
 
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether its worker is there, as far as is known."""
+        return self._worker is not None and not self._worker.gone
+
+    def look(self, given: Any) -> Any:
+        """What the worker's desk says of a clip (`Wanted`) or of one question about it (`Recipe`).
+
+        Raises `Gone`, and `AttemptError` where there is no worker any more.
+        """
+        return self._ready().ask("look", given)[1].result()
+
     @override
     def end_work(self, how: str) -> bool:
         worker = self._worker
@@ -160,7 +174,7 @@ class InWorker(Place):
                 raise Unavailable("the model has been closed")
             how = ""
             for _ in range(MOST_LOADS):
-                self._worker = worker = self._start()
+                self._worker = worker = self._start(self._loaded)
                 try:
                     loaded = worker.ask("load", None)[1].result()
                 except Gone as gone:
@@ -172,6 +186,7 @@ class InWorker(Place):
                     worker.end("was closed")
                     raise loaded
                 self._facts, self._parallel = loaded
+                self._loaded = True
                 return worker
             raise Unavailable(f"its worker {how} while it was loaded, after {MOST_LOADS} tries at most")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import logging
 import os
 import signal
 import socket
@@ -24,7 +23,7 @@ from typing_extensions import override
 from ghostbench.running.ask.places.channel import Channel, Closed
 from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import Gone, Worker
-from ghostbench.running.ask.places.worker import Said
+from ghostbench.running.ask.places.said import Said, into_the_log
 from ghostbench.running.rules.endings import how_it_ended
 from ghostbench.running.rules.replies import in_words
 
@@ -115,7 +114,7 @@ class WorkerProcess(Worker):
             while True:
                 number, result, size = self._channel.receive()
                 if isinstance(result, Said):
-                    _log(self.name, result)
+                    into_the_log(self.name, result)
                     continue
                 self.batch_size = size
                 waiting = self._waiting.pop(number, None)
@@ -142,11 +141,3 @@ class WorkerProcess(Worker):
             waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             future.set_exception(Gone(self._ended))
-
-
-def _log(worker: str, said: Said) -> None:
-    """Have a line of a worker stand in the run's log, as it would had it been said here."""
-    line = {"name": said.logger, "levelno": said.level, "levelname": logging.getLevelName(said.level)}
-    line |= {"msg": "%s", "args": (said.message,), "created": said.at, "row": worker}
-    line |= {"processName": f"worker {worker}", "threadName": said.thread}
-    logging.getLogger(said.logger).handle(logging.makeLogRecord(line))

@@ -12,32 +12,16 @@ import signal
 import socket
 import sys
 import threading
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from typing_extensions import override
-
 from ghostbench.running.ask.places.channel import Channel, Closed
 from ghostbench.running.ask.places.desk import Assignment, Desk
-from ghostbench.running.rules.replies import in_words
+from ghostbench.running.ask.places.said import SayingSo
 
-_LONGEST = 10_000
-"""The most characters of a line for the log that are passed on."""
 _MORE_LIKELY_KILLED = "500"
 """Where memory runs out, the kernel is to end the worker that wants it, and not the run. From -1000 to 1000."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A line for the run's log, in place of what comes back for a call. at : seconds since the epoch."""
-
-    logger: str
-    level: int
-    message: str
-    at: float
-    thread: str | None
 
 
 def main(number: int) -> None:
@@ -54,7 +38,7 @@ def main(number: int) -> None:
 
 
 def _serve(channel: Channel, assignment: Assignment) -> None:
-    logging.getLogger().addHandler(_ToTheRun(channel))
+    logging.getLogger().addHandler(SayingSo(lambda said: channel.send((0, said, 0))))
     desk = Desk(assignment)
 
     def reply(call: int, result: Any) -> None:
@@ -64,23 +48,6 @@ def _serve(channel: Channel, assignment: Assignment) -> None:
     while True:
         kind, call, given = channel.receive()
         desk.take(kind, call, given, partial(reply, call))
-
-
-class _ToTheRun(logging.Handler):
-    """Passes on to the run's log what libraries warn of here."""
-
-    def __init__(self, channel: Channel) -> None:
-        super().__init__(logging.WARNING)
-        self._channel = channel
-
-    @override
-    def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(Exception):
-            message = record.getMessage()
-            if record.exc_info is not None and record.exc_info[1] is not None:
-                message = f"{message}: {in_words(record.exc_info[1])}"
-            said = Said(record.name, record.levelno, message[:_LONGEST], record.created, record.threadName)
-            self._channel.send((0, said, 0))
 
 
 def _die_with(parent: int) -> None:

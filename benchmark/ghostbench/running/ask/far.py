@@ -1,0 +1,78 @@
+"""A run whose local models live in a cluster: their places there, and what decodes clips for them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from functools import partial
+
+from ghostbench.errors import AttemptError
+from ghostbench.folder.log import LOGGER
+from ghostbench.media.far import Recipe
+from ghostbench.models import LocalModel
+from ghostbench.records import Frames
+from ghostbench.running.ask.decoding import Decoding
+from ghostbench.running.ask.far_decoding import FarDecoding
+from ghostbench.running.ask.places.actor import Cluster
+from ghostbench.running.ask.places.desk import Assignment
+from ghostbench.running.ask.places.in_worker import InWorker
+from ghostbench.running.plan.plan import ConfiguredModel, Plan
+from ghostbench.running.plan.probes import is_slow
+
+
+class FarAway:
+    """Construct it on the event loop.
+
+    decoding : of the run's clips. In a run where all that look at frames live in the cluster, media is read there, and
+    no pixel comes here; where others look too, it is read here for them, and there for the cluster's models.
+    """
+
+    def __init__(self, plan: Plan, cluster: Cluster, pool: Executor) -> None:
+        self._plan = plan
+        self._cluster = cluster
+        self._places: dict[ConfiguredModel, list[InWorker]] = {}
+        self._far: FarDecoding | None = None
+        looking = [row.host for row in plan.rows if row.needs_frames]
+        if looking and all(isinstance(host.model, LocalModel) or host.model is None for host in looking):
+            probes = [probe for probe in plan.probes if probe != "text-only" and not is_slow(probe)]
+            self._far = FarDecoding(pool, plan.sampling, plan.split.data_root, probes)
+        self.decoding: Decoding = self._far or Decoding(pool, plan.sampling, plan.split.data_root)
+
+    def places(self, host: ConfiguredModel, preparing: int) -> list[InWorker]:
+        """Where the replicas of a local model are to live."""
+        missing = self._cluster.what_is_missing(host.resources, len(host.replicas))
+        if missing is not None:
+            LOGGER.warning("waits for more nodes: %s", missing, extra={"row": host.choice.row})
+        assert isinstance(host.model, LocalModel)
+        looks = any(row.needs_frames for row in self._plan.rows if row.host is host)
+        found = []
+        for replica in host.replicas:
+            given = Assignment(
+                host.choice.spec.load,
+                replica.settings,
+                host.choice.argument,
+                (),
+                preparing,
+                replica.name,
+                self._plan.task if looks else None,
+                self._plan.variants if looks else None,
+                self._plan.sampling if looks else None,
+            )
+            start = partial(self._cluster.start, given, host.resources)
+            found.append(InWorker(host.model, replica.name, start, decodes=looks))
+        if looks:
+            self._places[host] = found
+        return found
+
+    def loaded(self, host: ConfiguredModel) -> None:
+        """A model's workers can be asked now, about clips too."""
+        if self._far is not None:
+            self._far.join([place for place in self._places.get(host, ()) if place.can_be_asked])
+
+    async def foresee(self, frames: Frames, recipe: Recipe) -> AttemptError | None:
+        """Have a question made where its pixels are, if it has not been; or say why that is not possible."""
+        return await self._far.foresee(frames, recipe) if self._far is not None else None
+
+    def all_loaded(self) -> None:
+        """No further models will be loaded before clips are needed."""
+        if self._far is not None:
+            self._far.no_more()
