@@ -93,8 +93,9 @@ def test_a_run_comes_out_the_same_wherever_its_models_live(module_bench: Any, as
 @pytest.mark.slow
 def test_three_merged_shards_are_the_same_run(module_bench: Any, asked_once: Path) -> None:
     shards = []
-    for number in (1, 2, 3):
-        given = ["--on", "thread", "--shard", f"{number}/3", "--run-id", f"part-{number}"]
+    # Of four shards of these six clips one is empty.
+    for number in (1, 2, 4):
+        given = ["--on", "thread", "--shard", f"{number}/4", "--run-id", f"part-{number}"]
         done = module_bench.run(*MODELS, *given)
         assert done.returncode == 0, done.stderr
         shards.append(f"results/part-{number}")
