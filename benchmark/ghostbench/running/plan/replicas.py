@@ -9,15 +9,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ghostbench.errors import BadInput
-from ghostbench.models import LocalModel, Resources
+from ghostbench.models import LocalModel, Model, Resources
+from ghostbench.plugins.choose import Choice
 from ghostbench.plugins.registry import printable
 from ghostbench.running.rules.replies import in_words
-
-if TYPE_CHECKING:
-    from ghostbench.running.plan.plan import ConfiguredModel
 
 MOST_REPLICAS = 4096
 _SEEN = "CUDA_VISIBLE_DEVICES"
@@ -38,7 +36,17 @@ class Replica:
         return {} if self.gpus is None else {_SEEN: ",".join(self.gpus)}
 
 
-def plan_replicas(hosts: Mapping[str, ConfiguredModel], given: Sequence[str], on: str) -> None:
+class Host(Protocol):
+    """A configured model, as far as its replicas are concerned."""
+
+    choice: Choice
+    model: Model | None
+    broken: str | None
+    resources: Resources
+    replicas: tuple[Replica, ...]
+
+
+def plan_replicas(hosts: Mapping[str, Host], given: Sequence[str], on: str) -> None:
     """Give each local model its replicas. given : `MODEL=N` each. on : where they are to live.
 
     Raises `BadInput` for what does not fit this machine, or is no such thing.
@@ -57,7 +65,7 @@ def plan_replicas(hosts: Mapping[str, ConfiguredModel], given: Sequence[str], on
             raise BadInput(f"--replicas {row}={wanted[row]}: only models that are computed here have replicas")
 
 
-def _wanted(hosts: Mapping[str, ConfiguredModel], given: Sequence[str]) -> dict[str, int]:
+def _wanted(hosts: Mapping[str, Host], given: Sequence[str]) -> dict[str, int]:
     wanted = {}
     for text in given:
         row, equals, number = text.rpartition("=")
