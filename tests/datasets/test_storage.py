@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import fsspec
 import pytest
+from drawn_data import moving_square, write_video
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,20 +174,11 @@ def test_a_remote_file_too_large_to_hold_is_a_failure(monkeypatch: pytest.Monkey
 
 def test_a_clip_is_fetched_once(tmp_path: Path) -> None:
     """One open of the remote file, whatever the decoder then does with it."""
-    import av
-    import numpy as np
-
     from ghostbench.media.decode import decode
     from ghostbench.media.sampling import parse_sampling
 
     path = tmp_path / "clip.mkv"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for index in range(40):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), index, np.uint8), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    write_video(path, moving_square(30, frames=40), fps=30)
     opened: list[str] = []
 
     class Counting(MemoryFileSystem):  # type: ignore[misc]

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av
-import numpy as np
 import pytest
+from drawn_data import moving_square, write_video
 
 import ghostbench
 
@@ -34,22 +33,12 @@ def install(plugin_site: PluginSite, shown_package: Callable[[str], Path]) -> Ca
     return add
 
 
-def draw(path: Path, level: int) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for index in range(24):
-            pixels = np.full((48, 64, 3), level + index, dtype=np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode(None))
-
-
 def test_a_dataset_of_a_package_is_listed_and_run(plugin_site: PluginSite, install: Callable[[str], None]) -> None:
     install("add-a-dataset.md")
     media = plugin_site.folder / "media"
     media.mkdir()
     for number in (1, 2, 3):
-        draw(media / f"night_0{number}.mp4", 40 * number)
+        write_video(media / f"night_0{number}.mp4", moving_square(40 * number))
     listed = plugin_site.bench("datasets")
     row = next(line for line in listed.stdout.splitlines() if line.startswith("junctions"))
     assert "all, wet" in row

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import pytest
+from drawn_data import moving_square, write_dataset, write_video
 
 FRAMES, FPS = 10, 10
 
@@ -30,18 +28,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "clips").mkdir()
     names = [f"images_7_{n:03}" for n in range(1, 21)]
     for number, name in enumerate(names):
-        with av.open(str(root / "clips" / f"{name}.avi"), "w") as container:
-            stream = container.add_stream("mpeg4", rate=FPS)
-            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-            for index in range(FRAMES):
-                pixels = np.full((48, 64, 3), 20 + 10 * number, dtype=np.uint8)
-                pixels[:, 5 * index : 5 * index + 8] = 255
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-            container.mux(stream.encode(None))
-    rows = "".join(f"{name}.avi,none,remark of {name}\n" for name in names)
-    (root / "labels.csv").write_text(f"video_id,ground_truth_label,remark\n{rows}")
-    (root / "dataset.yaml").write_text("name: drawn\nroot: clips\nlayout: files\nlabels: labels.csv\n")
-    return root / "dataset.yaml"
+        frames = moving_square(20 + 10 * number, frames=FRAMES, step=5)
+        write_video(root / "clips" / f"{name}.avi", frames, fps=FPS)
+    return write_dataset(root, dict.fromkeys(names, "none"))
 
 
 @dataclass
@@ -84,16 +73,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture
-def labelling(drawn: Path) -> Iterator[Any]:
+def labelling(drawn: Path, free_port: Callable[[], int]) -> Iterator[Any]:
     """`labelling(annotator, out, …)` starts a server; all end with the test."""
     pytest.importorskip("starlette")
     pytest.importorskip("uvicorn")
@@ -102,7 +83,7 @@ def labelling(drawn: Path) -> Iterator[Any]:
     def start(annotator: str, out: Path, *words: str) -> Labeller:
         command = [sys.executable, "-m", "ghostbench", "label", str(drawn), "--annotator", annotator, "--out", str(out)]
         process = subprocess.Popen(
-            [*command, "--port", str(_free_port()), "--no-browser", *words],
+            [*command, "--port", str(free_port()), "--no-browser", *words],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -127,23 +108,3 @@ def labelling(drawn: Path) -> Iterator[Any]:
     yield start
     for server in started:
         server.kill()
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Headless Chromium under Selenium; skips where either is not installed."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    binary, driver = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("no Chromium with chromedriver here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for argument in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield opened
-    opened.quit()

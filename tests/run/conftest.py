@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import pytest
+from drawn_data import moving_square, write_dataset, write_video
 from warm_process import run_bench
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evidence_builder"))
@@ -86,22 +85,8 @@ def drawn_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("drawn")
     (root / "clips").mkdir()
     for number, clip in enumerate(CLIPS):
-        draw_clip(root / "clips" / f"{clip}.avi", level=30 + 35 * number)
-    rows = "".join(f"{clip}.avi,{label},remark of {clip}\n" for clip, label in CLIPS.items())
-    (root / "labels.csv").write_text("video_id,ground_truth_label,remark\n" + rows, encoding="utf-8")
-    (root / "dataset.yaml").write_text("name: drawn\nroot: clips\nlayout: files\nlabels: labels.csv\nsplits: {}\n")
-    return root / "dataset.yaml"
-
-
-def draw_clip(path: Path, *, level: int, frames: int = 24) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for index in range(frames):
-            pixels = np.full((48, 64, 3), level, dtype=np.uint8)
-            pixels[:, index : index + 8] = 255
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode(None))
+        write_video(root / "clips" / f"{clip}.avi", moving_square(30 + 35 * number))
+    return write_dataset(root, CLIPS)
 
 
 def install_spies(folder: Path) -> Path:

@@ -146,11 +146,6 @@ class Store:
     clip: bytes = CLIP
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def _program(*places: str) -> str:
     for place in places:
         path = REPOSITORY / ".servers" / place
@@ -186,10 +181,10 @@ def _running(words: list[str], port: int, log: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def s3_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def s3_store(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Store]:
     """moto's S3 server with a bucket `dada`."""
     s3fs = pytest.importorskip("s3fs")
-    folder, port = tmp_path_factory.mktemp("moto"), _free_port()
+    folder, port = tmp_path_factory.mktemp("moto"), free_port()
     words = [_program("moto/bin/moto_server"), "-H", "127.0.0.1", "-p", str(port)]
     with _running(words, port, folder / "log"):
         proxy = FaultProxy(port)
@@ -207,10 +202,10 @@ def s3_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def azure_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def azure_store(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Store]:
     """Azurite with a container `dada`."""
     adlfs = pytest.importorskip("adlfs")
-    folder, port = tmp_path_factory.mktemp("azurite"), _free_port()
+    folder, port = tmp_path_factory.mktemp("azurite"), free_port()
     words = [_program("azurite/node_modules/.bin/azurite-blob"), "--blobPort", str(port), "--location", str(folder)]
     with _running([*words, "--silent", "--skipApiVersionCheck", "--disableTelemetry"], port, folder / "log"):
         proxy = FaultProxy(port)
@@ -227,10 +222,10 @@ def azure_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def http_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def http_store(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Store]:
     """nginx, which lists its folders, and a folder `locked` that wants a password."""
     pytest.importorskip("aiohttp")
-    folder, port = tmp_path_factory.mktemp("nginx"), _free_port()
+    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     files = folder / "files"
     files.mkdir()
     (folder / "users").write_text("anna:{PLAIN}pa55word\n")

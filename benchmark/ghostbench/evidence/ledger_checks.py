@@ -159,23 +159,54 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     rows = [RowFacts.of_entry(name, run.manifest.models[name]) for name in run.names if name in run.manifest.models]
     clips = list(_folder(run).clips())
     repeats = int(run.predictions["repeat"].max()) + 1
+    again = _InAnyOrder(predict(rows, clips, repeats, last_lines(_folder(run).attempts()), task))
+    found = []
     try:
-        again = predict(rows, clips, repeats, last_lines(_folder(run).attempts()), task)
+        for line in _folder(run).predictions():
+            want = again.take(_key(line))
+            if want is not None:
+                found += _unlike(line, want, run.manifest)
+        missing = again.rest()
     except BadInput as error:
         return [Finding("run folder", f"gives no predictions: {error}")], ""
-    want = {(line.model, line.clip, line.repeat): line for line in again}
-    found = []
-    for line in _folder(run).predictions():
-        key = (line.model, line.clip, line.repeat)
-        stated, again_stated = (json.loads(encode(each)) for each in (line, want.pop(key, line)))
-        for field in names_of(PredictionLine):
-            if run.manifest.format == 1 and field in LACKED:
-                continue
-            if any(differences(stated[field], again_stated[field])):
-                what = (
-                    f"{key[0]}, {key[1]}, repeat {key[2]}: {field} is {stated[field]!r}, "
-                    f"the ledger gives {again_stated[field]!r}"
-                )
-                found.append(Finding(PREDICTIONS, what))
-    found += [Finding(PREDICTIONS, f"{key[0]}, {key[1]}, repeat {key[2]} is missing") for key in want]
-    return found, ""
+    return [*found, *(Finding(PREDICTIONS, f"{_name(line)} is missing") for line in missing)], ""
+
+
+class _InAnyOrder:
+    """Predictions as they are wanted, of which those are held that come earlier than they are."""
+
+    def __init__(self, lines: Iterator[PredictionLine]) -> None:
+        self._lines = lines
+        self._early: dict[tuple[str, str, int], PredictionLine] = {}
+
+    def take(self, key: tuple[str, str, int]) -> PredictionLine | None:
+        """The one of this key; None where there is none."""
+        if key in self._early:
+            return self._early.pop(key)
+        for line in self._lines:
+            if _key(line) == key:
+                return line
+            self._early[_key(line)] = line
+        return None
+
+    def rest(self) -> list[PredictionLine]:
+        """Those that nobody took."""
+        return [*self._early.values(), *self._lines]
+
+
+def _unlike(line: PredictionLine, want: PredictionLine, manifest: Manifest) -> Iterator[Finding]:
+    stated, again = (json.loads(encode(each)) for each in (line, want))
+    for field in names_of(PredictionLine):
+        if manifest.format == 1 and field in LACKED:
+            continue
+        if any(differences(stated[field], again[field])):
+            what = f"{_name(line)}: {field} is {stated[field]!r}, the ledger gives {again[field]!r}"
+            yield Finding(PREDICTIONS, what)
+
+
+def _key(line: PredictionLine) -> tuple[str, str, int]:
+    return line.model, line.clip, line.repeat
+
+
+def _name(line: PredictionLine) -> str:
+    return f"{line.model}, {line.clip}, repeat {line.repeat}"

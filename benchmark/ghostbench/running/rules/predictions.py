@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -95,8 +95,8 @@ def note_last(units: dict[AskKey, Last], line: AttemptLine) -> None:
 
 def predict(
     rows: Sequence[RowFacts], clips: Sequence[ClipLine], repeats: int, units: Mapping[AskKey, Last], task: Task
-) -> list[PredictionLine]:
-    """The predictions of a whole run, in order of row, clip and repeat.
+) -> Iterator[PredictionLine]:
+    """The predictions of a whole run, in order of row, clip and repeat, one at a time.
 
     Raises `BadInput` when the run is not finished: a unit has neither a line nor a reason for having none; and for a
     substitute of a row that is not there before it.
@@ -104,7 +104,8 @@ def predict(
     answers: dict[tuple[str, str, int], dict[float | None, Last]] = {}
     for key, last in units.items():
         answers.setdefault(key[:3], {})[key.moment_s] = last
-    predictions: dict[tuple[str, str, int], PredictionLine] = {}
+    others = {row.of for row in rows if row.of is not None}
+    kept: dict[tuple[str, str, int], PredictionLine] = {}
     names: set[str] = set()
     for row in rows:
         if row.of is not None and row.of not in names:
@@ -113,14 +114,15 @@ def predict(
         for clip in clips:
             for repeat in range(repeats):
                 turn = _Turn(row, clip, repeat, answers.get((row.name, clip.clip, repeat), {}))
-                stood_in_for = predictions[(row.of, clip.clip, repeat)] if row.of is not None else None
+                stood_in_for = kept[(row.of, clip.clip, repeat)] if row.of is not None else None
                 if stood_in_for is not None and stood_in_for.outcome is Outcome.ANSWERED:
                     predicted = replace(stood_in_for, model=row.name)
                 else:
                     main = answers.get((row.of or "", clip.clip, repeat), {})
                     predicted = turn.predicted(task, {m: each for m, each in main.items() if each.answered})
-                predictions[row.name, clip.clip, repeat] = predicted
-    return list(predictions.values())
+                if row.name in others:
+                    kept[row.name, clip.clip, repeat] = predicted
+                yield predicted
 
 
 @dataclass(frozen=True, slots=True)
