@@ -165,7 +165,7 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
         for line in _folder(run).predictions():
             want = again.take(_key(line))
             if want is not None:
-                found += _unlike(line, want, run.manifest)
+                found += _differing(line, want, run.manifest)
         missing = again.rest()
     except BadInput as error:
         return [Finding("run folder", f"gives no predictions: {error}")], ""
@@ -194,7 +194,7 @@ class _InAnyOrder:
         return [*self._early.values(), *self._lines]
 
 
-def _unlike(line: PredictionLine, want: PredictionLine, manifest: Manifest) -> Iterator[Finding]:
+def _differing(line: PredictionLine, want: PredictionLine, manifest: Manifest) -> Iterator[Finding]:
     stated, again = (json.loads(encode(each)) for each in (line, want))
     for field in names_of(PredictionLine):
         if manifest.format == 1 and field in LACKED:
