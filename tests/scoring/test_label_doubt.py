@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ghostbench.report.data import read_run
 from ghostbench.report.tables import run_tables
+from ghostbench.scoring import label_doubt
 from ghostbench.scoring.label_doubt import lead, rate_bounds
 from ghostbench.scoring.rates import RATES, rates
 from ghostbench.scoring.score import score_run
@@ -128,3 +129,19 @@ def test_without_doubt_nothing_is_said_of_it(tmp_path: Path) -> None:
     run.rows("m", [G, N])
     assert score_run(run.write(tmp_path / "run"))["models"]["m"]["label_doubt"] is None
     assert "label_doubt" not in {table.name for table in run_tables(read_run(tmp_path / "run"))}
+
+
+@pytest.mark.parametrize("basis", ["answered", "worst_case"])
+def test_bounds_are_the_same_however_many_ways_are_looked_at_together(
+    monkeypatch: pytest.MonkeyPatch, basis: Basis
+) -> None:
+    rng = np.random.default_rng(3)
+    said = np.eye(3, dtype=np.int64)[rng.integers(0, 3, 30)]
+    truths = rng.integers(0, 2, 30)
+    table = np.stack([said[:, 0] * truths, said[:, 0] * (1 - truths), (1 - said[:, 0]) * truths,
+                      (1 - said[:, 0]) * (1 - truths)], axis=1)  # fmt: skip
+    doubted = rng.random(30) < 0.6
+    whole = rate_bounds(table, said, doubted, basis)
+    monkeypatch.setattr(label_doubt, "_BLOCK", 1)
+    assert rate_bounds(table, said, doubted, basis) == whole
+    assert any(bound is not None and bound["low"] < bound["high"] for bound in whole.values())

@@ -6,7 +6,7 @@ These are bounds and no intervals: each is reached by some way of deciding the d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ import pandas as pd
 from ghostbench.scoring.intervals import Ints
 from ghostbench.scoring.rates import RATES, Floats, rates
 from ghostbench.scoring.views import BASES, VIEWS, Basis, Bools, alarms, by_clip, cells
+
+_BLOCK = 1 << 17
+"""How many ways of deciding the labels are looked at together, about."""
 
 
 def score_doubt(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, doubted: Bools) -> dict[str, Any] | None:
@@ -79,28 +82,35 @@ def rate_bounds(table: Ints, said: Ints, doubted: Bools, basis: Basis) -> dict[s
     fixed, open_ = table[~doubted].sum(axis=0), said[doubted]
     if basis == "answered":
         open_ = open_ * np.array([1, 1, 0])
-    alarm, quiet, missing = _reachable(open_).T
     whole = open_.sum(axis=0)
-    wrong, right = (missing, 0 * missing) if basis == "worst_case" else (0 * missing, missing)
-    left = whole[2] - missing
-    left_wrong, left_right = (left, 0 * left) if basis == "worst_case" else (0 * left, left)
-    each = rates(
-        fixed[0] + alarm + right,
-        fixed[1] + (whole[0] - alarm) + left_wrong,
-        fixed[2] + quiet + wrong,
-        fixed[3] + (whole[1] - quiet) + left_right,
-    )
+    worst, best = dict.fromkeys(RATES, np.nan), dict.fromkeys(RATES, np.nan)
+    for sums in _reachable(open_):
+        alarm, quiet, missing = sums.T
+        wrong, right = (missing, 0 * missing) if basis == "worst_case" else (0 * missing, missing)
+        left = whole[2] - missing
+        left_wrong, left_right = (left, 0 * left) if basis == "worst_case" else (0 * left, left)
+        each = rates(
+            fixed[0] + alarm + right,
+            fixed[1] + (whole[0] - alarm) + left_wrong,
+            fixed[2] + quiet + wrong,
+            fixed[3] + (whole[1] - quiet) + left_right,
+        )
+        for name in RATES:
+            worst[name] = np.fmin(worst[name], np.fmin.reduce(each[name]))
+            best[name] = np.fmax(best[name], np.fmax.reduce(each[name]))
     stands = rates(*table.sum(axis=0))
     return {
         name: None
         if np.isnan(stands[name])
-        else {"value": float(stands[name]), "low": float(np.nanmin(each[name])), "high": float(np.nanmax(each[name]))}
+        else {"value": float(stands[name]), "low": float(worst[name]), "high": float(best[name])}
         for name in RATES
     }
 
 
-def _reachable(clips: Ints) -> Ints:
+def _reachable(clips: Ints) -> Iterator[Ints]:
     """The sums of alarms, quiet and missing answers, int [sums, 3], over every choice of these clips as positives.
+
+    They grow with the square of the clips, so they come in blocks, none of which is empty.
 
     clips : the three numbers of each, int [clips, 3].
     """
@@ -117,7 +127,11 @@ def _reachable(clips: Ints) -> Ints:
             out_of = tuple(slice(None, length - by) for length, by in zip(grid.shape, shift, strict=True))
             moved[into] |= grid[out_of]
             grid, left, step = moved, left - taken, step * 2
-    return np.argwhere(grid).astype(np.int64)
+    at_once = max(1, _BLOCK // int(np.prod(grid.shape[1:])))
+    for first in range(0, len(grid), at_once):
+        block = np.argwhere(grid[first : first + at_once]).astype(np.int64)
+        if len(block):
+            yield block + np.array([first, 0, 0])
 
 
 @dataclass(frozen=True, slots=True)
