@@ -160,7 +160,7 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     clips = list(_folder(run).clips())
     repeats = int(run.predictions["repeat"].max()) + 1
     again = _InAnyOrder(predict(rows, clips, repeats, last_lines(_folder(run).attempts()), task))
-    found = []
+    found: list[Finding] = []
     try:
         for line in _folder(run).predictions():
             want = again.take(_key(line))
