@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import torch
 
+from ghostbench_drivemm.engine.cache import KeyValueCache
 from ghostbench_drivemm.engine.operations import attend_prompts
 from ghostbench_drivemm.engine.options import GenerateOptions
 from ghostbench_drivemm.engine.run import Engine
+from ghostbench_drivemm.engine.weights import LanguageWeights
 
 
 def warm(
@@ -23,20 +25,19 @@ def warm(
     usual : lengths of prompts for which attention is planned. cuDNN's plans belong to the thread that made them, so
     that this must be called in the thread that answers.
     """
-    engine.reserve(rows, positions)
+    cache, decoder = engine.reserve(rows, positions)
     if engine.weights.device.type != "cuda":
         return
     if options.max_new_tokens:
-        engine.reserve(rows, positions)[1].capture(masked=options.masked, wide=options.goes_ahead)
+        decoder.capture(masked=options.masked, wide=options.goes_ahead)
     for length in sorted({-(-own // engine.align) * engine.align for own in usual}):
         for count in {1, max(1, min(rows, options.chunk_tokens // (length - shared)))}:
-            _plan(engine, count, length, positions)
+            _plan(engine.weights, cache, count, length)
 
 
 @torch.inference_mode()
-def _plan(engine: Engine, count: int, length: int, positions: int) -> None:
-    weights = engine.weights
-    cache, _ = engine.reserve(count, positions)
+def _plan(weights: LanguageWeights, cache: KeyValueCache, count: int, length: int) -> None:
+    """Let attention plan for so many prompts of this length; there are no more of them than rows in the cache."""
     queries = torch.zeros(
         count * length, weights.heads, weights.head_size, dtype=weights.dtype, device=weights.device
     )  # fmt: skip
