@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import has_manifest
+from ghostbench.folder.names import TABLES
 from ghostbench.plugins.text import printable
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import LATEX_UNICODE, latex
@@ -36,7 +37,7 @@ def write_paper(run: RunData, out: Path) -> list[Path]:
     tables = run_tables(run)
     for table in tables:
         for form, width in WIDTHS.items():
-            texts[f"tables/{table.name}-{form}.tex"] = paper_table(table, width)
+            texts[f"{TABLES}/{table.name}-{form}.tex"] = paper_table(table, width)
     figures = paper_figures(run)
     names = [table.name for table in tables]
     texts["paper.tex"] = _document(run, [name for name in SHOWN if name in names], figures)
@@ -46,7 +47,7 @@ def write_paper(run: RunData, out: Path) -> list[Path]:
         for kind, data in (("pdf", pdf), ("svg", svg))
     }
     try:
-        for folder in (out, out / "tables", out / "figures"):
+        for folder in (out, out / TABLES, out / "figures"):
             folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             write_text(out / name, text)
@@ -59,7 +60,7 @@ def write_paper(run: RunData, out: Path) -> list[Path]:
 
 def _document(run: RunData, names: list[str], figures: Mapping[str, tuple[str, bytes, bytes]]) -> str:
     """An article in one column that shows what there is; two columns take `-column.tex` instead of `-text.tex`."""
-    shown = "\n".join(rf"\input{{tables/{name}-text}}" for name in names)
+    shown = "\n".join(rf"\input{{{TABLES}/{name}-text}}" for name in names)
     drawn = "\n".join(
         "\\begin{figure}[tp]\n\\centering\n"
         f"\\includegraphics{{figures/{name}}}\n\\caption{{{latex(words)}}}\\label{{fig:{name}}}\n\\end{{figure}}"
