@@ -283,6 +283,18 @@ def test_the_curve_of_leads_passes_through_the_figure_at_the_fixed_rate(
         assert value(found["lead_s"]["mean"]) == pytest.approx(allowed[-1] if allowed else 0.0)
 
 
+def test_an_answer_that_is_missing_does_not_turn_scores_into_grades() -> None:
+    quiet, lost = said([N] * 8, [0.1] * 8), said([*alarms()[:7], None], [0.1] * 7 + [None])
+    event = said([N] * 8, [0.1, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3])
+    found = measured([EVENT] + [SAFE] * 10, [event, *[quiet] * 9, lost])
+    assert found["by"] == "score"
+    assert value(found["warned"]) == 1.0, "by grade it never alarms"
+    assert value(found["false_alarms_per_clip"]) == pytest.approx(0.1)
+    two_lost = measured([EVENT] + [SAFE] * 10, [event, *[quiet] * 8, lost, lost])
+    assert value(two_lost["warned"]) == 0.0, "two of ten are more false alarms than are allowed already"
+    assert measured([EVENT, SAFE], [lost, lost])["by"] == "grade"
+
+
 def test_a_rule_is_read_or_refused() -> None:
     assert parse_sustain("2/3") == (2, 3)
     for wrong in ("0/1", "3/2", "1/11", "2", "2/3/4", "a/b", "", "-1/2", "2 / 3"):

@@ -8,6 +8,7 @@ from typing import Any
 from ghostbench.report.columns import MODEL, Rows, line
 from ghostbench.report.table import Column, Table
 from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.timed_alarms import CONSTANT_TIME
 from ghostbench.tasks.sustain import AT_ONCE
 
 _RATES = (
@@ -191,6 +192,8 @@ def by_visible_time(rows: Rows) -> Table:
     )
     lines = []
     for name, row in shown(rows):
+        if row["baseline"] and name != CONSTANT_TIME:
+            continue
         for level in (row["early_warning"] or {})["by_visible_s"]:
             low, high = (f"{level[end]:.2f}" for end in ("from_s", "to_s"))
             values = {"visible": f"{low} s" if low == high else f"{low}–{high} s", "lead": _value(level["lead_s"])}

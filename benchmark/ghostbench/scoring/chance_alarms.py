@@ -32,20 +32,18 @@ def first_alarms(probability: float, moments: int, rule: Sustain = AT_ONCE) -> F
     >>> first_alarms(0.5, 3, Sustain(2, 2)).tolist()
     [0.0, 0.25, 0.125]
     """
-    kept = rule.n - 1
-    states = np.zeros(2**kept)
+    # A state is which of the last n - 1 moments alarmed, as bits, while no alarm has held.
+    states = np.zeros(2 ** (rule.n - 1))
     states[0] = 1.0
+    seen = np.arange(len(states)) << 1 | np.array([[0], [1]])
+    holds = np.array([[int(each).bit_count() for each in row] for row in seen]) >= rule.k
+    following = (seen & (len(states) - 1))[~holds]
+    chances = np.array([[1 - probability], [probability]])
     found = np.zeros(moments)
     for moment in range(moments):
-        following = np.zeros_like(states)
-        for state in np.flatnonzero(states):
-            for alarm, chance in ((0, 1 - probability), (1, probability)):
-                seen = (int(state) << 1) | alarm
-                if seen.bit_count() >= rule.k:
-                    found[moment] += states[state] * chance
-                else:
-                    following[seen & (2**kept - 1)] += states[state] * chance
-        states = following
+        reached = states * chances
+        found[moment] = reached[holds].sum()
+        states = np.bincount(following, weights=reached[~holds], minlength=len(states))
     return found
 
 

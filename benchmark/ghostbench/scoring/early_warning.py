@@ -89,9 +89,11 @@ def alarm_threshold(seen: Sequence[Watched], rule: Sustain) -> float | None:
 
 
 def _has_scores(seen: Sequence[Watched]) -> bool:
-    """Whether a threshold can be chosen: there are safe clips, and no moment of any clip lacks a score."""
+    """Whether a threshold can be chosen: there are safe clips, and no answer lacks a score. An answer that is missing
+    has no say: it must not turn alarms by score into alarms by grade."""
     safe = any(not each.event and each.times_s for each in seen)
-    return safe and all(not math.isnan(score) for each in seen for score in each.scores)
+    whole = [each for each in seen if each.whole]
+    return safe and bool(whole) and all(not math.isnan(score) for each in whole for score in each.scores)
 
 
 def threshold_at(safe: Iterable[Watched], rate: float, rule: Sustain = AT_ONCE) -> float:
@@ -115,13 +117,14 @@ def first_alarms_of(seen: Sequence[Watched], threshold: float | None, rule: Sust
 
 def leads_by_rate(seen: Sequence[Watched], rule: Sustain = AT_ONCE) -> list[tuple[float, float]]:
     """The share of safe clips with an alarm, and the mean lead, for every threshold, from the highest down; [] where
-    there are no safe clips or no windows. Of scores alone: every moment must have one."""
+    there are no safe clips or no windows. Of scores alone: every answer must have one."""
     safe = [each for each in seen if not each.event and each.times_s]
     window = [each for each in seen if each.has_window(rule)]
     if not safe or not window:
         return []
     points = []
-    for threshold in sorted({score for each in seen for score in each.scores}, reverse=True):
+    given = {score for each in seen for score in each.scores if not math.isnan(score)}
+    for threshold in sorted(given, reverse=True):
         alarmed = sum(each.peak(rule) >= threshold for each in safe)
         leads = [each.lead_s(each.first(each.alarms_at(threshold), rule)) for each in window]
         points.append((alarmed / len(safe), sum(leads) / len(leads)))
