@@ -14,9 +14,11 @@ from warm_process import run_bench
 from ghostbench.media.corruptions import changed
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import parse_sampling
+from ghostbench.records import Frames
 from ghostbench.report.data import read_run
 from ghostbench.report.html import report_html
 from ghostbench.report.tables import run_tables
+from ghostbench.running.plan.probes import probed
 from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.score import score_run
 
@@ -70,6 +72,29 @@ def test_at_moments_each_question_shows_its_own_frames_made_worse(bench: Any) ->
         seen = decode(clip, parse_sampling("fps:10")).until(line["moment_s"])
         probe = line["model"].partition("+")[2]
         assert line["frames_sha256"] == (changed(probe)(seen) if probe else seen).sha256
+
+
+@pytest.mark.parametrize("probe", [None, "blank", "shuffled", *PROBES])
+def test_the_first_frames_of_a_clip_made_worse_are_the_worse_clips_first(probe: str | None) -> None:
+    clip = film(8)
+    for count in (1, 3, 8):
+        seen = clip.until((count - 1) / 10 + 0.01)
+        assert len(seen) == count
+        at_once, by_itself = probed(seen, probe, clip), probed(seen, probe)
+        assert at_once is not None
+        assert by_itself is not None
+        assert at_once.sha256 == by_itself.sha256
+        assert (at_once.times_s, at_once.duration_s) == (by_itself.times_s, by_itself.duration_s)
+        if probe == "noise:1" and count == 3:
+            whole = probed(clip, probe)
+            assert whole is not None
+            assert np.shares_memory(at_once.pixels, whole.pixels), "made once, and kept once"
+
+
+def film(count: int) -> Frames:
+    pixels = (np.arange(count * 24 * 32 * 3) * 7919 % 251).astype(np.uint8).reshape(count, 24, 32, 3)
+    times = tuple(n / 10 for n in range(count))
+    return Frames(pixels, indices=tuple(range(count)), times_s=times, duration_s=count / 10, decoder="drawn")
 
 
 @pytest.mark.parametrize(

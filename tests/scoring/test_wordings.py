@@ -15,6 +15,8 @@ from hypothesis.extra import numpy as arrays
 
 from ghostbench.errors import BadInput
 from ghostbench.evidence.contenders import read_field
+from ghostbench.evidence.prompt_checks import check_words
+from ghostbench.folder.run_records import read_run_records
 from ghostbench.report.data import read_run
 from ghostbench.report.html import table_cell
 from ghostbench.report.overview import overview
@@ -197,3 +199,11 @@ def test_runs_that_have_a_wording_of_one_name_in_other_words_are_not_compared(tm
     with pytest.raises(BadInput, match="the wording bold is not the same"):
         read_field([tmp_path / "x", tmp_path / "y"])
     assert read_field([tmp_path / "x", tmp_path / "y"], allow=["task"]).differences
+
+
+def test_an_attempt_in_the_main_words_is_none_in_others(tmp_path: Path) -> None:
+    """The builder's attempts at a clip all have one prompt."""
+    found, _ = check_words(read_run_records(worded(tmp_path / "r")))
+    said = {finding.message for finding in found}
+    assert "a@bold was asked about images_1_0000 in the words of a" in said
+    assert len(said) == 4 * 20

@@ -131,6 +131,9 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     ),
     "a language that is none": ({"terse": {"question": "x?", "language": "English"}}, "variants.terse.language"),
     "the main words again": ({"terse": {"question": TASK["question"]}}, "says the same as the wording main"),
+    "the main words to those who see": (
+        {"terse": {"frames": {**TASK["frames"], "none": "Nothing."}}}, "says the same as the wording main",
+    ),
     "one wording twice": ({"a": {"question": "x?"}, "b": {"question": "x?"}}, "same as the wording a"),
     "an example without a clip": (deep(FEW, "few", "examples", 0, to={"shows": "x", "answer": {}}), "examples.0.clip"),
     "an example without an answer": (

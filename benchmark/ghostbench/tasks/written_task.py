@@ -159,8 +159,8 @@ def _check_variants(form: Form, where: str) -> None:
 
 
 def _said(form: Form) -> tuple[Any, ...]:
-    """All that a model is told in a wording."""
-    return form.system, form.frames, form.question, examples_as_told(form)
+    """All that a model is told in a wording when it is shown frames."""
+    return form.system, form.frames.opening, form.frames.each, form.question, examples_as_told(form)
 
 
 _SAMPLES: tuple[dict[str, Any], ...] = (

@@ -95,7 +95,7 @@ class Questions:
             return question
         task = self._tasks[variant]
         key = _question_key(moment_s, probe, variant, most)
-        return self._memo(frames, key, lambda: _changed(task, question, probe, most))
+        return self._memo(frames, key, lambda: _changed(task, question, frames, probe, most))
 
     def make_ready(self, frames: Frames, moment_s: float | None, probe: str, variant: str | None = None) -> None:
         """Do to a question's frames what a probe does, so that `asked` finds it done: it may take long.
@@ -104,7 +104,7 @@ class Questions:
         """
         shown = self._at(frames, moment_s, variant).frames
         if shown is not None:
-            make_ready(shown, probe)
+            make_ready(shown, probe, frames)
 
     def _at(self, frames: Frames, moment_s: float | None, variant: str | None) -> Question:
         for question in self.about(frames, variant):
@@ -119,9 +119,9 @@ class Questions:
         return frames.memo(key, lambda whole: _Kept.of(make(), whole)).question(frames)
 
 
-def _changed(task: Task, question: Question, probe: str | None, most: int | None) -> Question:
-    """The question about what a probe and a fallback level leave of its frames."""
-    shown = thinned(probed(question.frames, probe), most)
+def _changed(task: Task, question: Question, clip: Frames, probe: str | None, most: int | None) -> Question:
+    """The question about what a probe and a fallback level leave of its frames, which are of that clip."""
+    shown = thinned(probed(question.frames, probe, clip), most)
     if shown is question.frames:
         return question
     if shown is None or question.frames is None or len(shown) != len(question.frames):

@@ -10,6 +10,8 @@ from ghostbench.plugins.registry import printable
 from ghostbench.records import Frames
 
 MID_GREY = 128
+_OF_ALL_FRAMES = ("shuffled", "text-only", "frame-drop")
+"""Probes that do not change each frame by itself."""
 
 
 def blank(frames: Frames) -> Frames:
@@ -87,18 +89,35 @@ def change_of(probe: str) -> Callable[[Frames], Frames | None]:
     return PROBES[probe] if probe in PROBES else changed(probe)
 
 
-def probed(frames: Frames | None, probe: str | None) -> Frames | None:
-    """The frames as the probe leaves them, made once per clip; unchanged without a probe."""
+def probed(frames: Frames | None, probe: str | None, clip: Frames | None = None) -> Frames | None:
+    """The frames as the probe leaves them, made once per clip; unchanged without a probe.
+
+    clip : the frames of the whole clip, where `frames` may be the first of them: what was done to those is not done
+        again, and lies in the same memory.
+    """
     if frames is None or probe is None:
         return frames
-    return frames.memo(_key(probe), change_of(probe))
+    changed = _changed_at_once(frames, probe, clip)
+    made = changed.memo(_key(probe), change_of(probe))
+    if made is None or changed is frames:
+        return made
+    return made.take(tuple(range(len(frames)))).lasting(frames.duration_s)
 
 
-def make_ready(frames: Frames, probe: str) -> None:
+def make_ready(frames: Frames, probe: str, clip: Frames | None = None) -> None:
     """Make what `probed` returns, where it is not there yet, without keeping others from the frames meanwhile."""
-    if not frames.remembers(_key(probe)):
-        made = change_of(probe)(frames)
-        frames.memo(_key(probe), lambda _: made)
+    changed = _changed_at_once(frames, probe, clip)
+    if not changed.remembers(_key(probe)):
+        made = change_of(probe)(changed)
+        changed.memo(_key(probe), lambda _: made)
+
+
+def _changed_at_once(frames: Frames, probe: str, clip: Frames | None) -> Frames:
+    """The frames that the probe is done to: the whole clip's where it does to each frame the same, whichever others are
+    shown, and these are the first of them."""
+    if clip is None or probe.partition(":")[0] in _OF_ALL_FRAMES or frames.indices != clip.indices[: len(frames)]:
+        return frames
+    return clip
 
 
 def _key(probe: str) -> tuple[str, str]:
