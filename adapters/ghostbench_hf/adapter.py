@@ -24,6 +24,7 @@ from ghostbench import (
 from ghostbench_hf import row_name
 from ghostbench_hf.settings import HFSettings
 from ghostbench_hf.source import Source, digests_of
+from ghostbench_hf.torchvision import has_torchvision
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.folder import one_line
 from ghostbench_local.devices import described, devices_of, look_for, one_on_each, resources_of
@@ -81,6 +82,10 @@ class HFModel(LocalModel):
 
     @override
     def load(self) -> Mapping[str, Any]:
+        try:
+            has_torchvision()
+        except CheckpointError as error:
+            raise Unavailable(str(error)) from None
         from ghostbench_hf.loading import Reader, load_checkpoint
         from ghostbench_local import memory
         from ghostbench_local.answer.forms import Forms

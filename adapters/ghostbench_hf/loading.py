@@ -13,11 +13,11 @@ import transformers
 from transformers import ImageProcessingMixin
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
-from transformers.utils.import_utils import is_torchvision_available
 
 from ghostbench_hf.conversation import Conversation
 from ghostbench_hf.settings import HFSettings
 from ghostbench_hf.source import needs_code
+from ghostbench_hf.torchvision import has_torchvision
 from ghostbench_local import memory
 from ghostbench_local.answer.grammar import Vocabulary
 from ghostbench_local.checkpoint.errors import CheckpointError
@@ -156,17 +156,14 @@ def load_processor(folder: Path, frames_as: str) -> Any:
 
     Raises `CheckpointError`.
     """
-    video = frames_as == "video"
-    if video and not is_torchvision_available():
+    video, torchvision = frames_as == "video", has_torchvision()
+    if video and not torchvision:
         raise CheckpointError(
             "frames_as=video needs torchvision, which every video processor of transformers is written on: "
             "pip install torchvision, or leave frames_as=images"
         )
     try:
-        if is_torchvision_available():
-            processor = _LIBRARY.AutoProcessor.from_pretrained(folder, **_HERE)
-        else:
-            processor = _without_video(folder)
+        processor = _LIBRARY.AutoProcessor.from_pretrained(folder, **_HERE) if torchvision else _without_video(folder)
     except CheckpointError:
         raise
     except Exception as error:  # a stranger's files may raise anything

@@ -188,7 +188,7 @@ def test_video_input_without_torchvision_is_told_with_the_way_out(
 ) -> None:
     import ghostbench_hf.loading
 
-    monkeypatch.setattr(ghostbench_hf.loading, "is_torchvision_available", lambda: False)
+    monkeypatch.setattr(ghostbench_hf.loading, "has_torchvision", lambda: False)
     with pytest.raises(Unavailable, match="pip install torchvision, or leave frames_as=images"):
         loaded(checkpoint("qwen2_5_vl"), fresh=True, frames_as="video")
 

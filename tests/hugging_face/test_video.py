@@ -21,6 +21,30 @@ TORCHVISION = Path(__file__).parents[2] / ".torchvision"
 ASK = Path(__file__).parent / "video" / "ask_with_video.py"
 
 
+UNFIT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from ghostbench import Unavailable
+from ghostbench_hf.adapter import HFModel
+from ghostbench_hf.settings import HFSettings
+try:
+    HFModel(HFSettings(device="cpu"), sys.argv[2]).load()
+except Unavailable as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_torchvision_that_does_not_fit_this_torch_is_told_with_the_way_out(checkpoint: Callable[[str], Path]) -> None:
+    if not (TORCHVISION / "torchvision").is_dir():
+        pytest.skip("no torchvision in .torchvision")
+    words = [sys.executable, "-c", UNFIT, str(TORCHVISION), str(checkpoint("qwen2_5_vl"))]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    (line,) = done.stdout.splitlines()
+    assert "torchvision is installed and cannot be imported" in line
+    assert line.endswith("install the version that belongs to this torch, or remove it")
+
+
 @pytest.mark.slow
 def test_frames_as_video_are_answered_as_the_library_answers(checkpoint: Callable[[str], Path]) -> None:
     if not (TORCHVISION / "torchvision").is_dir():
