@@ -182,6 +182,11 @@ class DriveMMModel(LocalModel):
         return [results[request.id] for request in requests]
 
     @override
+    def is_deterministic(self, request: Request) -> bool:
+        """Whether the setting `sampling` is greedy."""
+        return self.settings.sampling == "greedy"
+
+    @override
     def close(self) -> None:
         if hasattr(self, "_threads"):
             self._threads.shutdown(wait=False, cancel_futures=True)

@@ -71,6 +71,10 @@ class Motion(LocalModel):
                 f"threshold={self.settings.threshold:g}; set it lower"
             )
 
+    def is_deterministic(self, request: Request) -> bool:
+        """Always: it draws nothing."""
+        return True
+
     def load(self) -> Mapping[str, Any]:
         """Nothing to load. Facts: `opencv`, the version in use."""
         return {"opencv": cv2.__version__}

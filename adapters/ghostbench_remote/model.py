@@ -35,6 +35,10 @@ class ServiceSettings(Protocol):
         """Deadline of one attempt, seconds."""
 
     @property
+    def temperature(self) -> float | None:
+        """Sampling temperature; None is not sent."""
+
+    @property
     def price_file(self) -> str | None:
         """The user's own prices."""
 
@@ -132,6 +136,11 @@ class ServiceModel(RemoteModel):
     def concurrency(self) -> int:
         """The setting `concurrency`."""
         return self.settings.concurrency
+
+    def is_deterministic(self, request: Request) -> bool:
+        """Whether it is asked at temperature 0, which the level of the request may leave out."""
+        without = request.level_settings.get("without", ())
+        return self.settings.temperature == 0 and "temperature" not in without
 
     def check(self) -> None:
         """Look for key, endpoint, the way to it, and price file. Raises `BadInput`."""

@@ -136,6 +136,14 @@ class Model(ABC):
         """
         return {}
 
+    def is_deterministic(self, request: Request) -> bool:
+        """Whether an equal request is meant to get an equal answer: greedy, or at temperature 0.
+
+        Only such answers are kept in a reply cache (`bench run --cache`). Asked before and after `answer`, on the
+        model as it was constructed: it must be quick, and need nothing that `load` makes.
+        """
+        return False
+
     def close(self) -> None:
         """Give back what `load` took. Called once, also after a failure."""
 

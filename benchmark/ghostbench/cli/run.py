@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -33,6 +34,7 @@ _EPILOG = """Examples:
   bench run --task ghost-warning --moments 4/s --sustain 2/3
   bench run --models gpt-4.1 --task my-task.yaml --variants all
   bench run --models gpt-4.1 --probe blank,dark:5,rain,noise,flip
+  bench run --models gpt-4.1,anthropic:claude-sonnet-4-5 --cache CACHE
   bench run --resume --run-id trial
   bench run study.yaml --limit 10
 
@@ -53,6 +55,7 @@ _PROBE = (
 _SAMPLING = "uniform:N frames, or fps:R frames a second.  [default: the task's, uniform:10 or fps:2]"
 _SUSTAIN = "An alarm holds where K of the last N moments alarm.  [default: 1/1]"
 _REPLICAS = "So many workers of a local model, each on GPUs of its own. May be repeated."
+_CACHE = "Take deterministic answers of earlier runs from here, and keep this run's."
 _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 
 
@@ -103,6 +106,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 )
 @click.option("--replicas", multiple=True, metavar="MODEL=N", help=_REPLICAS)
 @click.option("--max-cost", type=float, metavar="USD", help="Send nothing that could take the run over this.")
+@click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help=_CACHE)
 @click.option("--dry-run", is_flag=True, help="Print requests, tokens and cost; send nothing.")
 @click.option("--variants", metavar="all|NAME,…", help="Ask in other wordings of the task too, each a row of its own.")
 @click.option("--probe", metavar="NAME,…", help=_PROBE)

@@ -20,7 +20,7 @@ from ghostbench.plugins.text import printable
 from ghostbench.redact import CROSSED_OUT
 from ghostbench.running.plan.named_servers import from_environment, only_in_the_folder, refuse
 
-_NOT_TAKEN = {"study", "resume", "run_id", "out", "give_up", "tag", "quiet", "as_json", "dry_run"}
+_NOT_TAKEN = {"study", "resume", "run_id", "out", "cache", "give_up", "tag", "quiet", "as_json", "dry_run"}
 """Options of one call, not of a run."""
 
 

@@ -96,7 +96,11 @@ def check_attempts(run: RunRecords) -> tuple[list[Finding], str]:
     ladders = {name: len(entry.ladder) for name, entry in run.manifest.models.items()}
     rules = LedgerRules(ladders, run.manifest.repeats)
     lines = _folder(run).attempts()
-    return [Finding(ATTEMPTS, f"line {breach.number} {breach.what}") for breach in rules.breaches(lines)], ""
+    found = [Finding(ATTEMPTS, f"line {breach.number} {breach.what}") for breach in rules.breaches(lines)]
+    taken = run.attempts["from_cache"].notna()
+    if taken.any() and not (run.manifest.options or {}).get("cache"):
+        found.append(Finding(ATTEMPTS, f"line {int(taken.to_numpy().argmax()) + 1} is from a cache: the run had none"))
+    return found, ""
 
 
 def check_frames(run: RunRecords) -> tuple[list[Finding], str]:

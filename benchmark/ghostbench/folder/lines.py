@@ -134,6 +134,7 @@ class AttemptLine:
     raw : the model's own words, untrusted. notes : events that changed nothing of the answer.
     moment_s : the moment that was asked about, seconds from the clip's start; None for the whole clip.
     worker : who computed it, where a local model has a process of its own.
+    from_cache : SHA-256 of the reply cache's entry that the answer is from; None where the model was asked.
     """
 
     model: str
@@ -162,6 +163,7 @@ class AttemptLine:
     notes: tuple[str, ...] = ()
     moment_s: Seconds | None = None
     worker: str | None = None
+    from_cache: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,12 +40,14 @@ def ledger(run: RunData) -> Table:
     """Attempts, retries and the steps to each fallback level, and who served them."""
     named = {name: row for name, row in run.rows.items() if row["attempts"] is not None}
     entries = run.manifest.models
+    cached = any(row.get("from_cache") for row in named.values())
     levels = sorted({int(level) for row in named.values() for level in row["fallbacks"] or ()})
     columns = (
         MODEL,
         Column("rows", "Clips × repeats", "count"),
         Column("attempts", "Attempts", "count"),
         Column("retries", "Retries", "count"),
+        *((Column("from_cache", "From the cache", "count"),) if cached else ()),
         *(Column(f"fallback_{level}", f"To level {level}", "count") for level in levels),
         Column("ladder", "Ladder"),
         Column("asked_model", "Asked for"),
@@ -57,6 +59,7 @@ def ledger(run: RunData) -> Table:
             row["rows"],
             row["attempts"],
             row["retries"],
+            *((row.get("from_cache", 0),) if cached else ()),
             *((row["fallbacks"] or {}).get(str(level), 0) for level in levels),
             ", ".join(f"{n} {level}" for n, level in enumerate(entries[name].ladder, 1)) if name in entries else "",
             row["asked_model"] or "",
@@ -70,6 +73,11 @@ def ledger(run: RunData) -> Table:
         "Ladder: the fallback levels that the model declares. Served by: the names that the server returned. Baselines "
         "that the run did not name have no attempts."
     )
+    if cached:
+        note += (
+            " From the cache: answers of earlier runs to the same requests. They are among the attempts, cost nothing "
+            "and are in no time, batch or throughput."
+        )
     return Table("attempts", "Attempts, retries and fallbacks", columns, lines, note)
 
 

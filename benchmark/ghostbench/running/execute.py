@@ -47,6 +47,7 @@ from ghostbench.running.resume.resume import (
 )
 from ghostbench.running.rules.predictions import AskKey, Last
 from ghostbench.running.runner import RunContext, Runner
+from ghostbench.running.settle.cache_entry import open_root
 from ghostbench.running.settle.faults import closed_by_others, in_one_line, is_closed_file
 from ghostbench.running.watch import guard
 from ghostbench.running.watch.aside import bounded, printing_aside
@@ -134,6 +135,8 @@ def _execute(
 ) -> int:
     options = plan.options
     folder = RunFolder.at(options.out, plan.run_id)
+    if options.cache is not None:
+        open_root(options.cache)
     done: Mapping[AskKey, Last] = {}
     lost = Lost()
     if options.resume:
@@ -243,6 +246,8 @@ def resume_command(command: list[str], plan: Plan, kept: Mapping[str, Any]) -> s
     if CROSSED_OUT not in json.dumps(kept, ensure_ascii=False):
         servers = only_in_the_folder(kept, plan.options.models, os.environ)
         again = [word for server in servers for word in server.words]
+        # A folder outside the run is opened for the user's word alone, and not for the manifest's.
+        again += ["--cache", str(plan.options.cache)] if plan.options.cache is not None else []
         return shlex.join(["bench", "run", "--resume", "--run-id", plan.run_id, "--out", str(plan.options.out), *again])
     words = [word for word in command if word != "--resume"]
     if "--run-id" not in words and not any(word.startswith("--run-id=") for word in words):

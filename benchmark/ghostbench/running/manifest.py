@@ -29,7 +29,8 @@ from ghostbench.plugins.installed import OWN, homes_of, version_of
 from ghostbench.records import JoinedAnnotations
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.units import ModelState, ladder_of, utc
-from ghostbench.running.plan.plan import ConfiguredModel, Contender, Options, Plan
+from ghostbench.running.plan.plan import ConfiguredModel, Contender, Options, Plan, throughput_settings
+from ghostbench.tasks.base import Task
 
 _MAY_CHANGE = ("max_attempts", "max_cost")
 _OF_A_CALL = {"patience", "out", "run_id", "resume", "give_up", "tag"}
@@ -105,6 +106,9 @@ def gone_on_with(before: Manifest, now: Manifest) -> Manifest:
             if row.settings.get(key) != value
         }
         models[name] = row.model_copy(update={"settings": settings})
+    if now.options is not None and now.options.get("cache") is None:
+        # What it took from a cache before, it still has.
+        now.options["cache"] = (before.options or {}).get("cache")
     resumed = [*before.resumed, *([Resumed(at=utc_now(), changed=changed)] if changed else [])]
     asked_for = {key: getattr(now, key) for key in (*_MAY_CHANGE, "options")}
     state = {"status": "running", "models": models, "resumed": resumed, "digests": {}, "seal": None}
@@ -146,6 +150,7 @@ def _options(options: Options, redactor: Redactor) -> Facts:
     given |= {field.name: getattr(query, field.name) for field in dataclasses.fields(query)}
     kept = {name: value for name, value in given.items() if name not in _OF_A_CALL}
     kept["settings"] = redactor.command(kept["settings"])
+    kept["cache"] = str(options.cache) if options.cache is not None else None
     kept["annotations"] = [redactor.location(place) for place in options.query.annotations]
     kept = {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
     return {name: redactor.location(value) if isinstance(value, str) else value for name, value in kept.items()}
@@ -205,14 +210,44 @@ def _versions(plan: Plan) -> dict[str, str]:
     """Versions of Python, of this package and of everything that decoding, scoring and the chosen models rest on."""
     packages = {"av", "numpy", "pandas", "PIL", "scipy", "sklearn", "statsmodels"}
     for host in plan.hosts:
-        packages |= {*host.choice.spec.requires, host.choice.spec.load.partition(".")[0]}
+        packages |= _packages(host)
+    return {"python": platform.python_version(), **_installed(packages)}
+
+
+def adapter_versions(host: ConfiguredModel) -> dict[str, str]:
+    """Versions of this package, of the model's own, and of those that it needs."""
+    return _installed(_packages(host))
+
+
+def model_key(manifest: Manifest, row: Contender, state: ModelState, task: Task) -> dict[str, Any]:
+    """What decides a row's answers beside its requests, as JSON: the model, its weights and code, and the task.
+
+    manifest : the run's. For a local model the device counts too, since it decides how numbers are rounded.
+    """
+    entry, spec = manifest.models[row.name], row.host.choice.spec
+    free = throughput_settings(row.host.settings)
+    files = state.facts.get("files")
+    return {
+        "spec": entry.spec,
+        "argument": entry.argument,
+        "settings": {name: value for name, value in entry.settings.items() if name not in free},
+        "identity": entry.identity,
+        "files": files if files is None else _plain(files, Redactor()),
+        "code": adapter_versions(row.host),
+        "device": [gpu.name for gpu in manifest.hardware.gpus] if spec.kind == "local" else None,
+        "task": [task.name, task.template_sha256()],
+    }
+
+
+def _packages(host: ConfiguredModel) -> set[str]:
+    return {*host.choice.spec.requires, host.choice.spec.load.partition(".")[0]}
+
+
+def _installed(packages: set[str]) -> dict[str, str]:
+    """Versions of this distribution and of those that packages are from."""
     names = {OWN, *homes_of(package.partition(".")[0] for package in packages)}
-    found = {"python": platform.python_version()}
-    for name in sorted(names, key=str.lower):
-        version = version_of(name)
-        if version is not None:
-            found[name] = version
-    return found
+    versions = {name: version_of(name) for name in sorted(names, key=str.lower)}
+    return {name: version for name, version in versions.items() if version is not None}
 
 
 def _git() -> GitEntry | None:

@@ -44,10 +44,12 @@ from ghostbench.running.rules.habits import learn_from_ledger
 from ghostbench.running.rules.patience import NO_PATIENCE
 from ghostbench.running.rules.predictions import AskKey, Last
 from ghostbench.running.settle.budget import Budget
+from ghostbench.running.settle.cache_entry import open_root
 from ghostbench.running.settle.faults import FIRST_CLIPS, FirstClips, is_ours
 from ghostbench.running.settle.loading import Loading
 from ghostbench.running.settle.making import RequestMaker
 from ghostbench.running.settle.recorder import Recorder
+from ghostbench.running.settle.reply_cache import ReplyCache, run_name
 from ghostbench.running.settle.settler import Settler
 from ghostbench.running.watch.progress import Progress
 from ghostbench.running.watch.silence import tell_of_silence
@@ -126,6 +128,8 @@ class Runner:
         settler = self._settler(ledger, sent, clips, Budget(limit, spent))
         self._left.moments = clips.moments
         self._recall_habits()
+        if settler.recorder.cache is not None and self._left.done:
+            settler.recorder.cache.recall(read_records(folder.attempts, AttemptLine))
         for row, outcome in self._left.settled():
             progress.settled(row, outcome)
         silence = asyncio.create_task(tell_of_silence(progress, self._feeding.waiting_for, self._context.say))
@@ -168,12 +172,29 @@ class Runner:
                 strict=options.max_attempts is not None,
                 patience=self._patience,
                 storage=self._window.storage,
+                cache=self._cache(),
             ),
             budget=budget,
             sent=sent,
             begun=self._begun if options.on == "thread" else None,
             media=functools.partial(self._lent, clips),
             foresee=self._far.foresee if self._far is not None else None,
+        )
+
+    def _cache(self) -> ReplyCache | None:
+        """The answers of earlier runs, where the user named a folder of them."""
+        options, manifest = self._plan.options, self._context.manifest
+        if options.cache is None:
+            return None
+        return ReplyCache(
+            root=open_root(options.cache),
+            run=run_name(self._plan.run_id, manifest.started_at or ""),
+            redactor=self._context.redactor,
+            model_key=functools.cache(
+                lambda row: manifests.model_key(manifest, row, self._states[row.host], self._plan.task)
+            ),
+            say=self._context.say,
+            elsewhere=options.on not in {"thread", "process"},
         )
 
     def _recall_habits(self) -> None:

@@ -22,7 +22,7 @@ def latency(attempts: pd.DataFrame) -> dict[str, Percentiles | None]:
     batch's size) and `clip_s` (all attempts of a clip together, with the waits between them).
 
     Attempts that asked no model, or are marked as warm-up, are left out, and so is the whole clip of a warm-up attempt
-    from `clip_s`; null where nothing is known.
+    or of an answer from the cache from `clip_s`; null where nothing is known.
 
     attempts : [lines] the ledger's lines of one model, with a column for each stage.
 
@@ -40,8 +40,21 @@ def latency(attempts: pd.DataFrame) -> dict[str, Percentiles | None]:
     found["batch_share_s"] = _percentiles(steady["wall_s"] / steady["batch_size"].where(steady["batch_size"] > 0))
     key = [asked["clip"], asked["repeat"]]
     whole = (asked["wall_s"] + asked["wait_s"].fillna(0)).groupby(key, sort=False).sum(min_count=1)
-    found["clip_s"] = _percentiles(whole[~pd.Series(warming, index=asked.index).groupby(key, sort=False).any()])
+    apart = pd.Series(warming, index=asked.index) | from_cache(asked)
+    found["clip_s"] = _percentiles(whole[~apart.groupby(key, sort=False).any()])
     return {**found, **{stage: _percentiles(steady[stage]) for stage in STAGES}}
+
+
+def from_cache(attempts: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each line's answer is another run's, from the reply cache: nobody was asked, and nothing took any time.
+
+    >>> import pandas as pd
+    >>> from_cache(pd.DataFrame({"from_cache": ["0f3a", None]})).tolist(), from_cache(pd.DataFrame({"a": [1]})).tolist()
+    ([True, False], [False])
+    """
+    if "from_cache" not in attempts:
+        return pd.Series(False, index=attempts.index)
+    return attempts["from_cache"].notna()
 
 
 def batch_size(attempts: pd.DataFrame) -> BatchSize | None:

@@ -212,6 +212,7 @@ class Row(TypedDict):
     retries: int | None
     fallbacks: dict[str, int] | None
     attempt_outcomes: NotRequired[dict[str, int]]
+    from_cache: NotRequired[int]
     served_models: list[str]
     asked_model: str | None
     stopped: StoppedRow | None

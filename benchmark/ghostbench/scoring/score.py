@@ -188,7 +188,11 @@ class _Scorer:
             found["served_models"] = sorted({name for name in attempts["served_model"] if isinstance(name, str)})
             found["latency"] = account.latency(attempts)
             found["batch_size"] = account.batch_size(attempts)
-            found["throughput_clips_per_s"] = account.throughput(attempts, found["answered"])
+            cached = account.from_cache(attempts)
+            clips_cached = len(attempts.loc[cached, ["clip", "repeat"]].drop_duplicates())
+            if clips_cached:
+                found["from_cache"] = int(cached.sum())
+            found["throughput_clips_per_s"] = account.throughput(attempts, found["answered"] - clips_cached)
             found["memory"] = account.memory(attempts)
             found["usage"] = account.usage(attempts)
             found["load_s"] = entry.load_s

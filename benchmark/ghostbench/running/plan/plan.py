@@ -50,6 +50,7 @@ class Options:
 
     sampling : None leaves it to the task. moments : how many a second, as given; None leaves it to the task. sustain :
     when an alarm holds, K/N as given; None for a single moment.
+    cache : the folder of answers that runs share; None for none.
     max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`. on : where local models live.
     tag : what is written on the run.
     replicas : how many of each, as given, `MODEL=N`.
@@ -73,6 +74,7 @@ class Options:
     seed: int = 0
     deadline: float = DEADLINE_S
     give_up: tuple[str, ...] = ()
+    cache: Path | None = None
     on: str = "process"
     replicas: tuple[str, ...] = ()
     patience: Patience = dataclasses.field(default_factory=Patience)
@@ -105,6 +107,11 @@ class ConfiguredModel:
     identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     replicas: tuple[Replica, ...] = ()
     resources: Resources = dataclasses.field(default_factory=Resources)
+
+
+def throughput_settings(settings: Any) -> frozenset[str]:
+    """The names of a model's settings that decide how fast answers come, and not what they are."""
+    return frozenset(field.name for field in dataclasses.fields(settings) if field.metadata.get("throughput"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from ghostbench.models import Level
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
 from ghostbench.plugins.registry import printable
 from ghostbench.running.ask.units import Ask, ladder_of
-from ghostbench.running.plan.plan import Plan
+from ghostbench.running.plan.plan import Plan, throughput_settings
 from ghostbench.running.resume.line_check import WAY_OUT, LineCheck
 from ghostbench.running.rules.predictions import AskKey, Last, last_lines
 from ghostbench.running.rules.retry import failure_from_ledger, next_step
@@ -55,11 +54,6 @@ def check_same(begun: Manifest, asked: Manifest, plan: Plan) -> None:
     was, wanted = before.get("max_attempts"), now.get("max_attempts")
     if isinstance(was, int) and isinstance(wanted, int) and wanted < was:
         raise BadInput(_was_started_with(before, "max_attempts", was, wanted) + " (it may be raised)")
-
-
-def throughput_settings(settings: Any) -> frozenset[str]:
-    """The names of a model's settings that decide how fast answers come, and not what they are."""
-    return frozenset(field.name for field in dataclasses.fields(settings) if field.metadata.get("throughput"))
 
 
 def check_format(folder: Path, before: Manifest) -> None:

@@ -6,10 +6,11 @@ A line that was doubled, moved, taken out or made up breaks a rule: each line is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ghostbench.folder.lines import AttemptLine
 from ghostbench.outcomes import FALLS_BACK, NEVER_SENT, RETRIED, Outcome
+from ghostbench.records import Memory, Stages, Usage
 from ghostbench.running.rules.predictions import AskKey
 from ghostbench.running.rules.standing import AS_CONFIGURED, Standing
 
@@ -40,6 +41,7 @@ class LedgerRules:
         self._repeats = repeats
         self._last: dict[AskKey, tuple[int, Standing, Outcome]] = {}
         self._ids: set[str] = set()
+        self._entries: set[str] = set()
 
     def breaches(self, lines: Iterable[AttemptLine]) -> Iterator[Breach]:
         """Every breach, in order."""
@@ -72,6 +74,7 @@ class LedgerRules:
         if attempt == 1 and (line.wait_s or 0) > 0:
             yield f"{said}, with a pause since an attempt before it"
         yield from self._request(line, said)
+        yield from self._from_cache(line, said)
 
     def _request(self, line: AttemptLine, said: str) -> Iterator[str]:
         """Whether the request is one of its own, and there where there was one."""
@@ -85,3 +88,18 @@ class LedgerRules:
             self._ids.add(name)
         if line.outcome is Outcome.ANSWERED and line.error is not None:
             yield f"{said}, answered and failed at once"
+
+    def _from_cache(self, line: AttemptLine, said: str) -> Iterator[str]:
+        """Whether an answer of another run claims what only a request that was sent can have."""
+        if line.from_cache is None:
+            return
+        if line.outcome is not Outcome.ANSWERED:
+            yield f"{said}, from the cache and {line.outcome}: only answers are kept"
+        if line.from_cache in self._entries:
+            yield f"{said}, from an entry of the cache that another line has used: one serves a run once"
+        self._entries.add(line.from_cache)
+        of_a_request = (line.wall_s, line.wait_s, line.batch_size, line.worker, line.server_request_id)
+        if any(value is not None for value in of_a_request) or line.stages != Stages() or line.memory != Memory():
+            yield f"{said}, from the cache, with times or traces of a request that was sent"
+        if replace(line.usage, cost_usd=None) != Usage() or line.usage.cost_usd:
+            yield f"{said}, from the cache, with tokens or costs: it cost nothing"

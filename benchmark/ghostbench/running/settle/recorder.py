@@ -10,6 +10,7 @@ from ghostbench.errors import AttemptError, Crashed, MediaError, Unparseable
 from ghostbench.folder.ledger import Ledger
 from ghostbench.folder.lines import AttemptFault, AttemptLine
 from ghostbench.folder.log import log_failure
+from ghostbench.models import RemoteModel
 from ghostbench.outcomes import STOPS_MODEL, TRANSIENT, Outcome
 from ghostbench.records import Reply, Usage
 from ghostbench.running.ask.dispatch import Delivery
@@ -21,6 +22,7 @@ from ghostbench.running.rules.retry import Failure, Step, next_step, outcome_of,
 from ghostbench.running.rules.standing import refusal_notes
 from ghostbench.running.rules.stop import Stop
 from ghostbench.running.settle.faults import is_our_task
+from ghostbench.running.settle.reply_cache import Hit, ReplyCache
 from ghostbench.running.watch.progress import Progress
 from ghostbench.tasks.base import Task
 
@@ -33,7 +35,7 @@ class Recorder:
     """Writes attempts down. The only place where a run's ledger grows.
 
     max_attempts : of one clip. strict : whether all attempts count, or only those whose failure is the clip's own.
-    storage : the way to the media.
+    storage : the way to the media. cache : where answers are kept for other runs; None keeps none.
     """
 
     task: Task
@@ -43,6 +45,7 @@ class Recorder:
     strict: bool = True
     patience: Patience = NO_PATIENCE
     storage: Way = field(default_factory=Way)
+    cache: ReplyCache | None = None
 
     async def record(
         self,
@@ -77,6 +80,19 @@ class Recorder:
         if sent is not None:
             state.habits.learn(unit.clip.id, unit.standing, failure, ladder_of(state.host))
         return await self._conclude(unit, state, line, failure, lost=delivery.lost)
+
+    async def record_hit(self, unit: Ask, state: ModelState, sent: SentRequest, hit: Hit) -> Step | None:
+        """Write down an answer of another run in the place of the unit's next attempt; None where it is no answer.
+
+        It took no time and cost nothing, and says nothing of the way to the model.
+        """
+        if self._failure(hit.reply) is not None:
+            return None
+        unit.attempts += 1
+        unit.last = Outcome.ANSWERED
+        usage = Usage(cost_usd=0.0) if isinstance(state.host.model, RemoteModel) else Usage()
+        line = replace(self._line(unit, sent, replace(hit.reply, usage=usage), None), from_cache=hit.sha256)
+        return await self._conclude(unit, state, replace(line, notes=(*line.notes, hit.note)), None)
 
     async def record_media(self, unit: Ask, state: ModelState, failure: MediaError) -> Step:
         """Write down that the unit's media gave no frames; return what the policy says of it."""

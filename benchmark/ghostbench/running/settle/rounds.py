@@ -13,11 +13,12 @@ import contextlib
 import os
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from ghostbench.errors import AttemptError, Crashed, MediaError, ModelError, TimedOut
 from ghostbench.folder.ledger import DiskFailed
@@ -25,7 +26,7 @@ from ghostbench.models import RemoteModel
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
 from ghostbench.records import Frames, Reply
 from ghostbench.running.ask.dispatch import Delivery, as_attempt_error, ends_the_run, within
-from ghostbench.running.ask.units import Ask, ModelState, SentRequest
+from ghostbench.running.ask.units import Ask, ModelState, SentRequest, utc
 from ghostbench.running.ask.way import Passage
 from ghostbench.running.ask.window import StorageGivenUp
 from ghostbench.running.rules.predictions import AskKey
@@ -69,6 +70,7 @@ class BatchRunner:
         self._deadline_s = deadline_s
         self._is_left = is_left
         self._moments_left: Counter[tuple[str, str, int]] = Counter()
+        self._keys: dict[str, Mapping[str, Any] | None] = {}
 
     async def run(self, units: Sequence[Ask]) -> None:
         """Go on with the round that is there, then make rounds until the policy settles every unit."""
@@ -207,6 +209,9 @@ class BatchRunner:
             standing=tuple(unit.standing.notes()),
             moment_s=unit.moment_s,
         )
+        cache = self._recorder.cache
+        if cache is not None:
+            self._keys[entry.request_id] = cache.key(unit, made.request)
         return _Line(entry, data)
 
     async def _answer(self, open_units: dict[AskKey, Ask]) -> list[tuple[Step, int]]:
@@ -278,6 +283,10 @@ class BatchRunner:
             started_at=datetime.fromtimestamp(sealed_at, UTC),
         )
         step = await self._recorder.record(unit, self._state, asked, delivery, passage)
+        # After a kill the requests are gone, and with them what their answers would be kept under.
+        cache, key = self._recorder.cache, self._keys.pop(entry.request_id, None)
+        if cache is not None and unit.last is Outcome.ANSWERED and isinstance(delivery.result, Reply):
+            await cache.keep(entry.model, key, delivery.result, utc(asked.started_at))
         if step.again:
             return [(step, unit.attempts)]
         self._settled(unit, open_units)

@@ -15,7 +15,7 @@ from ghostbench.folder.spending import SpendingJournal
 from ghostbench.media.far import FarFrames, Recipe
 from ghostbench.models import LocalModel
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, Frames
+from ghostbench.records import Clip, Frames, Reply, Request
 from ghostbench.running.ask.decoding import Decoded
 from ghostbench.running.ask.dispatch import Delivery, Dispatcher, Outdated, PutOff, Sending, Withdrawn
 from ghostbench.running.ask.units import Ask, ModelState, SentRequest, seconds_since, utc
@@ -90,9 +90,21 @@ class Settler:
                 failure = await self.foresee(unit.frames, recipe)
                 if failure is not None:
                     raise NotMade(failure)
-            return self.maker.make(unit)
+            made = self.maker.make(unit)
         except NotMade as failed:
             return await self.recorder.record(unit, state, failed.named, Delivery(failed.failure, None, None))
+        return await self._from_cache(unit, state, made.request) or made
+
+    async def _from_cache(self, unit: Ask, state: ModelState, request: Request) -> Step | None:
+        """What follows the answer that another run got to this request; None where there is none."""
+        cache = self.recorder.cache
+        hit = await cache.find(unit, request) if cache is not None else None
+        if cache is None or hit is None:
+            return None
+        step = await self.recorder.record_hit(unit, state, SentRequest.of(request, None), hit)
+        if step is None:
+            cache.give_back(hit)
+        return step
 
     def announce(self, unit: Ask, dispatcher: Dispatcher | None) -> None:
         """Tell the dispatcher that the unit's request is on its way."""
@@ -193,7 +205,15 @@ class Settler:
             return Step("retry", unit.standing, 0.0) if isinstance(unsent, Outdated) else Step("settle", unit.standing)
         finally:
             self.budget.settle(reserved, billed)
-        return await self.recorder.record(unit, state, asked, delivery, passage)
+        step = await self.recorder.record(unit, state, asked, delivery, passage)
+        await self._keep(unit, request, asked, delivery)
+        return step
+
+    async def _keep(self, unit: Ask, request: Request, asked: SentRequest, delivery: Delivery) -> None:
+        """Keep an answer for other runs, unless something was odd about how it came."""
+        cache, reply = self.recorder.cache, delivery.result
+        if cache is not None and unit.last is Outcome.ANSWERED and isinstance(reply, Reply) and not delivery.notes:
+            await cache.keep(unit.row.name, cache.key(unit, request), reply, utc(asked.started_at))
 
     async def _send(self, request_id: str, most_usd: float, way: Way, passage: Passage) -> None:
         if not way.may_send(passage):
