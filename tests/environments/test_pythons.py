@@ -69,7 +69,7 @@ def test_no_python_at_all_is_said_and_no_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("extra", PROJECT["optional-dependencies"])
-def test_no_extra_but_drivemm_needs_torch(extra: str) -> None:
+def test_no_extra_but_those_of_local_models_needs_torch(extra: str) -> None:
     def needed(name: str) -> set[str]:
         packages: set[str] = set()
         for text in PROJECT["optional-dependencies"][name]:
@@ -81,4 +81,4 @@ def test_no_extra_but_drivemm_needs_torch(extra: str) -> None:
         return packages
 
     heavy = {"torch", "transformers", "accelerate", "safetensors"} & needed(extra)
-    assert bool(heavy) == (extra == "drivemm")
+    assert bool(heavy) == (extra in ("drivemm", "hf"))

@@ -58,6 +58,7 @@ NAMED: list[tuple[dict[str, Any], list[str]]] = [
     ({"models": "m", "settings": ["m.ip=10.0.0.1"]}, ["--set", "m.ip=10.0.0.1"]),
     ({"models": "m", "settings": ["m.download=True"]}, ["--set", "m.download=True"]),
     ({"models": "drivemm", "settings": ["drivemm.download=true"]}, ["--set", "drivemm.download=true"]),
+    ({"models": "hf:some/tiny", "settings": ["tiny.download=true"]}, ["--set", "tiny.download=true"]),
     ({"models": "openai:x", "settings": ["openai:x.base_url=evil"]}, ["--set", "openai:x.base_url=evil"]),
     ({"models": "vllm:http://h:8000"}, ["--models", "vllm:http://h:8000"]),
     ({"models": "replay://h/share.jsonl"}, ["--models", "replay://h/share.jsonl"]),
@@ -95,6 +96,7 @@ def test_what_names_a_server_must_be_said_again(tmp_path: Path, options: dict[st
     [
         {"models": "drivemm,openai:gpt-4.1:2024", "settings": ["drivemm.device=cuda:0", "drivemm.checkpoint=/c"]},
         {"models": "drivemm", "settings": ["drivemm.download=false", "drivemm.revision=v1.evil.com"]},
+        {"models": "hf:models.example.com/tiny", "settings": ["tiny.revision=v1.evil.com"]},
         {"models": "motion,replay:a.jsonl=b", "settings": ["motion.threshold=0.25"]},
         {
             "models": "m",
