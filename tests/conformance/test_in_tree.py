@@ -97,6 +97,53 @@ class TestOpenAI(AdapterConformance):
             self.teardown_class()
 
 
+class _OfNatives(AdapterConformance):
+    """A model over an API of its own, on loopback."""
+
+    package: ClassVar[str]
+    refusal: ClassVar[Any]
+    cut: ClassVar[dict[str, Any]]
+
+    @pytest.fixture(autouse=True)
+    def _server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        pytest.importorskip(self.package)
+        loopback = pytest.importorskip("loopback_openai")
+        for name in self.secret_variables:
+            monkeypatch.setenv(name, "key-of-loopback-0123456789abcdef")
+        with loopback.running(loopback.Server()) as server:
+            self.settings = {"base_url": f"http://127.0.0.1:{server.port}"}
+
+            def next_answer(**fault: object) -> Fault:
+                return Fault(by=lambda model: server.natives.script.append(loopback.Fault(**fault)))
+
+            hang, refusal = next_answer(kind="hang"), self.refusal
+            self.faults = {
+                TimedOut: Fault(by=hang.by, settings={"timeout_s": "0.3"}),
+                Refused: next_answer(kind="say", message=refusal) if isinstance(refusal, dict) else refusal,
+                Truncated: next_answer(kind="say", message=self.cut),
+                OutOfMemory: NotApplicable("computed on the server"),
+                Nonfinite: NotApplicable("computed on the server"),
+            }
+            yield
+            self.teardown_class()
+
+
+class TestClaude(_OfNatives):
+    model = "anthropic:claude-sonnet-4-5-20250929"
+    secret_variables = ("ANTHROPIC_API_KEY",)
+    package = "anthropic"
+    refusal: ClassVar = {"stop_reason": "refusal", "content": []}
+    cut: ClassVar = {"stop_reason": "max_tokens"}
+
+
+class TestGemini(_OfNatives):
+    model = "google:gemini-2.5-flash"
+    secret_variables = ("GEMINI_API_KEY",)
+    package = "google.genai"
+    refusal = NotApplicable("its API knows filters, and no refusal")
+    cut: ClassVar = {"candidates": [{"finishReason": "MAX_TOKENS", "content": {"role": "model"}}]}
+
+
 def starve(model: Any) -> None:
     """Run out of memory where the frames enter the language model, as a device would."""
     import torch

@@ -8,6 +8,7 @@ where one is asked for. Both native APIs fail by plan, as chat completions do.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -93,9 +94,10 @@ class Natives:
         if unknown:
             said = f"{unknown[0]}: Extra inputs are not permitted"
             return as_json({"type": "error", "error": {"type": "invalid_request_error", "message": said}}, 400)
-        content: dict[str, Any] = {"type": "text", "text": json.dumps(ANSWER)}
+        said = _answer_to(body["messages"])
+        content: dict[str, Any] = {"type": "text", "text": json.dumps(said)}
         if body.get("tools") and (body.get("tool_choice") or {}).get("type") in {"tool", "any"}:
-            content = {"type": "tool_use", "id": "toolu_1", "name": body["tools"][0]["name"], "input": ANSWER}
+            content = {"type": "tool_use", "id": "toolu_1", "name": body["tools"][0]["name"], "input": said}
         elif not _asks_anthropic_for_schema(body):
             content["text"] = f"```json\n{content['text']}\n```"
         return {
@@ -116,7 +118,7 @@ class Natives:
 
     def _gemini(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         config = body.get("generationConfig") or {}
-        text = json.dumps(ANSWER)
+        text = json.dumps(_answer_to(body.get("contents")))
         if not {"responseSchema", "responseJsonSchema", "response_schema", "response_json_schema"} & config.keys():
             text = f"```json\n{text}\n```"
         candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "finishReason": "STOP", "index": 0}
@@ -141,6 +143,11 @@ class Natives:
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 1200, "completion_tokens": 40, "total_tokens": 1240}
         return as_json({"object": "chat.completion", "model": body["model"], "choices": [choice], "usage": usage})
+
+
+def _answer_to(shown: Any) -> dict[str, Any]:
+    """An answer whose words depend on what was shown."""
+    return {**ANSWER, "evidence": f"seen {hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:6]}"}
 
 
 def _asks_anthropic_for_schema(body: Mapping[str, Any]) -> bool:
