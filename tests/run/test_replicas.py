@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import io
 import threading
 import time
 from collections import Counter
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from ghostbench.errors import BadInput, Unavailable
 from ghostbench.models import LocalModel, ModelSpec, NoSettings, Resources
+from ghostbench.outcomes import Outcome
 from ghostbench.plugins.choose import Choice
 from ghostbench.records import Clip, Prompt, Reply, Request
 from ghostbench.running.ask.dispatch import Delivery
@@ -26,6 +29,7 @@ from ghostbench.running.ask.replicas import facts_of_all
 from ghostbench.running.ask.sharing_out import Pace, to_take
 from ghostbench.running.plan.plan import ConfiguredModel
 from ghostbench.running.plan.replicas import plan_replicas
+from ghostbench.running.watch.progress import Progress
 
 CLIP = Clip(id="c", truth="normal")
 
@@ -240,3 +244,20 @@ def test_a_run_with_two_workers_asks_both_and_tells_which(bench: Any) -> None:
     where = Counter((line["worker"], line["served_model"]) for line in bench.lines("r", "attempts.jsonl"))
     assert where == {("on-gpu#1", "5"): 3, ("on-gpu#2", "7"): 3}
     assert bench.manifest("r")["models"]["on-gpu"]["facts"]["replicas"] == 2
+    workers = bench.metrics("r")["models"]["on-gpu"]["workers"]
+    assert {name: share["answered"] for name, share in workers["by_name"].items()} == {"on-gpu#1": 3, "on-gpu#2": 3}
+    assert 0 <= workers["idle_at_the_end"] < 0.5
+    assert "Idle at the end" in (bench.folder / "results" / "r" / "report.md").read_text()
+
+
+def test_progress_tells_what_each_of_several_workers_has_done() -> None:
+    progress = Progress(Console(file=io.StringIO()), ["m"], 30)
+    progress.settled("m", Outcome.ANSWERED, 3)
+    progress.attempted("m", "m#1")
+    assert progress.counts()["m"] == (3, "3 answered")
+    for worker in ("m#2", "m#1"):
+        progress.attempted("m", worker)
+    assert progress.counts()["m"] == (3, "3 answered, workers #1 2, #2 1")
+    for number in range(3, 13):
+        progress.attempted("m", f"m#{number}")
+    assert progress.counts()["m"] == (3, "3 answered, 12 workers at 1 to 2 attempts each")

@@ -38,6 +38,7 @@ def run_tables(run: RunData) -> list[Table]:
     tables += [
         table
         for table in (
+            times.workers(rows),
             wordings.wordings(run),
             wordings.wording_order(run),
             wordings.wording_variance(run),

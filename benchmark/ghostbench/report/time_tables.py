@@ -84,6 +84,30 @@ def latency(rows: Rows) -> Table:
     return Table("latency", "Latency by stage", columns, tuple(lines), "Without loading and warm-up.")
 
 
+def workers(rows: Rows) -> Table:
+    """What each worker did, of models that had several."""
+    columns = (
+        MODEL,
+        Column("worker", "Worker"),
+        Column("attempts", "Attempts", "count"),
+        Column("answered", "Answered", "count"),
+        Column("clips_per_s", "Clips/s", "number"),
+        Column("ended_s", "Ended after", "seconds"),
+        Column("idle", "Idle at the end", "share"),
+    )
+    lines = tuple(
+        line(columns, {"model": name, "worker": worker, **share, "idle": row["workers"]["idle_at_the_end"]})
+        for name, row in rows.items()
+        if "workers" in row
+        for worker, share in row["workers"]["by_name"].items()
+    )
+    note = (
+        "Clips/s: answered clips by the time until the worker's last attempt ended, which counts from the model's first."
+        " Idle at the end: the share of all workers' time in which they had nothing left to do while another had."
+    )
+    return Table("workers", "Workers", columns, lines, note)
+
+
 def cost(rows: Rows) -> Table:
     """Throughput, memory, tokens and money."""
     columns = (

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.folder.lines import MEMORY, STAGES
-from ghostbench.scoring.metrics import BatchSize, Percentiles, Usage
+from ghostbench.scoring.metrics import BatchSize, Percentiles, Usage, Workers, WorkerShare
 from ghostbench.scoring.warm_up import is_warm_up
 
 Quantile = Literal["p50", "p90", "p99"]
@@ -90,6 +90,35 @@ def throughput(attempts: pd.DataFrame, answered: int) -> float | None:
     fresh = np.concatenate([[0.0], end[:-1]])
     busy = float(np.maximum(end - np.maximum(start, fresh), 0).sum())
     return answered / busy if busy > 0 else None
+
+
+def workers(attempts: pd.DataFrame) -> Workers | None:
+    """What each worker did, where the model had several, and how evenly they ended; null for every other model.
+
+    An attempt ends when it began, plus the time that it queued, plus the time that it took.
+
+    >>> import pandas as pd
+    >>> lines = {"started_at": ["2026-01-01T00:00:00Z"] * 3, "queue_s": [0.0, 2.0, 0.0], "wall_s": [2.0, 2.0, 2.0],
+    ...          "outcome": ["answered"] * 3, "worker": ["m#1", "m#1", "m#2"]}
+    >>> found = workers(pd.DataFrame(lines))
+    >>> found["by_name"]["m#1"], found["idle_at_the_end"]
+    ({'attempts': 2, 'answered': 2, 'clips_per_s': 0.5, 'ended_s': 4.0}, 0.25)
+    """
+    timed = attempts[attempts["worker"].notna() & attempts["wall_s"].notna() & attempts["started_at"].notna()]
+    begun = pd.to_datetime(timed["started_at"], utc=True, errors="coerce", format="ISO8601")
+    timed, begun = timed[begun.notna()], begun[begun.notna()]
+    if timed["worker"].nunique() < 2:
+        return None
+    ended = (begun - begun.min()).dt.total_seconds() + timed["queue_s"].fillna(0.0).astype(float) + timed["wall_s"]
+    found: dict[str, WorkerShare] = {}
+    for name, own in timed.groupby("worker", sort=True):
+        answered = int((own["outcome"] == "answered").sum())
+        last = float(ended[own.index].max())
+        rate = answered / last if answered and last > 0 else None
+        found[str(name)] = {"attempts": len(own), "answered": answered, "clips_per_s": rate, "ended_s": last}
+    last = max(share["ended_s"] for share in found.values())
+    idle = sum(last - share["ended_s"] for share in found.values())
+    return {"by_name": found, "idle_at_the_end": idle / (last * len(found)) if last > 0 else 0.0}
 
 
 def memory(attempts: pd.DataFrame) -> dict[str, int | None]:

@@ -36,6 +36,22 @@ class BatchSize(TypedDict):
     largest: int
 
 
+class WorkerShare(TypedDict):
+    """What one worker of a model did. ended_s : when its last attempt ended, seconds from the first of them all."""
+
+    attempts: int
+    answered: int
+    clips_per_s: float | None
+    ended_s: float
+
+
+class Workers(TypedDict):
+    """The workers of a model with several. idle_at_the_end : the share of their time in which they had nothing left."""
+
+    by_name: dict[str, WorkerShare]
+    idle_at_the_end: float
+
+
 class Agreement(TypedDict):
     """See `scoring.agreement.agreement`."""
 
@@ -236,6 +252,7 @@ class Row(TypedDict):
     latency: NotRequired[dict[str, Percentiles | None]]
     batch_size: NotRequired[BatchSize | None]
     throughput_clips_per_s: NotRequired[float | None]
+    workers: NotRequired[Workers]
     memory: NotRequired[dict[str, int | None]]
     usage: NotRequired[Usage]
     load_s: NotRequired[float | None]

@@ -193,6 +193,8 @@ class _Scorer:
             if clips_cached:
                 found["from_cache"] = int(cached.sum())
             found["throughput_clips_per_s"] = account.throughput(attempts, found["answered"] - clips_cached)
+            if (several := account.workers(attempts)) is not None:
+                found["workers"] = several
             found["memory"] = account.memory(attempts)
             found["usage"] = account.usage(attempts)
             found["load_s"] = entry.load_s

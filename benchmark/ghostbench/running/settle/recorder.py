@@ -74,6 +74,7 @@ class Recorder:
         if failure is not None and (unit.last in STOPS_MODEL or delivery.stops):
             state.stop(Stop(unit.last, str(failure)))
         unit.lost += delivery.lost
+        self.progress.attempted(unit.row.name, delivery.worker)
         if passage is not None and not delivery.lost:
             self._reckon(unit, state.way, passage.started)
             self._report(unit.last, failure, state, passage)

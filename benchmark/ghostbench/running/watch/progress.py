@@ -25,6 +25,8 @@ _NARROW = 100
 """The columns up to which the bars make way for the counts."""
 _LINE_EVERY_S = 30.0
 """How often the state is told off a terminal, seconds."""
+_FEW_WORKERS = 8
+"""So many workers at most are told of by name."""
 _TELL_AGAIN_S = 60.0
 """A pause is told of again when its end has moved by so much, seconds."""
 
@@ -57,6 +59,7 @@ class Progress:
         self._again: dict[str, Counter[str]] = {row: Counter() for row in rows}
         self._resting: dict[str, list[datetime]] = {row: [] for row in rows}
         self._held: Counter[str] = Counter()
+        self._by_worker: dict[str, Counter[str]] = {row: Counter() for row in rows}
         self._pauses: dict[str, _Pause] = {}
         self._console, self._quiet = console, quiet
         self.longest_put_off_s: dict[str, float] = {}
@@ -101,6 +104,11 @@ class Progress:
         self._outcomes[row][outcome] += count
         if not self._bars.disable:
             self._bars.update(self._ids[row], advance=count, counts=self._counts(row))
+
+    def attempted(self, row: str, worker: str | None) -> None:
+        """A worker has made an attempt for this row; shown where there are several."""
+        if worker is not None:
+            self._by_worker[row][worker] += 1
 
     def again(self, row: str, action: str) -> None:
         """A unit of this row is tried again: "retry" or "fall_back"."""
@@ -177,11 +185,21 @@ class Progress:
         parts = [f"{count} {outcome}" for outcome, count in self._outcomes[row].most_common()]
         parts += [f"{count} {word}" for word, count in (("retries", self._again[row]["retry"]),) if count]
         parts += [f"{count} {word}" for word, count in (("fallbacks", self._again[row]["fall_back"]),) if count]
+        if len(workers := self._by_worker[row]) > 1:
+            parts.append(_by_worker(row, workers))
         if resting := self._resting[row]:
             parts.insert(0, f"{len(resting)} waiting until {max(resting):%H:%M:%S} to try again")
         if (begun := self._pauses.get(row)) is not None and begun.told is not None:
             parts.insert(0, f"{self._held[row]} waiting until {begun.told:%H:%M:%S}, all paused")
         return ", ".join(parts)
+
+
+def _by_worker(row: str, attempts: Mapping[str, int]) -> str:
+    """How many attempts each worker has made: of few workers by name, of many the least and the most."""
+    if len(attempts) > _FEW_WORKERS:
+        return f"{len(attempts)} workers at {min(attempts.values())} to {max(attempts.values())} attempts each"
+    named = (f"{name.removeprefix(row)} {count}" for name, count in sorted(attempts.items()))
+    return f"workers {', '.join(named)}"
 
 
 class _Lines:
