@@ -1,12 +1,15 @@
 """How much of the engine's own speed is left when real clips go through `bench run`, video decoding included.
 
     python benchmark/perf/drivemm_clips.py --media DIR --labels FILE --checkpoint DIR --clips 32 --json result.json
+    python benchmark/perf/drivemm_clips.py --media DIR --labels FILE --checkpoint DIR --clips 192 --replicas 2
 
 `bench run` is a process of its own, and is run twice: the second time, what the first has compiled and hashed is there.
 Its time runs from the moment that the model is ready to the last line of the ledger. Then the engine answers the same
 clips in the same batches, prepared beforehand, in this process. Where the folder holds fewer clips than asked for, more
 are made from them, brighter by a step each, so that no two have a frame in common. A checkpoint of random weights of
 the exact full shape is written where none is (17 GB).
+
+With --replicas N, `bench run` answers them on N GPUs too, twice, and its speed is held against that of one GPU.
 """
 
 # ruff: noqa: E402
@@ -113,7 +116,7 @@ class ReadyWatch(threading.Thread):
                 self.ready_at = written / 1e9
 
 
-def bench_run(dataset: Path, settings: Sequence[str], folder: Path, name: str) -> dict[str, Any]:
+def bench_run(dataset: Path, settings: Sequence[str], folder: Path, name: str, replicas: int = 1) -> dict[str, Any]:
     """Run it; seconds from the model's readiness to the last ledger line, and the batches in the order computed."""
     run = folder / "results" / name
     watch = ReadyWatch(run / "manifest.json")
@@ -121,6 +124,7 @@ def bench_run(dataset: Path, settings: Sequence[str], folder: Path, name: str) -
     words = ["run", "--models", "drivemm", "--dataset", str(dataset), "--out", str(run.parent), "--run-id", name]
     words += ["--data-root", str(dataset.parent / "clips")]
     words += [word for setting in settings for word in ("--set", f"drivemm.{setting}")]
+    words += ["--replicas", f"drivemm={replicas}"] if replicas > 1 else []
     started, began = time.perf_counter(), time.time()
     done = subprocess.run(
         [sys.executable, "-m", "ghostbench", *words, "--quiet"], capture_output=True, text=True, check=False
@@ -135,7 +139,7 @@ def bench_run(dataset: Path, settings: Sequence[str], folder: Path, name: str) -
     outcomes = {outcome: sum(line["outcome"] == outcome for line in lines) for outcome in {x["outcome"] for x in lines}}
     model = json.loads((run / "manifest.json").read_bytes())["models"]["drivemm"]
     batches: list[list[Any]] = []
-    rest = lines
+    rest = sorted(lines, key=lambda line: str(line["worker"]))
     while rest:
         size = rest[0]["batch_size"]
         batches.append(rest[:size])
@@ -204,6 +208,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="setting of drivemm")
+    parser.add_argument("--replicas", type=int, default=1, help="as many GPUs as are held against one")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     if not (chosen.checkpoint / "config.json").is_file():
@@ -221,6 +226,10 @@ def main() -> None:
         dataset = make_dataset(chosen.media, chosen.labels, chosen.clips, Path(scratch) / "set")
         first = bench_run(dataset, settings, Path(scratch), "first")
         through = bench_run(dataset, settings, Path(scratch), "second")
+        several = None
+        for name in ("several-first", "several-second") if chosen.replicas > 1 else ():
+            several = bench_run(dataset, settings, Path(scratch), name, chosen.replicas)
+            several.pop("lines")
         order = [clip for batch in through["batches"] for clip in batch]
         alone = engine_alone(dataset, settings, through["batch_sizes"], order)
     lines = through.pop("lines")
@@ -234,6 +243,8 @@ def main() -> None:
         "bench run": through,
         "engine": alone,
         "share": alone["wall_s"] / through["wall_s"],
+        "replicas": chosen.replicas,
+        "bench run on all": several,
     }
     if chosen.json:
         chosen.json.write_text(json.dumps({**result, "lines": lines}, indent=1))
@@ -251,6 +262,12 @@ def main() -> None:
         f"share of the engine's own speed: {result['share']:.1%}",
         flush=True,
     )
+    if several is not None:
+        print(
+            f"{chosen.replicas} GPUs: {several['wall_s']:.2f} s = {chosen.clips / several['wall_s']:.2f} clips/s, "
+            f"{through['wall_s'] / several['wall_s']:.2f} times one; batches {several['batch_sizes']}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
