@@ -10,11 +10,12 @@ import contextlib
 import itertools
 import logging
 import os
+import pickle
+import re
 import secrets
 import sys
 import threading
 from concurrent.futures import Future
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -33,6 +34,7 @@ _ROOM_S = 60.0
 """How long a worker that is to replace a lost one waits for a node with room, seconds."""
 _LONGEST = 300
 """The most characters of Ray's words on how an actor ended."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # A model that needs no GPU may be told by its settings which one to use.
@@ -110,7 +112,7 @@ class Cluster:
         options["max_concurrency"] = _CALLS_AT_ONCE + assignment.preparing
         handle: Any = None
         try:
-            handle = self._actor.options(**options).remote(replace(assignment, path=tuple(sys.path)))
+            handle = self._actor.options(**options).remote(tuple(sys.path), pickle.dumps(assignment))
             if again:
                 ray.get(handle.is_there.remote(), timeout=_ROOM_S)
         except ray.exceptions.GetTimeoutError:
@@ -141,9 +143,10 @@ class Cluster:
 class _ActorDesk:
     """What runs in the actor."""
 
-    def __init__(self, assignment: Assignment) -> None:
-        # A module that lies beside the run's others is found here too, on a machine that has it.
-        sys.path += [folder for folder in assignment.path if folder not in sys.path]
+    def __init__(self, path: tuple[str, ...], pickled: bytes) -> None:
+        # A module that lies beside the run's others is found here too, on a machine that has it; so the path goes first.
+        sys.path += [folder for folder in path if folder not in sys.path]
+        assignment: Assignment = pickle.loads(pickled)  # noqa: S301 - the run made it
         self._said: list[Said] = []
         logging.getLogger().addHandler(SayingSo(self._said.append))
         self._desk = Desk(assignment)
@@ -231,7 +234,7 @@ class _Actor(Worker):
 
 def _in_short(error: BaseException | None) -> str:
     """How an actor ended, as a clause."""
-    words = " ".join(str(error).split())
+    words = _COLOUR.sub("", " ".join(str(error).split()))
     if "node" in words and (
         "its node has died" in words or "node was terminated" in words or "died with its node" in words
     ):
