@@ -204,7 +204,8 @@ def test_a_node_that_is_lost_costs_attempts_and_no_clip(
     module_bench: Any, asked_once: Path, two_nodes: tuple[str, list[Any]]
 ) -> None:
     address, nodes = two_nodes
-    given = ["--models", "local-spy", "--set", "local-spy.sleep_s=1", "--replicas", "local-spy=3"]
+    # Long enough for Ray to notice what is gone.
+    given = ["--models", "local-spy", "--set", "local-spy.sleep_s=8", "--replicas", "local-spy=3"]
     running = module_bench.start(*given, "--on", f"ray:{address}", "--run-id", "node", **ray_environment())
     ledger = module_bench.folder / "results" / "node" / "attempts.jsonl"
     wait_for(lambda: lines_of(ledger))

@@ -144,7 +144,7 @@ class _ActorDesk:
     """What runs in the actor."""
 
     def __init__(self, path: tuple[str, ...], pickled: bytes) -> None:
-        # A module that lies beside the run's others is found here too, on a machine that has it; so the path goes first.
+        # A module that lies beside the run's others is found here too, on a machine that has it: the path goes first.
         sys.path += [folder for folder in path if folder not in sys.path]
         assignment: Assignment = pickle.loads(pickled)  # noqa: S301 - the run made it
         self._said: list[Said] = []
