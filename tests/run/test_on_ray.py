@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,58 @@ def test_a_run_whose_driver_is_killed_is_gone_on_with_and_nobody_computes_meanwh
     answered = Counter(line["clip"] for line in module_bench.lines("driver", "attempts.jsonl"))
     assert set(answered.values()) == {1}
     verified(module_bench, "driver")
+
+
+@pytest.fixture
+def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[Any]]]:
+    """A cluster with a head that computes nothing and two nodes that do; its address, and the nodes."""
+    pytest.importorskip("ray")
+    # Ray has made up its mind about tokens when it is imported.
+    for name, value in {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}.items():
+        monkeypatch.setenv(name, value)
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        nodes = [cluster.add_node(num_cpus=2), cluster.add_node(num_cpus=2)]
+        yield cluster.address, nodes
+    finally:
+        cluster.shutdown()
+
+
+def raylet(node: Any) -> psutil.Process:
+    (info,) = node.all_processes["raylet"]
+    return psutil.Process(info.process.pid)
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_costs_attempts_and_no_clip(
+    module_bench: Any, asked_once: Path, two_nodes: tuple[str, list[Any]]
+) -> None:
+    address, nodes = two_nodes
+    # Long enough for something to be under way.
+    given = ["--models", "local-spy", "--set", "local-spy.sleep_s=8", "--replicas", "local-spy=3"]
+    running = module_bench.start(*given, "--on", f"ray:{address}", "--run-id", "node", **ray_environment())
+    ledger = module_bench.folder / "results" / "node" / "attempts.jsonl"
+    wait_for(lambda: lines_of(ledger))
+    lost = max(nodes, key=lambda node: len(actors(raylet(node))))
+    assert actors(raylet(lost))
+    # A machine that goes down takes all of its processes with it.
+    own = actors(raylet(lost))
+    raylet(lost).send_signal(signal.SIGKILL)
+    for process in own:
+        process.kill()
+    _, said = running.communicate(timeout=280)
+    assert running.returncode == 0, said
+    assert table(ledger.parent) == [row for row in table(asked_once) if row[0] == "local-spy"]
+    answered = Counter(line["clip"] for line in module_bench.lines("node", "attempts.jsonl") if not line["error"])
+    assert set(answered.values()) == {1}
+    assert {line["outcome"] for line in module_bench.lines("node", "attempts.jsonl")} == {"answered", "worker_lost"}
+    verified(module_bench, "node")
+
+
+def ray_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
 
 
 @pytest.mark.parametrize("on", ["ray:", "process:x", "rays", "thread:1"])
