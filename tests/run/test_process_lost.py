@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
@@ -190,8 +191,11 @@ def test_what_was_lost_is_asked_again_from_all_the_rungs_that_it_stood_on(tmp_pa
 
 LAST = """
 import atexit, os, signal, sys, time
+from ghostbench import own_process
 from ghostbench.errors import BadInput
 from ghostbench.running.watch import guard
+
+own_process.claim()
 
 def work():
     atexit.register(lambda: {end})
@@ -218,3 +222,15 @@ def test_nothing_that_happens_at_the_end_of_the_process_changes_what_a_run_has_s
     assert (done.returncode, done.stderr) == (status, "")
     if not raises:
         assert done.stdout == "said\n"
+
+
+def test_a_command_that_is_called_from_python_forks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fork would go on with the caller's work too: here, with the rest of the tests."""
+    from click.testing import CliRunner
+
+    from ghostbench.cli.main import bench
+
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    words = ["run", "--models", "always", "--out", str(tmp_path), "--run-id", "r", "--quiet"]
+    CliRunner().invoke(bench, words, catch_exceptions=False)
+    assert (tmp_path / "r" / "metrics.json").is_file()

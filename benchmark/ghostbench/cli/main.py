@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ghostbench import own_process
 from ghostbench.cli.streams import forgiving_streams
 from ghostbench.errors import BadInput, OurFault, OutputFailed
 from ghostbench.plugins.installed import forgive_broken_distributions
@@ -114,6 +115,7 @@ def bench() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """The console script. Exit status: 0 done, 1 no answers or a failed gate, 2 bad input, 130 interrupted."""
     forgive_broken_distributions()
+    own_process.claim()
     with forgiving_streams():
         status = _run(arguments)
         if status == INTERRUPTED or _threads_left():

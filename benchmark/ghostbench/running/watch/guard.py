@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ghostbench import own_process
 from ghostbench.errors import BadInput, OurFault
 from ghostbench.folder.begun import note_end, read_lost
 from ghostbench.folder.names import ATTEMPTS, BEGUN, PRINTED
@@ -88,12 +89,13 @@ async def reacting(limit_s: float) -> Any:
 def guarded(work: Callable[[], int], of: str = "the run") -> int:
     """What `work` returns, computed in a child that this process watches over; it raises there what it raises.
 
-    of : what `work` is, in words, for the line that says that it was lost.
+    of : what `work` is, in words, for the line that says that it was lost. In a process that is for more than the
+    command line, and where forking is not safe, it is computed here, and nothing watches.
 
     How the child ends after `work` returned is not heard. Ended without that, it gives 128 + the number of the signal,
     or `LOST`.
     """
-    if not _CAN_FORK or threading.active_count() > 1:
+    if not (_CAN_FORK and own_process.is_ours()) or threading.active_count() > 1:
         return work()
     reading, writing = os.pipe()
     for stream in (sys.stdout, sys.stderr):
