@@ -83,7 +83,7 @@ def test_what_the_command_refuses_is_bad_input(tmp_path: Path, options: dict[str
 
 
 def test_an_option_that_is_none_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="no option 'limmit'; it has annotations, clips, "):
+    with pytest.raises(TypeError, match="no option 'limmit'; it has annotations, cache, clips, "):
         ghostbench.run("always", limmit=3)
     with pytest.raises(TypeError, match="no option 'quiet'"):
         ghostbench.run("always", quiet=True)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ghostbench.running.watch.stopping import StopSignals
 
@@ -49,6 +52,15 @@ def test_what_cannot_be_gone_on_with_is_told_in_one_line_of_plain_words(bench: A
         assert "{" not in done.stderr
 
 
+@pytest.fixture
+def hang_ups_are_heard() -> Iterator[None]:
+    """As from a terminal: what nohup starts ignores them, the tests too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_ups_are_heard")
 def test_a_hang_up_ends_a_run_cleanly_and_nohup_lets_it_live(bench: Any) -> None:
     given = ["--models", "remote-spy", "--set", "remote-spy.outcome=RateLimited", "--set", "remote-spy.times=2"]
     process = bench.start(*given, "--set", "remote-spy.retry_after_s=90", "--run-id", "r")

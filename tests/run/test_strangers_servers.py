@@ -227,6 +227,7 @@ def test_nothing_is_sent_where_only_the_folder_names_a_server(bench: Any, listen
         assert "if you mean it, add --" in done.stderr
         assert "Traceback" not in done.stderr
     assert listener.connections == 0
+    pytest.importorskip("aiohttp")
     done = bench.run("--resume", "--run-id", "r", "--labels", f"{listener.url}/labels.csv", dataset=False)
     assert done.returncode == 2
     assert listener.connections > 0, "what the user names is asked"

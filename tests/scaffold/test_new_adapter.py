@@ -75,6 +75,7 @@ def test_its_tests_pass_and_run_the_whole_kit(plugin_site: PluginSite, kind: str
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_code_is_formatted_and_clean(plugin_site: PluginSite, kind: str) -> None:
+    pytest.importorskip("ruff")
     folder = written(plugin_site, "my-model", "--kind", kind)
     rules = ["--isolated", "--config", "line-length=120", "--config", 'target-version="py311"']
     for words in (["check", "--select", "E,F,I,UP,B,A,SIM,RET", *rules], ["format", "--check", *rules]):
