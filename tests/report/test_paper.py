@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostbench.cli.main import bench
+from ghostbench.errors import BadInput
 from ghostbench.report.paper.narrow import COLUMN_PT, TEXT_PT, panels_of, paper_table
 from ghostbench.report.paper.references import AUTHOR, TITLE
 from ghostbench.report.paper.widths import broken, width_pt
@@ -176,6 +177,24 @@ def test_figures_are_pdf_and_svg_as_wide_as_a_column(paper: Path) -> None:
         assert abs(float(box[1]) - 72 * COLUMN_PT / 72.27) < 0.5
         assert "#010203" not in svg
         assert "#010204" not in svg
+
+
+def test_nothing_of_somebody_elses_is_replaced(run: Path, paper: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    (tmp_path / "paper.tex").write_text("precious")
+    refused = runner.invoke(bench, ["report", str(run), "--paper", "--out", str(tmp_path)])
+    assert isinstance(refused.exception, BadInput)
+    assert (tmp_path / "paper.tex").read_text() == "precious"
+    mine = tmp_path / "mine"
+    shutil.copytree(paper, mine)
+    (mine / "paper.aux").write_text("LaTeX's own")
+    assert runner.invoke(bench, ["report", str(run), "--paper", "--out", str(mine)]).exit_code == 0
+    (mine / "methods.tex").write_text("edited")
+    refused = runner.invoke(bench, ["report", str(run), "--paper", "--out", str(mine)])
+    assert "methods.tex was written or changed by somebody else" in str(refused.exception)
+    assert (mine / "methods.tex").read_text() == "edited"
+    refused = runner.invoke(bench, ["report", str(run), "--paper", "--out", str(run / "paper")])
+    assert "is a run's folder, or in one" in str(refused.exception)
 
 
 def test_what_cannot_be_is_said_in_one_line(run: Path, tmp_path: Path) -> None:

@@ -169,6 +169,10 @@ def test_a_wording_that_tells_of_a_scored_clip_is_refused(bench: Any, tmp_path: 
     task = write(tmp_path, {**TASK, "variants": {"few": {"examples": [example]}}})
     refused = bench.run("--models", "wordy", "--task", task, "--variants", "all")
     assert "holds the id of a clip, 'images_3_002'" in refused.stderr
+    for words in ({"shows": "A van.\n\timages_3_002 is one."}, {"clip": "Images_3_002"}):
+        task = write(tmp_path, {**TASK, "variants": {"few": {"examples": [{**EXAMPLE, **words}]}}})
+        unlike = bench.run("--models", "wordy", "--task", task, "--variants", "all")
+        assert (unlike.returncode, unlike.stderr.count("\n")) == (2, 1), unlike.stderr
     assert refused.returncode == 2
 
 

@@ -288,6 +288,10 @@ def one_line(path: Path, named: str) -> None:
     [
         ("Clips such as ghost5_01 show it.", "ghost5_01"),
         ("In images_5_014 it happens.", "images_5"),
+        ("Look at them.\nghost5_02 is yes", "ghost5_02"),
+        ("Look at them.\n\timages_10 clips are yes", "images_10"),
+        ("Some are\n2s: ghost probing", "2s: ghost probing"),
+        ('The "ghost5_03.mp4" is yes', "ghost5_03"),
         ("Accidents of category 5 are ghost probing.", "category 5"),
         ("类别5的事故是鬼探头。", "类别5"),
         ("For example 5.2s: ghost probing", "5.2s: ghost probing"),

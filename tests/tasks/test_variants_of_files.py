@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import json
 import pickle
 from pathlib import Path
@@ -145,6 +146,14 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     ),
     "an answer with more": (
         deep(FEW, "few", "examples", 0, "answer", to={"ghost": "yes", "why": "x"}), "examples.0.answer",
+    ),
+    "an answer with a date": (
+        deep(FEW, "few", "examples", 0, "answer", to={"ghost": datetime.date(2020, 1, 1)}), "examples.0.answer",
+    ),
+    "an answer with a set": (deep(FEW, "few", "examples", 0, "answer", to={"ghost": {"yes"}}), "examples.0.answer"),
+    "an answer with bytes": (deep(FEW, "few", "examples", 0, "answer", to={"ghost": b"yes"}), "examples.0.answer"),
+    "an answer with a number that is none": (
+        deep(FEW, "few", "examples", 0, "answer", to={"ghost": float("nan")}), "examples.0",
     ),
     "an example with a label": (
         deep(FEW, "few", "examples", 0, to={**EXAMPLE, "label": "ghost probing"}), "examples.0.label",

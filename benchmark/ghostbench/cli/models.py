@@ -87,7 +87,7 @@ def _show(console: Console, spec: ModelSpec) -> None:
     for field in fields:
         table.add_row(*map(escape, (field.name, one_line(str(field.default)), _help(field))))
     console.print(table)
-    console.print(f"Set with: --set {spec.name}.NAME=VALUE", markup=False, highlight=False)
+    console.print(f"Set with: --set {_usage(spec)}.NAME=VALUE", markup=False, highlight=False)
 
 
 def _help(field: dataclasses.Field[object]) -> str:

@@ -277,10 +277,24 @@ def _without(reasons: Mapping[str, str], clips: list[Clip], filters: list[str]) 
     except ValueError as error:
         raise BadInput(f"a clip to be left out: {registry.printable(str(error))}") from None
     left_out = {clip.id: reasons[clip.id] for clip in clips if clip.id in reasons}
+    alike = {_loosely(clip.id): clip.id for clip in clips}
+    for name in reasons:
+        meant = alike.get(_loosely(name))
+        if meant is not None and name not in left_out:
+            raise BadInput(
+                f"{reasons[name]}: the clip {registry.printable(name)} is not in the dataset, and "
+                f"{registry.printable(meant)} is: write its id as the dataset does"
+            )
     if left_out:
         filters.append(f"left out: {len(left_out)} of {len(clips)}")
         clips = _not_empty([clip for clip in clips if clip.id not in left_out], "the examples of the wordings")
     return clips, left_out
+
+
+def _loosely(name: str) -> str:
+    """A clip's id without its case and a file's ending."""
+    stem, dot, ending = name.rpartition(".")
+    return (stem if dot and ending.isalnum() and len(ending) <= 4 else name).casefold()
 
 
 def _no_media_twice(places: Mapping[str, str]) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import string
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 MAIN = "main"
 """What the wording of the task itself is called; a variant cannot have the name."""
 ALL = "all"
 MOST_VARIANTS = 32
 MOST_EXAMPLES = 16
+_LONGEST_ANSWER = 20_000
 EXAMPLE = "An example, of another clip: {shows}\nThe answer to it: {answer}"
 
 _NUMBER_FORM = re.compile(r"(?:\.[0-6]f)?")
@@ -57,7 +59,18 @@ class Example(Strict):
 
     clip: ClipId
     shows: Text
-    answer: dict[str, Any]
+    answer: dict[str, JsonValue]
+
+    @field_validator("answer")
+    @classmethod
+    def _is_written_in_short(cls, answer: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        try:
+            length = len(json.dumps(answer, allow_nan=False))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"answer: no JSON can be written of it: {error}") from None
+        if length > _LONGEST_ANSWER:
+            raise ValueError(f"answer: {length} characters as JSON; it may have {_LONGEST_ANSWER}")
+        return answer
 
 
 class VariantForm(Strict):

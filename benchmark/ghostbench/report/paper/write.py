@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ghostbench.digests import digest
 from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import has_manifest
 from ghostbench.folder.names import TABLES
@@ -16,22 +18,25 @@ from ghostbench.report.paper.methods import methods
 from ghostbench.report.paper.narrow import COLUMN_PT, TEXT_PT, paper_table
 from ghostbench.report.paper.references import references
 from ghostbench.report.tables import run_tables
-from ghostbench.writing import write_bytes, write_text
+from ghostbench.writing import write_bytes, write_json, write_text
 
 WIDTHS: Mapping[str, float] = {"column": COLUMN_PT, "text": TEXT_PT}
 """The forms of every table, and their widths, pt."""
+WRITTEN = "written.json"
+"""The digests of what was written, so that nothing else is ever replaced."""
 SHOWN = ("summary", "confusion", "outcomes", "early_warning", "twins", "label_doubt", "cost")
 """The tables that the document shows, where the run has them."""
 
 
 def write_paper(run: RunData, out: Path) -> list[Path]:
     """Write the folder and return its files: `paper.tex`, `methods.tex`, `references.bib`, `tables/NAME-column.tex` and
-    `-text.tex` for every table, `figures/NAME.pdf` and `.svg`. Nothing of the run changes.
+    `-text.tex` for every table, `figures/NAME.pdf` and `.svg`, and `written.json` with their digests. Nothing of the
+    run changes.
 
-    Raises `BadInput` where it cannot be written, and for a run's own folder.
+    Raises `BadInput` where it cannot be written, in a run's own folder, and where another's file would be lost.
     """
-    if has_manifest(out):
-        raise BadInput(f"{printable(str(out))} is a run's folder: choose another --out")
+    if any(has_manifest(folder) for folder in (out, *out.resolve().parents)):
+        raise BadInput(f"{printable(str(out))} is a run's folder, or in one: choose another --out")
     cited = references(run)
     texts = {"references.bib": cited.text(), "methods.tex": methods(run, cited)}
     tables = run_tables(run)
@@ -46,6 +51,7 @@ def write_paper(run: RunData, out: Path) -> list[Path]:
         for name, (_, pdf, svg) in figures.items()
         for kind, data in (("pdf", pdf), ("svg", svg))
     }
+    _check_unchanged(out, (*texts, *pictures))
     try:
         for folder in (out, out / TABLES, out / "figures"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -53,9 +59,26 @@ def write_paper(run: RunData, out: Path) -> list[Path]:
             write_text(out / name, text)
         for name, data in pictures.items():
             write_bytes(out / name, data)
+        write_json(out / WRITTEN, {name: digest(out / name) for name in (*texts, *pictures)})
     except OSError as error:
         raise BadInput(f"cannot write to {printable(str(out))}: {error.strerror}; choose another --out") from None
-    return [out / name for name in (*texts, *pictures)]
+    return [out / name for name in (*texts, *pictures, WRITTEN)]
+
+
+def _check_unchanged(out: Path, names: Iterable[str]) -> None:
+    """Raise `BadInput` where one of these files is there and was not written by this, or was changed since."""
+    held = [name for name in names if (out / name).exists()]
+    try:
+        stated = json.loads((out / WRITTEN).read_bytes()) if held and (out / WRITTEN).is_file() else {}
+        own = stated if isinstance(stated, dict) else {}
+        others = [name for name in held if own.get(name) != digest(out / name)]
+    except (OSError, ValueError, RecursionError):
+        others = held
+    if others:
+        raise BadInput(
+            f"{printable(str(out / others[0]))} was written or changed by somebody else: choose another --out, or move "
+            "it away"
+        )
 
 
 def _document(run: RunData, names: list[str], figures: Mapping[str, tuple[str, bytes, bytes]]) -> str:

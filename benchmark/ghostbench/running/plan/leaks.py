@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ghostbench.errors import BadInput
@@ -17,6 +16,8 @@ _CATEGORY = re.compile(
     r"\bimages[_-]\d+|\bcategor(?:y|ies)\W{0,3}(?:no\.?|number|id)?\W{0,3}\d|类别\W{0,3}\d|第\s*\d+\s*类"
 )
 _LABEL = re.compile(r"\b\d+(?:\.\d+)?\s*s\s*:\s*(?:ghost[\s-]*probing|cut-in)", re.IGNORECASE)
+_APART = "\n\0\n"
+"""Between two texts, so that no form is found across them."""
 _SHORTEST_ID, _SHORTEST_REMARK = 4, 30
 """Characters. What is shorter, and an id without a digit or without a letter, are ordinary words and numbers."""
 
@@ -26,20 +27,36 @@ def check_wording(task: Task, split: Split) -> None:
 
     What the words tell of as an example is no clip of the split any more; its id is in no words either.
     """
-    words = json.dumps(_told(task.template()), ensure_ascii=False).casefold()
+    # Every text by itself and as it is: written as JSON, a line's first word would begin with an n.
+    words = _APART.join(_texts(_told(task.template()))).casefold()
     spelled = {word.strip(".-") for word in _WORD.findall(words)}
+    spelled |= {word.rpartition(".")[0] for word in spelled}
     for id_ in (*(clip.id for clip in split.clips), *split.left_out, *task.example_clips):
         name = id_.casefold()
         if _tells(name) and (name in spelled or (_WORD.fullmatch(name) is None and name in words)):
             raise _leaks(task, f"the id of a clip, {id_!r}")
+    flat = " ".join(words.split())
     for clip in split.clips:
-        remark = (clip.remark or "").strip().casefold()
-        if len(remark) >= _SHORTEST_REMARK and remark in words:
+        remark = " ".join((clip.remark or "").casefold().split())
+        if len(remark) >= _SHORTEST_REMARK and remark in flat:
             raise _leaks(task, f"the remark of the label of {clip.id!r}")
     for form, what in ((_CATEGORY, "an accident category"), (_LABEL, "a label")):
         found = form.search(words)
         if found is not None:
             raise _leaks(task, f"{what}, {found[0]!r}")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value such as JSON has, the names of fields too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield str(name)
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _told(template: Mapping[str, Any]) -> Mapping[str, Any]:
