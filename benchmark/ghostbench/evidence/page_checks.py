@@ -14,7 +14,7 @@ from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, different_lines
 from ghostbench.folder.names import CLIPS, PAGE, PAGE_ROWS
-from ghostbench.report.clip_rows import ClipRows
+from ghostbench.report.clip_rows import ClipRows, handed
 from ghostbench.report.data import RunData
 from ghostbench.report.frame_strips import each_strip
 from ghostbench.report.html import generator, report_html
@@ -45,7 +45,7 @@ def check_page(stated: str, run: RunData, granted: Granted = NOTHING) -> tuple[l
     if wrote is not None and wrote[1] == here:
         found += _charts(stated, again)
         if strips:
-            found += _strips(strips, run, granted, notes)
+            found += _strips(strips, rows.places(), run, granted, notes)
     else:
         author = "an unknown writer" if wrote is None else unescape(wrote[1])
         what = "the charts and embedded frames" if strips else "the charts"
@@ -79,7 +79,7 @@ def stated_strips(page: str, folder: Path) -> dict[str, list[str]]:
     for name in row_files(folder):
         text = (folder / name).read_text(encoding="utf-8", errors="replace")
         if _FRAMES.search(text):
-            held.update(_held(text.partition("\n")[2].rpartition("\n")[0]))
+            held.update(_held(handed(text)))
     return held
 
 
@@ -99,8 +99,13 @@ def _are_frames(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(uri, str) and _FRAME.fullmatch(uri) for uri in value)
 
 
-def _strips(stated: Mapping[str, list[str]], run: RunData, granted: Granted, notes: list[str]) -> Iterator[Finding]:
-    """The frames of a page against the media, as far as that still gives the frames whose digests the run recorded."""
+def _strips(
+    stated: Mapping[str, list[str]], places: Mapping[str, str], run: RunData, granted: Granted, notes: list[str]
+) -> Iterator[Finding]:
+    """The frames of a page against the media, as far as that still gives the frames whose digests the run recorded.
+
+    places : the file that is to hold a clip's frames, by clip id.
+    """
     gone: list[str] = []
     total = 0
     try:
@@ -109,9 +114,9 @@ def _strips(stated: Mapping[str, list[str]], run: RunData, granted: Granted, not
             if isinstance(strip, BadInput):
                 gone.append(str(strip))
             elif clip not in stated:
-                yield Finding(PAGE, f"does not hold the frames of {clip}, but those of other clips")
+                yield Finding(places[clip], f"does not hold the frames of {clip}, but those of other clips")
             elif stated[clip] != strip:
-                yield Finding(PAGE, f"the frames of {clip} are not those whose digest {CLIPS} records")
+                yield Finding(places[clip], f"the frames of {clip} are not those whose digest {CLIPS} records")
     except BadInput as error:
         notes.append(f"the embedded frames of {PAGE} were not compared with the media: {error}")
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.folder.ledger_text import LineText
-from ghostbench.folder.names import PAGE_ROWS
+from ghostbench.folder.names import PAGE, PAGE_ROWS
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain, script_json, without_places
@@ -90,7 +91,14 @@ class ClipRows:
         yield f"{PAGE_ROWS}/index.js", self._script("index", self.index())
         ends = [*self._starts[1:], len(self._run.clips)]
         for number, (start, end) in enumerate(zip(self._starts, ends, strict=True)):
-            yield f"{PAGE_ROWS}/{number:06d}.js", self._script(str(number), self.part(start, end))
+            yield _part_file(number), self._script(str(number), self.part(start, end))
+
+    def places(self) -> dict[str, str]:
+        """The file that holds each clip's rows, by clip id: the page itself for a small run."""
+        clips = enumerate(self._run.clips["clip"])
+        return {
+            clip: PAGE if self.embedded else _part_file(bisect_right(self._starts, place) - 1) for place, clip in clips
+        }
 
     @cached_property
     def key(self) -> str:
@@ -173,6 +181,15 @@ class ClipRows:
 
     def _script(self, name: str, value: Mapping[str, Any]) -> str:
         return f'ghostbenchRows("{self.key}","{name}",\n{script_json(value)}\n);\n'
+
+
+def handed(text: str) -> str:
+    """The JSON that the text of one of `ClipRows.files` hands to the page: its second line; empty if it has none."""
+    return text.partition("\n")[2].partition("\n")[0]
+
+
+def _part_file(number: int) -> str:
+    return f"{PAGE_ROWS}/{number:06d}.js"
 
 
 @dataclass(frozen=True, slots=True)
