@@ -230,7 +230,7 @@ class _Generation(Exchange):
             response = await self.model.client.aio.models.generate_content(
                 model=self.model.argument, contents=[Content(role="user", parts=list(parts))], config=config
             )
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             # The SDK reads the answer: one of another shape than the protocol's ends as one of these.
             odd = self.model.secrets.out_of_message(f"{type(error).__name__}: {' '.join(str(error).split())}"[:200])
         if odd is not None:

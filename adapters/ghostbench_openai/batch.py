@@ -249,6 +249,12 @@ class BatchRun:
             raise failure
 
     def _read(self, request_id: str, line: Mapping[str, Any]) -> Reply | ModelError:
+        try:
+            return self._told(request_id, line)
+        except RecursionError:
+            return ServerError("the batch's output has a line that is nested too deeply to be read")
+
+    def _told(self, request_id: str, line: Mapping[str, Any]) -> Reply | ModelError:
         secrets = self._service.secrets
         error, response = line.get("error"), line.get("response")
         if isinstance(error, dict) and error.get("code"):
@@ -347,7 +353,7 @@ def _object(text: str) -> dict[str, Any]:
     """A line of a result file; {} for one that is no JSON object, whose request then counts as without a result."""
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return line if isinstance(line, dict) else {}
 

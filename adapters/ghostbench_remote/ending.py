@@ -6,7 +6,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ghostbench import ContentFiltered, ModelError, Refused, Reply, ServerError, Stages, Truncated, Usage
+from ghostbench import (
+    ContentFiltered,
+    ModelError,
+    Refused,
+    Reply,
+    ServerError,
+    Stages,
+    Truncated,
+    Usage,
+    how_it_ended,
+)
 from ghostbench_remote.failures import from_error_object
 from ghostbench_remote.prices import Prices
 from ghostbench_remote.redaction import Secrets
@@ -14,18 +24,8 @@ from ghostbench_remote.schema import NOT_ENFORCED, keeps_to
 from ghostbench_remote.thoughts import without_thoughts
 from ghostbench_remote.verdict import Token, grade_probabilities
 
-_FILTERED = (
-    *("content_filter", "safety", "image_safety", "prohibited_content", "blocklist", "spii", "recitation"),
-    *("content_policy", "guardrail", "moderation", "sensitive", "blocked"),
-)
-"""How finish reasons begin that tell of a filter: OpenAI's and Azure's, Gemini's own, Bedrock's, Zhipu's."""
-_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"})
-_BROKEN = frozenset(
-    {
-        *("error", "network_error", "abort", "aborted", "cancelled", "other"),
-        *("malformed_function_call", "malformed_response", "unexpected_tool_call"),
-    }
-)
+_LONGEST_WORD = 60
+"""Characters of an unknown finish reason that a note shows."""
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -76,7 +76,11 @@ def ending(
         cost = price.cost(usage, batch=reading.batch, written_tokens=said.written_tokens)
         usage = dataclasses.replace(usage, cost_usd=cost)
     thoughts, text = without_thoughts(said.text)
-    reason = (said.finish_reason or "").lower()
+    ended = how_it_ended(said.finish_reason)
+    notes = [f"{len(thoughts)} characters of thoughts before the answer were taken off"] if thoughts else []
+    if ended == "unknown":
+        word = reading.secrets.out_of(said.finish_reason or "")[:_LONGEST_WORD]
+        notes.append(f"the answer ended as {word!a}, which is no ending known")
     reply = reading.secrets.out_of_reply(
         Reply(
             text=text or said.refusal,
@@ -87,17 +91,19 @@ def ending(
             usage=usage,
             stages=stages or Stages(),
             grade_probabilities=_probabilities(said, thoughts, reading),
-            notes=(f"{len(thoughts)} characters of thoughts before the answer were taken off",) if thoughts else (),
+            notes=tuple(notes),
         )
     )
-    if said.refusal or reason == "refusal":
+    if said.refusal or ended == "refused":
         return Refused("the model declined to answer", reply=reply)
-    if reason.startswith(_FILTERED):
+    if ended == "filtered":
         return ContentFiltered("the server's content filter stopped the answer", reply=reply)
-    if reason in _CUT:
+    if ended == "cut":
         return Truncated("the output limit cut the answer off", reply=reply)
-    if said.error or reason in _BROKEN:
-        failure = from_error_object(said.error or {"message": f"the answer ended as '{reason}'"}, reading.secrets)
+    if said.error or ended == "broken":
+        failure = from_error_object(
+            said.error or {"message": f"the answer ended as '{(said.finish_reason or '').lower()}'"}, reading.secrets
+        )
         failure.reply = reply
         return failure
     if not said.message:

@@ -117,6 +117,8 @@ def from_exception(  # noqa: PLR0911 - one for each kind
         return from_error_object(getattr(error, "body", None), secrets, sent)
     if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
         return ServerError(_shown(f"the body is not JSON: {error}", secrets))
+    if isinstance(error, RecursionError):
+        return ServerError("the body is nested too deeply to be read")
     return Crashed(_shown(f"{type(error).__name__}: {error}", secrets))
 
 

@@ -12,6 +12,7 @@ from ghostbench import imported as imported  # it looks at the clock
 
 if TYPE_CHECKING:
     from ghostbench.api import read_run, run, score
+    from ghostbench.endings import how_it_ended
     from ghostbench.errors import (
         AuthFailed,
         BadInput,
@@ -136,6 +137,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "hookimpl",
+    "how_it_ended",
     "read_run",
     "run",
     "score",
@@ -144,6 +146,7 @@ __all__ = [
 
 _HOMES = {
     "ghostbench.api": ("read_run", "run", "score"),
+    "ghostbench.endings": ("how_it_ended",),
     "ghostbench.errors": (
         "AuthFailed",
         "BadInput",

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from ghostbench.running.settle.round_files import FileJournal
 from ghostbench_openai import batch as batch_module
 from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.settings import OpenAISettings
+from ghostbench_remote.redaction import Secrets
 
 Build = Callable[..., Request]
 Results = dict[str, Reply | ModelError]
@@ -68,6 +70,17 @@ def test_a_batch_answers_each_line_at_half_the_price(
     (batch,) = server.batches.batches.values()
     assert batch["endpoint"] == "/v1/chat/completions"
     assert server.batches.deleted == [batch["input_file_id"]], "the frames do not stay on the server"
+
+
+def test_a_result_that_is_nested_without_end_is_none_and_ends_nothing() -> None:
+    assert batch_module._object("[" * 200_000) == {}
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    run: Any = batch_module.BatchRun.__new__(batch_module.BatchRun)
+    run._service = SimpleNamespace(secrets=Secrets([]))
+    line = {"response": {"status_code": 200, "body": {"error": deep}}}
+    assert type(run._read("r", line)) is errors.ServerError
 
 
 def test_a_line_is_the_body_that_would_have_been_sent(make_request: Build, server: Server, ask: Any) -> None:

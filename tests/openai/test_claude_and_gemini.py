@@ -142,6 +142,8 @@ GOOGLE: list[tuple[str, Fault, type[ModelError]]] = [
 TRANSPORT: list[tuple[str, Fault, type[ModelError]]] = [
     ("page", Fault("garbage"), errors.ServerError),
     ("list", Fault("status", 200, {}, "[1, 2]"), errors.ServerError),
+    ("nested without end", Fault("status", 200, {}, "[" * 200_000), errors.ServerError),
+    ("503 nested without end", Fault("status", 503, {}, "[" * 200_000), errors.ServerError),
     ("too large", Fault("status", 200, {}, b" " * (33 << 20)), errors.ServerError),
     ("redirect", Fault("status", 307, {"location": "http://127.0.0.1:9/"}), errors.RequestRejected),
     ("502 page", Fault("status", 502, {}, "<html>bad gateway</html>"), errors.ServerError),
@@ -162,6 +164,25 @@ def test_each_failure_has_its_own_outcome_and_is_one_request(
     assert type(failure) is kind, repr(failure)
     assert len(native.natives.bodies) == 1, "nobody retries but the harness"
     assert failure.__cause__ is failure.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("make", "message", "noted"),
+    [
+        (claude, {"stop_reason": "alien"}, "'alien'"),
+        (claude, {"stop_reason": "end_turn"}, None),
+        (gemini, candidate("ALIEN", '{"grade": "normal"}'), "'ALIEN'"),
+        (gemini, candidate("STOP", '{"grade": "normal"}'), None),
+    ],
+)
+def test_an_answer_that_ended_in_a_way_not_known_is_one_with_a_note(
+    native: Server, ask_model: Any, make_request: Build, make: Made, message: dict[str, Any], noted: str | None
+) -> None:
+    native.natives.script = [Fault("say", message=message)]
+    (reply,) = ask_model(make(native), make_request())
+    assert isinstance(reply, Reply), reply
+    said = [note for note in reply.notes if note.startswith("the answer ended as")]
+    assert said == ([f"the answer ended as {noted}, which is no ending known"] if noted else [])
 
 
 def test_every_outcome_that_a_server_can_cause_is_among_them() -> None:

@@ -115,6 +115,18 @@ def test_a_count_is_read_where_it_is_one(given_count: Any, count: int | None) ->
     assert (reply.usage.cost_usd is None) == (count is None), "what was not counted is not priced"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_body_or_piece_that_is_nested_without_end_is_the_servers_error(
+    server: Server, ask: Ask, make_request: Build, stream: bool
+) -> None:
+    deep = "[" * 200_000
+    body = f"data: {deep}\n\n" if stream else deep
+    headers = {"content-type": "text/event-stream"} if stream else {}
+    server.chat.script = [Fault("status", 200, headers, body)]
+    (failure,) = ask(make_request(), stream=stream)
+    assert type(failure) is errors.ServerError, repr(failure)
+
+
 def tokens(*known: tuple[str, float | None, dict[str, float | None]]) -> dict[str, Any]:
     return {
         "content": [
