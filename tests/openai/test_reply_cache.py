@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,10 +20,13 @@ import ghostbench
 from ghostbench import BadInput
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.lines import AttemptLine
+from ghostbench.models import ModelSpec
 from ghostbench.outcomes import Outcome
+from ghostbench.plugins import sources
+from ghostbench.plugins.registry import registry
 from ghostbench.redact import Redactor
 from ghostbench.report.data import RunData
-from ghostbench.running.settle.cache_entry import Entry, Unsound, keep, read_entries
+from ghostbench.running.settle.cache_entry import Entry, Unsound, keep, path_of, read_entries
 from ghostbench.running.settle.reply_cache import ReplyCache
 
 Ask = Callable[..., RunData]
@@ -33,8 +38,10 @@ def ask_cached(server: Server, tmp_path: Path, draw_dataset: Callable[[int], Pat
     """A run of three clips against the fresh server, with the cache `tmp_path / "cache"`."""
 
     def run(run_id: str, models: str = "gpt-4.1", settings: dict[str, Any] | None = None, **options: Any) -> RunData:
-        names = [name.partition("=")[2] or name for name in models.split(",")]
-        urls = {name: {"base_url": server.url, **(settings or {})} for name in names if name != "motion"}
+        names = {name.partition("=")[2] or name for name in models.split(",")} - {"motion", "echoing"}
+        urls = {
+            name: {"base_url": server.url, **(settings or {})} for name in names if name not in {"motion", "echoing"}
+        }
         given = {"cache": str(tmp_path / "cache"), "sampling": "uniform:2", "on": "thread", "limit": 3, **options}
         return ghostbench.run(
             models, settings=urls, dataset=str(draw_dataset(6)), out=tmp_path / "results", run_id=run_id, **given
@@ -130,6 +137,84 @@ def test_nothing_is_taken_where_what_decides_an_answer_is_another(
     just_ask("a", limit=1)
     assert hits(just_ask("b", limit=1, **changed)) == 0
     assert len(server.log.chats) == 2
+
+
+ECHOING = """
+from ghostbench import RemoteModel, Reply
+from echoing.words import EVIDENCE
+
+class Echoing(RemoteModel):
+    def is_deterministic(self, request):
+        return True
+
+    async def answer(self, request):
+        text = '{"grade": "normal", "event_time_s": null, "actor": null, "occluder": null, "evidence": "%s"}'
+        return Reply(text=text % EVIDENCE)
+"""
+
+
+@pytest.fixture
+def words_of_echoing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model from a checkout on the path, `echoing`; the file of its words."""
+    package = tmp_path / "checkout" / "echoing"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "model.py").write_text(ECHOING)
+    (package / "words.py").write_text("EVIDENCE = 'one'\n")
+    monkeypatch.syspath_prepend(package.parent)
+    spec = ModelSpec(name="echoing", load="echoing.model:Echoing", kind="remote", summary="a test's")
+    monkeypatch.setitem(registry().models, "echoing", spec)
+    as_a_new_process_has_it()
+    return package / "words.py"
+
+
+def as_a_new_process_has_it() -> None:
+    sources._first_seen.clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"echoing", "helping"}]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def test_a_model_whose_sources_were_edited_is_asked_anew(
+    just_ask: Lines, words_of_echoing: Path, tmp_path: Path
+) -> None:
+    def evidence(lines: list[dict[str, Any]]) -> list[str]:
+        return [json.loads(line["raw"])["evidence"] for line in lines]
+
+    just_ask("a", models="echoing", limit=1)
+    again = just_ask("b", models="echoing", limit=1)
+    assert (hits(again), evidence(again)) == (1, ["one"])
+    words_of_echoing.write_text("EVIDENCE = 'another'\n")
+    old = just_ask("c", models="echoing", limit=1)
+    assert (hits(old), len(entries(tmp_path / "cache"))) == (0, 1), "the old code, of which nothing may be kept as new"
+    log = (tmp_path / "results" / "c" / "log.jsonl").read_text()
+    assert "the sources of echoing have changed since this process first looked" in log
+    as_a_new_process_has_it()
+    new = just_ask("d", models="echoing", limit=1)
+    assert (hits(new), evidence(new), len(entries(tmp_path / "cache"))) == (0, ["another"], 2)
+    assert hits(just_ask("e", models="echoing", limit=1)) == 1
+
+
+def test_sources_are_told_apart_by_content_with_all_that_they_import_from_a_checkout(words_of_echoing: Path) -> None:
+    helper = words_of_echoing.parent.parent / "helping.py"
+    helper.write_text("SIDE = 1\n")
+    first = sources.sources_of("echoing")
+    assert set(first) == {"ghostbench", "echoing"}
+    os.utime(words_of_echoing, (0, 0))
+    (words_of_echoing.parent / "__pycache__").mkdir()
+    (words_of_echoing.parent / "__pycache__" / "words.pyc").write_bytes(b"x")
+    assert sources.sources_of("echoing") == first
+    words_of_echoing.write_text("def f():\n    import json, helping as h\n")
+    as_a_new_process_has_it()
+    second = sources.sources_of("echoing")
+    assert set(second) == {"ghostbench", "echoing", "helping"}
+    helper.write_text("SIDE = 2\n")
+    as_a_new_process_has_it()
+    third = sources.sources_of("echoing")
+    assert {name for name in third if third[name] != second[name]} == {"helping"}
+    assert set(sources.sources_of("ghostbench_openai")) == {"ghostbench", "ghostbench_openai", "ghostbench_remote"}
+    with pytest.raises(sources.SourcesUnknown, match="not_there"):
+        sources.sources_of("not_there")
 
 
 def test_settings_of_throughput_and_the_rows_name_decide_no_answer(just_ask: Lines) -> None:
@@ -362,6 +447,37 @@ def test_what_is_no_entry_is_told_from_one_and_never_run(tmp_path: Path, harm: C
         assert list(read_entries(tmp_path, KEY)) == [_entry()], "a sound one takes its place"
 
 
+FORGED = {
+    "no time": {"asked_at": "yesterday"},
+    "time without a zone": {"asked_at": "2026-01-01T00:00:00"},
+    "no date": {"asked_at": "2026-13-01T00:00:00Z"},
+    "words after the time": {"asked_at": "2026-01-01T00:00:00Z\n| row |"},
+    "many notes": {"notes": ["n"] * 33},
+    "long note": {"notes": ["n" * 1001]},
+    "lines in a note": {"notes": ["n\n| row | 1 |"]},
+    "control characters in a note": {"notes": ["\x1b[2J"]},
+    "control characters in a name": {"served_model": "m\x1b[2J"},
+    "levels": {"notes": ["in force: levels 1, 2, without seed"]},
+    "refused parts": {"notes": ["refused by name: seed"]},
+    "another entry": {"notes": ["from the cache: entry 00, asked in another run at 2026-01-01T00:00:00Z"]},
+    **{reason: {"finish_reason": reason} for reason in ("length", "MAX_TOKENS", "content_filter", "SAFETY", "refusal")},
+    "broken off": {"finish_reason": "error"},
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_an_entry_that_no_run_keeps_is_passed_over_however_well_it_is_sealed(tmp_path: Path, forged: str) -> None:
+    entry = _entry(**FORGED[forged])
+    keep(tmp_path, entry)
+    assert entries(tmp_path) == [], "nor is it kept"
+    path = path_of(tmp_path, KEY, entry.served_model)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(entry.model_dump()))
+    (found,) = read_entries(tmp_path, KEY)
+    assert isinstance(found, Unsound), found
+    assert str(path) in str(found)
+
+
 EDITS = {
     "wall_s": {"wall_s": 1.0},
     "stages": {"stages": {"generate_s": 1.0}},
@@ -400,6 +516,7 @@ def test_a_local_model_is_served_too_and_its_device_and_code_count(hit_run: Path
     assert findings(hit_run) == []
     key = json.loads(entries(hit_run.parent / "cache")[0].read_text())["key"]
     assert key["code"]["ghostbench"]
+    assert set(key["sources"]) == {"ghostbench", "ghostbench_motion"}
     assert key["device"] is not None
 
 

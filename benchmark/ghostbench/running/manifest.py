@@ -219,10 +219,13 @@ def adapter_versions(host: ConfiguredModel) -> dict[str, str]:
     return _installed(_packages(host))
 
 
-def model_key(manifest: Manifest, row: Contender, state: ModelState, task: Task) -> dict[str, Any]:
+def model_key(
+    manifest: Manifest, row: Contender, state: ModelState, task: Task, sources: Mapping[str, str]
+) -> dict[str, Any]:
     """What decides a row's answers beside its requests, as JSON: the model, its weights and code, and the task.
 
-    manifest : the run's. For a local model the device counts too, since it decides how numbers are rounded.
+    manifest : the run's. sources : digests of the model's code, by package, as `sources_of` gives them. For a local
+    model the device counts too, since it decides how numbers are rounded.
     """
     entry, spec = manifest.models[row.name], row.host.choice.spec
     free = throughput_settings(row.host.settings)
@@ -234,6 +237,7 @@ def model_key(manifest: Manifest, row: Contender, state: ModelState, task: Task)
         "identity": entry.identity,
         "files": files if files is None else _plain(files, Redactor()),
         "code": adapter_versions(row.host),
+        "sources": dict(sources),
         "device": [gpu.name for gpu in manifest.hardware.gpus] if spec.kind == "local" else None,
         "task": [task.name, task.template_sha256()],
     }

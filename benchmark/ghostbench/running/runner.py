@@ -36,7 +36,7 @@ from ghostbench.running.ask.way import Way
 from ghostbench.running.ask.window import Coming, FrameWindow, StorageGivenUp, frames_budget
 from ghostbench.running.feeding import Feeding
 from ghostbench.running.finish import finish
-from ghostbench.running.plan.plan import ConfiguredModel, Plan
+from ghostbench.running.plan.plan import ConfiguredModel, Contender, Plan
 from ghostbench.running.resume.left import Left
 from ghostbench.running.resume.resume import changed_file
 from ghostbench.running.resume.suspects import suspects_of
@@ -49,7 +49,7 @@ from ghostbench.running.settle.faults import FIRST_CLIPS, FirstClips, is_ours
 from ghostbench.running.settle.loading import Loading
 from ghostbench.running.settle.making import RequestMaker
 from ghostbench.running.settle.recorder import Recorder
-from ghostbench.running.settle.reply_cache import ReplyCache, run_name
+from ghostbench.running.settle.reply_cache import ReplyCache, code_of, run_name
 from ghostbench.running.settle.settler import Settler
 from ghostbench.running.watch.progress import Progress
 from ghostbench.running.watch.silence import tell_of_silence
@@ -186,13 +186,20 @@ class Runner:
         options, manifest = self._plan.options, self._context.manifest
         if options.cache is None:
             return None
+        # Now, before models are loaded: what is imported after that is not older than what was looked at.
+        sources = code_of(self._plan.hosts, self._context.say)
+
+        def key(row: Contender) -> Mapping[str, Any] | None:
+            known = sources[row.host]
+            if known is None:
+                return None
+            return manifests.model_key(manifest, row, self._states[row.host], self._plan.task, known)
+
         return ReplyCache(
             root=open_root(options.cache),
             run=run_name(self._plan.run_id, manifest.started_at or ""),
             redactor=self._context.redactor,
-            model_key=functools.cache(
-                lambda row: manifests.model_key(manifest, row, self._states[row.host], self._plan.task)
-            ),
+            model_key=functools.cache(key),
             say=self._context.say,
             elsewhere=options.on not in {"thread", "process"},
         )

@@ -97,6 +97,11 @@ class Standing:
         )
 
 
+def is_the_harness_own(note: str) -> bool:
+    """Whether a note reads as one by which the ledger says where a unit stands: no model may say that."""
+    return note.lstrip().startswith((_IN_FORCE.strip(), _REFUSED.strip()))
+
+
 AS_CONFIGURED = Standing()
 """Level 0."""
 

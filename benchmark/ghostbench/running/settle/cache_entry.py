@@ -9,22 +9,33 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from ghostbench.endings import how_it_ended
 from ghostbench.errors import BadInput
 from ghostbench.question import json_sha256
 from ghostbench.records import Reply
 from ghostbench.running.rules.replies import checked
+from ghostbench.running.rules.standing import is_the_harness_own
 from ghostbench.writing import make_folder, write_text
 
 MOST_BYTES = 4 * 1024 * 1024
 _MOST_SERVED = 64
 """Files of one key that are looked at: a model is served under few names."""
+FROM_THE_CACHE = "from the cache: "
+"""How the ledger's note of an answer from a cache begins."""
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
+_MOST_NOTES = 32
+_LONGEST = 1000
+"""Characters of a note or a name."""
+_NO_ANSWER = frozenset({"refused", "filtered", "cut", "broken"})
 
 
 class Unsound(Exception):
@@ -35,7 +46,7 @@ class Entry(BaseModel):
     """What a file holds.
 
     key : what decided the answer. run : of the run that asked, a digest. asked_at : UTC, ISO 8601.
-    sha256 : of the rest.
+    notes : the adapter's, of one line each. sha256 : of the rest.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -56,6 +67,22 @@ class Entry(BaseModel):
         """The entry with its digest."""
         return self.model_copy(update={"sha256": json_sha256(self.model_dump(exclude={"sha256"}))})
 
+    def objection(self) -> str | None:
+        """Why this is nothing that a run keeps, or that may stand in a ledger; None where it is sound."""
+        names = (self.finish_reason, self.served_model, self.system_fingerprint)
+        said = [*(name for name in names if name is not None), *self.notes]
+        if not _is_utc(self.asked_at):
+            return "when it was asked is no time in UTC"
+        if how_it_ended(self.finish_reason) in _NO_ANSWER:
+            return f"it ended as {self.finish_reason}: that is no answer"
+        if len(self.notes) > _MOST_NOTES:
+            return f"it has more than {_MOST_NOTES} notes"
+        if any(len(words) > _LONGEST or not words.isprintable() for words in said):
+            return f"a name or note in it is longer than {_LONGEST} characters or has control characters"
+        if any(is_the_harness_own(note) or note.lstrip().startswith(FROM_THE_CACHE.strip()) for note in self.notes):
+            return "a note in it is one that the ledger alone may have"
+        return None
+
     def reply(self) -> Reply:
         """The answer, without times and costs. Raises `Unsound` for one that no model may give."""
         reply = checked(
@@ -71,6 +98,16 @@ class Entry(BaseModel):
         if not isinstance(reply, Reply):
             raise Unsound(str(reply))
         return reply
+
+
+def _is_utc(text: str) -> bool:
+    if not _UTC.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def path_of(root: Path, key: Mapping[str, JsonValue], served: str | None) -> Path:
@@ -97,7 +134,12 @@ def read_entries(root: Path, key: Mapping[str, JsonValue]) -> Iterator[Entry | U
 
 
 def keep(root: Path, entry: Entry) -> None:
-    """Put the entry there, unless a sound one of its key and model is. Raises `BadInput` and `OSError`."""
+    """Put the entry there, unless a sound one of its key and model is, or it is none that would be taken again.
+
+    Raises `BadInput` and `OSError`.
+    """
+    if entry.objection() is not None:
+        return
     path = path_of(root, entry.key, entry.served_model)
     with contextlib.suppress(Unsound, FileNotFoundError):
         _read(path, entry.key)
@@ -145,5 +187,8 @@ def _read(path: Path, key: Mapping[str, Any]) -> Entry:
         raise Unsound(f"{path} is damaged: its SHA-256 is not the one that it states")
     if entry.key != key or path.name != path_of(Path(), key, entry.served_model).name:
         raise Unsound(f"{path} is the entry of another request")
+    objection = entry.objection()
+    if objection is not None:
+        raise Unsound(f"{path} is no entry: {objection}")
     entry.reply()
     return entry

@@ -8,6 +8,7 @@ other, repeats and rows of the same model among them, are never one answer told 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,11 +23,12 @@ from ghostbench.folder.log import LOGGER
 from ghostbench.models import LocalModel, ReferenceModel
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.registry import printable
+from ghostbench.plugins.sources import SourcesUnknown, sources_of
 from ghostbench.records import Reply, Request
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.units import Ask
-from ghostbench.running.plan.plan import Contender
-from ghostbench.running.settle.cache_entry import Entry, Unsound, keep, read_entries
+from ghostbench.running.plan.plan import ConfiguredModel, Contender
+from ghostbench.running.settle.cache_entry import FROM_THE_CACHE, Entry, Unsound, keep, read_entries
 
 _LONGEST = 24
 """Characters of an entry's digest that its note shows."""
@@ -43,7 +45,7 @@ class Hit:
     @property
     def note(self) -> str:
         """What the ledger says of it."""
-        return f"from the cache: entry {self.sha256[:_LONGEST]}, asked in another run at {self.asked_at}"
+        return f"{FROM_THE_CACHE}entry {self.sha256[:_LONGEST]}, asked in another run at {self.asked_at}"
 
 
 @dataclass(kw_only=True)
@@ -51,14 +53,14 @@ class ReplyCache:
     """The cache of one run.
 
     root : its folder. run : names this run, the same after `--resume`. model_key : what decides a row's answers beside
-    the request, as JSON. say : how a warning is given. elsewhere : whether local models are computed on machines whose
-    devices are not known here; their answers are then neither taken nor kept.
+    the request, as JSON; None where nobody knows. say : how a warning is given. elsewhere : whether local models are
+    computed on machines whose devices are not known here; their answers are then neither taken nor kept.
     """
 
     root: Path
     run: str
     redactor: Redactor
-    model_key: Callable[[Contender], Mapping[str, JsonValue]]
+    model_key: Callable[[Contender], Mapping[str, JsonValue] | None]
     say: Callable[[str], None]
     elsewhere: bool = False
     _used: set[str] = field(default_factory=set)
@@ -140,6 +142,8 @@ class ReplyCache:
         if deterministic is not True:
             return None
         decides = self.model_key(unit.row)
+        if decides is None:
+            return None
         return {**decides, **request_key(request), "repeat": unit.repeat}
 
     def _warn(self, words: str) -> None:
@@ -166,6 +170,23 @@ def request_key(request: Request) -> dict[str, JsonValue]:
         "level": request.level,
         "level_settings": _plain(request.level_settings),
     }
+
+
+def code_of(
+    hosts: Iterable[ConfiguredModel], say: Callable[[str], None]
+) -> dict[ConfiguredModel, Mapping[str, str] | None]:
+    """Digests of each model's code, by package, as the sources are now; None, and said, where nobody knows them."""
+
+    def look(package: str) -> Mapping[str, str] | None:
+        try:
+            return sources_of(package)
+        except SourcesUnknown as why:
+            say(f"warning: {printable(str(why))}: models of {package} go without the cache")
+            return None
+
+    look_once = functools.cache(look)
+    loaded = {host: host.choice.spec.load.partition(":")[0].partition(".")[0] for host in hosts}
+    return {host: look_once(package) if host.model is not None else None for host, package in loaded.items()}
 
 
 def run_name(run_id: str, started_at: str) -> str:
