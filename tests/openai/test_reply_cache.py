@@ -213,6 +213,16 @@ def test_sources_are_told_apart_by_content_with_all_that_they_import_from_a_chec
     third = sources.sources_of("echoing")
     assert {name for name in third if third[name] != second[name]} == {"helping"}
     assert set(sources.sources_of("ghostbench_openai")) == {"ghostbench", "ghostbench_openai", "ghostbench_remote"}
+    linked = words_of_echoing.parent.parent / "linked"
+    linked.mkdir()
+    (linked / "part.py").write_text("PART = 1\n")
+    (linked / "round").symlink_to(words_of_echoing.parent)
+    (words_of_echoing.parent / "part").symlink_to(linked)
+    as_a_new_process_has_it()
+    by_link = sources.sources_of("echoing")
+    (linked / "part.py").write_text("PART = 2\n")
+    as_a_new_process_has_it()
+    assert sources.sources_of("echoing")["echoing"] not in {by_link["echoing"], third["echoing"]}
     with pytest.raises(sources.SourcesUnknown, match="not_there"):
         sources.sources_of("not_there")
 

@@ -89,7 +89,13 @@ def _files(folder: Path) -> Iterator[Path]:
     def give_up(error: OSError) -> None:
         raise error
 
-    for place, folders, names in os.walk(folder, onerror=give_up):
+    been = set[str]()
+    for place, folders, names in os.walk(folder, onerror=give_up, followlinks=True):
+        real = os.path.realpath(place)
+        if real in been:  # by a link, which may lead round in a circle
+            folders.clear()
+            continue
+        been.add(real)
         folders[:] = sorted(each for each in folders if each != "__pycache__" and not each.startswith("."))
         for name in sorted(names):
             path = Path(place, name)
