@@ -98,7 +98,7 @@ def test_the_threshold_of_the_known_function_is_within_its_interval_and_the_othe
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3000)
 def test_the_interval_holds_the_threshold_in_93_of_100_runs(dataset: Path, tmp_path: Path) -> None:
     # Five runs of twenty rows: each row is one simulated run.
     inside = 0

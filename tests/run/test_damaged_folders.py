@@ -241,6 +241,7 @@ def test_a_value_of_another_kind_costs_one_line(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("kind", "name"), VALUED)
 def test_many_values_of_another_kind_cost_one_line(
     made: Path, tmp_path: Path, command: Callable[[str, Path], int], kind: str, name: str

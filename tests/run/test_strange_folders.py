@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -175,3 +177,16 @@ def test_a_folder_of_plain_files_is_plain(folder: Path) -> None:
     check_plain(folder)
     check_plain(folder / "nothing")
     assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("name", ["annotations", "settings", "give_up"])
+@pytest.mark.parametrize("value", [[None], [{}], [1]])
+def test_a_list_of_what_is_no_text_in_a_manifest_is_one_line(bench: Any, name: str, value: list[Any]) -> None:
+    assert bench.run("--models", "blind-remote", "--run-id", "r", "--limit", "1").returncode == 0
+    path = bench.folder / "results/r/manifest.json"
+    manifest = json.loads(path.read_text())
+    options = {**manifest["options"], name: value}
+    path.write_text(json.dumps({**manifest, "status": "interrupted", "digests": {}, "options": options}))
+    done = bench.run("--resume", "--run-id", "r", dataset=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert f"for the option {name}; put it back as it was" in done.stderr

@@ -90,7 +90,9 @@ def _unfit(parameter: click.Parameter, value: Any) -> str | None:
     """What a value is that click cannot convert for the option, of which it would not say so; None where it can."""
     several = parameter.multiple or parameter.nargs != 1
     if isinstance(value, list | tuple):
-        return None if several else "a list"
+        if not several:
+            return "a list"
+        return None if all(isinstance(each, str) for each in value) else "a list of what is no text"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "a number" if isinstance(parameter.type, click.types.BoolParamType | click.Path) else None
     return None
