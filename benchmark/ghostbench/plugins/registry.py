@@ -147,7 +147,10 @@ def _take(found: Registry, plugin: Found, manager: pluggy.PluginManager) -> None
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             loaded = load_plugin(plugin)
             offered = ask_plugin(loaded, plugin.name, manager)
-            finishes = manager.parse_hookimpl_opts(loaded, "run_finished") is not None
+            # In pluggy 1.6.0 a name that is not there is an error.
+            finishes = (
+                hasattr(loaded, "run_finished") and manager.parse_hookimpl_opts(loaded, "run_finished") is not None
+            )
     except BaseException as error:  # noqa: BLE001 - even an exit that a stranger's module asks for stays its own affair
         reason = printable(f"{type(error).__name__}: {error}")
         found.quarantined.append(Quarantined(name, reason, f"repair it, or {plugin.removal}"))
