@@ -16,7 +16,9 @@ import yaml
 
 import ghostbench
 from ghostbench import BadInput, Frames, Unparseable, Verdict
+from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.evidence.verify import verify
+from ghostbench.running.plan.leaks import check_wording
 from ghostbench.tasks.form import form_of, shipped_form, shipped_words
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench.tasks.load import load_task
@@ -324,3 +326,18 @@ def test_a_run_under_a_file_is_verified_from_its_folder_alone(tmp_path: Path) ->
     assert not [note for note in found.notes if "were not read" in note]
     words = json.loads(next((tmp_path / "r" / "prompts").glob("*.json")).read_text())
     assert words["form"]["reader"] == "json"
+
+
+def test_the_end_of_one_text_and_the_beginning_of_another_tell_nothing_together() -> None:
+    class Listing(GhostProbing):
+        def template(self) -> dict[str, Any]:
+            return {**super().template(), "schema": {"enum": ["of any category", "1 road user"]}}
+
+    class Telling(Listing):
+        def template(self) -> dict[str, Any]:
+            return {**super().template(), "schema": {"enum": ["category 1"]}}
+
+    split = select(SplitQuery(dataset="ghost5"))
+    check_wording(Listing(), split)
+    with pytest.raises(BadInput, match="'category 1'"):
+        check_wording(Telling(), split)

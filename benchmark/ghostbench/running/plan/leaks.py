@@ -16,8 +16,8 @@ _CATEGORY = re.compile(
     r"\bimages[_-]\d+|\bcategor(?:y|ies)\W{0,3}(?:no\.?|number|id)?\W{0,3}\d|类别\W{0,3}\d|第\s*\d+\s*类"
 )
 _LABEL = re.compile(r"\b\d+(?:\.\d+)?\s*s\s*:\s*(?:ghost[\s-]*probing|cut-in)", re.IGNORECASE)
-_APART = "\n\0\n"
-"""Between two texts, so that no form is found across them."""
+_APART = "\n" + 8 * "\0" + "\n"
+"""Between two texts: more signs than a form has room for, so that none is found across them."""
 _SHORTEST_ID, _SHORTEST_REMARK = 4, 30
 """Characters. What is shorter, and an id without a digit or without a letter, are ordinary words and numbers."""
 
