@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ghostbench.scoring.pairs import CHANCE, Pairs, both_right, detection, find_pairs, score_pairs
-from ghostbench.scoring.twins import pairs_p
+from ghostbench.scoring.pairs import CHANCE, Pairs, both_right, detection, find_pairs, score_pairs, signs_by_scene
+from ghostbench.scoring.significance import flipped_signs, mcnemar_exact
 
 SCENES = 200
 
@@ -108,8 +109,29 @@ def test_two_models_are_held_against_each_other_over_the_same_pairs() -> None:
     pairs, positive = pairs_of(6)
     told = np.ones((12, 1), dtype=bool)
     first, second = (both_right(pairs, alarms[:, None], told) for alarms in (positive, positive & False))
-    assert pairs_p(first, second) == pairs_p(second, first) == pytest.approx(2 / 2**6)
-    assert pairs_p(first, first) == 1
+    assert signs_by_scene(first, second, pairs.scene) == pytest.approx(2 / 2**6)
+    assert signs_by_scene(second, first, pairs.scene) == pytest.approx(2 / 2**6)
+    assert signs_by_scene(first, first, pairs.scene) == 1
+
+
+def test_pairs_of_one_scene_and_repeats_are_no_further_evidence() -> None:
+    pairs, positive = pairs_of(6)
+    once = scored(pairs, positive)["mcnemar_p"]
+    assert once == pytest.approx(mcnemar_exact(6, 0))
+    assert scored(pairs, np.repeat(positive[:, None], 5, axis=1))["mcnemar_p"] == pytest.approx(once)
+    several, truth = pairs_of(6, ("no_actor", "in_view"))
+    found = scored(several, truth)
+    assert (found["pairs"], found["alarm_only_on"]["event"]) == (12, 12)
+    assert found["mcnemar_p"] == pytest.approx(once)
+
+
+@given(st.lists(st.integers(-4, 4), max_size=9))
+def test_signs_of_whole_numbers_are_counted_as_all_ways_to_sign_them(differences: list[int]) -> None:
+    apart = [each for each in differences if each]
+    sums = [abs(sum(sign * each for sign, each in zip(ways, apart, strict=True)))
+            for ways in itertools.product((1, -1), repeat=len(apart))]  # fmt: skip
+    wanted = sum(each >= abs(sum(apart)) for each in sums) / len(sums)
+    assert flipped_signs(np.array(differences, dtype=np.float64)) == pytest.approx(wanted)
 
 
 def test_clips_without_twins_make_no_pairs() -> None:

@@ -14,8 +14,9 @@ from ghostbench.report.data import RunData
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.dose_response import DoseResponse, curve, why_no_curve
+from ghostbench.scoring.pairs import signs_by_scene
 from ghostbench.scoring.significance import holm
-from ghostbench.scoring.twins import DOSES, LIGHT_DOSE, Twins, levels_of, pairs_p
+from ghostbench.scoring.twins import DOSES, LIGHT_DOSE, Twins, levels_of
 from ghostbench.scoring.views import VIEWS
 
 _NO_FIT = "not fitted: pip install 'ghostbench[grid]'"
@@ -46,8 +47,8 @@ def pairs(rows: Rows) -> Table:
     note = (
         "A pair is a clip and its counterpart that differs in one thing and in its truth. Right on both: an alarm on "
         "the event and none on the counterpart; always saying the same gives 0, a coin 25%. Worst case: a non-answer "
-        "is wrong. Flips: the two answers differ. McNemar, exact: alarms are as frequent on either side. d′: how well "
-        "the two are told apart; c above 0: reluctant to alarm. Intervals cluster by scene."
+        "is wrong. Flips: the two answers differ. McNemar, exact, a scene's pairs together: alarms are as frequent on "
+        "either side. d′: how well the two are told apart; c above 0: reluctant to alarm. Intervals cluster by scene."
     )
     return Table("twins", "Twins", columns, tuple(lines), note)
 
@@ -81,31 +82,30 @@ def models(run: RunData) -> Table:
         Column("p", "McNemar p", "p"),
         Column("p_holm", "p, Holm", "p"),
     )
-    right = _right_on_both(run)
+    twins = Twins.among(run.clips)
+    right = {} if twins is None else _right_on_both(run, twins)
+    scenes = np.zeros(0, dtype=np.int64) if twins is None else twins.opposite_scenes
     found = [(one, other, right[one], right[other]) for one, other in combinations(right, 2)]
-    p_values = [pairs_p(first, second) for *_, first, second in found]
+    p_values = [signs_by_scene(first, second, scenes) for *_, first, second in found]
     lines = tuple(
-        (one, other, first.size, int((first & ~second).sum()), int((second & ~first).sum()), p, adjusted)
+        (one, other, len(first), int((first & ~second).sum()), int((second & ~first).sum()), p, adjusted)
         for (one, other, first, second), p, adjusted in zip(found, p_values, holm(p_values), strict=True)
     )
     note = (
-        "Strict view; a pair with a non-answer is not right. Exact McNemar over pairs, adjusted by Holm over this "
-        "table."
+        "Strict view; a pair with a non-answer is not right; counts are of pairs with their repeats. McNemar, exact, "
+        "over scenes, whose pairs and repeats count together; adjusted by Holm over this table."
     )
     return Table("twin_models", "Models against each other on twins", columns, lines, note)
 
 
-def _right_on_both(run: RunData) -> dict[str, npt.NDArray[np.bool_]]:
+def _right_on_both(run: RunData, twins: Twins) -> dict[str, npt.NDArray[np.bool_]]:
     """Which pairs each model is right on both of, [pairs, repeats]; without substitutes and baselines not named."""
-    known = Twins.among(run.clips)
-    if known is None:
-        return {}
     found = {}
     for name, rows in run.predictions.groupby("model", sort=False):
         row = run.metrics["models"].get(str(name))
         if row is not None and not (row["baseline"] or row["probe"] or row["variant"]):
             own = own_answers(rows, substitute=row["kind"] == "substitute")
-            found[str(name)] = known.right_on_both(rows, own, "strict")
+            found[str(name)] = twins.right_on_both(rows, own, "strict")
     return found
 
 
@@ -145,7 +145,9 @@ def doses(run: RunData) -> Table:
     note = (
         "How often the model says ghost probing (strict view) against how much there was to see. The threshold is the "
         "dose half-way between guess rate and lapse, with its 95% interval; the guess rate is that of the "
-        "counterparts. A model that gives one answer at every dose, or none that rises with it, has no threshold."
+        "counterparts. A model that gives one answer at every dose, or none that rises with it, has no threshold. "
+        "The curve takes all answers for independent; where a scene has several or is asked again, intervals are too "
+        "narrow."
     )
     return Table("dose_response", "Dose and response", columns, tuple(lines), note)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ghostbench.scoring.intervals import share
 from ghostbench.scoring.rates import Estimate
-from ghostbench.scoring.significance import mcnemar_exact
+from ghostbench.scoring.significance import flipped_signs
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -98,8 +98,9 @@ def score_pairs(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
     Over the pairs of opposite truths: `pairs`, `scenes`, `rows` (pairs with their repeats), `answered` (rows in which
     both were answered), `both_right` and `flip_rate` (its answer differs between the two) over answered rows,
     `both_right_worst_case` over all rows (a pair with a non-answer counts as wrong), `alarm_only_on` `{event, twin}`
-    and `mcnemar_p`, the exact test that alarms are as frequent on either side; `d_prime` and `criterion` (see
-    `detection`); `by_twin` the same rates for each kind of counterpart. `same_truth`: `pairs` and `flip_rate` over the
+    and `mcnemar_p`, the exact test that alarms are as frequent on either side (`signs_by_scene`); `d_prime` and
+    `criterion` (see `detection`); `by_twin` the same rates for each kind of counterpart. `same_truth`: `pairs` and
+    `flip_rate` over the
     pairs whose truth is the same, such as mirror images. Null where there is nothing to divide by.
 
     Examples
@@ -154,13 +155,31 @@ def _rates(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
         "both_right_worst_case": share_by_scene(right, np.ones_like(both), pairs.scene),
         "flip_rate": share_by_scene((first != second) & both, both, pairs.scene),
         "alarm_only_on": {"event": event_only, "twin": twin_only},
-        "mcnemar_p": mcnemar_exact(event_only, twin_only) if both.any() else None,
+        "mcnemar_p": signs_by_scene(event & both, twin & both, pairs.scene) if both.any() else None,
     }
 
 
 def _both(pairs: Pairs, answered: Bools) -> Bools:
     both: Bools = answered[pairs.first] & answered[pairs.second]
     return both
+
+
+def signs_by_scene(first: Bools, second: Bools, scene: Ints) -> float:
+    """The exact p-value that either is as frequent, a scene's pairs and repeats taken together; 1 without a difference.
+
+    Parameters
+    ----------
+    first, second : [pairs, repeats]. scene : the scene of each pair, from 0, (n,).
+
+    Each scene's difference gets a random sign (`flipped_signs`): with one pair a scene and no repeats this is the exact
+    McNemar test, and pairs that show one street do not count as so many.
+
+    >>> one, none = np.array([[True]] * 6), np.array([[False]] * 6)
+    >>> signs_by_scene(one, none, np.arange(6)), signs_by_scene(one, none, np.array([0, 0, 0, 1, 1, 1]))
+    (0.03125, 0.5)
+    """
+    differences = (first.astype(np.float64) - second).sum(axis=1)
+    return flipped_signs(np.bincount(scene, weights=differences).astype(np.float64)) if len(scene) else 1.0
 
 
 def share_by_scene(hits: Bools, rows: Bools, scene: Ints) -> Estimate | None:

@@ -38,16 +38,20 @@ def flipped_signs(differences: npt.NDArray[np.float64]) -> float:
     """The two-sided p-value of paired differences under random signs (R. A. Fisher (1935), The Design of Experiments,
     section 21): the share of all ways to sign them whose sum is as far from 0; 1 where all are 0.
 
-    Exact over up to `_MOST_SIGNED` differences that are not 0; of more, 20 000 ways are drawn from a fixed seed, the
-    one that was seen among them.
+    Exact over whole numbers, and over up to `_MOST_SIGNED` differences that are not 0; of more, 20 000 ways are drawn
+    from a fixed seed, the one that was seen among them. Of differences of 1 it is the exact McNemar test.
 
     >>> import numpy as np
     >>> flipped_signs(np.array([0.5, 1.0, 0.25, 2.0, 0.0]))
     0.125
+    >>> flipped_signs(np.array([1.0] * 5)) == mcnemar_exact(5, 0)
+    True
     """
     apart = np.abs(differences[differences != 0])
     if not len(apart):
         return 1.0
+    if (apart == np.round(apart)).all() and apart.sum() <= _MOST_COUNTED:
+        return _flipped_counts(apart.astype(np.int64), abs(int(differences.sum())))
     seen = abs(float(differences.sum())) - 1e-9 * float(apart.sum())
     if len(apart) <= _MOST_SIGNED:
         sums = np.zeros(1)
@@ -58,7 +62,19 @@ def flipped_signs(differences: npt.NDArray[np.float64]) -> float:
     return float((1 + (np.abs(signs @ apart) >= seen).sum()) / _SIGNED)
 
 
+def _flipped_counts(apart: npt.NDArray[np.int64], seen: int) -> float:
+    """The same of whole numbers > 0, from the distribution of their signed sum."""
+    most = int(apart.sum())
+    chance = np.zeros(2 * most + 1)
+    chance[most] = 1.0
+    for each in apart:
+        chance = (np.roll(chance, each) + np.roll(chance, -each)) / 2
+    return float(min(1.0, chance[np.abs(np.arange(-most, most + 1)) >= seen].sum()))
+
+
 _MOST_SIGNED = 16
+_MOST_COUNTED = 20_000
+"""Whole differences of a larger sum are drawn."""
 _SIGNED = 20_000
 
 

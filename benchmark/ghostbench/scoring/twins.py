@@ -15,7 +15,6 @@ import pandas as pd
 
 from ghostbench.scoring.dose_response import Floats, Level, pooled
 from ghostbench.scoring.pairs import Bools, Pairs, both_right, find_pairs, score_pairs, share_by_scene
-from ghostbench.scoring.significance import mcnemar_exact
 from ghostbench.scoring.views import VIEWS, View, alarms
 
 Words = npt.NDArray[np.str_]
@@ -108,18 +107,14 @@ class Twins:
         said[at, repeat] = alarms(rows["grade"], view)
         return said & told, told
 
+    @property
+    def opposite_scenes(self) -> npt.NDArray[np.int64]:
+        """The scene of each pair of opposite truths, from 0."""
+        return self.pairs.take(self.pairs.opposite).scene
+
     def right_on_both(self, rows: pd.DataFrame, answered: Bools, view: View) -> Bools:
         """Which pairs of opposite truths a model is right on both of, [pairs, repeats]; a non-answer is not right."""
         return both_right(self.pairs.take(self.pairs.opposite), *self.answers(rows, answered, view))
-
-
-def pairs_p(first: Bools, second: Bools) -> float:
-    """The exact McNemar p-value that two models are right on both of as many pairs, [pairs, repeats] each.
-
-    >>> pairs_p(np.array([[True]] * 5), np.array([[False]] * 5))
-    0.0625
-    """
-    return mcnemar_exact(int((first & ~second).sum()), int((second & ~first).sum()))
 
 
 def levels_of(written: Sequence[Sequence[float]]) -> tuple[Level, ...]:
