@@ -227,6 +227,7 @@ def test_each_replica_gets_gpus_of_its_own(
         ("m=3", "process", {"gpus": 1}, "needs 3 GPUs, and this machine has 2"),
         ("m=2", "thread", {"gpus": 1}, "use --on process"),
         ("m=2", "process", {"memory": 1 << 60}, "GiB"),
+        ("m=4096", "process", {}, "too many for the"),
     ],
 )
 def test_replicas_that_cannot_be_are_bad_input(

@@ -231,3 +231,18 @@ def test_nothing_is_sent_where_only_the_folder_names_a_server(bench: Any, listen
     done = bench.run("--resume", "--run-id", "r", "--labels", f"{listener.url}/labels.csv", dataset=False)
     assert done.returncode == 2
     assert listener.connections > 0, "what the user names is asked"
+
+
+@pytest.mark.parametrize(
+    ("place", "leads_out"),
+    [
+        ("ray:10.0.0.1:6379", True),
+        ("ray:head.example:6379", True),
+        ("ray", False),
+        ("ray:local", False),
+        ("ray:auto", False),
+        ("process", False),
+    ],
+)
+def test_a_cluster_is_joined_where_the_user_names_it_alone(place: str, leads_out: bool) -> None:
+    assert bool(only_in_the_folder({"on": place}, "motion", {})) == leads_out

@@ -341,3 +341,12 @@ def test_the_end_of_one_text_and_the_beginning_of_another_tell_nothing_together(
     check_wording(Listing(), split)
     with pytest.raises(BadInput, match="'category 1'"):
         check_wording(Telling(), split)
+
+
+def test_a_task_that_tells_of_clips_in_its_main_wording_is_not_scored_on_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GhostProbing, "example_clips", ("ghost5_02",))
+    run = ghostbench.run("always", out=tmp_path, run_id="r")
+    assert "ghost5_02" not in set(run.clips["clip"])
+    assert run.manifest.dataset.left_out == {"ghost5_02": "example of the wording main"}

@@ -220,7 +220,7 @@ def _say_what_is_left_out(plan: Plan, voice: Terminal) -> None:
     left_out = plan.split.left_out
     if left_out:
         voice.warn(f"not scored, as examples are told with their answers: {printable(', '.join(left_out))}")
-    told = {clip_id(clip) for variant in plan.variants.values() for clip in variant.example_clips}
+    told = {clip_id(clip) for wording in (plan.task, *plan.variants.values()) for clip in wording.example_clips}
     if strangers := sorted(told - set(left_out)):
         named = printable(", ".join(strangers))
         voice.warn(f"examples that are no clips of this run: {named}; a clip under another name would be scored")

@@ -225,7 +225,7 @@ def model_key(
     """What decides a row's answers beside its requests, as JSON: the model, its weights and code, and the task.
 
     manifest : the run's. sources : digests of the model's code, by package, as `sources_of` gives them. For a local
-    model the device counts too, since it decides how numbers are rounded.
+    model this machine's device counts too, since it decides how numbers are rounded.
     """
     entry, spec = manifest.models[row.name], row.host.choice.spec
     free = throughput_settings(row.host.settings)
@@ -238,7 +238,7 @@ def model_key(
         "files": files if files is None else _plain(files, Redactor()),
         "code": adapter_versions(row.host),
         "sources": dict(sources),
-        "device": [gpu.name for gpu in manifest.hardware.gpus] if spec.kind == "local" else None,
+        "device": [gpu.name for gpu in _gpus()] if spec.kind == "local" else None,
         "task": [task.name, task.template_sha256()],
     }
 

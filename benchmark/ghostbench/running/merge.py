@@ -138,7 +138,7 @@ def _write(target: RunFolder, shares: Sequence[_Share], command: list[str]) -> N
         update={
             "run_id": target.path.name,
             "command": command,
-            "options": {**first.options, "shard": None} if first.options is not None else None,
+            "options": {**first.options, "shard": None, "cache": _cache_of_any(shares)} if first.options else None,
             "started_at": min(filter(None, (share.manifest.started_at for share in shares)), default=None),
             "finished_at": max(filter(None, (share.manifest.finished_at for share in shares)), default=None),
             "models": models,
@@ -205,6 +205,11 @@ def _origin(share: _Share) -> MergedEntry:
         manifest_sha256=digest(share.folder / MANIFEST),
         hardware=share.manifest.hardware,
     )
+
+
+def _cache_of_any(shares: Sequence[_Share]) -> Any:
+    """The cache that a share of the run had, whichever: answers of it stand in the ledger."""
+    return next((cache for share in shares if (cache := (share.manifest.options or {}).get("cache"))), None)
 
 
 def _filters(manifest: Manifest) -> list[str]:

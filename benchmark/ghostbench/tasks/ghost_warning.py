@@ -95,7 +95,7 @@ class GhostWarning(Task):
         ]
 
     def _at(self, seen: Frames, moment_s: float) -> Question:
-        together = self.most_frames // 3
+        together = max(1, self.most_frames // 3)
         first = max(0, -(-(len(seen) - self.most_frames) // together)) * together
         latest = seen.take(tuple(range(first, len(seen))))
         return Question.about(self.build(latest), latest, moment_s)

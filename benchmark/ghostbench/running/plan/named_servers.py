@@ -101,6 +101,10 @@ def only_in_the_folder(options: Mapping[str, Any], models: str, environ: Mapping
     return found
 
 
+_OWN_CLUSTERS = frozenset({"", "auto", "local"})
+"""Addresses of a Ray cluster that lead nowhere but to one of this machine."""
+
+
 def from_environment(name: str, value: str, environ: Mapping[str, str]) -> str | None:
     """What the environment says where that is the same as the folder says, credentials aside; else None."""
     given = environ.get(_VARIABLES.get(name, ""), "")
@@ -123,6 +127,8 @@ def _names_a_server(name: str, key: str, value: str, models: str) -> bool:
         return any(map(_model_names_a_server, re.split(r"[,>]", value)))
     if name == "settings":
         return _setting_names_a_server(key, value, models)
+    if name == "on":
+        return value.partition(":")[2] not in _OWN_CLUSTERS
     return _is_address(value.removeprefix("@") if name == "clips" else value, ports=False)
 
 

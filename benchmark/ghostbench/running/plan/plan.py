@@ -31,6 +31,7 @@ from ghostbench.running.rules.standing import PART
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.load import load_task
 from ghostbench.tasks.sustain import AT_ONCE, Sustain, parse_sustain
+from ghostbench.tasks.wording import MAIN
 
 DEFAULT_MODELS = "motion,always,never,random"
 DEADLINE_S = 1800.0
@@ -198,7 +199,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         media=bool(looking),
         told=told,
         frame_times=_frame_times,
-        leave_out=examples_of(variants),
+        leave_out=examples_of({MAIN: task, **variants}),
     )
     for each in (task, *variants.values()):
         check_wording(each, split)

@@ -127,9 +127,16 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(count)]
 
 
+_MOST_A_CORE = 16
+"""Replicas for each processor core of this machine, at most."""
+
+
 def _check_memory(row: str, needs: Resources, count: int) -> None:
     import psutil
 
+    cores = psutil.cpu_count() or 1
+    if count > _MOST_A_CORE * cores:
+        raise BadInput(f"{count} replicas of {row} are too many for the {cores} processor cores here; ask for fewer")
     there = int(psutil.virtual_memory().total)
     if needs.memory_bytes * count > there:
         raise BadInput(
