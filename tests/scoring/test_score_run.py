@@ -357,6 +357,25 @@ def test_throughput_counts_only_the_time_in_which_an_attempt_was_under_way(tmp_p
     assert row["throughput_clips_per_s"] == pytest.approx(3 / 5)
 
 
+def test_a_worker_is_credited_with_clips_and_not_with_their_moments(tmp_path: Path) -> None:
+    def asked(worker: str, at: int, moment_s: float, outcome: str = "answered") -> dict[str, object]:
+        begun = f"2026-01-01T00:00:{at:02}.000Z"
+        return {"worker": worker, "started_at": begun, "wall_s": 1.0, "stages": {}, "moment_s": moment_s, "attempt": 1,
+                "outcome": outcome}  # fmt: skip
+
+    run = RunBuilder([clip(name, G) for name in "abcd"])
+    run.row("m", "a", G, attempts=[asked("m#1", at, float(at)) for at in range(4)])
+    run.row("m", "b", G, attempts=[asked("m#1", 4, 0.0), *(asked("m#2", at, at + 1.0) for at in range(3))])
+    run.row("m", "c", None, outcome="refused", attempts=[asked("m#2", 3, 0.0), asked("m#2", 4, 1.0, "refused")])
+    again = [asked("m#2", 5, 0.0, "rate_limited"), {**asked("m#2", 9, 0.0), "attempt": 2}]
+    run.row("m", "d", G, attempts=again)
+    found = score_run(run.write(tmp_path / "run"))["models"]["m"]["workers"]["by_name"]
+    assert {name: each["answered"] for name, each in found.items()} == {"m#1": 5, "m#2": 5}
+    # "a" and a quarter of "b" in five seconds; the rest of "b", and "d", in ten: "c" has no answer at one moment.
+    assert found["m#1"]["clips_per_s"] == pytest.approx(1.25 / 5)
+    assert found["m#2"]["clips_per_s"] == pytest.approx(1.75 / 10)
+
+
 def test_the_cost_is_the_sum_of_what_is_known_and_says_what_is_not(tmp_path: Path) -> None:
     run = RunBuilder([clip(name, G) for name in "ab"])
     tokens = {"input_tokens": 10, "cached_tokens": 0, "output_tokens": 5}

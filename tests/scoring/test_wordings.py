@@ -137,6 +137,32 @@ def test_spread_and_order_are_told_with_the_main_wording_first(tmp_path: Path) -
     assert [each["p_holm"] for each in pair["by_wording"].values()] == pytest.approx(holm(p))
 
 
+def ordered(folder: Path, positives: int, **terse: list[str]) -> tuple[Any, Any]:
+    """The order of two models that say no to four clips but for what is given of the wording `terse`, and its words."""
+    run = RunBuilder(dash_clips(positives, 0, 4 - positives))
+    for name in ("a", "a@terse", "b", "b@terse"):
+        model, _, variant = name.partition("@")
+        run.model(name, variant=variant or None, of=model if variant else None)
+        run.rows(name, terse.get(model, [N] * 4) if variant else [N] * 4)
+    task = {"name": "ghost-probing", "version": "1", "template_sha256": "c" * 64, "variants": {"terse": "d" * 64}}
+    score_run(run.write(folder, task=task))
+    read = read_run(folder)
+    (table,) = (each for each in run_tables(read) if each.name == "wording_order")
+    (pair,) = read.metrics["wordings"]["views"]["strict"]["order"]
+    at = [column.key for column in table.columns].index("order")
+    return pair["order"], table.rows[0][at]
+
+
+def test_two_models_whose_f1_is_undefined_are_not_equal(tmp_path: Path) -> None:
+    once = [G, N, N, N]
+    assert ordered(tmp_path / "none", 0) == (None, "undefined")
+    assert ordered(tmp_path / "one", 0, b=once) == (None, "undefined")
+    # Without a positive F1 is 0 for who says yes, and undefined for who does not.
+    assert ordered(tmp_path / "both", 0, a=once, b=once) == ("equal", "neither (F1 undefined in 1 of 2)")
+    assert ordered(tmp_path / "zero", 2) == ("equal", "neither")
+    assert ordered(tmp_path / "found", 2, b=once) == ("second", "b, or equal")
+
+
 def test_the_variance_is_that_of_right_answers_with_missing_ones_wrong(tmp_path: Path) -> None:
     run = read_run(worded(tmp_path / "r"))
     variance = run.metrics["wordings"]["views"]["strict"]["variance"]

@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import httpx2 as httpx
@@ -148,6 +149,16 @@ def test_a_clip_is_told_of_with_every_attempt(viewer: Viewer) -> None:
     index = viewer.json("/api/runs/first/index")
     assert index["clips"] == [f"c{place}" for place in range(6)]
     assert dict(zip([m["name"] for m in index["models"]], index["grades"], strict=True))["m"] == "02021-"
+
+
+def test_a_clips_window_is_the_one_that_scores_go_by(viewer: Viewer) -> None:
+    def window(run: str, clip: str) -> Any:
+        return viewer.json(f"/api/runs/{run}/clip?clip={clip}")["window"]
+
+    assert window("warned", "dusk") == {"start_s": 1.5, "event_s": 3.0, "counts": True}
+    assert window("warned", "night") == {"start_s": 2.5, "event_s": 4.0, "counts": True}
+    assert window("warned", "day") is None
+    assert window("first", "c1") is None
 
 
 def test_text_that_acts_is_told_without_what_makes_it_act(viewer: Viewer) -> None:

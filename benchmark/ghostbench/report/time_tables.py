@@ -102,7 +102,8 @@ def workers(rows: Rows) -> Table:
         for worker, share in row["workers"]["by_name"].items()
     )
     note = (
-        "Clips/s: answered clips by the time until the worker's last attempt ended, counted from the model's first. "
+        "Answered: attempts. Clips/s: clips answered at all their moments, of which workers that shared one have a "
+        "part each, by the time until the worker's last attempt ended, counted from the model's first. "
         "Idle at the end: the share of all workers' time in which they had nothing left to do while another had."
     )
     return Table("workers", "Workers", columns, lines, note)

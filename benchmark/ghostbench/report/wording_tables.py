@@ -139,7 +139,8 @@ def wording_order(run: RunData) -> Table:
                 )
             )
     note = (
-        f"{_EVERY_CLIP} Leads are the model's F1 minus the other's in one wording, paired by clip. Shown: in how many "
+        f"{_EVERY_CLIP} Leads are the model's F1 minus the other's in one wording, paired by clip; undefined where no "
+        "clip is a ghost probing and one of the two never says so. Shown: in how many "
         "wordings that model has significantly more answers right (exact McNemar, Holm over all pairs and wordings of "
         "the view)."
     )
@@ -232,13 +233,17 @@ _TAKEN_AWAY = {"blank": "every pixel mid-grey", "shuffled": "frames in another o
 
 
 def _ahead(pair: Mapping[str, Any]) -> str:
-    return {
-        "depends": "depends on the wording",
-        "equal": "neither",
-        "first": f"{pair['first']} in every wording"
-        if len(pair["ahead"]["first"]) == len(pair["by_wording"])
-        else f"{pair['first']}, or equal",
-        "second": f"{pair['second']} in every wording"
-        if len(pair["ahead"]["second"]) == len(pair["by_wording"])
-        else f"{pair['second']}, or equal",
-    }[pair["order"]]
+    """Who is ahead, in words; nobody is where F1 is undefined, and no two models are equal there."""
+    wordings, order = pair["by_wording"].values(), pair["order"]
+    known = sum(each["f1"] is not None for each in wordings)
+    if order is None:
+        return "undefined"
+    if order == "depends":
+        said = "depends on the wording"
+    elif order == "equal":
+        said = "neither"
+    elif len(pair["ahead"][order]) < known:
+        said = f"{pair[order]}, or equal"
+    else:
+        said = f"{pair[order]} in every wording"
+    return said if known == len(wordings) else f"{said} (F1 undefined in {len(wordings) - known} of {len(wordings)})"

@@ -95,11 +95,13 @@ def throughput(attempts: pd.DataFrame, answered: int) -> float | None:
 def workers(attempts: pd.DataFrame) -> Workers | None:
     """What each worker did, where the model had several, and how evenly they ended; null for every other model.
 
-    An attempt ends when it began, plus the time that it queued, plus the time that it took.
+    An attempt ends when it began, plus the time that it queued, plus the time that it took. `clips_per_s` is of clips,
+    in each repeat, that are answered at all moments; of a clip that several workers answered each has its share.
 
     >>> import pandas as pd
     >>> lines = {"started_at": ["2026-01-01T00:00:00Z"] * 3, "queue_s": [0.0, 2.0, 0.0], "wall_s": [2.0, 2.0, 2.0],
-    ...          "outcome": ["answered"] * 3, "worker": ["m#1", "m#1", "m#2"]}
+    ...          "outcome": ["answered"] * 3, "worker": ["m#1", "m#1", "m#2"], "clip": ["a", "b", "c"],
+    ...          "repeat": [0] * 3, "moment_s": [None] * 3}
     >>> found = workers(pd.DataFrame(lines))
     >>> found["by_name"]["m#1"], found["idle_at_the_end"]
     ({'attempts': 2, 'answered': 2, 'clips_per_s': 0.5, 'ended_s': 4.0}, 0.25)
@@ -110,15 +112,28 @@ def workers(attempts: pd.DataFrame) -> Workers | None:
     if timed["worker"].nunique() < 2:
         return None
     ended = (begun - begun.min()).dt.total_seconds() + timed["queue_s"].fillna(0.0).astype(float) + timed["wall_s"]
+    clips = _answered_clips(attempts)[timed.index]
     found: dict[str, WorkerShare] = {}
     for name, own in timed.groupby("worker", sort=True):
         answered = int((own["outcome"] == "answered").sum())
-        last = float(ended[own.index].max())
-        rate = answered / last if answered and last > 0 else None
+        last, done = float(ended[own.index].max()), float(clips[own.index].sum())
+        rate = done / last if done and last > 0 else None
         found[str(name)] = {"attempts": len(own), "answered": answered, "clips_per_s": rate, "ended_s": last}
     last = max(share["ended_s"] for share in found.values())
     idle = sum(last - share["ended_s"] for share in found.values())
     return {"by_name": found, "idle_at_the_end": idle / (last * len(found)) if last > 0 else 0.0}
+
+
+def _answered_clips(attempts: pd.DataFrame) -> pd.Series[float]:
+    """The part of a clip that each attempt is: of a clip (in one repeat) all of whose moments are answered, its answers
+    have equal parts; every other attempt is none of one."""
+    key, gave = ["clip", "repeat"], attempts["outcome"] == "answered"
+    moments = attempts["moment_s"].astype("float64").fillna(-1.0)
+    by_clip = [attempts[name] for name in key]
+    asked = moments.groupby(by_clip, sort=False).transform("nunique")
+    told = moments.where(gave).groupby(by_clip, sort=False).transform("nunique")
+    answers = gave.groupby(by_clip, sort=False).transform("sum")
+    return (1.0 / answers.where(gave & (told == asked))).fillna(0.0)
 
 
 def memory(attempts: pd.DataFrame) -> dict[str, int | None]:

@@ -37,7 +37,8 @@ class BatchSize(TypedDict):
 
 
 class WorkerShare(TypedDict):
-    """What one worker of a model did. ended_s : when its last attempt ended, seconds from the first of them all."""
+    """What one worker of a model did. attempts, answered : attempts, one a moment where moments are asked.
+    clips_per_s : of whole clips. ended_s : when its last attempt ended, seconds from the first of them all."""
 
     attempts: int
     answered: int

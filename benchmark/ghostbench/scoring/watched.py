@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ghostbench.folder.lines import MomentLine
+from ghostbench.folder.lines import ClipLine, MomentLine
 from ghostbench.label import Label
 from ghostbench.outcomes import Outcome
 from ghostbench.tasks.base import ALARMS
@@ -143,6 +143,28 @@ def window_of(clip: Any) -> tuple[float | None, float | None, float | None]:
     start_s = label.first_visible_s if label.first_visible_s is not None else label.danger_s
     human_s = None if label.danger_s is None or event_s is None else max(0.0, event_s - label.danger_s)
     return start_s, event_s, human_s
+
+
+def window_shown(line: ClipLine, rule: Sustain = AT_ONCE) -> dict[str, Any] | None:
+    """The window of a clip for those who look at it: `start_s`, `event_s` (its end, which is in it), and whether it
+    `counts`: an alarm in a window that is open when one can first hold tells nothing. None for a clip without an event,
+    and where the labels state no window.
+
+    >>> from ghostbench.folder.lines import QuestionLine
+    >>> line = ClipLine(clip="a", truth="ghost_probing", truth_time_s=2.0, category=None, remark=None, duration_s=4.0,
+    ...                 frame_indices=None, frame_times_s=None, decoder=None, frames_sha256=None,
+    ...                 labels=Label(first_visible_s=2.0, contact_s=3.0),
+    ...                 questions=(QuestionLine(moment_s=1.5, frames_sha256=None),))
+    >>> window_shown(line)
+    {'start_s': 2.0, 'event_s': 3.0, 'counts': True}
+    """
+    start_s, event_s, human_s = window_of({"labels": line.labels, "truth_time_s": line.truth_time_s})
+    if line.truth != "ghost_probing" or start_s is None or event_s is None or start_s > event_s:
+        return None
+    times_s = moments_of(line.questions)
+    nothing = (False,) * len(times_s), (math.nan,) * len(times_s)
+    seen = Watched(0, True, start_s, event_s, human_s, times_s, *nothing, whole=False)
+    return {"start_s": start_s, "event_s": event_s, "counts": seen.has_window(rule)}
 
 
 def _visible_s(clip: Any) -> float | None:

@@ -24,7 +24,8 @@ from ghostbench.tasks.wording import MAIN
 BASIS: Final[Basis] = "worst_case"
 RATES: Final = ("f1", "balanced_accuracy")
 """The rates whose spread is told."""
-Order = Literal["first", "second", "depends", "equal"]
+Order = Literal["first", "second", "depends", "equal"] | None
+"""Who is ahead; None where no wording gives both models an F1."""
 
 
 def score_wordings(
@@ -165,7 +166,7 @@ def _verdict(by_wording: Any) -> dict[str, Any]:
         "second": [wording for wording, lead in leads.items() if lead < 0],
     }
     shown = [each for each in by_wording.values() if each["p_holm"] <= ALPHA]
-    order: Order = "equal"
+    order: Order = "equal" if leads else None
     if ahead["first"] and ahead["second"]:
         order = "depends"
     elif ahead["first"] or ahead["second"]:

@@ -163,11 +163,15 @@ class Runs:
         }
 
     def clip(self, name: str, clip: str) -> dict[str, Any]:
-        """One clip: its label, what every model's row says, every attempt with its error, and the prompt's words."""
+        """One clip: its label, the window in which an alarm is a warning, what every model's row says, every attempt
+        with its error, and the prompt's words."""
+        from ghostbench.scoring.watched import window_shown
+
         run = self.folder(name)
         line = run.clip(clip)
         return {
             "clip": _shown(as_mapping(line)),
+            "window": window_shown(line, run.header.task.sustained),
             "predictions": [_shown(as_mapping(each)) for each in run.predictions_for(clip)],
             "attempts": [_without_faults_places(_shown(as_mapping(each))) for each in run.attempts_at(clip)],
             "prompt": _words(run),

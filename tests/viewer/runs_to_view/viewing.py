@@ -106,13 +106,16 @@ def run_on_media(folder: Path, dataset: str, name: str, media: str) -> Path:
 
 
 def warned_run(folder: Path) -> Path:
-    """Two clips asked at moments, by night and by day: "m" warns of the first in time, and of the second in vain."""
-    lines = [clip("night", G, time_s=4.0), clip("day", N)]
-    for line, light in zip(lines, ("night", "day"), strict=True):
-        line["parameters"] = {"light": light, "ego_kmh": 30.0}
+    """Three clips asked at moments: "m" warns of the one by night in time, and of the one by day in vain. The label's
+    time is the contact at night; at dusk it is first sight, as with clips that are drawn, and contact comes later."""
+    lines = [clip("night", G, time_s=4.0), clip("day", N), clip("dusk", G, time_s=1.5)]
+    for line in lines:
+        line["parameters"] = {"light": line["clip"], "ego_kmh": 30.0}
+        line["questions"] = [{"moment_s": at, "frames_sha256": None} for at in (1.0, 2.0, 3.0, 4.0)]
     lines[0]["labels"] = {"first_visible_s": 2.5}
+    lines[2]["labels"] = {"first_visible_s": 1.5, "contact_s": 3.0}
     run = RunBuilder(lines)
-    for name, said in (("night", "NGGG"), ("day", "NNGN")):
+    for name, said in (("night", "NGGG"), ("day", "NNGN"), ("dusk", "GGGG")):
         grades = [{"G": G, "N": N}[each] for each in said]
         times = [at + 1.0 for at in range(len(grades))]
         asked = [

@@ -277,7 +277,7 @@
     const alive = () => mine === turn && own === shownClip;
     const found = await get(of(run, `/clip?clip=${encodeURIComponent(clip)}`));
     if (!alive()) return;
-    const line = found.clip;
+    const { clip: line, window: warning } = found;
     const image = make("img", { alt: "", id: "frame" });
     const words = make("output", { id: "at" });
     const note = make("p", { class: "soft small" });
@@ -336,13 +336,12 @@
         event.style.left = `${Math.min(100, (100 * line.truth_time_s) / line.duration_s)}%`;
         event.style.width = `${Math.max(0, Math.min(100 / line.duration_s, 100 - (100 * line.truth_time_s) / line.duration_s))}%`;
         parts.push(event);
-        const seen = (line.labels || {}).first_visible_s ?? (line.labels || {}).danger_s ?? null;
-        if (seen !== null && seen < line.truth_time_s) {
-          const window = make("s", { title: "from first visible to the event" });
-          window.style.left = `${(100 * seen) / line.duration_s}%`;
-          window.style.width = `${(100 * (line.truth_time_s - seen)) / line.duration_s}%`;
-          parts.push(window);
-        }
+      }
+      if (warning !== null && line.duration_s) {
+        const open = make("s", { title: "the window in which an alarm is a warning" });
+        open.style.left = `${Math.min(100, (100 * warning.start_s) / line.duration_s)}%`;
+        open.style.width = `${Math.max(0, Math.min(100, (100 * warning.event_s) / line.duration_s) - (100 * warning.start_s) / line.duration_s)}%`;
+        parts.push(open);
       }
       bar.replaceChildren(...parts, cursor);
     };
@@ -351,14 +350,13 @@
     bar.addEventListener("pointermove", (event) => { if (event.buttons) seek(event); });
     keys = { ...keys, ArrowLeft: (event) => go(at - (event.shiftKey ? 10 : 1)), ArrowRight: (event) => go(at + (event.shiftKey ? 10 : 1)), ",": () => sampledStep(-1), ".": () => sampledStep(1), " ": () => toggle() };
 
-    // What was said at each moment: an alarm is right from first visible to the event, wrong before. A press goes to the last frame that the model had seen then.
-    const visible = (line.labels || {}).first_visible_s ?? (line.labels || {}).danger_s ?? null;
+    // What was said at each moment: an alarm is right in the window that the scores go by, both ends in it, and wrong before. A press goes to the last frame that the model had seen then.
     const atMoment = ({ grade, moment_s: at }) => {
       if (grade === null) return "none";
       if (grade !== "ghost_probing") return grade === "normal" ? "plain" : "half";
       if (line.truth !== "ghost_probing") return "wrong";
-      if (line.truth_time_s === null || (visible === null && at < line.truth_time_s)) return "half";
-      return at >= line.truth_time_s ? "plain" : at >= visible ? "right" : "wrong";
+      if (warning === null || !warning.counts) return "half";
+      return at > warning.event_s ? "plain" : at >= warning.start_s ? "right" : "wrong";
     };
     const moments = (said) => make("div", { class: "moments" }, ...said.map((each) => {
       const [, title] = verdict(each.grade, each.outcome, line.truth);
@@ -389,7 +387,7 @@
     const label = `${TITLES[line.truth]}${line.truth_time_s === null ? "" : ` at ${seconds(line.truth_time_s)}`}${line.category === null ? "" : ` · category ${line.category}`}${line.remark ? ` · “${line.remark}”` : ""}`;
     const more = Object.entries({ ...(line.labels || {}), ...(line.parameters || {}) }).filter(([, value]) => value !== null && value !== "" && typeof value !== "object");
     box.replaceChildren(...[make("h1", {}, clip), make("p", {}, "Label: ", make("strong", {}, label)), more.length ? make("details", { class: "soft small" }, make("summary", {}, `${more.length} more of the clip`), more.map(([name, value]) => `${spaced(name)} ${spaced(value)}`).join(" · ")) : null, make("div", { class: "stage" }, image), bar, controls, note,
-      make("p", { class: "soft small" }, "Blue: frames that the models were shown. Red: the labelled event and the second after it. Green: from first visible to the event, where that is labelled."), make("section", { class: "answers" }, ...answers),
+      make("p", { class: "soft small" }, "Blue: frames that the models were shown. Red: the labelled event and the second after it. Green: the window in which an alarm is a warning, where the labels state one."), make("section", { class: "answers" }, ...answers),
       found.prompt ? make("details", {}, make("summary", {}, "The prompt as it was sent"), make("pre", {}, found.prompt)) : null].filter(Boolean));
     const watch = async () => {
       const next = await get(of(run, `/frames?clip=${encodeURIComponent(clip)}`));
