@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import io
+import math
 import threading
 import time
 from collections import Counter
@@ -17,11 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ghostbench.errors import BadInput, Unavailable
+from ghostbench.errors import BadInput, TimedOut, Unavailable, WorkerLost
 from ghostbench.models import LocalModel, ModelSpec, NoSettings, Resources
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.choose import Choice
 from ghostbench.records import Clip, Prompt, Reply, Request
+from ghostbench.running.ask import seat
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.local import LocalDispatcher
 from ghostbench.running.ask.places.place import Answered, InThread
@@ -124,10 +126,12 @@ def request(name: str) -> Request:
     return Request(id=name, prompt=prompt, frames=None, seed=0, level=0, level_settings={}, write_answer=str)
 
 
-def asked(places: list[InThread], count: int, *, announced: bool = True) -> list[Delivery]:
+def asked(
+    places: list[InThread], count: int, *, announced: bool = True, deadline_s: float = math.inf
+) -> list[Delivery]:
     async def ask() -> list[Delivery]:
         with ThreadPoolExecutor(4) as pool:
-            dispatcher = LocalDispatcher(places, pool)
+            dispatcher = LocalDispatcher(places, pool, deadline_s)
             await dispatcher.load()
             left = count
 
@@ -180,6 +184,78 @@ def test_a_replica_that_is_lost_for_good_costs_its_batch_and_the_others_go_on() 
     assert {delivery.result.outcome for delivery in lost} == {"worker_lost"}
     assert not any(delivery.stops for delivery in found)
     assert sum(model.batches) == 16 - len(lost)
+
+
+def test_who_waits_for_a_thread_of_a_replica_that_is_lost_is_asked_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seat, "_LOOK_S", 0.01)
+
+    class Preparing(Slow):
+        def prepare(self, request: Request) -> tuple[int, str]:
+            time.sleep(0.05)
+            return super().prepare(request)
+
+    model = Preparing(1)
+    found = asked([Failing(Preparing(1)), InThread(model, "m#2")], 12)
+    assert sum(delivery.lost for delivery in found) == 1
+    assert sum(model.batches) == 11
+
+
+class Gated(Failing):
+    """A place that is lost for good at its first request, once that is let go."""
+
+    def __init__(self, model: LocalModel) -> None:
+        super().__init__(model, "m#1")
+        self.let_go = threading.Event()
+        self.calls = 0
+
+    def answer(self, requests: Sequence[Request]) -> Answered:
+        self.calls += 1
+        self.let_go.wait(20)
+        return super().answer(requests)
+
+
+@pytest.mark.parametrize("alone", [(False, True), (True, False), (True, True)])
+def test_who_waits_for_a_turn_at_a_replica_that_is_lost_is_asked_of_another(alone: tuple[bool, bool]) -> None:
+    lost, left = Gated(Slow(1)), Slow(1)
+
+    async def ask() -> tuple[Delivery, Delivery]:
+        with ThreadPoolExecutor(4) as pool:
+            dispatcher = LocalDispatcher([lost, InThread(left, "m#2")], pool)
+            await dispatcher.load()
+            first = asyncio.create_task(dispatcher.ask(CLIP, request("1"), alone=alone[0]))
+            while not lost.calls:
+                await asyncio.sleep(0.001)
+            # So that the second one has less to do there.
+            dispatcher._seats[1].assigned += 2
+            second = asyncio.create_task(dispatcher.ask(CLIP, request("2"), alone=alone[1]))
+            await asyncio.sleep(0.01)
+            lost.let_go.set()
+            async with asyncio.timeout(20):
+                found = await first, await second
+            await dispatcher.close()
+            return found
+
+    first, second = asyncio.run(ask())
+    assert isinstance(first.result, WorkerLost)
+    assert first.lost
+    assert (second.result, second.worker, second.lost) == (Reply(text="2"), "m#2", False)
+    assert lost.calls == 1
+
+
+def test_a_request_at_which_a_replica_hangs_for_good_has_timed_out_and_the_others_go_on() -> None:
+    let_go = threading.Event()
+
+    class Hanging(Slow):
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            let_go.wait(20)
+            return []
+
+    found = asked([InThread(Hanging(1), "m#1"), InThread(Slow(1), "m#2")], 4, deadline_s=0.2)
+    let_go.set()
+    (hung,) = (delivery for delivery in found if delivery.lost)
+    assert isinstance(hung.result, TimedOut)
+    assert (hung.worker, hung.stops) == ("m#1", False)
+    assert sum(isinstance(delivery.result, Reply) for delivery in found) == 3
 
 
 def test_the_last_replica_that_is_lost_stops_the_model() -> None:

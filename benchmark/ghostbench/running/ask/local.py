@@ -15,7 +15,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from ghostbench.errors import WorkerLost
+from ghostbench.errors import TimedOut, WorkerLost
 from ghostbench.folder.log import LOGGER, about
 from ghostbench.media.far import FarFrames
 from ghostbench.records import Clip, Request
@@ -44,6 +44,19 @@ class _Waiting:
     def deliver(self, delivery: Delivery) -> None:
         if not self.answered.done():
             self.answered.set_result(delivery)
+
+
+@dataclass(slots=True)
+class _Announced:
+    """Whether a request is still one of those that its group waits for. count : 1; 0 once that is over."""
+
+    dispatcher: LocalDispatcher
+    group: str
+    count: int
+
+    def over(self) -> None:
+        count, self.count = self.count, 0
+        self.dispatcher.expect(-count, self.group)
 
 
 class LocalDispatcher(Dispatcher):
@@ -111,27 +124,25 @@ class LocalDispatcher(Dispatcher):
         sending: Sending | None = None,
         alone: bool = False,
     ) -> Delivery:
-        seat = self._chosen_for(request)
-        if self.stopped or seat is None:
-            self.expect(-int(expected), group)
-            raise Withdrawn
-        seat.assigned += 1
-        try:
-            if alone:
-                self.expect(-int(expected), group)
-                async with seat.turn.alone():
-                    return await self._asked_alone(seat, request, group, sending)
+        announced = _Announced(self, group, int(expected))
+        while True:
+            seat = self._chosen_for(request)
+            if self.stopped or seat is None:
+                announced.over()
+                raise Withdrawn
+            seat.assigned += 1
             try:
-                item = await self._prepared(seat, request, group, sending, seat.turn.among_others)
+                return await self._asked_of(seat, request, group, sending, announced, alone=alone)
+            except Withdrawn:
+                # Of this seat, perhaps: where the model goes on, another one can be asked.
+                if self.stopped:
+                    announced.over()
+                    raise
+            except BaseException:
+                announced.over()
+                raise
             finally:
-                # Nothing waits between here and where the request joins those that are ready.
-                self.expect(-int(expected), group)
-            if isinstance(item, Delivery):
-                return item
-            self._join(item)
-            return await item.answered
-        finally:
-            seat.assigned -= 1
+                seat.assigned -= 1
 
     @override
     async def close(self) -> None:
@@ -177,6 +188,35 @@ class LocalDispatcher(Dispatcher):
         if seat.taken >= seat.parallel and self._expected[item.group] <= 0:
             self._wake_one()
 
+    async def _asked_of(
+        self,
+        seat: Seat[_Waiting],
+        request: Request,
+        group: str,
+        sending: Sending | None,
+        announced: _Announced,
+        *,
+        alone: bool,
+    ) -> Delivery:
+        """The request's outcome. Raises `Withdrawn` where the seat was closed before anything was begun there."""
+        if alone:
+            announced.over()
+            async with seat.turn.alone():
+                self._require_open(seat)
+                return await self._asked_alone(seat, request, group, sending)
+        item = await self._prepared(seat, request, group, sending, seat.turn.among_others)
+        # Nothing waits between here and where the request joins those that are ready.
+        announced.over()
+        if isinstance(item, Delivery):
+            return item
+        self._join(item)
+        return await item.answered
+
+    def _require_open(self, seat: Seat[_Waiting]) -> None:
+        """Raise `Withdrawn` where the seat is asked nothing more: who waited for a turn there is not sent in vain."""
+        if self.stopped or seat.closed:
+            raise Withdrawn
+
     async def _prepared(
         self,
         seat: Seat[_Waiting],
@@ -185,7 +225,7 @@ class LocalDispatcher(Dispatcher):
         sending: Sending | None,
         turn: Callable[[], AbstractAsyncContextManager[None]],
     ) -> _Waiting | Delivery:
-        """The request ready to be computed; or its outcome, where preparing it has failed."""
+        """The request ready to be computed; or its outcome, where preparing it has failed. Raises `Withdrawn`."""
         asked = time.perf_counter()
         answered: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         if not seat.place.prepares:
@@ -193,6 +233,7 @@ class LocalDispatcher(Dispatcher):
         if sending is not None:
             await sending()
         async with turn():
+            self._require_open(seat)
             done = self._seen(seat, await seat.prepare(request, lambda: self.stopped or seat.closed))
         if done.failure is not None:
             queue_s = max(0.0, time.perf_counter() - asked - done.seconds)
@@ -286,9 +327,14 @@ class LocalDispatcher(Dispatcher):
         if self.stopped:
             return done
         lost = WorkerLost(f"the replica {seat.place.worker or ''} can be asked nothing more")
+
+        def told(result: Any) -> Any:
+            # That it took too long is the request's own outcome; that the replica is gone is not.
+            return result if isinstance(result, TimedOut) else lost
+
         if isinstance(done, Prepared):
-            return replace(done, failure=lost, stops=False, lost=True)
-        return replace(done, results=[lost] * len(done.results), stops=False, lost=True)
+            return replace(done, failure=told(done.failure), stops=False, lost=True)
+        return replace(done, results=[told(result) for result in done.results], stops=False, lost=True)
 
     def _next_batch(self, seat: Seat[_Waiting]) -> list[_Waiting]:
         """Take the batch that the replica is to start now; empty where there is none."""
