@@ -8,6 +8,7 @@ Ending = Literal["whole", "refused", "filtered", "cut", "broken", "unknown"]
 
 _FILTERED = (
     *("content_filter", "safety", "image_safety", "prohibited_content", "blocklist", "spii", "recitation"),
+    *("image_prohibited_content", "image_recitation"),
     *("content_policy", "guardrail", "moderation", "sensitive", "blocked"),
 )
 """How finish reasons begin that tell of a filter: OpenAI's and Azure's, Gemini's own, Bedrock's, Zhipu's."""
