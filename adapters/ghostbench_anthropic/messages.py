@@ -13,10 +13,8 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ghostbench import (
     BadInput,
@@ -38,6 +36,7 @@ from ghostbench_remote.complaints import FORMAT
 from ghostbench_remote.ending import Reading, Said, ending
 from ghostbench_remote.failures import from_error_object, not_protocol
 from ghostbench_remote.images import fitted, jpegs
+from ghostbench_remote.lenient import Count, Counts, Lenient, Soft, as_text, read_as
 from ghostbench_remote.model import Exchange, ServiceModel
 from ghostbench_remote.pacing import Ticket
 from ghostbench_remote.redaction import Secrets
@@ -208,66 +207,51 @@ class _Message(Exchange):
         return ending(said, reading, server_request_id=response.headers.get("request-id"), stages=self.stages())
 
 
-Count = Annotated[int, Field(ge=0)]
+class _Usage(Counts):
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+    cache_read_input_tokens: Count = None
+
+    def counted(self) -> Usage:
+        """As all services' are. The API counts what came from its cache, and what went into it, apart from the rest."""
+        whole = self.total("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        return Usage(
+            input_tokens=whole if self.input_tokens is not None else None,
+            cached_tokens=self.total("cache_read_input_tokens", absent=0),
+            output_tokens=self.output_tokens,
+        )
 
 
-class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Usage(_Lenient):
-    input_tokens: Count
-    output_tokens: Count
-    cache_creation_input_tokens: Count | None = None
-    cache_read_input_tokens: Count | None = None
-
-
-class _Block(_Lenient):
+class _Block(Lenient):
     type: str
     text: str | None = None
 
 
-class _Answer(_Lenient):
+class _Answer(Lenient):
     """A message, as far as it is read; or the error object in its place."""
 
     type: str | None = None
     content: list[_Block] | None = None
     stop_reason: str | None = None
-    model: str | None = None
-    usage: _Usage | None = None
+    model: Soft[str] = None
+    usage: Soft[_Usage] = None
     error: Any = None
 
 
 def _read(body: bytes, secrets: Secrets) -> Said:
     """A message as what was said. Raises `ServerError` for a body that is none, and what an error in it stands for."""
-    complaint = None
-    try:
-        answer = _Answer.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        complaint = f"no message ({'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']})"
-    if complaint is not None:
-        # Raised out here: the validator's own error holds the body, and would hang on this one as its context.
-        raise not_protocol(complaint, body.decode(errors="replace"), secrets)
+    answer = read_as(_Answer, body, "message", secrets)
     if answer.error:
         raise from_error_object(answer.error, secrets)
     if answer.content is None:
-        raise not_protocol("no message (content: missing)", body.decode(errors="replace"), secrets)
-    usage, written = Usage(), 0
-    if answer.usage is not None:
-        # The API counts what came from its cache, and what went into it, apart from the rest.
-        read, written = answer.usage.cache_read_input_tokens or 0, answer.usage.cache_creation_input_tokens or 0
-        usage = Usage(
-            input_tokens=answer.usage.input_tokens + read + written,
-            cached_tokens=read,
-            output_tokens=answer.usage.output_tokens,
-        )
+        raise not_protocol("no message (content: missing)", as_text(body), secrets)
     return Said(
         text="".join(block.text or "" for block in answer.content if block.type == "text"),
         finish_reason=answer.stop_reason,
         model=answer.model,
-        usage=usage,
-        written_tokens=written,
+        usage=answer.usage.counted() if answer.usage is not None else Usage(),
+        written_tokens=(answer.usage.cache_creation_input_tokens if answer.usage is not None else None) or 0,
         message=bool(answer.content),
     )
 

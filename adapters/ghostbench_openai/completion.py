@@ -11,70 +11,37 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from ghostbench import ContentFiltered, ModelError, Reply, Stages, Usage
 from ghostbench_remote.ending import Reading, Said, ending
-from ghostbench_remote.failures import from_error_object, not_protocol
+from ghostbench_remote.failures import from_error_object
+from ghostbench_remote.lenient import Count, Lenient, Soft, read_as
 from ghostbench_remote.redaction import Secrets
 from ghostbench_remote.verdict import Token
-
-
-def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return handler(value)
-    except ValidationError:
-        return None
-
-
-def _whole(value: Any) -> Any:
-    """A count that came as a string or with a fraction of zero, as the integer that it is."""
-    if isinstance(value, bool):
-        raise ValueError("no count")
-    if isinstance(value, str) or (isinstance(value, float) and math.isfinite(value)):
-        number = float(value)
-        return int(number) if number.is_integer() else value
-    return value
 
 
 def _or_unknown(value: Any) -> Any:
     return math.nan if value is None else value
 
 
-T = TypeVar("T")
-Soft = Annotated[T | None, WrapValidator(_or_none)]
-"""A field that is None where it is not what it should be."""
-Count = Soft[Annotated[int, Field(ge=0), BeforeValidator(_whole)]]
 LogProbability = Annotated[float, BeforeValidator(_or_unknown)]
 """NaN where the server has none."""
 
 
-class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _CachedDetails(_Lenient):
+class _CachedDetails(Lenient):
     cached_tokens: Count = None
 
 
-class _Usage(_Lenient):
+class _Usage(Lenient):
     prompt_tokens: Count = None
     completion_tokens: Count = None
     prompt_tokens_details: Soft[_CachedDetails] = None
 
 
-class _Alternative(_Lenient):
+class _Alternative(Lenient):
     token: str
     logprob: LogProbability = math.nan
 
@@ -83,16 +50,16 @@ class _TokenLogprob(_Alternative):
     top_logprobs: Soft[list[Soft[_Alternative]]] = None
 
 
-class _Logprobs(_Lenient):
+class _Logprobs(Lenient):
     content: Soft[list[_TokenLogprob]] = None
 
 
-class _Text(_Lenient):
+class _Text(Lenient):
     text: str | None = None
     refusal: Soft[str] = None
 
 
-class _Message(_Lenient):
+class _Message(Lenient):
     content: str | list[_Text] | None = None
     refusal: Soft[str] = None
 
@@ -108,7 +75,7 @@ class _Message(_Lenient):
         return (self.refusal or "") + "".join(part.refusal or "" for part in parts)
 
 
-class _Choice(_Lenient):
+class _Choice(Lenient):
     index: Count = None
     message: _Message | None = None
     delta: _Message | None = None
@@ -117,7 +84,7 @@ class _Choice(_Lenient):
     error: Any = None
 
 
-class Completion(_Lenient):
+class Completion(Lenient):
     """A chat completion, or one piece of a streamed one."""
 
     model: Soft[str] = None
@@ -214,18 +181,7 @@ class Answer:
 
 def parse_completion(body: bytes | str | dict[str, Any], secrets: Secrets) -> Completion:
     """A body as a completion. Raises `ServerError` for one that is none, and what an error object in it stands for."""
-    complaint = None
-    if isinstance(body, bytes):
-        body = body.removeprefix(b"\xef\xbb\xbf")
-    try:
-        completion = Completion.model_validate(body) if isinstance(body, dict) else Completion.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        complaint = f"no chat completion ({'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']})"
-    if complaint is not None:
-        # Raised out here: the validator's own error holds the body, and would hang on this one as its context.
-        text = body.decode(errors="replace") if isinstance(body, bytes) else json.dumps(body, default=str)
-        raise not_protocol(complaint, text, secrets)
+    completion = read_as(Completion, body, "chat completion", secrets)
     if completion.error:
         raise from_error_object(completion.error, secrets)
     if completion.filtered:

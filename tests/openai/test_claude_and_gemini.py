@@ -115,6 +115,8 @@ GOOGLE: list[tuple[str, Fault, type[ModelError]]] = [
     ),
     ("safety", Fault("say", message=candidate("SAFETY")), errors.ContentFiltered),
     ("recitation", Fault("say", message=candidate("RECITATION")), errors.ContentFiltered),
+    ("image", Fault("say", message=candidate("IMAGE_PROHIBITED_CONTENT", "half")), errors.ContentFiltered),
+    ("image of another's", Fault("say", message=candidate("IMAGE_RECITATION", "half")), errors.ContentFiltered),
     ("cut off", Fault("say", message=candidate("MAX_TOKENS", '{"gra')), errors.Truncated),
     ("cut off in thought", Fault("say", message=candidate("MAX_TOKENS")), errors.Truncated),
     ("malformed", Fault("say", message=candidate("MALFORMED_RESPONSE")), errors.ServerError),
@@ -261,6 +263,30 @@ def test_costs_count_what_came_from_the_cache_and_what_went_into_it(
     (tmp_path / "own.json").write_text(json.dumps({"date": "d", "source": "s", "models": {CLAUDE: rates}}))
     (reply,) = ask_model(claude(native, price_file=str(tmp_path / "own.json")), make_request())
     assert reply.usage.cost_usd == pytest.approx((900 + 100 * 10 + 40 * 2) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ({"usage": "none"}, (None, None, None)),
+        ({"usage": {"output_tokens": 40}}, (None, 0, 40)),
+        ({"usage": {"input_tokens": 900}}, (900, 0, None)),
+        ({"usage": {"input_tokens": "900", "output_tokens": 40.0}}, (900, 0, 40)),
+        ({"usage": {"input_tokens": -1, "output_tokens": True, "cache_read_input_tokens": None}}, (None, 0, None)),
+        ({"usage": {"input_tokens": 900, "output_tokens": 40, "cache_read_input_tokens": "x"}}, (None, None, 40)),
+        ({"usage": {"input_tokens": 9, "output_tokens": 4, "cache_creation_input_tokens": [1]}}, (None, 0, 4)),
+        ({"model": ["odd"]}, (1200, 200, 40)),
+    ],
+)
+def test_a_whole_message_with_odd_words_beside_it_is_an_answer(
+    native: Server, ask_model: Any, make_request: Build, said: dict[str, Any], counts: tuple[int | None, ...]
+) -> None:
+    native.natives.script = [Fault("say", message=said)]
+    (reply,) = ask_model(claude(native), make_request())
+    assert isinstance(reply, Reply), reply
+    assert GhostProbing().parse(reply.text).grade == "normal"
+    assert (reply.usage.input_tokens, reply.usage.cached_tokens, reply.usage.output_tokens) == counts
+    assert (reply.usage.cost_usd is None) == (None in (counts[0], counts[2]))
 
 
 @BOTH
