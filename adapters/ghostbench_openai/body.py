@@ -10,7 +10,7 @@ from typing import Any
 from ghostbench import FramePart, Prompt, Request, TextPart
 from ghostbench_remote.complaints import FORMAT, OPTIONAL
 from ghostbench_remote.images import jpegs
-from ghostbench_remote.schema import can_be_strict, strict_schema
+from ghostbench_remote.schema import can_be_strict, schema_sent
 
 TOP_LOGPROBS = 10
 """Alternatives asked for at each token, of the API's 20: room for the spellings of three values in half the reply."""
@@ -21,7 +21,8 @@ class BodyOptions:
     """What the body says beside the prompt.
 
     limit_field : the name under which the server takes the output limit. temperature, seed : None is not sent, nor is
-    an empty detail. usage : whether a stream is asked to end with the usage.
+    an empty detail. json_object : whether JSON is asked for, without a schema. usage : whether a stream is asked to end
+    with the usage.
     """
 
     model: str
@@ -33,7 +34,7 @@ class BodyOptions:
     max_output_tokens: int
     stream: bool
     logprobs: bool
-    response_format: str
+    json_object: bool = False
     usage: bool = True
 
 
@@ -42,7 +43,7 @@ def build_body(request: Request, options: BodyOptions) -> bytes:
 
     The megabytes in it are the frames' base64, which is copied here once and never passes through a JSON encoder.
     """
-    fields = json.dumps(_fields(request.prompt, options), ensure_ascii=False).encode()
+    fields = json.dumps(_fields(request, options), ensure_ascii=False).encode()
     user = b",".join(_parts(request, options))
     system = json.dumps({"role": "system", "content": request.prompt.system}, ensure_ascii=False).encode()
     return b"".join((fields[:-1], b',"messages":[', system, b',{"role":"user","content":[', user, b"]}]}"))
@@ -50,7 +51,7 @@ def build_body(request: Request, options: BodyOptions) -> bytes:
 
 def parts_sent(request: Request, options: BodyOptions) -> frozenset[str]:
     """The parts of the body that a refusal may name: see `complaints`."""
-    fields = _fields(request.prompt, options)
+    fields = _fields(request, options)
     sent = {"detail"} if request.frames is not None and options.detail else set()
     return frozenset(sent.union(fields).intersection({*OPTIONAL, FORMAT}))
 
@@ -60,7 +61,8 @@ def wants_logprobs(prompt: Prompt, asked: bool) -> bool:
     return asked and prompt.verdict_field is not None and bool(prompt.verdict_values)
 
 
-def _fields(prompt: Prompt, options: BodyOptions) -> dict[str, Any]:
+def _fields(request: Request, options: BodyOptions) -> dict[str, Any]:
+    prompt, schema = request.prompt, schema_sent(request)
     fields: dict[str, Any] = {"model": options.model, options.limit_field: options.max_output_tokens}
     if options.temperature is not None:
         fields["temperature"] = options.temperature
@@ -68,10 +70,11 @@ def _fields(prompt: Prompt, options: BodyOptions) -> dict[str, Any]:
         fields["seed"] = options.seed
     if wants_logprobs(prompt, options.logprobs):
         fields |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
-    if options.response_format == "json_object":
+    if options.json_object:
         fields["response_format"] = {"type": "json_object"}
-    elif options.response_format == "json_schema":
-        fields["response_format"] = {"type": "json_schema", "json_schema": _named_schema(prompt)}
+    elif schema is not None:
+        named = {"name": prompt.schema_name, "strict": can_be_strict(prompt.schema), "schema": schema}
+        fields["response_format"] = {"type": "json_schema", "json_schema": named}
     if options.stream:
         fields["stream"] = True
         if options.usage:
@@ -89,12 +92,3 @@ def _parts(request: Request, options: BodyOptions) -> Iterator[bytes]:
             detail = f'"detail":"{options.detail}",'.encode() if options.detail else b""
             head = b'{"type":"image_url","image_url":{' + detail + b'"url":"data:image/jpeg;base64,'
             yield b"".join((head, images[part.position], b'"}}'))
-
-
-def _named_schema(prompt: Prompt) -> dict[str, Any]:
-    strict = can_be_strict(prompt.schema)
-    return {
-        "name": prompt.schema_name,
-        "strict": strict,
-        "schema": strict_schema(prompt.schema) if strict else dict(prompt.schema),
-    }

@@ -43,7 +43,7 @@ from ghostbench_remote.ending import Reading
 from ghostbench_remote.images import fitted
 from ghostbench_remote.model import Exchange, ServiceModel, texts_of
 from ghostbench_remote.pacing import Ticket
-from ghostbench_remote.schema import strict_schema
+from ghostbench_remote.schema import schema_sent
 from ghostbench_remote.tokens import ENVELOPE_TOKENS, PART_TOKENS, image_tokens, most_text_tokens
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class ChatModel(ServiceModel):
             max_output_tokens=limit * level.get("output_factor", 1),
             stream=self.settings.stream and not self.settings.batch,
             logprobs=self.settings.logprobs and level.get("logprobs", True) and "logprobs" not in without,
-            response_format=level.get("response_format", "json_schema"),
+            json_object=level.get("response_format") == "json_object",
             usage="stream_options" not in without,
         )
 
@@ -242,7 +242,6 @@ class _Chat(Exchange):
         self._headers = {"X-Client-Request-Id": request.id}
         self._first: float | None = None
         self._answer = Answer()
-        asks_for_schema = request.level_settings.get("response_format", "json_schema") == "json_schema"
         self._reading = Reading(
             verdict_field=request.prompt.verdict_field,
             verdict_values=request.prompt.verdict_values,
@@ -250,7 +249,7 @@ class _Chat(Exchange):
             prices=model.prices,
             batch=False,
             secrets=model.secrets,
-            schema=strict_schema(request.prompt.schema) if asks_for_schema else None,
+            schema=schema_sent(request),
         )
 
     async def sent(self, body: bytes, deadline: asyncio.Timeout) -> Reply | ModelError:

@@ -70,8 +70,8 @@ def _validator(schema: str) -> Any:
 
 
 def schema_sent(request: Request) -> dict[str, Any] | None:
-    """The schema that the answer is asked to be held to; None where the request's level asks for plain text."""
-    if request.level_settings.get("response_format") == "text":
+    """The schema that the answer is asked to be held to; None where the request's level asks for less."""
+    if request.level_settings.get("response_format", "json_schema") != "json_schema":
         return None
     schema = request.prompt.schema
     return strict_schema(schema) if can_be_strict(schema) else dict(schema)

@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 from loopback_openai import Fault, Server
 
 from ghostbench import GRADES, ModelError, Reply, Request, errors
-from ghostbench_openai.body import strict_schema
 from ghostbench_openai.completion import Answer, parse_completion, reply_or_error
 from ghostbench_remote.bounded import MOST_BYTES
 from ghostbench_remote.ending import Reading
 from ghostbench_remote.prices import read_prices
 from ghostbench_remote.redaction import Secrets
-from ghostbench_remote.schema import NOT_ENFORCED
+from ghostbench_remote.schema import NOT_ENFORCED, strict_schema
 from ghostbench_remote.thoughts import without_thoughts
 
 Ask = Callable[..., list[Any]]

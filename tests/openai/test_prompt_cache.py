@@ -59,7 +59,7 @@ def test_a_frame_is_encoded_once_for_all_moments_and_models(make_request: Any, m
     monkeypatch.setattr(images, "_encode", counted)
     options = BodyOptions(
         model="m", limit_field="max_tokens", temperature=None, seed=None, detail="", max_side=512,
-        max_output_tokens=9, stream=False, logprobs=False, response_format="text",
+        max_output_tokens=9, stream=False, logprobs=False,
     )  # fmt: skip
     request = make_request(count=5)
     for _ in ("one model", "another"):

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loopback_openai import Server
+from loopback_openai import Fault, Server
 from PIL import Image
 
 from ghostbench import BadInput, FramePart, Reply, Request, TextPart
-from ghostbench_openai.body import strict_schema
 from ghostbench_openai.chat import AzureChatModel, ChatModel
 from ghostbench_openai.settings import OpenAISettings
 from ghostbench_remote.images import fitted, jpegs
+from ghostbench_remote.schema import NOT_ENFORCED, strict_schema
 
 Ask = Callable[..., list[Any]]
 Build = Callable[..., Request]
@@ -175,6 +175,19 @@ def test_a_schema_with_an_optional_property_is_a_wish(server: Server, ask: Ask, 
     schema = {"type": "object", "properties": {"a": {"type": "string", "maxLength": 3}}, "required": []}
     asked = sent(server, ask, replace(request, prompt=replace(request.prompt, schema=schema)))
     assert asked["response_format"]["json_schema"] == {"name": "ghost_probing", "strict": False, "schema": schema}
+
+
+@pytest.mark.parametrize(("text", "noted"), [("{}", False), ('{"a": "x"}', False), ('{"a": 1}', True), ("so", True)])
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_is_held_to_the_schema_that_was_sent(
+    server: Server, ask: Ask, make_request: Build, text: str, noted: bool, stream: bool
+) -> None:
+    request = make_request()
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": []}
+    server.chat.script = [Fault("say", message={"content": text})]
+    (reply,) = ask(replace(request, prompt=replace(request.prompt, schema=schema)), stream=stream)
+    assert isinstance(reply, Reply), reply
+    assert (NOT_ENFORCED in reply.notes) == noted
 
 
 def test_strict_schema_reaches_nested_objects() -> None:

@@ -87,7 +87,7 @@ def test_the_request_of_a_moment_begins_like_that_of_the_one_before() -> None:
 
     options = BodyOptions(
         model="m", limit_field="max_tokens", temperature=None, seed=None, detail="", max_side=512,
-        max_output_tokens=9, stream=False, logprobs=False, response_format="json_schema",
+        max_output_tokens=9, stream=False, logprobs=False,
     )  # fmt: skip
     bodies = [
         build_body(
