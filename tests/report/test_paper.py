@@ -6,19 +6,23 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from evidence_data import RunBuilder, dash_clips
+from evidence_data import RunBuilder, clip, dash_clips, watched_clip
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostbench.cli.main import bench
 from ghostbench.errors import BadInput
+from ghostbench.report.data import read_run
+from ghostbench.report.paper.methods import methods
 from ghostbench.report.paper.narrow import COLUMN_PT, TEXT_PT, panels_of, paper_table
-from ghostbench.report.paper.references import AUTHOR, TITLE
+from ghostbench.report.paper.references import AUTHOR, TITLE, references
 from ghostbench.report.paper.widths import broken, width_pt
 from ghostbench.report.table import Column, Table
 from ghostbench.scoring.score import score_run
@@ -148,6 +152,61 @@ def test_methods_say_every_setting_and_version_and_no_place_of_the_machine(paper
     written = [path for path in paper.rglob("*") if path.suffix in {".tex", ".bib", ".svg"}]
     everything = "".join(path.read_text(errors="replace") for path in written)
     assert "somebody" not in everything
+
+
+def methods_of(builder: RunBuilder, folder: Path, **manifest: Any) -> str:
+    """What `methods.tex` says of a run, with its words unbroken."""
+    score_run(builder.write(folder, **manifest))
+    run = read_run(folder)
+    return methods(run, references(run)).replace(r"\allowbreak{}", "").replace(r"\%", "%")
+
+
+def test_methods_of_a_run_that_asks_at_moments_are_those_of_warnings(tmp_path: Path) -> None:
+    clips = [watched_clip(f"images_1_{n:03}", G, 8, (1.2, 3.0)) for n in range(4)]
+    clips += [watched_clip(f"images_2_{n:03}", N, 8) for n in range(4)]
+    builder = RunBuilder(clips)
+    for place, line in enumerate(clips):
+        grades = [G if at == 4 and place < 3 else N for at in range(8)]
+        builder.watch("graded", line["clip"], grades)
+        builder.watch("scored", line["clip"], grades, [0.75 if said == G else 0.25 for said in grades])
+    task = {"name": "ghost-warning", "version": "1", "template_sha256": "c" * 64, "moments_per_s": 2.0}
+    text = methods_of(builder, tmp_path / "r", task={**task, "sustain": "2/3"}, sampling="fps:2")
+    for words in (
+        "Moments were asked 2 times a second", "where 2 of the last 3 moments alarm (sustain 2/3)",
+        "false alarms over all safe clips", "answered or not: a clip with a moment without an answer is a miss",
+        "at most 10% of safe clips have an alarm", "of positives for AP", "percentiles of 1000 redrawn sets of clips",
+        "It alarms by grade.", "It alarms by score, from 0.2",
+    ):  # fmt: skip
+        assert words in text, words
+    for words in ("over answered clips", "F1", "MCC", "worst case", "Of twins"):
+        assert words not in text, words
+    assert "at once (sustain 1/1)" in methods_of(
+        builder, tmp_path / "once", task={**task, "sustain": "1/1"}, sampling="fps:2"
+    )
+
+
+def test_methods_of_a_run_over_twins_say_what_its_pairs_and_d_prime_are(tmp_path: Path) -> None:
+    twins = [clip(f"{scene}-{twin}", G if twin == "as_is" else N) for scene in "ab" for twin in ("as_is", "no_actor")]
+    for line in twins:
+        line["parameters"] = dict(zip(("scene", "twin"), line["clip"].split("-"), strict=True))
+    builder = RunBuilder(twins)
+    builder.rows("m", [G, N, G, G])
+    text = methods_of(builder, tmp_path / "r")
+    for words in ("right on both", "clustered by scene", "Hautus, 1995", "other rates are over answered clips", "MCC"):
+        assert words in text, words
+    assert "$d'$ and criterion are over answered clips" in text
+
+
+def test_counts_that_nobody_knows_are_not_said_to_be_none(tmp_path: Path) -> None:
+    builder = RunBuilder(dash_clips(2, 0, 2))
+    builder.rows("m", [G, N, G, N], attempts=[])
+    score_run(builder.write(tmp_path / "r"))
+    run = read_run(tmp_path / "r")
+    unknown = dict.fromkeys(("attempts", "retries", "fallbacks"))
+    rows = {name: {**row, **unknown} for name, row in run.metrics["models"].items()}
+    known = replace(run, metrics={**run.metrics, "models": rows})  # type: ignore[typeddict-item]
+    text = methods(known, references(known))
+    assert "in n/a attempts, n/a of them retries, n/a at fallback levels" in text
 
 
 def test_what_is_cited_has_an_entry_and_says_what_is_known_of_it(paper: Path) -> None:

@@ -34,7 +34,8 @@ BEFORE_MS: Final = (500, 1000, 1500)
 """How long before the event a clip ends, milliseconds, for average precision: Nexar's protocol."""
 SUSTAINED: Final = (AT_ONCE, Sustain(2, 3), Sustain(3, 3))
 """The rules that are shown beside the run's own."""
-_DRAWS = 1000
+LEAD_DRAWS: Final = 1000
+"""Sets of redrawn clips behind the intervals of leads."""
 _LOST, _FALSE = -1.0, 2.0
 """Scores below and above all others."""
 _YES = 0.999
@@ -251,7 +252,7 @@ def _leads(leads: Sequence[float], at: Sequence[int]) -> dict[str, Estimate | No
     if not leads:
         return {"median": None, "mean": None}
     values = pd.Series(leads).groupby(np.array(at)).mean().to_numpy()
-    drawn = values[np.random.default_rng(SEED).integers(0, len(values), (_DRAWS, len(values)))]
+    drawn = values[np.random.default_rng(SEED).integers(0, len(values), (LEAD_DRAWS, len(values)))]
     found: dict[str, Estimate | None] = {}
     for name, statistic in (("median", np.median), ("mean", np.mean)):
         low, high = np.quantile(statistic(drawn, axis=1), (0.025, 0.975)) if len(values) > 1 else (None, None)

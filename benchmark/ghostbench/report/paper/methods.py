@@ -10,8 +10,11 @@ from ghostbench.folder.manifest import ModelEntry
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import latex, without_places
 from ghostbench.report.paper.references import References
-from ghostbench.report.table import shown
+from ghostbench.report.table import NOT_AVAILABLE, shown
+from ghostbench.report.warning_tables import at_moments
+from ghostbench.scoring.early_warning import FALSE_ALARM_RATE, LEAD_DRAWS
 from ghostbench.scoring.intervals import Z
+from ghostbench.tasks.sustain import AT_ONCE
 
 _LONG, _PIECE = 24, 8
 
@@ -63,13 +66,7 @@ def _setting(run: RunData, cited: References) -> Iterator[str]:
         yield _said(f"Not scored: {', '.join(f'{clip} ({why})' for clip, why in manifest.dataset.left_out.items())}")
     if manifest.probes:
         yield _said(f"Probes: {', '.join(manifest.probes)}")
-    yield _said("In the worst case a clip without an answer is wrong; other rates are over answered clips")
-    wilson = f"~\\cite{{{cited.wilson}}}"
-    yield (
-        _said(f"Intervals are of 95% (z = {Z:.6f}): Wilson’s", end="")
-        + wilson
-        + _said(" for shares, made of Wilson’s for F1 and balanced accuracy, drawn for MCC")
-    )
+    yield from _rules(run, cited)
     given = {name: value for name, value in (manifest.options or {}).items() if value not in (None, [], "")}
     if given:
         yield _said(f"All options: {_pairs(given)}")
@@ -82,6 +79,47 @@ def _setting(run: RunData, cited: References) -> Iterator[str]:
     git = manifest.git
     tree = f"; revision {git.revision}{', with uncommitted changes' if git.dirty else ''}" if git else ""
     yield _said(f"Versions: {_listed(versions)}{tree}")
+
+
+def _rules(run: RunData, cited: References) -> Iterator[str]:
+    """What is counted, over which clips, and what the intervals are: of warnings, or of answers on whole clips."""
+    interval = _said(f"Intervals are of 95% (z = {Z:.6f}): Wilson’s", end="") + f"~\\cite{{{cited.wilson}}}"
+    if at_moments(run.rows):
+        rule = run.manifest.task.sustained
+        holds = "at once" if rule == AT_ONCE else f"where {rule.k} of the last {rule.n} moments alarm"
+        yield _said(f"An alarm holds {holds} (sustain {rule}), a rule that was set before any answer was seen")
+        yield _said(
+            "A first alarm in a clip’s window, from first sight or else the beginning of the danger to the contact or "
+            "else the labelled event, is a warning; an earlier one is a false alarm"
+        )
+        yield _said(
+            "Warned and leads are over all clips whose window is known and not open when an alarm can first hold, "
+            "false alarms over all safe clips, and average precision (AP) over all that are long enough, "
+            "answered or not: a clip with a moment without an answer is a miss with a lead of 0, a false alarm, and in "
+            "AP the lowest score of a clip with an event or the highest of a safe one"
+        )
+        yield _said(
+            f"By score, a model alarms from the lowest score on with which at most {FALSE_ALARM_RATE:.0%} of safe "
+            "clips have an alarm; by grade, at its own rate"
+        )
+        yield interval + _said(
+            " on the effective number of clips for warned and false alarms, and of positives for AP (the mean AP has "
+            f"the mean of its parts’ limits); percentiles of {LEAD_DRAWS} redrawn sets of clips for leads"
+        )
+    else:
+        yield _said("In the worst case a clip without an answer is wrong; other rates are over answered clips")
+        yield interval + _said(" for shares, made of Wilson’s for F1 and balanced accuracy, drawn for MCC")
+    if any(row.get("twins") for row in run.rows.values()):
+        yield _said(
+            "Of twins, a pair is a clip and its counterpart of another truth; right on both and flips are over pairs "
+            "of which both clips are answered, and in the worst case a pair without an answer is wrong; intervals are "
+            "Wilson’s, clustered by scene"
+        )
+        yield r"$d'$ " + _said(
+            "and criterion are over answered clips of pairs, with half an alarm and one answer added to each side "
+            "(Hautus, 1995), and intervals by the variance of Gourevitch and Galanter (1967), clustered by scene; "
+            "alarms on either side are held against each other by McNemar’s exact test"
+        )
 
 
 def _kind(entry: ModelEntry) -> str:
@@ -102,12 +140,17 @@ def _model(run: RunData, name: str, cited: References) -> Iterator[str]:
     registered = f", registered as {entry.spec}{argument}" if entry.spec else ""
     yield _said(name, end="") + (f"~\\cite{{{key}}}" if key else "") + _said(f" is {kind}{registered}")
     yield _said(_about(entry))
+    fallbacks = None if row["fallbacks"] is None else sum(row["fallbacks"].values())
     if row["served_models"]:
         yield _said(f"The server named {_listed(row['served_models'])}")
     yield _said(
         f"It answered {row['answered']} of {row['rows']} times in {_count(row['attempts'])} attempts, "
-        f"{_count(row['retries'])} of them retries, {_count(sum((row['fallbacks'] or {}).values()))} at fallback levels"
+        f"{_count(row['retries'])} of them retries, {_count(fallbacks)} at fallback levels"
     )
+    if (warned := row["early_warning"]) is not None:
+        from_on = f", from {shown(warned['threshold'], 'number')} on" if warned["threshold"] is not None else ""
+        never = ", which no score allows" if warned["by"] == "score" and warned["threshold"] is None else ""
+        yield _said(f"It alarms by {warned['by']}{from_on}{never}")
     if entry.stopped is not None:
         yield _said(f"It was stopped: {entry.stopped.outcome}, {entry.stopped.message}")
 
@@ -122,7 +165,7 @@ def _about(entry: ModelEntry) -> str:
 
 
 def _count(value: int | None) -> str:
-    return "no" if value is None else str(value)
+    return NOT_AVAILABLE if value is None else str(value)
 
 
 def _listed(words: Iterable[str]) -> str:
