@@ -15,6 +15,28 @@ from viewing import Viewer, grow, growing_run, listed, run_on_media, serving, te
 
 pytestmark = pytest.mark.slow
 REAL = "images_5_004"
+PAPER_PX = 718
+"""An A4 page between margins of a centimetre, CSS pixels."""
+BEYOND = """
+    const width = document.documentElement.clientWidth;
+    return [...document.querySelectorAll("main th, main td, main p, main pre, main .tag")]
+        .filter((each) => each.getClientRects().length > 0 && each.getBoundingClientRect().right > width + 0.5)
+        .map((each) => each.innerText);
+"""
+"""The words of what lies beyond the right edge."""
+SMALL = """
+    const high = (cell) => {
+        const words = document.createRange();
+        words.selectNodeContents(cell);
+        return words.getBoundingClientRect().height;
+    };
+    return [...document.querySelectorAll("main th, main td, main p, main pre")]
+        .filter((each) => each.innerText.trim() && each.getClientRects().length > 0)
+        .filter((each) => parseFloat(getComputedStyle(each).fontSize) < 9 || each.scrollWidth > each.clientWidth + 1
+            || (each.matches("td.number") && high(each) > 52))
+        .map((each) => each.innerText);
+"""
+"""The words of what is too small to read, runs out of its box, or is a number of more than three lines."""
 GRADES = ("ghost_probing", "potential_ghost_probing", "normal", None)
 
 
@@ -120,6 +142,31 @@ def test_runs_are_found_by_words_and_tags_and_what_was_said_at_moments_is_judged
     assert page.execute_script(f"return {said}.map(([, kind]) => kind)") == ["wrong", "right", "right", "plain"]
 
 
+@pytest.mark.parametrize("where", ["#/", "#/run/first", "#/run/warned/clips?clip=dusk", "#/compare/first/second"])
+def test_every_page_prints_what_was_said_and_nothing_to_press(browser: Any, viewer: Viewer, where: str) -> None:
+    page = opened(browser, viewer, where, width=PAPER_PX, dark=True)
+    shown = """
+        return [...document.querySelectorAll(arguments[0])].filter((each) => each.getClientRects().length > 0).length
+    """
+    until(lambda: page.execute_script(shown, "td, .card"))
+    before = page.execute_script(shown, "header, .filters, .controls, .clips, .bar")
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": dark})
+    try:
+        assert before > 0
+        assert page.execute_script(shown, "header, .filters, .controls, .clips") == 0
+        assert page.execute_script(shown, "td, .card") > 0
+        # Nothing of a table is beyond the paper's edge, where no one can scroll to it.
+        assert page.execute_script("return document.documentElement.scrollWidth") <= PAPER_PX
+        assert page.execute_script(BEYOND) == []
+        assert page.execute_script(SMALL) == []
+        # Dark text on white, whatever the screen has.
+        colours = "const of = getComputedStyle(document.body); return [of.color, of.backgroundColor]"
+        assert page.execute_script(colours) == ["rgb(27, 31, 36)", "rgb(255, 255, 255)"]
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_two_runs_are_held_side_by_side(browser: Any, viewer: Viewer) -> None:
     page = opened(browser, viewer, "#/compare/first/second")
     until(lambda: "What changed" in text(page))
@@ -182,16 +229,20 @@ def test_frames_are_stepped_through_by_keys_each_within_fifty_milliseconds_once_
     index = int(page.execute_script("return document.getElementById('frame').dataset.index"))
     sampled = viewer.json(f"/api/runs/r/frames?clip={clip}")["sampled"]
     assert index in sampled[1:]
-    time.sleep(1)
+    cached = """
+        return performance.getEntriesByType("resource").filter((each) => each.responseEnd > 0)
+            .map((each) => Number((new URL(each.name).pathname.match(/\\/frames\\/(\\d+)$/) || [])[1]))
+    """
+    until(lambda: set(range(index + 1, index + 9)) <= set(page.execute_script(cached)))
     step = """
         const [done, image, begun] = [arguments[0], document.getElementById("frame"), performance.now()];
         document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true}));
         image.decode().then(() => done(performance.now() - begun));
     """
     spans = [float(page.execute_async_script(step)) for _ in range(8)]
-    print(f"a frame is shown after {sorted(spans)[4]:.1f} ms")
     assert int(page.execute_script("return document.getElementById('frame').dataset.index")) == index + 8
-    assert sorted(spans)[len(spans) // 2] < 50, spans
+    late = [span for span in spans if span >= 50]
+    assert not late, [round(span, 1) for span in spans]
     assert f"frame={index + 8}" in page.current_url
 
 
