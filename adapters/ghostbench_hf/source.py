@@ -15,11 +15,8 @@ from ghostbench import BadInput
 from ghostbench_hf.settings import HFSettings
 from ghostbench_local.checkpoint.digests import file_digest
 from ghostbench_local.checkpoint.errors import CheckpointError
-from ghostbench_local.checkpoint.folder import CONFIG_FILE, INDEX_FILE, read_json, weight_files_in
+from ghostbench_local.checkpoint.folder import CONFIG_FILE, INDEX_FILE, WHOLE_FILE, read_json, weight_files_in
 from ghostbench_local.checkpoint.hub import Wanted, fetch_checkpoint, find_checkpoint, source_of
-
-ONE_FILE = "model.safetensors"
-"""The weights of a checkpoint that is not cut into shards; what lies beside them in other forms is not looked at."""
 
 WANTED = Wanted(
     by="hf",
@@ -31,6 +28,9 @@ WANTED = Wanted(
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
 _BESIDE = (".json", ".jinja", ".model", ".txt")
 _DEFAULT_REVISION = "main"
+_ADAPTER_FILE = "adapter_config.json"
+_OTHER_WEIGHTS = "transformers_weights"
+"""An entry by which transformers would load another file than `weight_files_in` tells."""
 _CODE = "code of its own, which is never run"
 
 
@@ -79,37 +79,42 @@ class Source:
     def have(self, settings: HFSettings) -> tuple[Path, dict[str, Any] | None]:
         """The folder, and repository, revision and commit where it is from the hub; fetches it where that is asked.
 
-        Raises `CheckpointError`.
+        Raises `CheckpointError`; what was fetched has not been looked at before.
         """
         if self.folder is not None:
+            check_folder(self.folder)
             return self.folder, source_of(self.folder)
         found = find_checkpoint(WANTED, self.argument, settings.revision)
         if found is None:
             if not settings.download:
                 raise CheckpointError(f"{self.argument}@{settings.revision} is not on this machine")
             found = fetch_checkpoint(WANTED, self.argument, settings.revision)
+        check_folder(found.folder)
         return found.folder, {"repository": found.repository, "revision": found.revision, "commit": found.commit}
 
 
 def check_folder(folder: Path) -> None:
     """What the folder's listing and small files tell, without importing transformers.
 
-    Raises `CheckpointError`: no safetensors, a file cut short, or code of its own instead of a known model.
+    Raises `CheckpointError`: no safetensors, a file cut short, an adapter, or code of its own instead of a known model.
     """
     config = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else {}
-    files = weights_of(folder)
+    if (folder / _ADAPTER_FILE).is_file():
+        raise CheckpointError(
+            f"it holds an adapter ({_ADAPTER_FILE}), whose weights belong to another checkpoint: "
+            "merge them into it (peft's merge_and_unload) and name the merged one"
+        )
+    files = weight_files_in(folder, WANTED.needed)
+    if config.get(_OTHER_WEIGHTS) is not None:
+        raise CheckpointError(
+            f"its {CONFIG_FILE} names weights of its own choice ({_OTHER_WEIGHTS}): take that entry out, and name "
+            f"them {WHOLE_FILE} or list them in {INDEX_FILE}"
+        )
     if not isinstance(config.get("model_type"), str):
         told = f"needs {_CODE}" if config.get("auto_map") else f"states no model_type in {CONFIG_FILE}"
         raise CheckpointError(f"it {told}: name a checkpoint that transformers knows")
     for file in files:
         _check_header(folder, file)
-
-
-def weights_of(folder: Path) -> tuple[str, ...]:
-    """The safetensors files that transformers reads. Raises `CheckpointError`; see `weight_files_in`."""
-    if (folder / CONFIG_FILE).is_file() and not (folder / INDEX_FILE).is_file() and (folder / ONE_FILE).is_file():
-        return (ONE_FILE,)
-    return weight_files_in(folder, WANTED.needed)
 
 
 def needs_code(model_type: str, config: Mapping[str, Any]) -> CheckpointError:
@@ -120,7 +125,10 @@ def needs_code(model_type: str, config: Mapping[str, Any]) -> CheckpointError:
 
 def digests_of(folder: Path) -> dict[str, dict[str, int | str]]:
     """Bytes and SHA-256 of each file that may decide what the model answers: weights, and all small files beside."""
-    names = [*weights_of(folder), *(path.name for path in folder.iterdir() if path.suffix in _BESIDE)]
+    names = [
+        *weight_files_in(folder, WANTED.needed),
+        *(path.name for path in folder.iterdir() if path.suffix in _BESIDE),
+    ]
     with ThreadPoolExecutor(4, "sha256") as threads:
         found = dict(zip(names, threads.map(lambda name: file_digest(folder / name), names), strict=True))
     return {name: {"bytes": size, "sha256": digest} for name, (size, digest) in sorted(found.items())}

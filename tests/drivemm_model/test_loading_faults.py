@@ -162,6 +162,18 @@ def test_a_tensor_in_two_shards_is_named_with_both(family: Any) -> None:
     assert "model-00004-of-00004.safetensors" in message
 
 
+def test_a_whole_file_is_read_and_shards_and_index_beside_it_are_not(family: Any) -> None:
+    folder = family.copy()
+    shards = sorted(folder.glob("*.safetensors"))
+    save_file({name: own for shard in shards for name, own in load_file(shard).items()}, folder / "model.safetensors")
+    for shard in shards:
+        shard.unlink()
+        shard.write_bytes(b"cut short")
+    facts = DriveMM.from_checkpoint(folder, dtype="float32", device="cpu").facts
+    assert facts["parameters"] == 298_944
+    assert [name for name in facts["files"] if name.endswith(".safetensors")] == ["model.safetensors"]
+
+
 def test_an_absent_shard_is_found_from_the_listing(family: Any) -> None:
     folder = family.copy()
     (folder / "model-00002-of-00004.safetensors").unlink()

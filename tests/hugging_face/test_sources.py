@@ -103,6 +103,36 @@ def test_a_file_that_is_cut_short_is_named(copied: Path) -> None:
     assert "model.safetensors is not a whole safetensors file" in refusal(str(copied))
 
 
+def test_the_whole_file_is_read_before_shards_and_it_is_what_the_manifest_holds(
+    copied: Path, loaded: Callable[..., HFModel]
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(copied / "model.safetensors")
+    shard = "model-00001-of-00001.safetensors"
+    save_file({name: torch.zeros_like(weight) for name, weight in weights.items()}, copied / shard, {"format": "pt"})
+    (copied / "model.safetensors.index.json").write_text(json.dumps({"weight_map": dict.fromkeys(weights, shard)}))
+    model = loaded(copied, fresh=True)
+    assert any(weight.any() for weight in model._replica.model("float32").network.parameters())
+    assert "model.safetensors" in model.facts["files"]
+    assert shard not in model.facts["files"]
+
+
+def test_an_adapter_is_refused_with_the_way_out(copied: Path) -> None:
+    (copied / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+    message = refusal(str(copied))
+    assert "adapter_config.json" in message
+    assert "merge" in message
+
+
+def test_weights_that_the_configuration_names_otherwise_are_refused(copied: Path) -> None:
+    (copied / "other.safetensors").write_bytes((copied / "model.safetensors").read_bytes())
+    assert "transformers_weights" in refusal(
+        str(changed(copied, "config.json", transformers_weights="other.safetensors"))
+    )
+
+
 def test_a_folder_without_a_configuration_is_no_checkpoint(copied: Path) -> None:
     (copied / "config.json").unlink()
     assert "config.json" in refusal(str(copied))
@@ -171,7 +201,10 @@ def test_a_snapshot_of_the_hub_librarys_is_pinned_by_its_commit(
     tmp_path: Path, checkpoint: Callable[[str], Path], loaded: Callable[..., HFModel]
 ) -> None:
     cache = tmp_path / "hub" / "models--some--tiny"
-    shutil.copytree(checkpoint("idefics3"), cache / "snapshots" / COMMIT)
+    snapshot = cache / "snapshots" / COMMIT
+    shutil.copytree(checkpoint("idefics3"), snapshot)
+    # As some repositories hold them: what lies beside the whole file is none of the checkpoint's.
+    shutil.copy(snapshot / "model.safetensors", snapshot / "consolidated.safetensors")
     (cache / "refs").mkdir()
     (cache / "refs" / "main").write_text(COMMIT)
     for settings in ({}, {"revision": COMMIT}):

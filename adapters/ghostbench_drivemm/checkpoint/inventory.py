@@ -19,7 +19,15 @@ from typing import Any
 from ghostbench_drivemm.checkpoint.config import GENERATION_FILE
 from ghostbench_local.checkpoint.digests import file_digest
 from ghostbench_local.checkpoint.errors import CheckpointError
-from ghostbench_local.checkpoint.folder import CONFIG_FILE, INDEX_FILE, one_line, read_json, weight_files_in, weight_map
+from ghostbench_local.checkpoint.folder import (
+    CONFIG_FILE,
+    INDEX_FILE,
+    WHOLE_FILE,
+    one_line,
+    read_json,
+    weight_files_in,
+    weight_map,
+)
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
@@ -93,7 +101,7 @@ def inspect(folder: str | os.PathLike[str]) -> Checkpoint:
             if entry.name in tensors:
                 raise CheckpointError(f"tensor {entry.name} is both in {tensors[entry.name].file} and in {file}")
             tensors[entry.name] = entry
-    if (folder / INDEX_FILE).is_file():
+    if files != (WHOLE_FILE,) and (folder / INDEX_FILE).is_file():
         _compare_with_index(folder, tensors)
     derived = tuple(sorted(name for name in tensors if name.endswith(_DERIVED)))
     return Checkpoint(

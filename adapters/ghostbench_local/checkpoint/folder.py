@@ -11,6 +11,8 @@ from ghostbench_local.checkpoint.errors import CheckpointError
 
 CONFIG_FILE = "config.json"
 INDEX_FILE = "model.safetensors.index.json"
+WHOLE_FILE = "model.safetensors"
+"""The weights of a checkpoint that is not cut into shards; what lies beside it is not looked at."""
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 
@@ -21,6 +23,8 @@ class CheckpointMissing(CheckpointError):
 
 def weight_files_in(folder: Path, needed: Sequence[str] = (CONFIG_FILE,)) -> tuple[str, ...]:
     """The safetensors files of a checkpoint folder, from its listing and index alone.
+
+    As transformers reads them: `WHOLE_FILE` before all else, then what the index names, then the only file there is.
 
     needed : files that it must hold besides.
 
@@ -36,6 +40,8 @@ def weight_files_in(folder: Path, needed: Sequence[str] = (CONFIG_FILE,)) -> tup
     for name in needed:
         if not (folder / name).is_file():
             raise CheckpointMissing(f"{str(folder)!r} is not a checkpoint: it has no {name}")
+    if (folder / WHOLE_FILE).is_file():
+        return (WHOLE_FILE,)
     if (folder / INDEX_FILE).is_file():
         files = sorted(set(weight_map(folder).values()))
         for name in files:
