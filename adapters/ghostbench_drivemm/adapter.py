@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import threading
 import time
@@ -41,6 +40,7 @@ from ghostbench_drivemm.settings import DriveMMSettings
 from ghostbench_local import memory
 from ghostbench_local.answer.forms import Forms
 from ghostbench_local.answer.grammar import Vocabulary
+from ghostbench_local.batching import alike
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
 from ghostbench_local.devices import described, devices_of, look_for, one_on_each, resources_of
@@ -166,16 +166,10 @@ class DriveMMModel(LocalModel):
 
     @override
     def answer(self, requests: Sequence[Request]) -> Sequence[Reply | ModelError]:
-        kinds: dict[tuple[str, int, str], list[Request]] = {}
-        for request in requests:
-            dtype = str(request.level_settings.get("dtype", self.settings.dtype))
-            schema = json.dumps(request.prompt.schema) + str(request.prompt.verdict_values)
-            kinds.setdefault((dtype, self._limit(request), schema), []).append(request)
-
         def answered() -> dict[str, Reply | ModelError]:
             results: dict[str, Reply | ModelError] = {}
-            for (dtype, _, _), alike in kinds.items():
-                results |= DriveMMBatch(self._replica, dtype, self.options).answer(alike)
+            for dtype, group in alike(requests, self.settings.dtype, self._limit):
+                results |= DriveMMBatch(self._replica, dtype, self.options).answer(group)
             return results
 
         results = self._replica.run(answered)

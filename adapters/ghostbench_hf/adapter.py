@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -128,6 +127,7 @@ class HFModel(LocalModel):
         import torch
 
         from ghostbench_hf.inputs import Inputs
+        from ghostbench_local import memory
 
         started = time.perf_counter()
         turns, told = self._reader.conversation.of(request)
@@ -140,7 +140,9 @@ class HFModel(LocalModel):
                 return_tensors="pt",
                 processor_kwargs=told,
             )
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except Exception as error:  # a stranger's template or files may raise anything
+            if isinstance(error, MemoryError) or memory.ran_out(error):
+                raise
             raise RequestRejected(f"the checkpoint's processor does not take it: {one_line(error)}") from error
         tensors = {name: value for name, value in read.items() if name not in _NOT_FOR_THE_NETWORK}
         other = next((name for name, value in tensors.items() if not isinstance(value, torch.Tensor)), None)
@@ -149,6 +151,11 @@ class HFModel(LocalModel):
         if request.frames is not None and not any(name.startswith("pixel_values") for name in tensors):
             raise RequestRejected("the checkpoint's processor made nothing of the frames")
         inputs = Inputs(tensors, time.perf_counter() - started)
+        if inputs.unknown is not None:
+            raise RequestRejected(
+                f"the checkpoint's processor gives {inputs.unknown!r} with a column for each token, which is not known "
+                "to be padded: such a checkpoint is not asked"
+            )
         longest = inputs.length + self._limit(request)
         if self._limit_positions is not None and longest > self._limit_positions:
             raise RequestTooLarge(
@@ -162,28 +169,28 @@ class HFModel(LocalModel):
     @override
     def answer(self, requests: Sequence[Request]) -> Sequence[Reply | ModelError]:
         from ghostbench_hf.asking import HFBatch
-
-        kinds: dict[tuple[str, int, str], list[Request]] = {}
-        for request in requests:
-            dtype = str(request.level_settings.get("dtype", self.settings.dtype))
-            schema = json.dumps(request.prompt.schema) + str(request.prompt.verdict_values)
-            kinds.setdefault((dtype, self._limit(request), schema), []).append(request)
+        from ghostbench_local.batching import alike
 
         def answered() -> dict[str, Reply | ModelError]:
             results: dict[str, Reply | ModelError] = {}
-            for (dtype, _, _), alike in kinds.items():
+            for dtype, group in alike(requests, self.settings.dtype, self._limit):
                 try:
-                    form = self._form(alike[0])
+                    form = self._form(group[0])
                 except ModelError as error:
-                    results |= dict.fromkeys((request.id for request in alike), error)
+                    results |= dict.fromkeys((request.id for request in group), error)
                 else:
                     batch = HFBatch(self._replica, dtype, form, self._text)
                     batch.notes += self._cold(dtype)
-                    results |= batch.answer(alike)
+                    results |= batch.answer(group)
             return results
 
         results = self._replica.run(answered)
         return [results[request.id] for request in requests]
+
+    @override
+    def is_deterministic(self, request: Request) -> bool:
+        """Always: decoding is greedy, whatever the checkpoint states."""
+        return True
 
     @override
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from ghostbench import (
     Nonfinite,
     Reply,
     Request,
+    RequestRejected,
     Stages,
     Truncated,
     Usage,
@@ -96,7 +98,8 @@ class HFBatch(Batch[Checkpoint]):
             batch = self._batch(inputs, model, begun)
             if form.score or len(begun) >= form.limit:
                 watch = self._generate(batch, Watch(rows, model.eos_ids, None, (), 1), model, 1)
-                watch.written = [[] for _ in inputs]
+                # The token was only read: no answer is written, and none is over.
+                watch.written, watch.over = [[] for _ in inputs], [False] * rows
             else:
                 watch = Watch(rows, model.eos_ids, form.grammar, begun, form.limit)
                 self._generate(batch, watch, model, form.limit - len(begun))
@@ -184,9 +187,12 @@ class HFBatch(Batch[Checkpoint]):
         step = told.nonfinite[place]
         if step is not None:
             return Nonfinite(f"logits of step {step} are not finite, in {self.dtype}", reply=reply)
-        if form.reader is not None and chances is None:
+        if told.masses is not None and not all(map(math.isfinite, told.masses[place])):
             return Nonfinite(f"the grades' probabilities are no numbers, in {self.dtype}", reply=reply)
-        if finish == "length" and form.grammar is not None:
+        if form.score and chances is None:
+            words = "the model gives none of the grades a probability above 0, so that none is the likeliest"
+            return RequestRejected(words, reply=reply)
+        if finish == "length":
             return Truncated(f"the answer did not close within {form.limit} tokens", reply=reply)
         return reply
 

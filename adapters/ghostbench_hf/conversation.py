@@ -79,7 +79,7 @@ class Conversation:
     def _own(self, text: str) -> dict[str, Any]:
         """A task's own words, in which a mark of the checkpoint's is broken up, so that it stands for nothing else."""
         while self._marks is not None and self._marks.search(text):
-            text = self._marks.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+            text = self._marks.sub(_broken, text)
         return _text(text)
 
     def _between_times(self, prompt: Prompt, pictures: list[Image.Image]) -> list[dict[str, Any]]:
@@ -120,8 +120,15 @@ def _marks_of(processor: Any) -> re.Pattern[str] | None:
     marks = {token.content for token in added if token.special or _BRACKETED.fullmatch(token.content)}
     marks |= {str(token) for token in processor.tokenizer.all_special_tokens}
     marks |= {str(mark) for name in _PLACES if (mark := getattr(processor, name, None)) is not None}
-    listed = sorted((mark for mark in marks if len(mark) > 1), key=len, reverse=True)
+    # A space more breaks up no mark of spaces, or of one character and spaces.
+    listed = sorted((mark for mark in marks if len(mark.strip(" ")) > 1), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, listed))) if listed else None
+
+
+def _broken(found: re.Match[str]) -> str:
+    """A mark with a space behind its first character that is none, where it cannot be a further space of its own."""
+    first = len(found[0]) - len(found[0].lstrip(" ")) + 1
+    return f"{found[0][:first]} {found[0][first:]}"
 
 
 def _metadata(times_s: tuple[float, ...]) -> dict[str, Any]:

@@ -25,6 +25,16 @@ class Inputs:
         return int(self.tensors["input_ids"].shape[1])
 
     @property
+    def unknown(self) -> str | None:
+        """A tensor with a column for each token that `together` would leave as it is, though tokens are padded."""
+        known = ("input_ids", *_PADDED)
+        others = ((name, tensor) for name, tensor in self.tensors.items() if name not in known)
+        return next((name for name, tensor in others if self._has_columns(name, tensor)), None)
+
+    def _has_columns(self, name: str, tensor: Tensor) -> bool:
+        return not name.startswith("pixel_") and tensor.ndim >= 2 and tensor.shape[1] == self.length
+
+    @property
     def shape(self) -> tuple[object, ...]:
         """Requests of one shape can be set together: the same tensors, of the same sizes but for the first."""
         others = {name: tensor for name, tensor in self.tensors.items() if name not in ("input_ids", *_PADDED)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from ghostbench import ModelError, OutOfMemory, Reply, Request, Unavailable
@@ -14,6 +15,20 @@ from ghostbench_local.replica import Replica
 Loaded = TypeVar("Loaded")
 Results = dict[str, Reply | ModelError]
 """A reply or an error for each request, by its id."""
+
+
+def alike(requests: Sequence[Request], dtype: str, limit: Callable[[Request], int]) -> list[tuple[str, list[Request]]]:
+    """Requests that can be answered in one form, with the type they are computed in, in the order they first come in.
+
+    dtype : where a request's level names none. limit : most tokens of a request's answer. Such requests have these in
+    common, the schema, and the field and values of the verdict, which is where the grades are read.
+    """
+    groups: dict[tuple[object, ...], tuple[str, list[Request]]] = {}
+    for request in requests:
+        prompt, own = request.prompt, str(request.level_settings.get("dtype", dtype))
+        key = (own, limit(request), json.dumps(prompt.schema), prompt.verdict_field, tuple(prompt.verdict_values))
+        groups.setdefault(key, (own, []))[1].append(request)
+    return list(groups.values())
 
 
 class Batch(ABC, Generic[Loaded]):

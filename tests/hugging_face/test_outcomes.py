@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import shutil
@@ -15,11 +16,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("llguidance")
 
-from drawn_requests import drawn_request  # noqa: E402
+from drawn_requests import drawn_request, written  # noqa: E402
 
 from ghostbench import Nonfinite, OutOfMemory, Reply, RequestRejected, RequestTooLarge, Truncated, Unavailable  # noqa: E402
 from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
 from ghostbench_hf.adapter import HFModel  # noqa: E402
+from ghostbench_hf.settings import HFSettings  # noqa: E402
 
 Checkpoint = Callable[[str], Path]
 Load = Callable[..., HFModel]
@@ -35,14 +37,14 @@ def test_a_batch_that_does_not_fit_is_halved_remembered_and_noted(
 ) -> None:
     model = loaded(checkpoint("internvl"), max_new_tokens=60, grammar=False, fresh=True)
     requests = ask(model, (2, 2, 2))
-    expected = [reply.text for reply in model.answer(requests)]
+    expected = [written(reply).text for reply in model.answer(requests)]
 
     def small(module: Any, args: Any, kwargs: Any) -> None:
         if kwargs["input_ids"].shape[0] > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     network(model).register_forward_pre_hook(small, with_kwargs=True)
-    found = model.answer(requests)
+    found = [written(reply) for reply in model.answer(requests)]
     assert [reply.text for reply in found] == expected
     assert "batch halved to 1" in found[0].notes[0]
     assert model.batch_size == 1
@@ -87,7 +89,7 @@ def test_logits_that_are_no_numbers_are_never_an_answer(
 def test_a_row_that_goes_wrong_midway_takes_no_other_with_it(checkpoint: Checkpoint, loaded: Load, ask: Ask) -> None:
     model = loaded(checkpoint("qwen2_5_vl"), grammar=False, max_new_tokens=12, fresh=True)
     requests = ask(model, (2, 2))
-    expected = [reply.text for reply in model.answer(requests)]
+    expected = [written(reply).text for reply in model.answer(requests)]
     steps = 0
 
     def spoil(module: Any, args: Any, output: Any) -> Any:
@@ -99,8 +101,7 @@ def test_a_row_that_goes_wrong_midway_takes_no_other_with_it(checkpoint: Checkpo
 
     network(model).lm_head.register_forward_hook(spoil)
     first, second = model.answer(requests)
-    assert isinstance(first, Reply)
-    assert first.text == expected[0]
+    assert written(first).text == expected[0]
     assert isinstance(second, Nonfinite)
     assert "step 3" in str(second)
 
@@ -110,6 +111,101 @@ def test_an_answer_without_room_is_truncated(checkpoint: Checkpoint, loaded: Loa
         model = loaded(checkpoint("llava_onevision"), max_new_tokens=limit)
         (found,) = model.answer(ask(model, (1,)))
         assert isinstance(found, Truncated)
+
+
+def test_what_the_limit_cuts_off_is_no_answer_without_the_grammar_either(
+    checkpoint: Checkpoint, loaded: Load, ask: Ask
+) -> None:
+    model = loaded(checkpoint("internvl"), grammar=False, max_new_tokens=3)
+    for found in model.answer(ask(model, (1, 2))):
+        assert isinstance(found, Truncated)
+        assert found.reply is not None
+        assert found.reply.finish_reason == "length"
+        assert found.reply.usage.output_tokens == 3
+
+
+def test_a_limit_within_the_fixed_beginning_is_truncated_though_the_model_would_end_there(
+    checkpoint: Checkpoint, loaded: Load, ask: Ask
+) -> None:
+    model = loaded(checkpoint("llava_onevision"), max_new_tokens=1, fresh=True)
+    (end, *_) = model._replica.model("float32").eos_ids
+
+    def ends(module: Any, args: Any, output: Any) -> Any:
+        output[..., end] = 1e4
+        return output
+
+    network(model).lm_head.register_forward_hook(ends)
+    (found,) = model.answer(ask(model, (1,)))
+    assert isinstance(found, Truncated)
+
+
+def test_grades_that_are_all_unlikely_beyond_numbers_are_not_called_nonfinite(
+    checkpoint: Checkpoint, loaded: Load, ask: Ask
+) -> None:
+    def certain(module: Any, args: Any, output: Any) -> Any:
+        output[:] = -1e4
+        output[..., 0] = 1e4
+        return output
+
+    for settings in ({"grammar": False, "max_new_tokens": 2}, {"mode": "score"}):
+        model = loaded(checkpoint("idefics3"), **settings, fresh=True)
+        network(model).lm_head.register_forward_hook(certain)
+        (found,) = model.answer(ask(model, (1,)))
+        if settings.get("mode") == "score":
+            assert isinstance(found, RequestRejected)
+            assert "none of the grades a probability above 0" in str(found)
+        else:
+            assert written(found).grade_probabilities is None
+
+
+def test_whatever_a_checkpoints_processor_raises_is_a_refused_request_but_memory(
+    checkpoint: Checkpoint, loaded: Load
+) -> None:
+    model = loaded(checkpoint("internvl"), fresh=True)
+    processor = model._reader.of_this_thread()
+    raised: list[Exception] = [AttributeError("no such attribute"), ZeroDivisionError("by zero"), MemoryError()]
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise raised[0]
+
+    processor.apply_chat_template = fails
+    while len(raised) > 1:
+        with pytest.raises(RequestRejected, match=str(raised[0])):
+            model.prepare(drawn_request(1))
+        del raised[0]
+    with pytest.raises(MemoryError):
+        model.prepare(drawn_request(1))
+
+
+def test_a_tensor_of_each_token_that_is_not_known_to_be_padded_is_refused(checkpoint: Checkpoint, loaded: Load) -> None:
+    model = loaded(checkpoint("internvl"), fresh=True)
+    processor = model._reader.of_this_thread()
+    whole = processor.apply_chat_template
+
+    def more(*given: Any, **named: Any) -> Any:
+        read = whole(*given, **named)
+        read["cross_attention_mask"] = torch.ones(1, read["input_ids"].shape[1], 2, 4)
+        return read
+
+    processor.apply_chat_template = more
+    with pytest.raises(RequestRejected, match="'cross_attention_mask' with a column for each token"):
+        model.prepare(drawn_request(1))
+
+
+def test_marks_of_spaces_are_left_and_all_others_broken_up(checkpoint: Checkpoint, loaded: Load) -> None:
+    from ghostbench_hf.conversation import Conversation
+
+    processor = copy.deepcopy(loaded(checkpoint("internvl"))._reader.processor)
+    special = ["   ", "x ", " y", " <turn> ", "<a b>"]
+    processor.tokenizer.add_special_tokens({"additional_special_tokens": special})
+    plain = drawn_request(1)
+    worded = dataclasses.replace(plain.prompt, system="a    b x  y <turn>  <turn> <a b>")
+    turns, _ = Conversation(processor, "images").of(dataclasses.replace(plain, prompt=worded))
+    assert turns[0]["content"][0]["text"] == "a    b x  y < turn>  < turn> < a b>"
+
+
+def test_answers_are_called_deterministic_as_they_are_greedy(checkpoint: Checkpoint) -> None:
+    assert HFModel(HFSettings(device="cpu"), str(checkpoint("internvl"))).is_deterministic(drawn_request(1))
 
 
 def test_a_prompt_longer_than_the_checkpoint_allows_is_too_large(

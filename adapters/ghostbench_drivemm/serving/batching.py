@@ -96,7 +96,7 @@ class DriveMMBatch(Batch[DriveMM]):
                 # The grades are read behind the fixed beginning, also where the answer does not begin with it.
                 written = list(options.grades.begun)
             return Nonfinite(f"{at}; {_diagnosed(model, ready, written)}", reply=reply)
-        if answer.finish == "length" and options.grammar is not None:
+        if answer.finish == "length":
             return Truncated(f"the answer did not close within {options.max_new_tokens} tokens", reply=reply)
         return reply
 

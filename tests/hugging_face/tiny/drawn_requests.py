@@ -6,10 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from ghostbench import Frames, Request
+from ghostbench import Frames, ModelError, Reply, Request, Truncated
 from ghostbench.tasks.ghost_probing import GhostProbing
 
 TASK = GhostProbing()
+
+
+def written(found: Reply | ModelError) -> Reply:
+    """What was written, whole or cut off by its limit."""
+    reply = found.reply if isinstance(found, Truncated) else found
+    assert isinstance(reply, Reply)
+    return reply
 
 
 def drawn_request(seed: int, count: int = 2, task: Any = TASK, **more: Any) -> Request:
