@@ -26,6 +26,7 @@ from ghostbench.plugins import sources
 from ghostbench.plugins.registry import registry
 from ghostbench.redact import Redactor
 from ghostbench.report.data import RunData
+from ghostbench.running.manifest import model_key
 from ghostbench.running.settle.cache_entry import Entry, Unsound, keep, path_of, read_entries
 from ghostbench.running.settle.reply_cache import ReplyCache
 
@@ -528,6 +529,26 @@ def test_a_local_model_is_served_too_and_its_device_and_code_count(hit_run: Path
     assert key["code"]["ghostbench"]
     assert set(key["sources"]) == {"ghostbench", "ghostbench_motion"}
     assert key["device"] is not None
+
+
+def test_libraries_and_files_that_a_local_model_was_loaded_with_count() -> None:
+    spec = registry().models["hf"]
+    host = SimpleNamespace(choice=SimpleNamespace(spec=spec), settings=spec.settings())
+    entry = SimpleNamespace(spec="hf", argument="some/model", settings={}, identity=None)
+    manifest: Any = SimpleNamespace(
+        models={"model": entry}, hardware=SimpleNamespace(gpus=[SimpleNamespace(name="GPU")])
+    )
+    row: Any = SimpleNamespace(name="model", host=host)
+    task: Any = SimpleNamespace(name="task", template_sha256=lambda: "0")
+
+    def key(**facts: Any) -> dict[str, Any]:
+        state: Any = SimpleNamespace(facts=facts)
+        return model_key(manifest, row, state, task, {})
+
+    plain = key(files={"a": 1}, libraries={"pillow": "12"})
+    assert plain == key(files={"a": 1}, libraries={"pillow": "12"})
+    assert plain != key(files={"a": 2}, libraries={"pillow": "12"})
+    assert plain != key(files={"a": 1}, libraries={"pillow": "12", "torchvision": "0.28"})
 
 
 def test_verify_finds_hits_of_a_run_without_a_cache(hit_run: Path, tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def model_key(
     """
     entry, spec = manifest.models[row.name], row.host.choice.spec
     free = throughput_settings(row.host.settings)
-    files = state.facts.get("files")
+    files, libraries = (state.facts.get(name) for name in ("files", "libraries"))
     return {
         "spec": entry.spec,
         "argument": entry.argument,
@@ -237,6 +237,8 @@ def model_key(
         "identity": entry.identity,
         "files": files if files is None else _plain(files, Redactor()),
         "code": adapter_versions(row.host),
+        # What a model uses where it is there, and can do without.
+        "libraries": libraries if libraries is None else _plain(libraries, Redactor()),
         "sources": dict(sources),
         "device": [gpu.name for gpu in _gpus()] if spec.kind == "local" else None,
         "task": [task.name, task.template_sha256()],
