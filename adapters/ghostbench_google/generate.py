@@ -1,6 +1,6 @@
 """Gemini: one request, one generated content.
 
-Fields: the generateContent reference (https://ai.google.dev/api/generate-content). The SDK builds, sends and reads; its
+Fields: the generateContent reference (https://ai.google.dev/api/generate-content). The SDK builds and sends; its
 retries are off, it is told key, server and version here, and finds nothing of its own in the environment.
 """
 
@@ -11,7 +11,7 @@ import base64
 import hashlib
 import math
 import os
-import warnings
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,21 +31,20 @@ from ghostbench import (
     TextPart,
     Truncated,
     Unparseable,
-    Usage,
 )
 from ghostbench_google.settings import GeminiSettings
 from ghostbench_remote.address import checked_url
 from ghostbench_remote.complaints import FORMAT
-from ghostbench_remote.ending import Reading, Said, ending
+from ghostbench_remote.ending import Reading, ending
+from ghostbench_remote.failures import from_status, text_of
 from ghostbench_remote.images import fitted, jpegs
 from ghostbench_remote.model import Exchange, ServiceModel
 from ghostbench_remote.pacing import Ticket
 from ghostbench_remote.schema import schema_sent
-from ghostbench_remote.verdict import Token
 
 if TYPE_CHECKING:
     from google.genai import Client
-    from google.genai.types import Candidate, GenerateContentConfig, GenerateContentResponse, Part
+    from google.genai.types import GenerateContentConfig, Part
 
 _URL = "https://generativelanguage.googleapis.com"
 _VERSION = "v1beta"
@@ -53,6 +52,10 @@ _TOP_LOGPROBS = 10
 _TILE_TOKENS, _SMALL = 258, 384
 _MOST_RESOLVED = 2240
 """Tokens of an image at the highest media resolution of Gemini 3; the models before it count tiles."""
+_NAME = re.compile(r"[A-Za-z0-9_.:/@+~-]+")
+"""What a model's name is made of, as it stands in the address of a request."""
+_LONGEST = 200
+"""Characters of what is said of an answer that is none."""
 _OPTIONAL = ("temperature", "seed", "logprobs")
 
 
@@ -104,6 +107,15 @@ class GeminiModel(ServiceModel):
             raise BadInput("GEMINI_API_KEY is not set; export it, or name a server that needs no key with base_url")
         return key
 
+    def check(self) -> None:
+        """Look at the model's name too. Raises `BadInput`."""
+        super().check()
+        if ".." in self.argument or not _NAME.fullmatch(self.argument):
+            raise BadInput(
+                f"'google:{self.argument}' names no model: write the name as Google does, such as gemini-2.5-flash, "
+                "which has no '..', '?', '&' or spaces in it"
+            )
+
     def identity(self) -> Mapping[str, Any]:
         """The server, wherever it was named, and the API's version."""
         return {"base_url": self.base_url, "api_version": _VERSION}
@@ -117,8 +129,6 @@ class GeminiModel(ServiceModel):
 
         from ghostbench_remote.bounded import BoundedClient
 
-        # The SDK warns of words that it does not know, and repeats them, whatever the server put there.
-        warnings.filterwarnings("ignore", message=r"(?s).* is not a valid ", module=r"google\.genai\._common")
         key = self.key()
         transport = BoundedClient(
             self.settings.concurrency + 4, event_hooks=None if key else {"request": [_without_key]}
@@ -224,84 +234,58 @@ class _Generation(Exchange):
     ) -> Reply | ModelError:
         from google.genai.types import Content
 
+        from ghostbench_google.content import parse_generated
+        from ghostbench_remote.bounded import LATEST
+
         parts, config = body
+        secrets = self.model.secrets
+        # The SDK sends; the answer is read leniently here, and not gone on with by further requests.
+        config.should_return_http_response = True
+        LATEST.set(None)
         odd: str | None = None
         try:
             response = await self.model.client.aio.models.generate_content(
                 model=self.model.argument, contents=[Content(role="user", parts=list(parts))], config=config
             )
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            # The SDK reads the answer: one of another shape than the protocol's ends as one of these.
-            odd = self.model.secrets.out_of_message(f"{type(error).__name__}: {' '.join(str(error).split())}"[:200])
+            # The SDK reads what a refusal says: a body that it cannot read ends as one of these.
+            if LATEST.get() is None:
+                raise
+            odd = secrets.out_of_message(f"{type(error).__name__}: {' '.join(str(error).split())}")[:_LONGEST]
         if odd is not None:
-            return ServerError(f"the body is no generated content ({odd})")
+            return self._unread(odd)
         told = response.sdk_http_response
         headers = {name.lower(): value for name, value in ((told.headers if told else None) or {}).items()}
         self.model.pacer.answered(self.ticket, headers)
+        generated = parse_generated((told.body if told else None) or "", secrets)
         reading = Reading(
             verdict_field=self.request.prompt.verdict_field,
             verdict_values=self.request.prompt.verdict_values,
             names=(self.model.argument,),
             prices=self.model.prices,
             batch=False,
-            secrets=self.model.secrets,
+            secrets=secrets,
             schema=schema_sent(self.request),
         )
-        said = _said(response)
-        ended = ending(said, reading, server_request_id=response.response_id, stages=self.stages())
-        blocked = _word(response.prompt_feedback.block_reason) if response.prompt_feedback is not None else None
-        if blocked is not None and not said.message:
+        said = generated.said()
+        ended = ending(said, reading, server_request_id=generated.response_id, stages=self.stages())
+        if generated.blocked is not None and not said.message:
             reply = ended.reply if isinstance(ended, ModelError) else ended
-            return ContentFiltered(f"the server's content filter stopped the request ({blocked})", reply=reply)
+            why = secrets.out_of_message(generated.blocked)[:_LONGEST]
+            return ContentFiltered(f"the server's content filter stopped the request ({why})", reply=reply)
         return ended
 
+    def _unread(self, odd: str) -> ModelError:
+        """The error for a response whose body the SDK could not read: its status counts, if that tells of one."""
+        from ghostbench_remote.bounded import LATEST
 
-def _said(response: GenerateContentResponse) -> Said:
-    candidate = response.candidates[0] if response.candidates else None
-    parts = (candidate.content.parts if candidate is not None and candidate.content is not None else None) or []
-    counted = response.usage_metadata
-    usage = Usage()
-    if counted is not None:
-        given = (counted.candidates_token_count, counted.thoughts_token_count)
-        usage = Usage(
-            input_tokens=counted.prompt_token_count,
-            cached_tokens=counted.cached_content_token_count or 0,
-            # Thoughts are charged as the answer is.
-            output_tokens=None if given == (None, None) else sum(count or 0 for count in given),
-        )
-    return Said(
-        text="".join(part.text or "" for part in parts if not part.thought),
-        finish_reason=_word(candidate.finish_reason) if candidate is not None else None,
-        model=response.model_version,
-        usage=usage,
-        tokens=_tokens(candidate) if candidate is not None else (),
-        message=any(part.text is not None and not part.thought for part in parts),
-    )
-
-
-def _tokens(candidate: Candidate) -> list[Token]:
-    """The answer's tokens with their alternatives; none where the service does not give both for all."""
-    result = candidate.logprobs_result
-    chosen = (result.chosen_candidates if result is not None else None) or []
-    others = (result.top_candidates if result is not None else None) or []
-    if len(chosen) != len(others):
-        return []
-    return [
-        Token(
-            token.token or "",
-            math.nan if token.log_probability is None else token.log_probability,
-            [
-                (other.token or "", math.nan if other.log_probability is None else other.log_probability)
-                for other in top.candidates or ()
-            ],
-        )
-        for token, top in zip(chosen, others, strict=True)
-    ]
-
-
-def _word(reason: Any) -> str | None:
-    """A reason of the SDK's, known to it or not, as the service writes it."""
-    return None if reason is None else str(getattr(reason, "value", reason))
+        came = LATEST.get()
+        if came is None or came.is_success:
+            return ServerError(f"the body is no generated content ({odd})")
+        sent = self.model.parts_sent(self.request)
+        failure = from_status(came.status_code, came.headers, text_of(came), self.model.secrets, sent)
+        self.learn(failure, came.headers)
+        return failure
 
 
 async def _without_key(request: Any) -> None:

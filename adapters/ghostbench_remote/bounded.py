@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from typing import Any
 
 import httpx2
@@ -10,6 +11,8 @@ from typing_extensions import override
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of a response, decompressed: an answer of 30,000 tokens with ten alternatives to each."""
+LATEST: ContextVar[httpx2.Response | None] = ContextVar("LATEST", default=None)
+"""The response that came last in this task, for where an SDK's error does not hold it."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -45,6 +48,7 @@ class BoundedClient(httpx2.AsyncClient):
             request=request,
             extensions=received.extensions,
         )
+        LATEST.set(response)
         if not stream:
             try:
                 await response.aread()

@@ -104,7 +104,7 @@ def from_exception(  # noqa: PLR0911 - one for each kind
         return ServerError(str(too_large))
     response = getattr(error, "response", None)
     if isinstance(response, httpx2.Response) and not 200 <= response.status_code < 300:
-        return from_status(response.status_code, response.headers, _text(response), secrets, sent)
+        return from_status(response.status_code, response.headers, text_of(response), secrets, sent)
     names = {kind.__name__ for kind in type(error).__mro__}
     broken = next((e for e in (error, error.__cause__) if isinstance(e, httpx2.TransportError)), None)
     if "APITimeoutError" in names or isinstance(broken, httpx2.TimeoutException):
@@ -136,7 +136,8 @@ def not_protocol(what: str, body: str, secrets: Secrets) -> ServerError:
     return ServerError(_shown(f"{what}: {' '.join(secrets.out_of_message(body).split())}", secrets))
 
 
-def _text(response: Any) -> str:
+def text_of(response: Any) -> str:
+    """The body of a response; nothing where it cannot be read."""
     try:
         return str(response.text)
     except Exception:  # noqa: BLE001 - a body that cannot be read leaves the status, which is what counts

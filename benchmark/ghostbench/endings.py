@@ -12,7 +12,13 @@ _FILTERED = (
     *("content_policy", "guardrail", "moderation", "sensitive", "blocked"),
 )
 """How finish reasons begin that tell of a filter: OpenAI's and Azure's, Gemini's own, Bedrock's, Zhipu's."""
-_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"})
+_CUT = frozenset(
+    {
+        *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"),
+        "continuation",
+    }
+)
+"""Gemini says "continuation" of an answer that a further request would go on with."""
 _BROKEN = frozenset(
     {
         *("error", "network_error", "abort", "aborted", "cancelled", "other"),

@@ -70,9 +70,15 @@ def of_google(status: int, state: str, words: str, *details: dict[str, Any]) -> 
     return Fault("status", status, {}, json.dumps({"error": error}))
 
 
-def candidate(reason: str, text: str | None = None) -> dict[str, Any]:
+def candidate(reason: str, text: Any = None) -> dict[str, Any]:
     content = {"role": "model", **({"parts": [{"text": text}]} if text is not None else {})}
     return {"candidates": [{"finishReason": reason, "index": 0, "content": content}]}
+
+
+def going_on(text: str) -> dict[str, Any]:
+    said = candidate("CONTINUATION", text)
+    said["candidates"][0]["continuationToken"] = "AAAA"
+    return said
 
 
 ANTHROPIC: list[tuple[str, Fault, type[ModelError]]] = [
@@ -118,6 +124,8 @@ GOOGLE: list[tuple[str, Fault, type[ModelError]]] = [
     ("image", Fault("say", message=candidate("IMAGE_PROHIBITED_CONTENT", "half")), errors.ContentFiltered),
     ("image of another's", Fault("say", message=candidate("IMAGE_RECITATION", "half")), errors.ContentFiltered),
     ("cut off", Fault("say", message=candidate("MAX_TOKENS", '{"gra')), errors.Truncated),
+    ("to be gone on with", Fault("say", message=going_on('{"grade": "normal"}')), errors.Truncated),
+    ("error in 200", Fault("say", message={"error": {"code": 429, "message": "slow"}}), errors.RateLimited),
     ("cut off in thought", Fault("say", message=candidate("MAX_TOKENS")), errors.Truncated),
     ("malformed", Fault("say", message=candidate("MALFORMED_RESPONSE")), errors.ServerError),
     ("a reason of tomorrow", Fault("say", message=candidate("NEVER_HEARD_OF")), errors.ServerError),
@@ -287,6 +295,74 @@ def test_a_whole_message_with_odd_words_beside_it_is_an_answer(
     assert GhostProbing().parse(reply.text).grade == "normal"
     assert (reply.usage.input_tokens, reply.usage.cached_tokens, reply.usage.output_tokens) == counts
     assert (reply.usage.cost_usd is None) == (None in (counts[0], counts[2]))
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ({"usageMetadata": "none"}, (None, None, None)),
+        ({"usageMetadata": {"promptTokenCount": 1200}}, (1200, 0, None)),
+        ({"usageMetadata": {"promptTokenCount": "1200", "thoughtsTokenCount": 10}}, (1200, 0, 10)),
+        ({"usageMetadata": {"promptTokenCount": [], "candidatesTokenCount": 30}}, (None, 0, 30)),
+        (
+            {"usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 3, "thoughtsTokenCount": "many"}},
+            (9, 0, None),
+        ),
+        ({"modelVersion": 5, "responseId": {}, "promptFeedback": "none"}, (1200, 200, 40)),
+    ],
+)
+def test_a_whole_generated_content_with_odd_words_beside_it_is_an_answer(
+    native: Server, ask_model: Any, make_request: Build, said: dict[str, Any], counts: tuple[int | None, ...]
+) -> None:
+    native.natives.script = [Fault("say", message=said)]
+    (reply,) = ask_model(gemini(native), make_request())
+    assert isinstance(reply, Reply), reply
+    assert GhostProbing().parse(reply.text).grade == "normal"
+    assert (reply.usage.input_tokens, reply.usage.cached_tokens, reply.usage.output_tokens) == counts
+    assert (reply.usage.cost_usd is None) == (None in (counts[0], counts[2]))
+
+
+NOT_UTF8 = b'{"error": {"message": "\xff\xfe"}}'
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, errors.AuthFailed), (403, errors.AuthFailed), (429, errors.RateLimited), (503, errors.ServerError)],
+)
+def test_a_status_counts_whatever_the_bytes_of_its_body(
+    native: Server, ask_model: Any, make_request: Build, make: Made, status: int, kind: type[ModelError]
+) -> None:
+    native.natives.script = [Fault("status", status, {"retry-after": "7"}, NOT_UTF8)]
+    (failure,) = ask_model(make(native), make_request())
+    assert type(failure) is kind, repr(failure)
+    assert failure.__cause__ is failure.__context__ is None
+    assert str(failure).startswith(f"HTTP {status}")
+    if status in {429, 503}:
+        assert failure.retry_after_s == 7
+
+
+@BOTH
+def test_no_piece_of_the_key_is_in_what_is_said_of_an_odd_body(
+    native: Server, ask_model: Any, make_request: Build, make: Made
+) -> None:
+    for pad in (0, 40, 150, 180):
+        odd = ["x" * pad + " " + KEY]
+        said = {"content": [{"type": "text", "text": odd}]} if make is claude else candidate("STOP", odd)
+        native.natives.script = [Fault("say", message=said)]
+        (failure,) = ask_model(make(native), make_request())
+        assert type(failure) is errors.ServerError
+        assert not any(KEY[at : at + 6] in repr(failure) for at in range(len(KEY) - 5))
+
+
+@pytest.mark.parametrize("name", ["../other", "gemini?x=1", "gemini&x", "gemini 2.5", "gemini#x", "gemini%2e"])
+def test_a_name_that_no_address_can_hold_is_told_before_anything_is_asked(native: Server, name: str) -> None:
+    gemini(native).check()
+    settings = GeminiSettings(base_url=f"http://127.0.0.1:{native.port}")
+    for sound in ("models/gemini-2.5-flash", "tunedModels/my-own_1"):
+        GeminiModel(settings, sound).check()
+    with pytest.raises(BadInput, match="names no model: write the name as Google does"):
+        GeminiModel(settings, name).check()
 
 
 @BOTH
