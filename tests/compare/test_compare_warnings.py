@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from evidence_data import RunBuilder, watched_clip
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from ghostbench.cli.compare import command
@@ -24,7 +25,12 @@ from ghostbench.evidence.warning_compare_files import (
     write_warning_comparison,
 )
 from ghostbench.evidence.warning_pairs import WarningComparison
+from ghostbench.folder.run_records import read_run_records
+from ghostbench.report.data import RunData
+from ghostbench.report.warning_plots import Pens, warning_charts
+from ghostbench.report.warning_tables import at_moments
 from ghostbench.scoring.ranking import average_precision, weighted_average_precision
+from ghostbench.scoring.score import score_run
 from ghostbench.scoring.significance import flipped_signs
 
 G, N = "ghost_probing", "normal"
@@ -89,6 +95,67 @@ def test_a_missing_answer_is_a_miss_or_a_false_alarm(tmp_path: Path) -> None:
     assert found["false_alarms"] is not None
     assert found["false_alarms"]["value"] == -1.0
     assert comparison.said["images_1_000"] == {"good": "warned at 2 s", "lost": "an answer is missing"}
+
+
+def without_media(folder: Path, places: list[int], models: dict[str, list[list[str | None]]]) -> Path:
+    """The same sixteen clips, of which those at these places could not be read."""
+    clips = [watched_clip(f"images_1_{n:03}", G, 8, (1.2, 3.0)) for n in range(8)]
+    clips += [watched_clip(f"images_2_{n:03}", N, 8) for n in range(8)]
+    nothing = dict.fromkeys(
+        ("duration_s", "frame_indices", "frame_times_s", "decoder", "frames_sha256", "questions"), None
+    )
+    run = RunBuilder([each | nothing if place in places else each for place, each in enumerate(clips)])
+    for name, said in models.items():
+        for place, grades in enumerate(said):
+            if place in places:
+                run.row(name, clips[place]["clip"], None, outcome="missing_media")
+            else:
+                run.watch(name, clips[place]["clip"], grades)
+    return run.write(folder, task=TASK, sampling="fps:2")
+
+
+def test_clips_whose_media_failed_are_compared_as_wrong(tmp_path: Path) -> None:
+    folder = without_media(tmp_path / "a", [7, 15], {"good": GOOD, "poor": POOR})
+    comparison = WarningComparison(read_field([folder]))
+    found = {pair.measure: pair for pair in comparison.pairs}
+    assert [found[measure].n for measure in ("warned", "false_alarms", "lead_s")] == [8, 8, 8]
+    told = {name: [each[name]["value"] for name in ("warned", "false_alarms_per_clip")]
+            for name, each in comparison.measured.items()}  # fmt: skip
+    told = {name: told[name] for name in ("good", "poor", "always", "never")}
+    assert told == {"good": [7 / 8, 1 / 8], "poor": [2 / 8, 1], "always": [0, 1], "never": [0, 0]}
+
+
+def test_a_run_without_any_media_is_still_one_of_warnings(tmp_path: Path) -> None:
+    folder = without_media(tmp_path / "a", list(range(16)), {"good": GOOD, "poor": POOR})
+    field = read_field([folder])
+    assert field.at_moments
+    assert [pair.n for pair in WarningComparison(field).pairs[:2]] == [8, 8]
+    metrics = score_run(folder)
+    found = metrics["models"]["good"]["early_warning"]
+    assert found is not None
+    assert (found["warned"]["value"], found["false_alarms_per_clip"]["value"]) == (0.0, 1.0)
+    assert at_moments({**metrics["models"], **metrics["reference"]}), "no rate of whole clips takes their place"
+
+
+def test_no_line_is_drawn_where_nothing_was_said(tmp_path: Path) -> None:
+    gap: list[str | None] = [*alarms(3)[:5], None, *alarms()[6:]]
+    folder = build(tmp_path / "a", {"good": [gap] * 8 + GOOD[8:]})
+    metrics = score_run(folder)
+    drawn = dict(
+        warning_charts(RunData(folder, read_run_records(folder), metrics), ["good"], Pens(figure, ["C0"], "C1"))
+    )
+    [over_time] = [words for words, chart in drawn.items() if chart.name == "warning-0"]
+    heights = drawn[over_time].figure.axes[0].lines[0].get_ydata()
+    assert np.array_equal(np.asarray(heights, dtype=float), [0, 0, 0, 1, 0, np.nan, 0, 0], equal_nan=True)
+    assert "none where an answer is missing" in over_time
+    [timeline] = [words for words, chart in drawn.items() if chart.name == "warning-timeline"]
+    assert "no dot it gave no alarm, or no answer" in timeline
+
+
+def figure(width: float, height: float, title: str) -> Any:
+    """A chart that is never shown."""
+    found = Figure((width, height))
+    return found, found.add_subplot(title=title)
 
 
 def test_baselines_stand_beside_the_models_and_no_draw_by_clip_does(tmp_path: Path) -> None:

@@ -92,7 +92,11 @@ class Field:
     @property
     def at_moments(self) -> bool:
         """Whether the runs ask at moments: what is compared is then warnings, and no yes and no of whole clips."""
-        return asks_at_moments(self.runs[0].clips)
+        return _at_moments(self.runs[0])
+
+
+def _at_moments(run: RunRecords) -> bool:
+    return asks_at_moments(run.clips, run.manifest.task.moments_per_s)
 
 
 def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Sequence[str] = ()) -> Field:
@@ -105,7 +109,7 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
     clips, runs that differ in a key that is not allowed, no common clips, or a model that no run has.
     """
     runs = tuple(read_run_records(folder) for folder in folders)
-    asking = [run for run in runs if asks_at_moments(run.clips)]
+    asking = [run for run in runs if _at_moments(run)]
     if 0 < len(asking) < len(runs):
         other = next(run for run in runs if run not in asking)
         raise BadInput(
@@ -172,7 +176,7 @@ def _value(run: RunRecords, key: str) -> str:
         "task": f"{task.name} {task.version} {(task.template_sha256 or '')[:12]}".rstrip(),
         "sampling": manifest.sampling or "none",
         "moments": "none" if task.moments_per_s is None else f"{task.moments_per_s:g}/s",
-        "sustain": str(task.sustained) if asks_at_moments(run.clips) else "none",
+        "sustain": str(task.sustained) if _at_moments(run) else "none",
         "repeats": str(manifest.repeats),
     }[key]
 

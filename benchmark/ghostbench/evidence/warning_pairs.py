@@ -73,6 +73,7 @@ class WarningComparison:
         self.field = field
         first = field.runs[0]
         self.rule: Sustain = first.manifest.task.sustained
+        self.moments_per_s = first.manifest.task.moments_per_s
         place = {clip: at for at, clip in enumerate(field.clips)}
         clips = first.clips[first.clips["clip"].isin(place)].copy()
         clips.index = pd.Index(clips["clip"].map(place))
@@ -91,7 +92,7 @@ class WarningComparison:
     def measured(self) -> dict[str, dict[str, Any]]:
         """`early_warning` of every model and baseline on the common clips, by name; models first."""
         rows = {one.name: one.rows for one in self.field.contenders} | self.baselines
-        found = {name: early_warning(each, self.clips, self.rule) for name, each in rows.items()}
+        found = {name: early_warning(each, self.clips, self.rule, self.moments_per_s) for name, each in rows.items()}
         return {name: numbers for name, numbers in found.items() if numbers is not None}
 
     @cached_property
@@ -124,7 +125,7 @@ class WarningComparison:
 
     def _of(self, one: Contender) -> _Told:
         count = len(self.field.clips)
-        seen = list(watched(one.rows, self.clips))
+        seen = list(watched(one.rows, self.clips, self.moments_per_s))
         firsts = first_alarms_of(seen, alarm_threshold(seen, self.rule), self.rule)
         warned, false, lead, rows = np.zeros((count, 2)), np.zeros((count, 2)), np.zeros(count), np.zeros(count)
         for each, first in zip(seen, firsts, strict=True):
@@ -132,7 +133,7 @@ class WarningComparison:
                 warned[each.at] += (each.warned(first), 1)
                 lead[each.at] += each.lead_s(first)
                 rows[each.at] += 1
-            elif not each.event and each.times_s:
+            elif each.safe:
                 false[each.at] += (each.false_alarm(first), 1)
         leads = np.divide(lead, rows, out=np.full(count, np.nan), where=rows > 0)
         return _Told(tuple(seen), tuple(firsts), warned, false, leads, self._precisions(seen))
@@ -223,7 +224,7 @@ def _in_words(told: _Told, clips: int) -> list[str]:
 
 def _deed(each: Watched, first: float | None) -> str:
     if not each.whole:
-        return "an answer is missing" if each.times_s else "not asked"
+        return "no media" if each.unasked_step_s else "an answer is missing" if each.times_s else "not asked"
     if first is None:
         return "no alarm"
     if not each.event:

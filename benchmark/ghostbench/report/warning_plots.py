@@ -79,7 +79,7 @@ def warning_charts(run: RunData, names: Sequence[str], pens: Pens) -> Iterable[t
 
 
 def _told(run: RunData, name: str, rule: Sustain) -> _Told:
-    rows = tuple(watched(run.predictions[run.predictions["model"] == name], run.clips))
+    rows = tuple(watched(run.predictions[run.predictions["model"] == name], run.clips, run.manifest.task.moments_per_s))
     threshold = alarm_threshold(rows, rule)
     by_clip: dict[int, tuple[Watched, float | None]] = {}
     for each, first in zip(rows, first_alarms_of(rows, threshold, rule), strict=True):
@@ -112,7 +112,8 @@ def _timeline(
     more = f" {len(places) - len(shown)} more clips are not drawn." if len(places) > len(shown) else ""
     words = (
         "First alarm of each model in each clip, by its own threshold or by grade; the window of a warning is shaded, "
-        f"lines without one are safe clips or clips without a known window.{more}"
+        "lines without one are safe clips or clips without a known window. Where a model has no dot it gave no alarm, "
+        f"or no answer, which counts as wrong. Clips whose media failed are not drawn.{more}"
     )
     return words, Drawn(figure, "warning-timeline")
 
@@ -135,7 +136,10 @@ def _over_time(clip: str, at: int, told: Sequence[_Told], windows: int, pens: Pe
         axes.axvspan(window.start_s, window.event_s, color=pens.faint, alpha=0.3)
     axes.legend(loc="upper left", fontsize=7)
     more = f"; one of {windows} clips with a window" if windows > MOST_CLIPS else ""
-    words = f"{clip}: score at each moment (yes and no as 1 and 0); the window is shaded, dots are first alarms{more}"
+    words = (
+        f"{clip}: score at each moment (yes and no as 1 and 0), none where an answer is missing; the window is shaded, "
+        f"dots are first alarms{more}"
+    )
     return words, Drawn(figure, f"warning-{at}")
 
 

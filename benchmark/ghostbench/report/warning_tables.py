@@ -134,11 +134,12 @@ def early_warning(rows: Rows) -> Table:
         "A first alarm between the moment from which the road user can be seen (else from which there is danger) and "
         "the event is a warning; an earlier one is a false alarm. Lead: seconds from it to the event, 0 without a "
         "warning, no more than a person who saw the danger begin has. By score: the threshold is chosen so that at "
-        "most 10% of safe clips have an alarm; by grade: at the model’s own rate. Clips whose window is open when an "
-        "alarm can first hold are left out. Names: of first warnings by grade, those that name what is labelled. "
-        "constant-time alarms from the moment on that lies in most windows of the other clips; category-time only "
-        "where most other clips of the category have the event. Legacy, for comparison with papers: a "
-        "constant alarm gets the most."
+        "most 10% of safe clips have an alarm, and that share of those very clips has no interval; by grade: at the "
+        "model’s own rate. A clip with a missing answer, or whose media failed, counts as wrong. Clips whose window is "
+        "open when an alarm can first hold are left out. Names: of first warnings by grade, those that name what is "
+        "labelled. constant-time alarms from the moment on that lies in most windows of the other clips; category-time "
+        "only where most other clips of the category have the event. Legacy, for comparison with papers: a "
+        "constant alarm gets the most; clips with a missing answer are left out of it, as those papers have none."
     )
     return Table("early_warning", "Early warning", columns, tuple(lines), note)
 
@@ -176,7 +177,8 @@ def beyond_chance(rows: Rows) -> Table:
     note = (
         "Alarms by chance come at every moment with the same probability, chosen so that as large a share of safe "
         "clips has one as with the model; what they come to is computed, not drawn. The interval holds for every rate "
-        "of false alarms in the interval of the model’s own."
+        "of false alarms in the interval of the model’s own, which by score is one of the chosen threshold: it does "
+        "not know that the threshold was chosen on the same safe clips."
     )
     return Table("beyond_chance", "Warnings beyond chance", columns, tuple(lines), note)
 

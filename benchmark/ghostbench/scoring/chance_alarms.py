@@ -19,6 +19,7 @@ from ghostbench.scoring.watched import Watched
 from ghostbench.tasks.sustain import AT_ONCE, Sustain
 
 _DRAWS = 1000
+_RATES = 25
 Verdict = Literal["beats", "undecided", "does_not_beat"]
 
 
@@ -61,7 +62,7 @@ def matched(share: float, safe: Sequence[Watched], rule: Sustain = AT_ONCE) -> f
     def off(probability: float) -> float:
         return _alarmed(probability, safe, rule) - share
 
-    if share <= 0:
+    if share <= 0 or off(0.0) >= 0:  # clips whose media failed are false alarms whatever the probability
         return 0.0
     return 1.0 if off(1.0) <= 0 else float(brentq(off, 0.0, 1.0, xtol=1e-12))
 
@@ -72,7 +73,8 @@ def by_chance(
     """`random` of `early_warning`: alarms by chance at the rate of a model, and what the model's own come to beyond.
 
     seen, firsts : the clips as the model watched them, and when its first alarm holds. alarmed : the share of safe
-        clips that count as alarmed.
+        clips that count as alarmed, with the interval of that count: at a threshold chosen on those clips it is one of
+        the chosen threshold, and none of how it was chosen.
 
     Returns
     -------
@@ -81,30 +83,31 @@ def by_chance(
     over redrawn clips, as wide as to hold for every rate of false alarms in the interval of the model's; verdict on
     more_warned, undecided for fewer than `trivial.LEAST` clips. None without safe clips or without windows.
     """
-    safe = [each for each in seen if not each.event and each.times_s]
+    safe = [each for each in seen if each.safe]
     window = [(each, first) for each, first in zip(seen, firsts, strict=True) if each.has_window(rule)]
     if alarmed is None or not safe or not window:
         return None
     clips = [each for each, _ in window]
-    rates = {end: matched(alarmed[end] or 0.0, safe, rule) for end in ("value", "low", "high")}
-    warned, leads = ({end: _expected(p, clips, rule)[part] for end, p in rates.items()} for part in (0, 1))
+    own, low, high = (matched(alarmed[end] or 0.0, safe, rule) for end in ("value", "low", "high"))
+    between = _between(low, high, max(len(each.times_s) for each in clips))
+    warned, leads = _expected([own, *between], clips, rule)
     at = np.array([each.at for each in clips])
-    own_warned = np.array([each.warned(first) for each, first in window], dtype=np.float64)
-    own_leads = np.array([each.lead_s(first) for each, first in window])
-    more = _beyond(own_warned, warned, at)
-    share = _alarmed(rates["value"], safe, rule)
-    hours = sum(each.times_s[-1] for each in safe) / 3600
+    model_warned = np.array([each.warned(first) for each, first in window], dtype=np.float64)
+    model_leads = np.array([each.lead_s(first) for each, first in window])
+    more = _beyond(model_warned, warned, at)
+    share = _alarmed(own, safe, rule)
+    per_hour = clips_per_hour(safe)
     return {
-        "alarms_per_moment": rates["value"],
-        "warned": _stated(float(warned["value"].mean())),
+        "alarms_per_moment": own,
+        "warned": _stated(float(warned[0].mean())),
         "false_alarms_per_clip": _stated(share),
-        "false_alarms_per_hour": _stated(share * len(safe) / hours) if hours > 0 else None,
+        "false_alarms_per_hour": None if per_hour is None else _stated(share * per_hour),
         "lead_s": {
-            "median": _stated(_median(rates["value"], clips, rule)),
-            "mean": _stated(float(leads["value"].mean())),
+            "median": _stated(_median(own, clips, rule)),
+            "mean": _stated(float(leads[0].mean())),
         },
         "more_warned": more,
-        "more_lead_s": _beyond(own_leads, leads, at),
+        "more_lead_s": _beyond(model_leads, leads, at),
         "verdict": _verdict(more, len(np.unique(at))),
     }
 
@@ -112,25 +115,48 @@ def by_chance(
 def leads_by_chance(seen: Sequence[Watched], rates: Sequence[float], rule: Sustain) -> list[float]:
     """The mean lead of alarms by chance, seconds, at each share of safe clips with an alarm. There must be safe clips
     and windows."""
-    safe = [each for each in seen if not each.event and each.times_s]
+    safe = [each for each in seen if each.safe]
     clips = [each for each in seen if each.has_window(rule)]
-    return [float(_expected(matched(rate, safe, rule), clips, rule)[1].mean()) for rate in rates]
+    return [float(each.mean()) for each in _expected([matched(rate, safe, rule) for rate in rates], clips, rule)[1]]
+
+
+def clips_per_hour(safe: Sequence[Watched]) -> float | None:
+    """How many such clips an hour of footage holds, those whose media failed as long as the others; None without any
+    footage."""
+    asked = [each.times_s[-1] for each in safe if each.times_s]
+    return 3600 * len(asked) / sum(asked) if sum(asked) > 0 else None
 
 
 def _alarmed(probability: float, safe: Sequence[Watched], rule: Sustain) -> float:
+    """The expected share of safe clips that count as alarmed; as with a model, those whose media failed do."""
     longest = max(len(each.times_s) for each in safe)
     reached = np.concatenate([[0.0], np.cumsum(_kept(probability, longest, rule))])
-    return float(np.mean([reached[len(each.times_s)] for each in safe]))
+    lost = [bool(each.unasked_step_s) and not each.whole for each in safe]
+    return float(np.mean([1.0 if gone else reached[len(each.times_s)] for each, gone in zip(safe, lost, strict=True)]))
 
 
-def _expected(probability: float, clips: Sequence[Watched], rule: Sustain) -> tuple[Floats, Floats]:
-    """Of each clip with a window, the chance of a warning and the expected lead."""
-    warned, leads = [], []
-    for each in clips:
-        chances = _kept(probability, len(each.times_s), rule)
-        warned.append(sum(c for c, time_s in zip(chances, each.times_s, strict=True) if each.in_window(time_s)))
-        leads.append(sum(c * each.lead_at(time_s) for c, time_s in zip(chances, each.times_s, strict=True)))
-    return np.array(warned), np.array(leads)
+def _between(low: float, high: float, moments: int) -> list[float]:
+    """Probabilities from the lower to the higher, both among them, closely set: half of them evenly by themselves, half
+    evenly by the share of clips of so many moments that have an alarm. What chance warns of rises with the probability
+    and falls again, as first alarms come too early: the ends alone would leave out the worst."""
+    count = max(moments, 1)
+    shares = np.linspace(1 - (1 - low) ** count, 1 - (1 - high) ** count, _RATES)
+    by_share = 1 - (1 - shares) ** (1 / count)
+    found = np.unique(np.clip([*np.linspace(low, high, _RATES), *by_share, low, high], low, high))
+    return [float(each) for each in found]
+
+
+def _expected(probabilities: Sequence[float], clips: Sequence[Watched], rule: Sustain) -> tuple[Floats, Floats]:
+    """For each probability, of each clip with a window, the chance of a warning and the expected lead, float
+    [probabilities, clips]. The chances of first moments do not depend on how many follow."""
+    longest = max(len(each.times_s) for each in clips)
+    within, leads = np.zeros((len(clips), longest)), np.zeros((len(clips), longest))
+    for place, each in enumerate(clips):
+        count = len(each.times_s)
+        within[place, :count] = [each.in_window(time_s) for time_s in each.times_s]
+        leads[place, :count] = [each.lead_at(time_s) for time_s in each.times_s]
+    chances = np.array([_kept(probability, longest, rule) for probability in probabilities])
+    return np.einsum("pm,cm->pc", chances, within), np.einsum("pm,cm->pc", chances, leads)
 
 
 def _median(probability: float, clips: Sequence[Watched], rule: Sustain) -> float:
@@ -148,21 +174,21 @@ def _median(probability: float, clips: Sequence[Watched], rule: Sustain) -> floa
     return 0.0
 
 
-def _beyond(own: Floats, expected: dict[str, Floats], at: np.ndarray[Any, Any]) -> Estimate:
+def _beyond(own: Floats, expected: Floats, at: np.ndarray[Any, Any]) -> Estimate:
+    """The mean of a model's figures minus those of chance, of rows [probabilities, clips] of which the first is at the
+    model's own rate; the interval holds for every row."""
     places, clusters = np.unique(at, return_inverse=True)
     counts = np.bincount(clusters)
-    each = {end: np.bincount(clusters, weights=own - chance) / counts for end, chance in expected.items()}
-    value = float(each["value"].mean())
+    each = np.stack([np.bincount(clusters, weights=own - chance) / counts for chance in expected])
+    value = float(each[0].mean())
     if len(places) < 2:
         return {"value": value, "low": None, "high": None}
     drawn = np.random.default_rng(SEED).integers(0, len(places), (_DRAWS, len(places)))
+    often = np.stack([np.bincount(draw, minlength=len(places)) for draw in drawn]).astype(np.float64)
+    means = np.einsum("dc,pc->pd", often, each) / len(places)
     tail = (1 - LEVEL) / 2
-    ends = [np.quantile(found[drawn].mean(axis=1), (tail, 1 - tail)) for found in each.values()]
-    return {
-        "value": value,
-        "low": min(value, *(float(low) for low, _ in ends)),
-        "high": max(value, *(float(high) for _, high in ends)),
-    }
+    low, high = np.quantile(means, (tail, 1 - tail), axis=1)
+    return {"value": value, "low": min(value, float(low.min())), "high": max(value, float(high.max()))}
 
 
 def _verdict(more: Estimate, clips: int) -> Verdict:

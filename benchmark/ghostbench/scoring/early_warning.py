@@ -4,7 +4,7 @@ A clip with an event has a window: from when its road user is first visible (els
 event (the contact, else the labelled time). A first alarm in it is a warning; an earlier one is a false alarm, a later
 one or none is a miss. A window that is open when an alarm can first be given tells a warning from an alarm that always
 sounds by nothing, so that such a clip is left out. A question without an answer counts as wrong: its clip is a miss
-where there is an event, and a false alarm where there is none.
+where there is an event, and a false alarm where there is none, also where its media failed and nothing was asked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pandas as pd
 from ghostbench.label import Label
 from ghostbench.scoring.actors import UNSTATED, actor_kind, occluder_kind
 from ghostbench.scoring.anticipation import legacy
-from ghostbench.scoring.chance_alarms import by_chance
+from ghostbench.scoring.chance_alarms import by_chance, clips_per_hour
 from ghostbench.scoring.draws import SEED
 from ghostbench.scoring.intervals import shares
 from ghostbench.scoring.ranking import average_precision_estimate
@@ -42,10 +42,13 @@ _YES = 0.999
 """A yes, as high as the papers' code can tell from 1."""
 
 
-def early_warning(rows: pd.DataFrame, clips: pd.DataFrame, rule: Sustain = AT_ONCE) -> dict[str, Any] | None:
+def early_warning(
+    rows: pd.DataFrame, clips: pd.DataFrame, rule: Sustain = AT_ONCE, moments_per_s: float | None = None
+) -> dict[str, Any] | None:
     """`early_warning` of metrics.json for one model; None for a task that does not ask at moments.
 
     rows : the model's lines of predictions.jsonl. clips : the run's clips. rule : when an alarm holds.
+    moments_per_s : as in `asks_at_moments`.
 
     Returns
     -------
@@ -55,44 +58,50 @@ def early_warning(rows: pd.DataFrame, clips: pd.DataFrame, rule: Sustain = AT_ON
     named, named_actor, named_occluder (the share of first warnings that name what is labelled), each an estimate or
     null; random (see `by_chance`); sustain (the same by rule); by_visible_s (see `by_visible_time`); legacy.
     """
-    if not asks_at_moments(clips):
+    if not asks_at_moments(clips, moments_per_s):
         return None
-    seen = list(watched(rows, clips))
-    safe = [each for each in seen if not each.event and each.times_s]
+    seen = list(watched(rows, clips, moments_per_s))
+    safe = [each for each in seen if each.safe]
     by_score = _has_scores(seen)
     held = {each: _at(seen, each, by_score=by_score) for each in dict.fromkeys((rule, *SUSTAINED))}
     ap_at = {str(before): average_precision_before(seen, before / 1000) for before in BEFORE_MS}
-    own = held[rule]
+    own, alarmed = held[rule]
     firsts = first_alarms_of(seen, own["threshold"], rule)
     return {
-        "moments_per_s": _rate(seen),
+        "moments_per_s": _rate(seen) or moments_per_s,
         "rule": str(rule),
         "clips_with_window": sum(each.has_window(rule) for each in seen),
         "safe_clips": len(safe),
         "by": "score" if by_score else "grade",
         "false_alarm_rate": own["false_alarms_per_clip"],
         **_stated(own),
-        "random": by_chance(seen, firsts, own["false_alarms_per_clip"], rule),
+        "random": by_chance(seen, firsts, alarmed, rule),
         "ap_at": ap_at,
         "ap_mean": mean_of(list(ap_at.values())),
         **_named(rows, clips, seen),
-        "sustain": {each.words: _stated(numbers) for each, numbers in held.items()},
+        "sustain": {each.words: _stated(numbers) for each, (numbers, _) in held.items()},
         "by_visible_s": by_visible_time(seen, firsts, rule, _of_visible),
-        "legacy": legacy([(each.event, each.event_s, each.times_s, each.levels(_YES)) for each in seen if each.whole]),
+        "legacy": legacy(
+            [
+                (each.event, each.event_s, each.times_s, each.levels(_YES))
+                for each in seen
+                if each.whole and each.times_s
+            ]
+        ),
     }
 
 
 def alarm_threshold(seen: Sequence[Watched], rule: Sustain) -> float | None:
     """The score from which a model alarms, where all its answers have one: see `threshold_at`; None for alarms by
     grade."""
-    safe = [each for each in seen if not each.event and each.times_s]
+    safe = [each for each in seen if each.safe]
     return threshold_at(safe, FALSE_ALARM_RATE, rule) if _has_scores(seen) else None
 
 
 def _has_scores(seen: Sequence[Watched]) -> bool:
     """Whether a threshold can be chosen: there are safe clips, and no answer lacks a score. An answer that is missing
     has no say: it must not turn alarms by score into alarms by grade."""
-    safe = any(not each.event and each.times_s for each in seen)
+    safe = any(each.safe for each in seen)
     whole = [each for each in seen if each.whole]
     return safe and bool(whole) and all(not math.isnan(score) for each in whole for score in each.scores)
 
@@ -119,7 +128,7 @@ def first_alarms_of(seen: Sequence[Watched], threshold: float | None, rule: Sust
 def leads_by_rate(seen: Sequence[Watched], rule: Sustain = AT_ONCE) -> list[tuple[float, float]]:
     """The share of safe clips with an alarm, and the mean lead, for every threshold, from the highest down; [] where
     there are no safe clips or no windows. Of scores alone: every answer must have one."""
-    safe = [each for each in seen if not each.event and each.times_s]
+    safe = [each for each in seen if each.safe]
     window = [each for each in seen if each.has_window(rule)]
     if not safe or not window:
         return []
@@ -132,17 +141,15 @@ def leads_by_rate(seen: Sequence[Watched], rule: Sustain = AT_ONCE) -> list[tupl
     return points
 
 
-def _at(seen: Sequence[Watched], rule: Sustain, *, by_score: bool) -> dict[str, Any]:
-    """Warnings and false alarms under a rule, at the threshold that the rule's false alarms leave."""
-    safe = [each for each in seen if not each.event and each.times_s]
+def _at(seen: Sequence[Watched], rule: Sustain, *, by_score: bool) -> tuple[dict[str, Any], Estimate | None]:
+    """Warnings and false alarms under a rule, at the threshold that the rule's false alarms leave; and the share of
+    safe clips with one, with an interval, which is not shown where the threshold was chosen on those very clips."""
+
+    safe = [each for each in seen if each.safe]
     threshold = threshold_at(safe, FALSE_ALARM_RATE, rule) if by_score else None
     firsts = first_alarms_of(seen, threshold, rule)
     window = [(each, first) for each, first in zip(seen, firsts, strict=True) if each.has_window(rule)]
-    alarms = [
-        (each, each.false_alarm(first))
-        for each, first in zip(seen, firsts, strict=True)
-        if not each.event and each.times_s
-    ]
+    alarms = [(each, each.false_alarm(first)) for each, first in zip(seen, firsts, strict=True) if each.safe]
     places = [each.at for each, _ in window]
     warned, early, alarmed = shares(
         [
@@ -151,15 +158,20 @@ def _at(seen: Sequence[Watched], rule: Sustain, *, by_score: bool) -> dict[str, 
             _by_clip([each.at for each, _ in alarms], [alarm for _, alarm in alarms]),
         ]
     )
-    hours = sum(each.times_s[-1] for each in safe) / 3600
-    return {
+    shown = alarmed if threshold is None else _bare(alarmed)
+    numbers = {
         "threshold": threshold,
         "warned": warned,
         "early": early,
-        "false_alarms_per_clip": alarmed,
-        "false_alarms_per_hour": _times(alarmed, len(safe) / hours) if hours > 0 else None,
+        "false_alarms_per_clip": shown,
+        "false_alarms_per_hour": None if (per_hour := clips_per_hour(safe)) is None else _times(shown, per_hour),
         "lead_s": _leads([each.lead_s(first) for each, first in window], places),
     }
+    return numbers, alarmed
+
+
+def _bare(estimate: Estimate | None) -> Estimate | None:
+    return None if estimate is None else {"value": estimate["value"], "low": None, "high": None}
 
 
 def _stated(numbers: dict[str, Any]) -> dict[str, Any]:
@@ -186,15 +198,15 @@ def scores_before(seen: Sequence[Watched], before_s: float) -> tuple[list[float]
     found: list[tuple[float, bool, int]] = []
     ends = []
     for each in seen:
-        if each.event and each.event_s is not None and each.times_s and each.times_s[0] <= each.event_s - before_s:
+        if each.event and each.event_s is not None and each.asked_by(each.event_s - before_s):
             ends.append(each.event_s - before_s)
             score = each.score_at(ends[-1])
             found.append((_LOST if score is None else score, True, each.at))
-    safe = [each for each in seen if not each.event and each.times_s]
+    safe = [each for each in seen if each.safe]
     ends.sort()
     for place, each in enumerate(safe):
         end = ends[place * len(ends) // len(safe)] if ends else -math.inf
-        if each.times_s[0] <= end:
+        if each.asked_by(end):
             score = each.score_at(end)
             found.append((_FALSE if score is None else score, False, each.at))
     return [score for score, *_ in found], [truth for _, truth, _ in found], [clip for *_, clip in found]

@@ -33,10 +33,11 @@ from ghostbench.scoring.trivial import against_trivial
 from ghostbench.scoring.twins import Twins
 from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
+from ghostbench.scoring.watched import asks_at_moments
 from ghostbench.scoring.wordings import score_wordings
 from ghostbench.writing import json_text, write_text
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
 
 
@@ -100,7 +101,7 @@ def compute_metrics(run: RunRecords) -> Metrics:
         "models": models,
         "reference": reference,
     }
-    if run.manifest.task.moments_per_s is None:  # else yes and no of whole clips is no measure
+    if not asks_at_moments(run.clips, scorer.moments_per_s):  # else yes and no of whole clips is no measure
         said = {name: scorer.said(own[name], entries.get(name, ModelEntry())) for name in run.names}
         add_changes(models, said, scorer.positive)
         wordings = score_wordings(models, said, scorer.positive, list(run.manifest.task.variants))
@@ -116,6 +117,7 @@ class _Scorer:
         self.clips = run.clips
         self.task = run.manifest.task.name
         self.rule = run.manifest.task.sustained
+        self.moments_per_s = run.manifest.task.moments_per_s
         self.positive: Bools = np.asarray(run.clips["truth"] == "ghost_probing")
         self.duration = run.clips["duration_s"].astype("float64")
         self.sampled = sampled(run.clips)
@@ -171,7 +173,7 @@ class _Scorer:
             "scores": score_probabilities(rows, answered),
             "event_time": event_time(rows, answered, self.sampled, self.constant),
             "label_doubt": score_doubt(rows, answered, self.positive, self.doubted),
-            "early_warning": early_warning(rows, self.clips, self.rule),
+            "early_warning": early_warning(rows, self.clips, self.rule, self.moments_per_s),
             "task": task_numbers(self.task, rows, self.clips),
             "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }

@@ -32,7 +32,7 @@ def timed_rows(run: RunRecords, by_category: pd.DataFrame) -> dict[str, pd.DataF
 
     by_category : those of `category-prior`.
     """
-    if not asks_at_moments(run.clips):
+    if not asks_at_moments(run.clips, run.manifest.task.moments_per_s):
         return {}
     times = constant_times(run.clips)
     everywhere = [True] * len(run.clips) * len(repeats(run))

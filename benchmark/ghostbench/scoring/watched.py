@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,10 @@ class Watched:
     at : the clip's row. event : whether there is one. start_s, event_s : its window; None where the labels do not say.
     human_s : the lead of a person who saw the danger begin, seconds; None where the labels do not say.
     times_s, alarms, scores : by moment; a score is NaN where there is none. whole : whether every moment is answered.
-    visible_s : from first sight to contact, seconds; None where the labels do not say both.
+    visible_s : from first sight to contact, seconds; None where the labels do not say both. gaps : by moment, whether
+    nothing was said at it; () where something was at all. unasked_step_s : of a clip whose media failed, so that
+    nothing could be asked, how far apart its moments would have been, seconds; None of all others. It has no moments,
+    is `whole` only for a yardstick that looks at nothing and does not alarm, and counts as wrong otherwise.
     """
 
     at: int
@@ -36,6 +40,13 @@ class Watched:
     scores: tuple[float, ...]
     whole: bool
     visible_s: float | None = None
+    gaps: tuple[bool, ...] = ()
+    unasked_step_s: float | None = None
+
+    @property
+    def safe(self) -> bool:
+        """Whether false alarms are counted: there is no event, and the clip was asked about or should have been."""
+        return not self.event and bool(self.times_s or self.unasked_step_s)
 
     def alarms_at(self, threshold: float | None) -> Sequence[bool]:
         """Which moments alarm: those with such a score, or by grade where there is no threshold."""
@@ -58,9 +69,21 @@ class Watched:
 
     def has_window(self, rule: Sustain = AT_ONCE) -> bool:
         """Whether an alarm can hold before, in, and after the window."""
-        if not self.event or self.start_s is None or self.event_s is None or len(self.times_s) < rule.k:
+        if not self.event or self.start_s is None or self.event_s is None:
             return False
-        return self.times_s[rule.k - 1] < self.start_s <= self.event_s
+        held_s = self._moment_s(rule.k)
+        return held_s is not None and held_s < self.start_s <= self.event_s
+
+    def asked_by(self, time_s: float) -> bool:
+        """Whether there was a question by then, or would have been one had the media not failed."""
+        first_s = self._moment_s(1)
+        return first_s is not None and first_s <= time_s
+
+    def _moment_s(self, number: int) -> float | None:
+        """When the first, second, … question is, or would have been, seconds; None where there are fewer."""
+        if self.unasked_step_s is not None:
+            return number * self.unasked_step_s
+        return self.times_s[number - 1] if number <= len(self.times_s) else None
 
     def in_window(self, time_s: float) -> bool:
         """Whether a first alarm then is a warning."""
@@ -101,6 +124,8 @@ class Watched:
 
     def score_at(self, time_s: float) -> float | None:
         """The last score not later than that, or 1 and 0 for alarm and none where there are no scores."""
+        if self.unasked_step_s is not None:
+            return 0.0 if self.whole else None
         seen = [place for place, moment in enumerate(self.times_s) if moment <= time_s]
         if not seen or not self.whole:
             return None
@@ -108,18 +133,32 @@ class Watched:
         return float(self.alarms[seen[-1]]) if math.isnan(score) else score
 
     def levels(self, yes: float = 1.0) -> tuple[float, ...]:
-        """The scores; where there are none, `yes` for an alarm and 0 for none."""
-        return tuple(yes * a if math.isnan(s) else s for a, s in zip(self.alarms, self.scores, strict=True))
+        """The scores; where there are none, `yes` for an alarm and 0 for none; NaN where nothing was said at all."""
+        said = zip(self.alarms, self.scores, self.gaps or (False,) * len(self.times_s), strict=True)
+        return tuple(s if gap or not math.isnan(s) else yes * a for a, s, gap in said)
 
 
-def watched(rows: pd.DataFrame, clips: pd.DataFrame) -> Iterable[Watched]:
-    """A model's lines of predictions.jsonl, in order, with the windows that the clips' labels state."""
-    moments = rows["moments"] if "moments" in rows else [None] * len(rows)
-    for at, said in zip(rows["at"], moments, strict=True):
+def watched(rows: pd.DataFrame, clips: pd.DataFrame, moments_per_s: float | None = None) -> Iterable[Watched]:
+    """A model's lines of predictions.jsonl, in order, with the windows that the clips' labels state.
+
+    moments_per_s : how often the run asks; None where its task does not say: then clips whose media failed would have
+        been asked as soon as most others were.
+    """
+    nothing = [None] * len(rows)
+    columns = [rows.get(name, nothing) for name in ("moments", "outcome", "grade")]
+    step_s = _step_s(clips, moments_per_s)
+    for at, said, outcome, grade in zip(rows["at"], *columns, strict=True):
         clip = clips.iloc[at]
         lines: tuple[MomentLine, ...] = said if isinstance(said, tuple) else ()
         start_s, event_s, human_s = window_of(clip)
         questions = moments_of(clip["questions"])
+        answered = outcome == Outcome.ANSWERED
+        # A clip that is over before its first moment has a list without questions, and one asked as a whole an answer.
+        made = isinstance(clip["questions"], tuple) or (answered and isinstance(clip.get("frames_sha256"), str))
+        unasked = not lines and not made
+        whole = bool(lines) and all(line.outcome == Outcome.ANSWERED for line in lines)
+        if unasked:
+            whole = answered and grade not in ALARMS
         yield Watched(
             at=int(at),
             event=clip["truth"] == "ghost_probing",
@@ -130,9 +169,22 @@ def watched(rows: pd.DataFrame, clips: pd.DataFrame) -> Iterable[Watched]:
             alarms=tuple(line.grade in ALARMS for line in lines) or (False,) * len(questions),
             scores=tuple(math.nan if line.score is None else line.score for line in lines)
             or (math.nan,) * len(questions),
-            whole=bool(lines) and all(line.outcome == Outcome.ANSWERED for line in lines),
+            whole=whole,
             visible_s=_visible_s(clip),
+            gaps=tuple(_is_gap(line) for line in lines) or (True,) * len(questions),
+            unasked_step_s=step_s if unasked else None,
         )
+
+
+def _is_gap(line: MomentLine) -> bool:
+    return line.outcome != Outcome.ANSWERED and line.grade is None and line.score is None
+
+
+def _step_s(clips: pd.DataFrame, moments_per_s: float | None) -> float | None:
+    if moments_per_s is not None:
+        return 1 / moments_per_s
+    firsts = [asked[0] for questions in clips["questions"] if (asked := moments_of(questions))]
+    return statistics.median(firsts) if firsts else None
 
 
 def window_of(clip: Any) -> tuple[float | None, float | None, float | None]:
@@ -185,9 +237,15 @@ def moments_of(questions: Any) -> tuple[float, ...]:
     return tuple(question.moment_s for question in questions if question.moment_s is not None)
 
 
-def asks_at_moments(clips: pd.DataFrame) -> bool:
-    """Whether any clip of a run is asked about at moments."""
-    return "questions" in clips and any(moments_of(questions) for questions in clips["questions"])
+def asks_at_moments(clips: pd.DataFrame, moments_per_s: float | None) -> bool:
+    """Whether a run asks at moments: its manifest says how often, or any clip was asked so.
+
+    moments_per_s : `task.moments_per_s` of the manifest. It alone says so where all media failed; a task may ask at
+        moments of its own, and then the questions alone do.
+    """
+    if "questions" not in clips:
+        return False
+    return moments_per_s is not None or any(moments_of(questions) for questions in clips["questions"])
 
 
 def _number(value: Any) -> float | None:
