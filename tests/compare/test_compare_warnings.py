@@ -255,5 +255,6 @@ def test_the_test_of_signs_counts_all_ways_to_sign(differences: list[int]) -> No
 
 
 def test_many_differences_are_tested_by_drawn_signs_and_never_found_impossible() -> None:
-    assert flipped_signs(np.ones(60)) == pytest.approx(1 / 20_000)
-    assert flipped_signs(np.tile([1.0, -1.0], 30)) == 1.0
+    assert flipped_signs(np.full(60, 0.5)) == pytest.approx(1 / 20_000)
+    assert flipped_signs(np.tile([0.5, -0.5], 30)) == 1.0
+    assert flipped_signs(np.ones(60)) == pytest.approx(2 * 0.5**60), "whole numbers are counted, not drawn"

@@ -122,7 +122,12 @@ def leads_by_chance(seen: Sequence[Watched], rates: Sequence[float], rule: Susta
 
 def clips_per_hour(safe: Sequence[Watched]) -> float | None:
     """How many such clips an hour of footage holds, those whose media failed as long as the others; None without any
-    footage."""
+    footage.
+
+    >>> quiet = Watched(0, False, None, None, None, (9.0, 18.0), (False, False), (0.1, 0.2), True)
+    >>> clips_per_hour([quiet, Watched(1, False, None, None, None, (), (), (), False, unasked_step_s=0.5)])
+    200.0
+    """
     asked = [each.times_s[-1] for each in safe if each.times_s]
     return 3600 * len(asked) / sum(asked) if sum(asked) > 0 else None
 
