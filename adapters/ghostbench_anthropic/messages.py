@@ -14,30 +14,26 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ghostbench import (
-    BadInput,
     FramePart,
     Level,
     ModelError,
     Reply,
     Request,
     RequestRejected,
-    RequestTooLarge,
     TextPart,
-    Truncated,
     Unparseable,
     Usage,
 )
 from ghostbench_anthropic.settings import ClaudeSettings
-from ghostbench_remote.address import checked_url
+from ghostbench_remote.address import key_for, named_url
 from ghostbench_remote.complaints import FORMAT
 from ghostbench_remote.ending import Reading, Said, ending
 from ghostbench_remote.failures import from_error_object, not_protocol
 from ghostbench_remote.images import fitted, jpegs
 from ghostbench_remote.lenient import Count, Counts, Lenient, Soft, as_text, read_as
-from ghostbench_remote.model import Exchange, ServiceModel
+from ghostbench_remote.model import SHORTER, Exchange, ServiceModel
 from ghostbench_remote.pacing import Ticket
 from ghostbench_remote.redaction import Secrets
 from ghostbench_remote.schema import schema_sent
@@ -68,9 +64,7 @@ class ClaudeModel(ServiceModel):
             after=(RequestRejected, Unparseable),
             instead_of=(FORMAT,),
         ),
-        Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
-        Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
-        Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
+        *SHORTER,
     )
 
     def __init__(self, settings: ClaudeSettings, argument: str) -> None:
@@ -80,9 +74,7 @@ class ClaudeModel(ServiceModel):
     @cached_property
     def base_url(self) -> str:
         """Where requests go. Raises `BadInput`."""
-        given = self.settings.base_url or os.environ.get("ANTHROPIC_BASE_URL")
-        name = "base_url" if self.settings.base_url else "ANTHROPIC_BASE_URL"
-        return checked_url(given, name, "ANTHROPIC_API_KEY") if given else _URL
+        return named_url(self.settings.base_url, os.environ, "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", _URL)
 
     @property
     def client(self) -> AsyncAnthropic:
@@ -93,10 +85,7 @@ class ClaudeModel(ServiceModel):
 
     def key(self) -> str | None:
         """ANTHROPIC_API_KEY; None for another server than Anthropic's, where there is none."""
-        key = os.environ.get("ANTHROPIC_API_KEY") or None
-        if key is None and urlsplit(self.base_url).hostname == urlsplit(_URL).hostname:
-            raise BadInput("ANTHROPIC_API_KEY is not set; export it, or name a server that needs no key with base_url")
-        return key
+        return key_for(self.base_url, _URL, os.environ, "ANTHROPIC_API_KEY")
 
     def identity(self) -> Mapping[str, Any]:
         """The server, wherever it was named."""

@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ghostbench import (
     BadInput,
@@ -26,19 +25,17 @@ from ghostbench import (
     Reply,
     Request,
     RequestRejected,
-    RequestTooLarge,
     ServerError,
     TextPart,
-    Truncated,
     Unparseable,
 )
 from ghostbench_google.settings import GeminiSettings
-from ghostbench_remote.address import checked_url
+from ghostbench_remote.address import key_for, named_url
 from ghostbench_remote.complaints import FORMAT
 from ghostbench_remote.ending import Reading, ending
 from ghostbench_remote.failures import from_status, text_of
 from ghostbench_remote.images import fitted, jpegs
-from ghostbench_remote.model import Exchange, ServiceModel
+from ghostbench_remote.model import SHORTER, Exchange, ServiceModel
 from ghostbench_remote.pacing import Ticket
 from ghostbench_remote.schema import schema_sent
 
@@ -77,9 +74,7 @@ class GeminiModel(ServiceModel):
             after=(RequestRejected, Unparseable),
             instead_of=(FORMAT,),
         ),
-        Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
-        Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
-        Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
+        *SHORTER,
     )
 
     def __init__(self, settings: GeminiSettings, argument: str) -> None:
@@ -89,9 +84,7 @@ class GeminiModel(ServiceModel):
     @cached_property
     def base_url(self) -> str:
         """Where requests go. Raises `BadInput`."""
-        given = self.settings.base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
-        name = "base_url" if self.settings.base_url else "GOOGLE_GEMINI_BASE_URL"
-        return checked_url(given, name, "GEMINI_API_KEY") if given else _URL
+        return named_url(self.settings.base_url, os.environ, "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY", _URL)
 
     @property
     def client(self) -> Client:
@@ -102,10 +95,7 @@ class GeminiModel(ServiceModel):
 
     def key(self) -> str | None:
         """GEMINI_API_KEY, else GOOGLE_API_KEY; None for another server than Google's, where there is none."""
-        key = os.environ.get("GEMINI_API_KEY") or os.environ.get("GOOGLE_API_KEY") or None
-        if key is None and urlsplit(self.base_url).hostname == urlsplit(_URL).hostname:
-            raise BadInput("GEMINI_API_KEY is not set; export it, or name a server that needs no key with base_url")
-        return key
+        return key_for(self.base_url, _URL, os.environ, "GEMINI_API_KEY", "GOOGLE_API_KEY")
 
     def check(self) -> None:
         """Look at the model's name too. Raises `BadInput`."""

@@ -20,11 +20,9 @@ from ghostbench import (
     Reply,
     Request,
     RequestRejected,
-    RequestTooLarge,
     ServerError,
     Stages,
     TimedOut,
-    Truncated,
     Unparseable,
     Usage,
 )
@@ -41,7 +39,7 @@ from ghostbench_openai.settings import OpenAISettings
 from ghostbench_remote.complaints import FORMAT, OPTIONAL
 from ghostbench_remote.ending import Reading
 from ghostbench_remote.images import fitted
-from ghostbench_remote.model import Exchange, ServiceModel, texts_of
+from ghostbench_remote.model import SHORTER, Exchange, ServiceModel, texts_of
 from ghostbench_remote.pacing import Ticket
 from ghostbench_remote.schema import schema_sent
 from ghostbench_remote.tokens import ENVELOPE_TOKENS, PART_TOKENS, image_tokens, most_text_tokens
@@ -80,9 +78,7 @@ class ChatModel(ServiceModel):
             after=(RequestRejected, Unparseable),
             instead_of=(FORMAT,),
         ),
-        Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
-        Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
-        Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
+        *SHORTER,
     )
 
     provider = "openai"

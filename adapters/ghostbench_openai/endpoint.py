@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 from ghostbench import BadInput
 from ghostbench_openai.settings import OpenAISettings
-from ghostbench_remote.address import checked_url
+from ghostbench_remote.address import is_at, key_for, named_url
 
 if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
-_OPENAI_HOST = "api.openai.com"
-"""Of the OpenAI API; that of one region is under it, such as eu.api.openai.com."""
 _RENAMED_IN = "2024-09-01"
 """The first of Azure's dated versions that takes the output limit as max_completion_tokens."""
 
@@ -49,35 +47,24 @@ def openai_endpoint(settings: OpenAISettings, environ: Mapping[str, str]) -> End
     """The OpenAI API, or a compatible server by base_url (or OPENAI_BASE_URL). Raises `BadInput`."""
     if settings.api_version is not None:
         raise BadInput("api_version is a setting of azure:DEPLOYMENT alone; leave it out")
-    given = settings.base_url or environ.get("OPENAI_BASE_URL")
-    base_url = (
-        checked_url(given, "base_url" if settings.base_url else "OPENAI_BASE_URL", "OPENAI_API_KEY")
-        if given
-        else OPENAI_URL
-    )
-    key = environ.get("OPENAI_API_KEY") or None
-    host = urllib.parse.urlsplit(base_url).hostname or ""
-    own = host == _OPENAI_HOST or host.endswith(f".{_OPENAI_HOST}")
-    if own and key is None:
-        raise BadInput("OPENAI_API_KEY is not set; export it, or name a server that needs no key with base_url")
+    base_url = named_url(settings.base_url, environ, "OPENAI_BASE_URL", "OPENAI_API_KEY", OPENAI_URL)
     return Endpoint(
         base_url=base_url,
         path="/chat/completions",
         batch_url="/v1/chat/completions",
-        limit_field="max_completion_tokens" if own else "max_tokens",
-        key=key,
+        limit_field="max_completion_tokens" if is_at(base_url, OPENAI_URL) else "max_tokens",
+        key=key_for(base_url, OPENAI_URL, environ, "OPENAI_API_KEY"),
     )
 
 
 def azure_endpoint(settings: OpenAISettings, deployment: str, environ: Mapping[str, str]) -> Endpoint:
     """A deployment of Azure OpenAI: its v1 API, or the dated API where a version is given. Raises `BadInput`."""
-    given = settings.base_url or environ.get("AZURE_OPENAI_ENDPOINT")
-    if not given:
+    resource = named_url(settings.base_url, environ, "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "")
+    if not resource:
         raise BadInput("AZURE_OPENAI_ENDPOINT is not set; export it (https://NAME.openai.azure.com), or set base_url")
     key = environ.get("AZURE_OPENAI_API_KEY")
     if not key:
         raise BadInput("AZURE_OPENAI_API_KEY is not set; export the key of your Azure OpenAI resource")
-    resource = checked_url(given, "base_url" if settings.base_url else "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY")
     resource = resource.removesuffix("/v1").removesuffix("/openai")
     version = settings.api_version or environ.get("OPENAI_API_VERSION") or None
     quoted = urllib.parse.quote(deployment, safe="")

@@ -39,6 +39,32 @@ def checked_url(url: str, name: str, key: str) -> str:
     return base
 
 
+def named_url(setting: str | None, environ: Mapping[str, str], variable: str, key: str, default: str) -> str:
+    """The server that the setting `base_url` names, or else the variable; else the default. Raises `BadInput`.
+
+    key : the variable that the service's key stands in.
+    """
+    given = setting or environ.get(variable)
+    return checked_url(given, "base_url" if setting else variable, key) if given else default
+
+
+def is_at(base_url: str, service: str) -> bool:
+    """Whether a URL is the service's own: its host, or one under that, such as the one of a region."""
+    host, own = (urllib.parse.urlsplit(url).hostname or "" for url in (base_url, service))
+    return host == own or host.endswith(f".{own}")
+
+
+def key_for(base_url: str, service: str, environ: Mapping[str, str], *names: str) -> str | None:
+    """The key in the first of the variables that has one; None for another server than the service's own.
+
+    Raises `BadInput` where the service's own needs one and there is none.
+    """
+    key = next((environ[name] for name in names if environ.get(name)), None)
+    if key is None and is_at(base_url, service):
+        raise BadInput(f"{names[0]} is not set; export it, or name a server that needs no key with base_url")
+    return key
+
+
 def check_key(key: str | None) -> None:
     """Raise `BadInput` for a key that no header can carry: the transport would repeat it in its complaint."""
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key):

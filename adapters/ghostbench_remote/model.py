@@ -13,7 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
-from ghostbench import ModelError, RateLimited, RemoteModel, Reply, Request, Stages, TextPart, TimedOut, Usage
+from ghostbench import (
+    Level,
+    ModelError,
+    RateLimited,
+    RemoteModel,
+    Reply,
+    Request,
+    RequestTooLarge,
+    Stages,
+    TextPart,
+    TimedOut,
+    Truncated,
+    Usage,
+)
 from ghostbench_remote.address import check_key, check_network
 from ghostbench_remote.failures import from_exception
 from ghostbench_remote.images import JPEG_QUALITY
@@ -21,6 +34,13 @@ from ghostbench_remote.pacing import Pacer, Ticket, pacer_for
 from ghostbench_remote.prices import Prices, read_prices
 from ghostbench_remote.redaction import Secrets
 from ghostbench_remote.tokens import ENVELOPE_TOKENS, PART_TOKENS, likely_text_tokens, most_text_tokens
+
+SHORTER = (
+    Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
+    Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
+    Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
+)
+"""The end of every service's ladder: fewer frames for a request too large, a longer answer for one that was cut off."""
 
 
 class ServiceSettings(Protocol):

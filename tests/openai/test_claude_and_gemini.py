@@ -24,6 +24,7 @@ from ghostbench_anthropic.messages import ClaudeModel
 from ghostbench_anthropic.settings import ClaudeSettings
 from ghostbench_google.generate import GeminiModel
 from ghostbench_google.settings import GeminiSettings
+from ghostbench_remote.address import key_for
 
 Build = Callable[..., Request]
 KEY = "key-of-loopback-0123456789abcdefghijk"
@@ -463,6 +464,29 @@ def test_a_key_is_asked_for_before_anything_runs(make: Made, native: Server, mon
     own = ClaudeModel(ClaudeSettings(), CLAUDE) if make is claude else GeminiModel(GeminiSettings(), GEMINI)
     with pytest.raises(BadInput, match=r"_API_KEY is not set; export it"):
         own.check()
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "key"),
+    [
+        ("https://api.example.com/v1", {"A_KEY": "a", "B_KEY": "b"}, "a"),
+        ("https://api.example.com/v1", {"A_KEY": "", "B_KEY": "b"}, "b"),
+        ("https://eu.api.example.com", {"A_KEY": "a"}, "a"),
+        ("https://api.example.com", {"A_KEY": ""}, BadInput),
+        ("https://eu.api.example.com", {}, BadInput),
+        ("https://notapi.example.com", {}, None),
+        ("http://127.0.0.1:8000", {}, None),
+    ],
+)
+def test_a_services_own_hosts_need_a_key_and_no_others(url: str, environ: dict[str, str], key: Any) -> None:
+    def found() -> str | None:
+        return key_for(url, "https://api.example.com", environ, "A_KEY", "B_KEY")
+
+    if key is BadInput:
+        with pytest.raises(BadInput, match="A_KEY is not set; export it"):
+            found()
+    else:
+        assert found() == key
 
 
 @BOTH
