@@ -34,7 +34,7 @@ class FarAway:
         looking = [row.host for row in plan.rows if row.needs_frames]
         if looking and all(isinstance(host.model, LocalModel) or host.model is None for host in looking):
             probes = [probe for probe in plan.probes if probe != "text-only" and not is_slow(probe)]
-            self._far = FarDecoding(pool, plan.sampling, plan.split.data_root, probes)
+            self._far = FarDecoding(pool, plan.sampling, plan.split.data_root, probes, plan.options.deadline)
         self.decoding: Decoding = self._far or Decoding(pool, plan.sampling, plan.split.data_root)
 
     def places(self, host: ConfiguredModel, preparing: int) -> list[InWorker]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -10,7 +11,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from ghostbench.errors import AttemptError, DecodeFailed, MediaError
+from ghostbench.errors import AttemptError, MediaError, MediaUnreachable
 from ghostbench.media.far import Recipe
 from ghostbench.media.sampling import Sampling
 from ghostbench.question import Question
@@ -26,12 +27,15 @@ class FarDecoding(Decoding):
     """Has clips decoded by the workers of a run's models.
 
     probes : whose questions the run will ask. In a run where no worker is left, clips are decoded here, so that they
-    are described as in every other run.
+    are described as in every other run. deadline_s : how long a worker may take for one of them.
     """
 
-    def __init__(self, pool: Executor, sampling: Sampling, root: object, probes: Sequence[str]) -> None:
+    def __init__(
+        self, pool: Executor, sampling: Sampling, root: object, probes: Sequence[str], deadline_s: float = math.inf
+    ) -> None:
         super().__init__(pool, sampling, root)
         self._probes = tuple(probes)
+        self._deadline_s = deadline_s
         self._places: list[InWorker] = []
         self._next = 0
         self._lock = threading.Lock()
@@ -66,7 +70,7 @@ class FarDecoding(Decoding):
             foresee_one(frames, recipe, found)
             return None
         assert found is None or isinstance(found, AttemptError)
-        return found or DecodeFailed("no worker is left to choose its frames")
+        return found or MediaUnreachable("no worker is left to choose its frames")
 
     def _seen(self, media: str) -> Decoded | None:
         """What a worker tells of a clip; None where there is no worker."""
@@ -85,13 +89,14 @@ class FarDecoding(Decoding):
             if place is None:
                 return None
             try:
-                return place.look(given)
+                return place.look(given, self._deadline_s)
             except Gone:
                 continue
             except AttemptError:
                 self._leave(place)
                 return self._asked(given)
-        return DecodeFailed(f"{MOST_LOST} workers were lost while it was decoded")
+        # Whether the clip had a part in that, nobody knows: no worker has said a word against it.
+        return MediaUnreachable(f"{MOST_LOST} workers were lost while it was decoded")
 
     def _turn(self) -> InWorker | None:
         with self._lock:

@@ -286,6 +286,8 @@ class LocalDispatcher(Dispatcher):
         for item in batch:
             if item.sending is not None:
                 await item.sending()
+            if item.seat is not None and item.seat is not seat:
+                item.seat.forget(item.request.prepared)
         started = time.perf_counter()
         requests = [
             item.request if item.seat is seat or item.seat is None else replace(item.request, prepared=ToPrepare)

@@ -126,6 +126,10 @@ class Seat(Generic[Item]):
         self.pace.end(batch, time.perf_counter(), counts=not (answered.lost or answered.stops))
         return answered
 
+    def forget(self, value: Any) -> None:
+        """Have the place let go of what was prepared here and is computed elsewhere; nobody waits for that."""
+        self._pool.submit(self.place.forget, value)
+
     async def close(self) -> None:
         """Close the model, or end what it is at."""
         if self._running:

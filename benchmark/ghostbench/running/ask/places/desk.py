@@ -67,14 +67,18 @@ class Desk:
         """Take a call; `reply` is called in a thread when it is done.
 
         kind : "load" gives the model's facts and how many batches it computes at once, "prepare" a `Prepared` for a
-        request, "answer" an `Answered` for several, "look" what is `Seen` of a clip, "question" one about it, "close"
-        None; or an `AttemptError`, or words, in its place.
+        request, "answer" an `Answered` for several, "look" what is `Seen` of a clip, "question" one about it, "forget"
+        None, once what was prepared in the call of that number is let go, "close" None; or an `AttemptError`, or words,
+        in its place.
         """
         match kind:
             case "prepare":
                 self._preparing.submit(lambda: reply(self._prepared(call, given)))
             case "answer":
                 self._computing.submit(lambda: reply(self._answered(given)))
+            case "forget":
+                self._kept.pop(given, None)
+                reply(None)
             case "look" | "question":
                 self._preparing.submit(lambda: reply(self._looked(given)))
             case "load":

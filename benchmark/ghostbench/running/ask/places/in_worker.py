@@ -6,6 +6,7 @@ The worker is started anew when it is gone. How it ended is told in the words of
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,10 @@ _CLOSING_S = 30.0
 
 class Gone(Exception):
     """The worker is gone. The message says how it ended."""
+
+
+class _EndedFromHere(Exception):
+    """The worker was ended by this side while it was started. The message says how."""
 
 
 class Worker(ABC):
@@ -71,6 +76,8 @@ class InWorker(Place):
     name : of the worker, for the ledger. start : starts one, with whether it is in
     place of a lost one; raises `Unavailable`. decodes : whether it comes by frames
     itself, which is work that can be done ahead.
+
+    That it cannot be started any more is final: it is not tried again for each call.
     """
 
     def __init__(self, model: LocalModel, name: str, start: Callable[[bool], Worker], *, decodes: bool = False) -> None:
@@ -82,6 +89,7 @@ class InWorker(Place):
         self._closed = self._loaded = False
         self._parallel = 1
         self._facts: Mapping[str, Any] = {}
+        self._failure: AttemptError | None = None
 
     @property
     @override
@@ -139,14 +147,23 @@ class InWorker(Place):
     @property
     def can_be_asked(self) -> bool:
         """Whether its worker is there, as far as is known."""
-        return self._worker is not None and not self._worker.gone
+        return self._failure is None and self._worker is not None and not self._worker.gone
 
-    def look(self, given: Any) -> Any:
+    def look(self, given: Any, deadline_s: float = math.inf) -> Any:
         """What the worker's desk says of a clip (`Wanted`) or of one question about it (`Recipe`).
+
+        deadline_s : how long this may take, and before it the start of a new worker; then the worker is ended.
 
         Raises `Gone`, and `AttemptError` where there is no worker any more.
         """
-        return self._ready().ask("look", given)[1].result()
+        worker = self._ready(deadline_s)
+        return _in_time(worker, worker.ask("look", given)[1], deadline_s)
+
+    @override
+    def forget(self, value: Any) -> None:
+        if isinstance(value, _Held):
+            with contextlib.suppress(Gone):
+                value.worker.ask("forget", value.number)
 
     @override
     def end_work(self, how: str) -> bool:
@@ -165,30 +182,62 @@ class InWorker(Place):
                 worker.ask("close", None)[1].result(_CLOSING_S)
             worker.end("was closed")
 
-    def _ready(self) -> Worker:
+    def _ready(self, deadline_s: float = math.inf) -> Worker:
         """The worker, with the model loaded; a new one where the last is gone. Raises `AttemptError`."""
         with self._lock:
-            if self._worker is not None and not self._worker.gone:
-                return self._worker
             if self._closed:
                 raise Unavailable("the model has been closed")
-            how = ""
-            for _ in range(MOST_LOADS):
-                self._worker = worker = self._start(self._loaded)
-                try:
-                    loaded = worker.ask("load", None)[1].result()
-                except Gone as gone:
-                    how = str(gone)
-                    if worker.was_ended:
-                        break
-                    continue
-                if isinstance(loaded, AttemptError):
-                    worker.end("was closed")
-                    raise loaded
-                self._facts, self._parallel = loaded
-                self._loaded = True
-                return worker
-            raise Unavailable(f"its worker {how} while it was loaded, after {MOST_LOADS} tries at most")
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)
+            if self._worker is not None and not self._worker.gone:
+                return self._worker
+            try:
+                return self._started(deadline_s)
+            except _EndedFromHere as ended:
+                # It was ended for the sake of one call, which may have come late: the next one tries again.
+                raise Unavailable(f"its worker {ended} while it was loaded") from None
+            except AttemptError as error:
+                self._failure = error
+                raise
+
+    def _started(self, deadline_s: float) -> Worker:
+        """A new worker, with the same model loaded. Raises `AttemptError`, `_EndedFromHere`."""
+        how = ""
+        for _ in range(MOST_LOADS):
+            self._worker = worker = self._start(self._loaded)
+            try:
+                loaded = _in_time(worker, worker.ask("load", None)[1], deadline_s)
+            except Gone as gone:
+                how = str(gone)
+                if worker.was_ended:
+                    raise _EndedFromHere(how) from None
+                continue
+            if isinstance(loaded, AttemptError):
+                worker.end("was closed")
+                raise loaded
+            facts, parallel = loaded
+            if self._loaded and _files(facts) != _files(self._facts):
+                worker.end("was closed")
+                raise Unavailable("started anew, its worker loaded the model from other files than before")
+            self._facts, self._parallel = facts, parallel
+            self._loaded = True
+            return worker
+        raise Unavailable(f"its worker {how} while it was loaded, after {MOST_LOADS} tries at most")
+
+
+def _in_time(worker: Worker, waiting: Future[Any], deadline_s: float) -> Any:
+    """What comes back from the worker, which is ended at the deadline. Raises `Gone`."""
+    try:
+        return waiting.result(min(deadline_s, threading.TIMEOUT_MAX))
+    except TimeoutError:
+        how = f"did not answer within the deadline of {deadline_s:g} s and was ended"
+        worker.end(how)
+        raise Gone(how) from None
+
+
+def _files(facts: Any) -> Any:
+    """The files that a model tells it was loaded from."""
+    return facts.get("files") if isinstance(facts, Mapping) else None
 
 
 def _for(worker: Worker, request: Request) -> Request | Kept:

@@ -19,7 +19,7 @@ from ghostbench.running.rules.replies import in_words
 from ghostbench.tasks.base import Task
 
 _KEPT_BYTES = 1 << 30
-"""How many bytes of frames a worker keeps of the clips that it has seen last."""
+"""How many bytes of frames a worker keeps of the clips that it has seen last, with what probes make of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,12 @@ class Looking:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Frames] = OrderedDict()
         self._busy: dict[str, threading.Lock] = {}
+        self._probes: set[str] = set()
 
     def look(self, wanted: Wanted) -> Seen | MediaError:
         """What there is to know of a clip."""
         started = time.perf_counter()
+        self._probes.update(wanted.probes)
         try:
             frames = self._frames(wanted.media)
         except MediaError as error:
@@ -113,6 +115,8 @@ class Looking:
         return replace(request, frames=frames.private())
 
     def _asked(self, recipe: Recipe) -> Question:
+        if recipe.probe is not None:
+            self._probes.add(recipe.probe)
         return self._questions.asked(
             self._frames(recipe.media),
             recipe.moment_s,
@@ -129,14 +133,20 @@ class Looking:
         with self._lock:
             own = self._busy.setdefault(media, threading.Lock())
         with own:
-            with self._lock:
-                if (kept := self._kept.get(media)) is not None:
-                    self._kept.move_to_end(media)
-                    return kept
-            frames = decode(media, self._sampling)
-            with self._lock:
-                self._busy.pop(media, None)
-                self._kept[media] = frames
-                while sum(each.pixels.nbytes for each in self._kept.values()) > _KEPT_BYTES and len(self._kept) > 1:
-                    self._kept.popitem(last=False)
-            return frames
+            try:
+                with self._lock:
+                    if (kept := self._kept.get(media)) is not None:
+                        self._kept.move_to_end(media)
+                        return kept
+                frames = decode(media, self._sampling)
+                with self._lock:
+                    self._kept[media] = frames
+                    # Each probe keeps frames of its own beside a clip's.
+                    most = _KEPT_BYTES // (1 + len(self._probes))
+                    while sum(each.pixels.nbytes for each in self._kept.values()) > most and len(self._kept) > 1:
+                        self._kept.popitem(last=False)
+                return frames
+            finally:
+                with self._lock:
+                    if self._busy.get(media) is own:
+                        del self._busy[media]

@@ -88,6 +88,9 @@ class Place(ABC):
     def close(self) -> None:
         """Close the model."""
 
+    def forget(self, value: Any) -> None:
+        """Let go of what was prepared here (`Prepared.value`): it will not be computed here."""
+
     def end_work(self, how: str) -> bool:
         """End what the model is at, which has taken too long, so that calls come back; False where that is impossible.
 

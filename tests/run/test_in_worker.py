@@ -1,0 +1,270 @@
+"""Models in workers of their own: what becomes of what they hold, and of those that cannot be started any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from ghostbench.errors import DecodeFailed, MediaUnreachable, Unavailable
+from ghostbench.media.far import Recipe
+from ghostbench.media.sampling import parse_sampling
+from ghostbench.models import LocalModel, NoSettings
+from ghostbench.records import Clip, Prompt, Reply, Request
+from ghostbench.running.ask.far_decoding import FarDecoding
+from ghostbench.running.ask.local import LocalDispatcher
+from ghostbench.running.ask.places import looking
+from ghostbench.running.ask.places.desk import Assignment, Desk
+from ghostbench.running.ask.places.in_worker import Gone, InWorker, Worker
+from ghostbench.running.ask.places.looking import Looking, Wanted
+from ghostbench.tasks.load import load_task
+
+SAMPLING = parse_sampling("uniform:10")
+
+
+class Preparing(LocalModel):
+    """Says what it has prepared."""
+
+    def __init__(self, settings: Any = None, argument: str | None = None) -> None:
+        super().__init__(NoSettings())
+
+    def load(self) -> dict[str, Any]:
+        return {"files": {"weights": "1"}}
+
+    def prepare(self, request: Request) -> str:
+        return f"prepared {request.id}"
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        return [Reply(text=str(request.prepared)) for request in requests]
+
+
+class Told(Worker):
+    """A worker that says what it is told to: by kind of call, None where it is lost over that, ... where it hangs."""
+
+    def __init__(self, says: dict[str, Any]) -> None:
+        self.name = "m#1"
+        self.says = {"load": ({"files": 1}, 1)} | says
+        self.ended: str | None = None
+        self.waiting: list[Future[Any]] = []
+
+    @property
+    @override
+    def gone(self) -> bool:
+        return self.ended is not None
+
+    @property
+    @override
+    def was_ended(self) -> bool:
+        return self.ended not in (None, "was killed")
+
+    @override
+    def ask(self, kind: str, given: Any) -> tuple[int, Future[Any]]:
+        waiting: Future[Any] = Future()
+        said = self.says[kind]
+        if said is None:
+            self.ended = "was killed"
+            waiting.set_exception(Gone(self.ended))
+        elif said is ...:
+            self.waiting.append(waiting)
+        else:
+            waiting.set_result(said)
+        return 1, waiting
+
+    @override
+    def end(self, how: str) -> None:
+        self.ended = self.ended or how
+        for waiting in self.waiting:
+            if not waiting.done():
+                waiting.set_exception(Gone(self.ended))
+
+
+class AtDesk(Worker):
+    """A worker whose desk is in this process."""
+
+    gone = was_ended = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.batch_size = 2
+        self.desk = Desk(Assignment(f"{__name__}:Preparing", None, None, (), 2, name))
+        self.calls = 0
+
+    @override
+    def ask(self, kind: str, given: Any) -> tuple[int, Future[Any]]:
+        waiting: Future[Any] = Future()
+        self.calls += 1
+        self.desk.take(kind, self.calls, given, waiting.set_result)
+        return self.calls, waiting
+
+    @override
+    def end(self, how: str) -> None:
+        pass
+
+
+@pytest.fixture
+def clip(drawn_dataset: Path) -> str:
+    return str(drawn_dataset.parent / "clips" / "images_1_001.avi")
+
+
+def place_of(*workers: Worker) -> tuple[InWorker, list[bool]]:
+    """A place that starts these workers one after another, and then says that there is no room; its starts."""
+    left, starts = list(workers), list[bool]()
+
+    def start(again: bool) -> Worker:
+        starts.append(again)
+        if not left:
+            raise Unavailable("no node has room for another")
+        return left.pop(0)
+
+    return InWorker(Preparing(), "m#1", start), starts
+
+
+def request(name: str) -> Request:
+    prompt = Prompt(
+        system="",
+        parts=(),
+        schema={},
+        schema_name="",
+        verdict_field=None,
+        verdict_values=(),
+        max_output_tokens=1,
+        sha256="",
+    )
+    return Request(id=name, prompt=prompt, frames=None, seed=0, level=0, level_settings={}, write_answer=str)
+
+
+def test_a_worker_that_cannot_be_replaced_is_looked_for_once() -> None:
+    place, starts = place_of(Told({"prepare": None}))
+    place.load()
+    assert place.prepare(request("1")).lost
+    for number in range(3):
+        done = place.prepare(request(str(number)))
+        assert done.stops
+        assert "no node has room" in str(done.failure)
+    assert place.answer([request("1")]).stops
+    assert not place.can_be_asked
+    assert starts == [False, True]
+
+
+@pytest.mark.parametrize("facts", [{"files": 2}, {}, None])
+def test_a_worker_that_is_started_anew_from_other_files_is_no_worker_of_the_model(facts: Any) -> None:
+    other = Told({"load": (facts, 1), "prepare": ...})
+    place, starts = place_of(Told({"prepare": None}), other)
+    assert place.load() == {"files": 1}
+    assert place.prepare(request("1")).lost
+    done = place.prepare(request("1"))
+    assert done.stops
+    assert isinstance(done.failure, Unavailable)
+    assert "from other files than before" in str(done.failure)
+    assert other.gone
+    assert place.prepare(request("2")).stops
+    assert len(starts) == 2
+
+
+def test_a_worker_that_is_started_anew_from_the_same_files_goes_on() -> None:
+    place, _ = place_of(Told({"prepare": None}), Told({"load": ({"files": 1, "device": "b"}, 1), "look": "seen"}))
+    place.load()
+    assert place.prepare(request("1")).lost
+    assert place.look("clip") == "seen"
+
+
+def test_what_one_replica_has_prepared_and_another_computes_is_kept_by_neither() -> None:
+    workers = [AtDesk("m#1"), AtDesk("m#2")]
+    places = [place_of(worker)[0] for worker in workers]
+
+    async def ask() -> None:
+        with ThreadPoolExecutor(4) as pool:
+            dispatcher = LocalDispatcher(places, pool)
+            await dispatcher.load()
+            first, second = dispatcher._seats
+            dispatcher.expect(1)
+            async with asyncio.timeout(20):
+                waiting = asyncio.create_task(dispatcher.ask(Clip(id="c", truth="normal"), request("1")))
+                while not first.ready.get(""):
+                    await asyncio.sleep(0.001)
+                assert workers[0].desk._kept
+                first.taken = first.parallel  # as if it were at a long batch
+                dispatcher.expect(-1)
+                second.free.set()
+                delivery = await waiting
+                while workers[0].desk._kept:
+                    await asyncio.sleep(0.001)
+            assert (delivery.result, delivery.worker) == (Reply(text="prepared 1"), "m#2")
+            assert not workers[1].desk._kept
+            await dispatcher.close()
+
+    asyncio.run(ask())
+
+
+def decoding(pool: ThreadPoolExecutor, *places: InWorker, deadline_s: float = 20.0) -> FarDecoding:
+    far = FarDecoding(pool, SAMPLING, "root", (), deadline_s)
+    far.join(places)
+    return far
+
+
+def decoded(far: FarDecoding, media: str) -> Any:
+    return asyncio.run(far.decode(Clip(id="c", truth="normal", media=media))).frames
+
+
+def test_workers_that_are_lost_over_a_clip_are_no_fault_of_its_media() -> None:
+    places = [place_of(Told({"look": None}))[0] for _ in range(2)]
+    with ThreadPoolExecutor(1) as pool:
+        found = decoded(decoding(pool, *places), "clip.mp4")
+    assert isinstance(found, MediaUnreachable)
+    assert "2 workers were lost" in str(found)
+
+
+def test_that_no_worker_is_left_for_a_question_is_no_fault_of_its_media(clip: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        recipe = Recipe(clip, SAMPLING, probe="blank")
+        found = asyncio.run(decoding(pool).foresee(looking.decode(clip, SAMPLING), recipe))
+    assert isinstance(found, MediaUnreachable)
+
+
+@pytest.mark.parametrize("hangs", ["look", "load"])
+def test_a_worker_that_hangs_over_a_clip_is_ended_at_the_deadline(hangs: str) -> None:
+    worker = Told({hangs: ...})
+    place, _ = place_of(worker)
+    started = time.monotonic()
+    with pytest.raises(Gone if hangs == "look" else Unavailable, match=r"deadline of 0\.05 s"):
+        place.look(Wanted("clip.mp4"), 0.05)
+    assert time.monotonic() - started < 5
+    assert "deadline" in str(worker.ended)
+
+
+def looked(clip: str, tmp_path: Path, probes: tuple[str, ...]) -> Looking:
+    found = Looking(load_task("ghost-probing"), {}, SAMPLING, "m")
+    for number in range(4):
+        media = tmp_path / f"{number}{Path(clip).suffix}"
+        media.write_bytes(Path(clip).read_bytes())
+        found.look(Wanted(str(media), probes))
+    return found
+
+
+def test_frames_that_probes_make_count_as_those_that_a_worker_keeps(
+    clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = looking.decode(clip, SAMPLING).pixels.nbytes
+    monkeypatch.setattr(looking, "_KEPT_BYTES", 4 * size)
+    assert len(looked(clip, tmp_path, ())._kept) == 4
+    assert len(looked(clip, tmp_path, ("blank",))._kept) == 2
+
+
+def test_no_lock_outlives_the_clip_that_it_was_for(clip: str, tmp_path: Path) -> None:
+    found = looked(clip, tmp_path, ())
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    assert isinstance(found.look(Wanted(str(tmp_path / "broken.mp4"))), DecodeFailed)
+    wanted = Wanted(str(tmp_path / f"0{Path(clip).suffix}"))
+    threads = [threading.Thread(target=found.look, args=[wanted]) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert found._busy == {}
