@@ -173,7 +173,8 @@ def test_methods_of_a_run_that_asks_at_moments_are_those_of_warnings(tmp_path: P
     text = methods_of(builder, tmp_path / "r", task={**task, "sustain": "2/3"}, sampling="fps:2")
     for words in (
         "Moments were asked 2 times a second", "where 2 of the last 3 moments alarm (sustain 2/3)",
-        "false alarms over all safe clips", "answered or not: a clip with a moment without an answer is a miss",
+        "false alarms over all safe clips", "no interval where",
+        "answered or not: a clip with failed media or a moment without an answer is a miss",
         "at most 10% of safe clips have an alarm", "of positives for AP", "percentiles of 1000 redrawn sets of clips",
         "It alarms by grade.", "It alarms by score, from 0.2",
     ):  # fmt: skip

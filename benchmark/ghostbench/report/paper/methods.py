@@ -95,8 +95,9 @@ def _rules(run: RunData, cited: References) -> Iterator[str]:
         yield _said(
             "Warned and leads are over all clips whose window is known and not open when an alarm can first hold, "
             "false alarms over all safe clips, and average precision (AP) over all that are long enough, "
-            "answered or not: a clip with a moment without an answer is a miss with a lead of 0, a false alarm, and in "
-            "AP the lowest score of a clip with an event or the highest of a safe one"
+            "answered or not: a clip with failed media or a moment without an answer is a miss with "
+            "a lead of 0, a false alarm, and in AP the lowest score of a clip with an event or the highest "
+            "of a safe one"
         )
         yield _said(
             f"By score, a model alarms from the lowest score on with which at most {FALSE_ALARM_RATE:.0%} of safe "
@@ -104,7 +105,8 @@ def _rules(run: RunData, cited: References) -> Iterator[str]:
         )
         yield interval + _said(
             " on the effective number of clips for warned and false alarms, and of positives for AP (the mean AP has "
-            f"the mean of its parts’ limits); percentiles of {LEAD_DRAWS} redrawn sets of clips for leads"
+            f"the mean of its parts’ limits); percentiles of {LEAD_DRAWS} redrawn sets of clips for leads; "
+            "false alarms have no interval where the threshold was chosen on the very clips"
         )
     else:
         yield _said("In the worst case a clip without an answer is wrong; other rates are over answered clips")
