@@ -181,6 +181,7 @@ def test_a_yardstick_that_looks_at_nothing_says_of_a_lost_clip_what_it_says_of_a
     clips = [lost(EVENT), EVENT, lost(SAFE), SAFE]
     for grade, grades, false in ((N, alarms(), 0.0), (G, alarms(*range(8)), 1.0)):
         found = measured(clips, [{**answers, "grade": grade}, said(grades)] * 2)
+        assert value(found["ap_mean"]) == 0.5, "the same of every clip"
         assert (value(found["warned"]), value(found["false_alarms_per_clip"])) == (0.0, false)
 
 

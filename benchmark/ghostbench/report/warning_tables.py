@@ -28,8 +28,9 @@ BRIEF = (
 )
 """What a terminal has room for: a title, and the field of `early_warning`."""
 BRIEF_NOTE = (
-    "With 95% intervals. Warned: of the clips with a window, those whose first alarm lies within it; an earlier one is "
-    "a false alarm. AP: Nexar's, from 0.5 to 1.5 s before the event. Leads and thresholds: --table early_warning"
+    "With 95% intervals, but for false alarms at a threshold chosen by them. Warned: of the clips with a window, those "
+    "whose first alarm lies within it; an earlier one is a false alarm. AP: Nexar's, from 0.5 to 1.5 s before the "
+    "event. Leads and thresholds: --table early_warning"
 )
 
 

@@ -27,7 +27,8 @@ class Watched:
     visible_s : from first sight to contact, seconds; None where the labels do not say both. gaps : by moment, whether
     nothing was said at it; () where something was at all. unasked_step_s : of a clip whose media failed, so that
     nothing could be asked, how far apart its moments would have been, seconds; None of all others. It has no moments,
-    is `whole` only for a yardstick that looks at nothing and does not alarm, and counts as wrong otherwise.
+    in `alarms` what a yardstick that looks at nothing says of it, is `whole` only where that is no alarm, and counts as
+    wrong otherwise.
     """
 
     at: int
@@ -125,7 +126,7 @@ class Watched:
     def score_at(self, time_s: float) -> float | None:
         """The last score not later than that, or 1 and 0 for alarm and none where there are no scores."""
         if self.unasked_step_s is not None:
-            return 0.0 if self.whole else None
+            return float(self.alarms[0]) if self.alarms else None
         seen = [place for place, moment in enumerate(self.times_s) if moment <= time_s]
         if not seen or not self.whole:
             return None
@@ -156,9 +157,11 @@ def watched(rows: pd.DataFrame, clips: pd.DataFrame, moments_per_s: float | None
         # A clip that is over before its first moment has a list without questions, and one asked as a whole an answer.
         made = isinstance(clip["questions"], tuple) or (answered and isinstance(clip.get("frames_sha256"), str))
         unasked = not lines and not made
+        alarms = tuple(line.grade in ALARMS for line in lines) or (False,) * len(questions)
         whole = bool(lines) and all(line.outcome == Outcome.ANSWERED for line in lines)
         if unasked:
             whole = answered and grade not in ALARMS
+            alarms = (grade in ALARMS,) if answered else ()
         yield Watched(
             at=int(at),
             event=clip["truth"] == "ghost_probing",
@@ -166,7 +169,7 @@ def watched(rows: pd.DataFrame, clips: pd.DataFrame, moments_per_s: float | None
             event_s=event_s,
             human_s=human_s,
             times_s=tuple(line.moment_s for line in lines) or questions,
-            alarms=tuple(line.grade in ALARMS for line in lines) or (False,) * len(questions),
+            alarms=alarms,
             scores=tuple(math.nan if line.score is None else line.score for line in lines)
             or (math.nan,) * len(questions),
             whole=whole,
