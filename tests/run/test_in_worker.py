@@ -228,6 +228,15 @@ def test_that_no_worker_is_left_for_a_question_is_no_fault_of_its_media(clip: st
     assert isinstance(found, MediaUnreachable)
 
 
+def test_media_that_gives_no_frames_for_a_question_is_no_crash(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    desk = Desk(Assignment(f"{__name__}:Preparing", None, None, (), 1, "m", load_task("ghost-probing"), {}, SAMPLING))
+    said: Future[Any] = Future()
+    desk.take("question", 1, Recipe(str(broken), SAMPLING, most=3), said.set_result)
+    assert isinstance(said.result(20), DecodeFailed)
+
+
 @pytest.mark.parametrize("hangs", ["look", "load"])
 def test_a_worker_that_hangs_over_a_clip_is_ended_at_the_deadline(hangs: str) -> None:
     worker = Told({hangs: ...})

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ghostbench.errors import AttemptError, Crashed, Unavailable
+from ghostbench.errors import AttemptError, Crashed, MediaError, Unavailable
 from ghostbench.media.far import Recipe
 from ghostbench.media.sampling import Sampling
 from ghostbench.plugins.registry import load_target
@@ -140,6 +140,8 @@ class Desk:
         assert self._looking is not None
         try:
             return self._looking.look(given) if isinstance(given, Wanted) else self._looking.question(given)
+        except MediaError as error:
+            return _sendable(error)
         except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything
             return _sendable(as_attempt_error(error))
 
