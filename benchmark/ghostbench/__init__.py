@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Unavailable,
         Unparseable,
     )
+    from ghostbench.frames import Frames
     from ghostbench.label import Label
     from ghostbench.models import (
         LONGEST_PAUSE_S,
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
         Clip,
         Conclusion,
         FramePart,
-        Frames,
         Grade,
         Memory,
         Part,
@@ -191,12 +191,12 @@ _HOMES = {
         "hookimpl",
     ),
     "ghostbench.question": ("Question",),
+    "ghostbench.frames": ("Frames",),
     "ghostbench.records": (
         "Answer",
         "Clip",
         "Conclusion",
         "FramePart",
-        "Frames",
         "GRADES",
         "Grade",
         "Memory",

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ghostbench.records import FramePart, Frames, Part, Prompt, TextPart
+from ghostbench.frames import Frames
+from ghostbench.records import FramePart, Part, Prompt, TextPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

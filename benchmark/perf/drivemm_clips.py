@@ -46,7 +46,8 @@ from drivemm_loading import write_checkpoint
 from ghostbench import Request
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.media.decode import decode
-from ghostbench.running.plan.plan import Options, make_plan
+from ghostbench.running.plan.options import Options
+from ghostbench.running.plan.plan import make_plan
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.adapter import DriveMMModel
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig

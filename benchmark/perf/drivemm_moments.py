@@ -31,7 +31,8 @@ from typing_extensions import override
 
 sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
 
-from ghostbench.records import GRADES, Frames
+from ghostbench.frames import Frames
+from ghostbench.records import GRADES
 from ghostbench.tasks.ghost_warning import GhostWarning
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig, VisionShape

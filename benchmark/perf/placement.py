@@ -20,9 +20,10 @@ from typing import Any
 
 import psutil
 
+from ghostbench.frames import Frames
 from ghostbench.media.shared import for_other_processes, new_pixels
 from ghostbench.models import LocalModel
-from ghostbench.records import Clip, Frames, Reply, Request, Verdict
+from ghostbench.records import Clip, Reply, Request, Verdict
 from ghostbench.running.ask.local import LocalDispatcher
 from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import InWorker, Worker

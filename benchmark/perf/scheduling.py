@@ -58,7 +58,10 @@ from ghostbench.running.ask.sharing_out import Pace, to_take
 from ghostbench.running.ask.units import ModelState
 from ghostbench.running.ask.window import Coming
 from ghostbench.running.feeding import Feeding
-from ghostbench.running.plan.plan import ConfiguredModel, Contender, Options, Plan
+from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.running.plan.contenders import Contender
+from ghostbench.running.plan.options import Options
+from ghostbench.running.plan.plan import Plan
 from ghostbench.running.plan.replicas import Replica
 from ghostbench.running.resume.left import Left
 from ghostbench.running.settle.budget import Budget

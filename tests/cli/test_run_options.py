@@ -15,7 +15,7 @@ from ghostbench.cli.run import command
 from ghostbench.cli.run_given import RunCommand
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.errors import BadInput
-from ghostbench.running.plan.plan import Options
+from ghostbench.running.plan.options import Options
 
 OF_A_CALL = {"study", "dry_run", "quiet", "as_json", "help"}
 

@@ -13,7 +13,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("llguidance")
 
-from ghostbench.records import GRADES, Frames  # noqa: E402
+from ghostbench.frames import Frames  # noqa: E402
+from ghostbench.records import GRADES  # noqa: E402
 from ghostbench.tasks.ghost_warning import GhostWarning  # noqa: E402
 from ghostbench_drivemm import DriveMM  # noqa: E402
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate_prepared  # noqa: E402

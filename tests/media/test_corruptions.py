@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
+from ghostbench.frames import Frames
 from ghostbench.media.corruptions import CORRUPTIONS, SEVERITIES, changed, dark, described, kept_of, noise, parts_of
-from ghostbench.records import Frames
 
 
 def film(count: int = 4, height: int = 48, width: int = 64, seed: int = 0) -> Frames:

@@ -15,11 +15,11 @@ import pytest
 from av.sidedata.sidedata import Type
 
 from ghostbench.errors import DecodeFailed
+from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
 from ghostbench.media.groups import decode_groups
 from ghostbench.media.sampling import parse_sampling
 from ghostbench.media.video import decode_video
-from ghostbench.records import Frames
 
 ALL = parse_sampling("uniform:256")
 TEN = parse_sampling("uniform:10")

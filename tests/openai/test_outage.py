@@ -27,7 +27,8 @@ from ghostbench.folder.place import RunFolder
 from ghostbench.folder.reading import read_records
 from ghostbench.redact import Redactor
 from ghostbench.running import manifest as manifests
-from ghostbench.running.plan.plan import Options, make_plan
+from ghostbench.running.plan.options import Options
+from ghostbench.running.plan.plan import make_plan
 from ghostbench.running.resume.resume import what_was_done
 from ghostbench.running.rules.ledger_rules import LedgerRules
 from ghostbench.running.rules.patience import Patience

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from ghostbench import errors, records
 from ghostbench.datasets.credentials import Credentials, _Secrets
-from ghostbench.records import Frames, Prompt, Reply, Request, Usage, Verdict
+from ghostbench.frames import Frames
+from ghostbench.records import Prompt, Reply, Request, Usage, Verdict
 from ghostbench.tasks.load import load_task
 
 

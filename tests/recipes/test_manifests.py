@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from ghostbench.cli.run import command
-from ghostbench.running.plan.plan import PLACES
+from ghostbench.running.plan.options import PLACES
 
 TOP = Path(__file__).resolve().parents[2]
 RECIPES = TOP / "docs" / "recipes"

@@ -11,10 +11,10 @@ import pytest
 from evidence_data import RunBuilder, dash_clips
 from warm_process import run_bench
 
+from ghostbench.frames import Frames
 from ghostbench.media.corruptions import changed
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import parse_sampling
-from ghostbench.records import Frames
 from ghostbench.report.data import read_run
 from ghostbench.report.html import report_html
 from ghostbench.report.tables import run_tables

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from ghostbench.errors import BadInput
-from ghostbench.running.plan.plan import Options, make_plan
+from ghostbench.running.plan.options import Options
+from ghostbench.running.plan.plan import make_plan
 
 CUT_S = 1.5
 FPS = 8

@@ -13,7 +13,7 @@ from ghostbench.models import Level
 from ghostbench.outcomes import FALLS_BACK, RETRIED, STOPS_MODEL, Outcome
 from ghostbench.plugins.choose import parse_model
 from ghostbench.running.ask.units import ModelState
-from ghostbench.running.plan.plan import ConfiguredModel
+from ghostbench.running.plan.configured import ConfiguredModel
 from ghostbench.running.rules.retry import failure_from_ledger, next_step, outcome_of, put_off
 from ghostbench.running.rules.standing import Standing
 from ghostbench.running.rules.stop import Stop, moment_after

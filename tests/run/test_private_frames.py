@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghostbench.records import Frames
+from ghostbench.frames import Frames
 
 NOTE = "the model wrote into its own copy of the frames"
 

@@ -29,7 +29,7 @@ from ghostbench.running.ask.local import LocalDispatcher
 from ghostbench.running.ask.places.place import Answered, InThread
 from ghostbench.running.ask.replicas import facts_of_all
 from ghostbench.running.ask.sharing_out import Pace, to_take
-from ghostbench.running.plan.plan import ConfiguredModel
+from ghostbench.running.plan.configured import ConfiguredModel
 from ghostbench.running.plan.replicas import plan_replicas
 from ghostbench.running.watch.progress import Progress
 

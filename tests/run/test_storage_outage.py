@@ -20,7 +20,7 @@ from rich.console import Console
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.evidence.verify import verify
 from ghostbench.running.execute import Terminal, execute
-from ghostbench.running.plan.plan import Options
+from ghostbench.running.plan.options import Options
 from ghostbench.running.rules.patience import Patience
 
 pytest.importorskip("aiohttp")

@@ -15,12 +15,13 @@ import pytest
 
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.errors import MediaError, MediaUnreachable
-from ghostbench.records import Clip, Frames
+from ghostbench.frames import Frames
+from ghostbench.records import Clip
 from ghostbench.running.ask import decoding as decoding_module
 from ghostbench.running.ask.decoding import Decoded
 from ghostbench.running.ask.way import Way
 from ghostbench.running.ask.window import FrameWindow, StorageGivenUp, frames_budget
-from ghostbench.running.plan.plan import Options
+from ghostbench.running.plan.options import Options
 from ghostbench.running.rules.patience import Patience
 
 QUICK = Patience(outage_s=5.0, first_s=0.02, longest_s=0.1)

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostbench import Answer, Conclusion, FramePart, Frames, Question, Said, Task, TextPart
+from ghostbench.frames import pixels_sha256
 from ghostbench.outcomes import Outcome
 from ghostbench.question import in_order
-from ghostbench.records import pixels_sha256
 from ghostbench.running.ask.questions import Questions
 from ghostbench.tasks.base import IN_RETROSPECT
 from ghostbench.tasks.ghost_probing import GhostProbing

@@ -10,7 +10,7 @@ import click
 
 from ghostbench.cli import complete
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
-from ghostbench.running.plan.plan import DEADLINE_S
+from ghostbench.running.plan.options import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,8 @@ def _examine(
     from ghostbench.doctor.examine import Examiner
     from ghostbench.doctor.judge import as_json as lines_as_json
     from ghostbench.doctor.judge import judge
-    from ghostbench.running.plan.plan import Options, make_plan
+    from ghostbench.running.plan.options import Options
+    from ghostbench.running.plan.plan import make_plan
 
     query = SplitQuery(**{name: given.pop(name) for name in ("dataset", "data_root", "labels", "split", "clips")})  # type: ignore[arg-type]
     plan = make_plan(Options(models=model, query=query, settings=settings, **given))  # type: ignore[arg-type]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ghostbench.records import Clip, Frames, Truth
+from ghostbench.frames import Frames
+from ghostbench.records import Clip, Truth
 
 _CLIPS: tuple[tuple[str, Truth, int], ...] = (
     ("images_1_001", "ghost_probing", 6),

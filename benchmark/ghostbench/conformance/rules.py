@@ -15,11 +15,12 @@ from ghostbench.conformance.declarations import Fault, NotApplicable, Twin
 from ghostbench.conformance.session import Result, Session
 from ghostbench.conformance.sources import inner_imports
 from ghostbench.errors import ModelError, Nonfinite, OutOfMemory, Refused, TimedOut, Truncated
+from ghostbench.frames import pixels_sha256
 from ghostbench.models import LocalModel, Model, RemoteModel
 from ghostbench.plugins.choose import parse_model
 from ghostbench.plugins.import_cost import ImportCost, measure
 from ghostbench.plugins.registry import registry
-from ghostbench.records import Reply, pixels_sha256
+from ghostbench.records import Reply
 from ghostbench.running.rules.replies import checked
 
 IMPORT_LIMIT_S = 0.2

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 from ghostbench.conformance.clips import drawn_clips, drawn_frames
 from ghostbench.errors import AttemptError, Crashed
+from ghostbench.frames import Frames
 from ghostbench.models import Model, RemoteModel, Truths
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model
-from ghostbench.records import Clip, Frames, Reply, Request
+from ghostbench.records import Clip, Reply, Request
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
 from ghostbench.running.ask.questions import Questions

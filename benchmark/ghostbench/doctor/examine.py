@@ -14,10 +14,11 @@ from typing import Any
 from ghostbench.doctor.rounds import Round, Rounds
 from ghostbench.doctor.variants import VARIANTS, variant
 from ghostbench.errors import AttemptError, BadInput, MediaError
+from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
 from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, Frames, Request, Usage
+from ghostbench.records import Clip, Request, Usage
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.dispatch import as_unavailable, estimated
 from ghostbench.running.ask.dispatchers import dispatcher_for, load

@@ -13,8 +13,9 @@ from rich.console import Console
 from ghostbench.folder.ledger import Ledger
 from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.reading import read_records
+from ghostbench.frames import Frames
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, Frames
+from ghostbench.records import Clip
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import Ask, ModelState

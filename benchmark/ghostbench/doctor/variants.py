@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ghostbench.records import Frames
+from ghostbench.frames import Frames
 from ghostbench.running.plan.probes import blank, shuffled
 
 VARIANTS = ("blank", "shuffled", "another clip's")

@@ -11,7 +11,8 @@ from ghostbench.folder.lines import ClipLine, QuestionLine
 from ghostbench.folder.place import write_lines
 from ghostbench.folder.reading import read_records
 from ghostbench.folder.run_records import keep_clips
-from ghostbench.records import Clip, Frames
+from ghostbench.frames import Frames
+from ghostbench.records import Clip
 from ghostbench.redact import Redactor
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from annotated_types import Ge, Le
 
+from ghostbench.frames import Frames
 from ghostbench.label import UNSAID, Label
 from ghostbench.outcomes import Outcome
 from ghostbench.records import (
@@ -21,7 +22,6 @@ from ghostbench.records import (
     Clip,
     Count,
     Dollars,
-    Frames,
     Grade,
     Memory,
     Seconds,

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ghostbench.records import Frames
+from ghostbench.frames import Frames
 
 Pixels = npt.NDArray[np.uint8]
 """One frame, [height, width, 3]."""

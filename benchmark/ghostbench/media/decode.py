@@ -7,11 +7,11 @@ from typing import IO
 
 from ghostbench.datasets.storage import Media, is_local, open_media, storage_errors
 from ghostbench.errors import DecodeFailed
+from ghostbench.frames import Frames
 from ghostbench.media.checksums import check_sums
 from ghostbench.media.images import decode_archive, decode_folder
 from ghostbench.media.sampling import Sampling
 from ghostbench.media.video import decode_video
-from ghostbench.records import Frames
 
 
 def decode(media: str, sampling: Sampling) -> Frames:

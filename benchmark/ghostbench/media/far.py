@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
+from ghostbench.frames import Frames
 from ghostbench.media.sampling import Sampling
-from ghostbench.records import Frames
 
 
 @dataclass(frozen=True, slots=True)

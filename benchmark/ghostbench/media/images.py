@@ -23,10 +23,10 @@ import numpy.typing as npt
 
 from ghostbench.datasets import storage
 from ghostbench.errors import AttemptError, DecodeFailed, MissingMedia
+from ghostbench.frames import Frames
 from ghostbench.media.limits import check_frame_size, check_sample_size
 from ghostbench.media.sampling import Sampling
 from ghostbench.media.shared import new_pixels
-from ghostbench.records import Frames
 
 _FRAME = re.compile(r"(?!\.)(?:.*_)?(?P<number>[0-9]{1,9})\.(?:png|jpe?g)", re.IGNORECASE)
 _MACOS_FOLDER = "__MACOSX"

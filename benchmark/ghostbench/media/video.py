@@ -16,6 +16,7 @@ import av
 import av.error
 
 from ghostbench.errors import DecodeFailed, MissingMedia
+from ghostbench.frames import Frames
 from ghostbench.media.groups import decode_groups
 from ghostbench.media.limits import MAX_FRAMES
 from ghostbench.media.playback import Playback
@@ -23,7 +24,6 @@ from ghostbench.media.sampling import Sampling
 from ghostbench.media.stream import check_complete, open_video, stated_duration_s
 from ghostbench.media.taker import Taker
 from ghostbench.media.timeline import Timeline
-from ghostbench.records import Frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import AttemptError, BadInput
-from ghostbench.records import Frames
+from ghostbench.frames import Frames
 from ghostbench.report.data import RunData
 
 WIDTH = 480

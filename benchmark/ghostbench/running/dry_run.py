@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from ghostbench.errors import AttemptError, MediaError
 from ghostbench.folder.manifest import RECORDED
+from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
 from ghostbench.models import RemoteModel
 from ghostbench.question import Question
-from ghostbench.records import Clip, Frames, Request, Usage
+from ghostbench.records import Clip, Request, Usage
 from ghostbench.running.ask.dispatch import estimated
 from ghostbench.running.ask.questions import Questions
-from ghostbench.running.plan.plan import Contender, Options, Plan, make_plan
+from ghostbench.running.plan.contenders import Contender
+from ghostbench.running.plan.options import Options
+from ghostbench.running.plan.plan import Plan, make_plan
 from ghostbench.running.runner import DECODE_WORKERS
 from ghostbench.scoring.significance import ALPHA, POWER, power
 

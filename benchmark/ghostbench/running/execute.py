@@ -34,7 +34,8 @@ from ghostbench.running import manifest as manifests
 from ghostbench.running.ask.places.actor import Cluster, require_ray
 from ghostbench.running.import_ahead import importing_ahead
 from ghostbench.running.plan.named_servers import only_in_the_folder
-from ghostbench.running.plan.plan import Options, Plan, make_plan
+from ghostbench.running.plan.options import Options
+from ghostbench.running.plan.plan import Plan, make_plan
 from ghostbench.running.plan.start_up import start_up_s
 from ghostbench.running.resume.line_check import LineCheck
 from ghostbench.running.resume.losses import write_down_losses

@@ -15,7 +15,9 @@ from ghostbench.folder.place import RunFolder
 from ghostbench.models import RemoteModel
 from ghostbench.records import Clip
 from ghostbench.running.ask.units import Ask, ModelState
-from ghostbench.running.plan.plan import ConfiguredModel, Contender, Plan
+from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.running.plan.contenders import Contender
+from ghostbench.running.plan.plan import Plan
 from ghostbench.running.resume.left import Left
 from ghostbench.running.settle.settler import Settler
 from ghostbench.running.settle.turn import Turn

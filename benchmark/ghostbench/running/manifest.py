@@ -29,7 +29,10 @@ from ghostbench.plugins.installed import OWN, homes_of, version_of
 from ghostbench.records import JoinedAnnotations
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.units import ModelState, ladder_of, utc
-from ghostbench.running.plan.plan import ConfiguredModel, Contender, Options, Plan, throughput_settings
+from ghostbench.running.plan.configured import ConfiguredModel, throughput_settings
+from ghostbench.running.plan.contenders import Contender
+from ghostbench.running.plan.options import Options
+from ghostbench.running.plan.plan import Plan
 from ghostbench.tasks.base import Task
 
 _MAY_CHANGE = ("max_attempts", "max_cost")

@@ -21,10 +21,11 @@ from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.place import RunFolder
 from ghostbench.folder.reading import read_records
 from ghostbench.folder.spending import SpendingJournal, spent_before
+from ghostbench.frames import Frames
 from ghostbench.models import LocalModel
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.registry import printable
-from ghostbench.records import Clip, Frames
+from ghostbench.records import Clip
 from ghostbench.redact import Redactor
 from ghostbench.running import manifest as manifests
 from ghostbench.running.ask.decoding import Decoded, Decoding
@@ -36,7 +37,9 @@ from ghostbench.running.ask.way import Way
 from ghostbench.running.ask.window import Coming, FrameWindow, StorageGivenUp, frames_budget
 from ghostbench.running.feeding import Feeding
 from ghostbench.running.finish import finish
-from ghostbench.running.plan.plan import ConfiguredModel, Contender, Plan
+from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.running.plan.contenders import Contender
+from ghostbench.running.plan.plan import Plan
 from ghostbench.running.resume.left import Left
 from ghostbench.running.resume.resume import changed_file
 from ghostbench.running.resume.suspects import suspects_of

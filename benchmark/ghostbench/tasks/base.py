@@ -7,20 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from ghostbench.frames import Frames
 from ghostbench.outcomes import Outcome
 from ghostbench.question import Question, json_sha256, prompt_sha256
-from ghostbench.records import (
-    Answer,
-    Conclusion,
-    FramePart,
-    Frames,
-    Grade,
-    Part,
-    Prompt,
-    Said,
-    TextPart,
-    Verdict,
-)
+from ghostbench.records import Answer, Conclusion, FramePart, Grade, Part, Prompt, Said, TextPart, Verdict
 
 IN_RETROSPECT: Final = (
     "A model sees the whole clip, aftermath included: this is recognition in retrospect, not early warning."

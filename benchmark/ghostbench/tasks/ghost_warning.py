@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Final
 
 from jsonschema import Draft202012Validator
 
+from ghostbench.frames import Frames
 from ghostbench.question import Question
-from ghostbench.records import GRADES, Answer, Frames, Verdict
+from ghostbench.records import GRADES, Answer, Verdict
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.ghost_probing import DEFINITIONS
 from ghostbench.tasks.json_text import read_answer, write_answer

@@ -11,8 +11,9 @@ from jsonschema import Draft202012Validator
 from typing_extensions import override
 
 from ghostbench.errors import BadInput, Unparseable
+from ghostbench.frames import Frames
 from ghostbench.plugins.text import printable
-from ghostbench.records import Answer, FramePart, Frames, Grade, Part, TextPart, Verdict
+from ghostbench.records import Answer, FramePart, Grade, Part, TextPart, Verdict
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.form import Form, shipped_form, shipped_words
 from ghostbench.tasks.json_text import read_answer, write_answer

@@ -9,10 +9,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from ghostbench.errors import MediaError, MissingMedia
+from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import Sampling
 from ghostbench.media.shared import for_other_processes
-from ghostbench.records import Clip, Frames
+from ghostbench.records import Clip
 
 
 @dataclass(frozen=True, slots=True)

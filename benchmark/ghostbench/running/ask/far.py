@@ -7,15 +7,16 @@ from functools import partial
 
 from ghostbench.errors import AttemptError
 from ghostbench.folder.log import LOGGER
+from ghostbench.frames import Frames
 from ghostbench.media.far import Recipe
 from ghostbench.models import LocalModel
-from ghostbench.records import Frames
 from ghostbench.running.ask.decoding import Decoding
 from ghostbench.running.ask.far_decoding import FarDecoding
 from ghostbench.running.ask.places.actor import Cluster
 from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import InWorker
-from ghostbench.running.plan.plan import ConfiguredModel, Plan
+from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.running.plan.plan import Plan
 from ghostbench.running.plan.probes import is_slow
 
 

@@ -12,10 +12,11 @@ from typing import Any
 from typing_extensions import override
 
 from ghostbench.errors import AttemptError, MediaError, MediaUnreachable
+from ghostbench.frames import Frames
 from ghostbench.media.far import Recipe
 from ghostbench.media.sampling import Sampling
 from ghostbench.question import Question
-from ghostbench.records import Clip, Frames
+from ghostbench.records import Clip
 from ghostbench.running.ask.decoding import Decoded, Decoding
 from ghostbench.running.ask.places.in_worker import Gone, InWorker
 from ghostbench.running.ask.places.looking import Seen, Wanted

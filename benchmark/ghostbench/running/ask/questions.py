@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ghostbench.folder.lines import QuestionLine
+from ghostbench.frames import Frames
 from ghostbench.media.far import Recipe
 from ghostbench.question import Question, in_order
-from ghostbench.records import Frames, Prompt
+from ghostbench.records import Prompt
 from ghostbench.running.plan.probes import make_ready, probed, thinned
 from ghostbench.tasks.base import Task
 

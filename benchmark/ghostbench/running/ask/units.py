@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ghostbench.errors import MediaError
+from ghostbench.frames import Frames
 from ghostbench.models import Level
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, Frames, Request
+from ghostbench.records import Clip, Request
 from ghostbench.running.ask.dispatch import Dispatcher
 from ghostbench.running.ask.way import Way
-from ghostbench.running.plan.plan import ConfiguredModel, Contender
+from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.running.plan.contenders import Contender
 from ghostbench.running.rules.habits import Habits
 from ghostbench.running.rules.predictions import AskKey
 from ghostbench.running.rules.standing import AS_CONFIGURED, Standing

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ghostbench.errors import MediaUnreachable
-from ghostbench.records import Clip, Frames
+from ghostbench.frames import Frames
+from ghostbench.records import Clip
 from ghostbench.running.ask.decoding import Decoded, Decoding
 from ghostbench.running.ask.way import Passage, Way
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 
 from ghostbench.errors import BadInput
+from ghostbench.frames import Frames
 from ghostbench.plugins.registry import printable
-from ghostbench.records import Frames
 
 MID_GREY = 128
 _OF_ALL_FRAMES = ("shuffled", "text-only", "frame-drop")

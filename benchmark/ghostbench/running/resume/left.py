@@ -11,7 +11,9 @@ from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip
 from ghostbench.running.ask.questions import found_with_frames
 from ghostbench.running.ask.units import Ask
-from ghostbench.running.plan.plan import ConfiguredModel, Contender, Plan
+from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.running.plan.contenders import Contender
+from ghostbench.running.plan.plan import Plan
 from ghostbench.running.resume.resume import restore
 from ghostbench.running.resume.suspects import struck
 from ghostbench.running.rules.predictions import AskKey, Last, last_lines

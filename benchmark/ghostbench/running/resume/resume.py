@@ -19,7 +19,8 @@ from ghostbench.models import Level
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
 from ghostbench.plugins.registry import printable
 from ghostbench.running.ask.units import Ask, ladder_of
-from ghostbench.running.plan.plan import Plan, throughput_settings
+from ghostbench.running.plan.configured import throughput_settings
+from ghostbench.running.plan.plan import Plan
 from ghostbench.running.resume.line_check import WAY_OUT, LineCheck
 from ghostbench.running.rules.predictions import AskKey, Last, last_lines
 from ghostbench.running.rules.retry import failure_from_ledger, next_step

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from ghostbench.folder.begun import Lost
 from ghostbench.outcomes import Outcome
-from ghostbench.running.plan.plan import ConfiguredModel, Plan
+from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.running.plan.plan import Plan
 from ghostbench.running.rules.predictions import AskKey, Last
 
 

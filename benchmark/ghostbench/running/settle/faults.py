@@ -16,7 +16,7 @@ from typing import Final
 
 from ghostbench.errors import BadInput, DecodeFailed, MediaError
 from ghostbench.folder.ledger import DiskFailed
-from ghostbench.records import Frames
+from ghostbench.frames import Frames
 from ghostbench.redact import Redactor
 from ghostbench.running.rules.replies import encodable, in_words, without_addresses
 from ghostbench.tasks.base import Task

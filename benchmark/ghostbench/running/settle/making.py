@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ghostbench.errors import AttemptError, Crashed, MediaError
+from ghostbench.frames import Frames
 from ghostbench.media.far import Facts, FarFrames, Recipe
 from ghostbench.media.sampling import Sampling
 from ghostbench.models import LocalModel, RemoteModel
-from ghostbench.records import Frames, Request
+from ghostbench.records import Request
 from ghostbench.running.ask.dispatch import estimated
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import Ask, SentRequest, ladder_of

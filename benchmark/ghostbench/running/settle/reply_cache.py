@@ -27,7 +27,8 @@ from ghostbench.plugins.sources import SourcesUnknown, sources_of
 from ghostbench.records import Reply, Request
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.units import Ask
-from ghostbench.running.plan.plan import ConfiguredModel, Contender
+from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.running.plan.contenders import Contender
 from ghostbench.running.settle.cache_entry import FROM_THE_CACHE, Entry, Unsound, keep, read_entries
 
 _LONGEST = 24

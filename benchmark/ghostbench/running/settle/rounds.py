@@ -22,9 +22,10 @@ from typing import Any
 
 from ghostbench.errors import AttemptError, Crashed, MediaError, ModelError, TimedOut
 from ghostbench.folder.ledger import DiskFailed
+from ghostbench.frames import Frames
 from ghostbench.models import RemoteModel
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
-from ghostbench.records import Frames, Reply
+from ghostbench.records import Reply
 from ghostbench.running.ask.dispatch import Delivery, as_attempt_error, ends_the_run, within
 from ghostbench.running.ask.units import Ask, ModelState, SentRequest, utc
 from ghostbench.running.ask.way import Passage

@@ -12,10 +12,11 @@ from ghostbench.errors import AttemptError, MediaError
 from ghostbench.folder.begun import Begun
 from ghostbench.folder.log import about
 from ghostbench.folder.spending import SpendingJournal
+from ghostbench.frames import Frames
 from ghostbench.media.far import FarFrames, Recipe
 from ghostbench.models import LocalModel
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, Frames, Reply, Request
+from ghostbench.records import Clip, Reply, Request
 from ghostbench.running.ask.decoding import Decoded
 from ghostbench.running.ask.dispatch import Delivery, Dispatcher, Outdated, PutOff, Sending, Withdrawn
 from ghostbench.running.ask.units import Ask, ModelState, SentRequest, seconds_since, utc

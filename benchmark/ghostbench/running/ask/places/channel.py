@@ -17,8 +17,8 @@ from typing import Any
 
 from typing_extensions import override
 
+from ghostbench.frames import Frames
 from ghostbench.media.shared import Handle, handle_of, in_shared_memory, look_at
-from ghostbench.records import Frames
 
 _HEAD = struct.Struct("!QI")
 _MOST_NUMBERS = 64

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ghostbench.errors import AttemptError, DecodeFailed, MediaError
+from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
 from ghostbench.media.far import Facts, FarFrames, Recipe
 from ghostbench.media.sampling import Sampling
 from ghostbench.question import Question
-from ghostbench.records import Frames, Request
+from ghostbench.records import Request
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.rules.replies import in_words
 from ghostbench.tasks.base import Task
