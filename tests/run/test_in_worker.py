@@ -17,6 +17,7 @@ from ghostbench.errors import DecodeFailed, MediaUnreachable, Unavailable
 from ghostbench.media.far import Recipe
 from ghostbench.media.sampling import parse_sampling
 from ghostbench.models import LocalModel, NoSettings
+from ghostbench.outcomes import Outcome
 from ghostbench.records import Clip, Prompt, Reply, Request
 from ghostbench.running.ask.far_decoding import FarDecoding
 from ghostbench.running.ask.local import LocalDispatcher
@@ -24,6 +25,8 @@ from ghostbench.running.ask.places import looking
 from ghostbench.running.ask.places.desk import Assignment, Desk
 from ghostbench.running.ask.places.in_worker import Gone, InWorker, Worker
 from ghostbench.running.ask.places.looking import Looking, Wanted
+from ghostbench.running.ask.places.place import Answered, Prepared
+from ghostbench.running.ask.seat import Seat
 from ghostbench.tasks.load import load_task
 
 SAMPLING = parse_sampling("uniform:10")
@@ -50,7 +53,7 @@ class Told(Worker):
 
     def __init__(self, says: dict[str, Any]) -> None:
         self.name = "m#1"
-        self.says = {"load": ({"files": 1}, 1)} | says
+        self.says = {"load": ({"files": 1}, 1), "close": None} | says
         self.ended: str | None = None
         self.waiting: list[Future[Any]] = []
 
@@ -83,6 +86,23 @@ class Told(Worker):
         for waiting in self.waiting:
             if not waiting.done():
                 waiting.set_exception(Gone(self.ended))
+
+
+class Slow(Told):
+    """Takes so many seconds for each call but the first load, and is lost over what it says None to."""
+
+    def __init__(self, seconds: float, says: dict[str, Any]) -> None:
+        super().__init__(says)
+        self.seconds = seconds
+
+    @override
+    def ask(self, kind: str, given: Any) -> tuple[int, Future[Any]]:
+        number, done = super().ask(kind, given)
+        if done.exception() is not None:
+            return number, done
+        later: Future[Any] = Future()
+        threading.Timer(self.seconds, later.set_result, [done.result()]).start()
+        return number, later
 
 
 class AtDesk(Worker):
@@ -150,6 +170,28 @@ def test_a_worker_that_cannot_be_replaced_is_looked_for_once() -> None:
         assert "no node has room" in str(done.failure)
     assert place.answer([request("1")]).stops
     assert not place.can_be_asked
+    assert starts == [False, True]
+
+
+@pytest.mark.parametrize("call", ["prepare", "answer"])
+def test_loading_a_lost_model_anew_takes_nothing_from_the_deadline_of_a_call(call: str) -> None:
+    said = {"prepare": Prepared(None, None, 0.0), "answer": Answered([Reply(text="yes")], 0.0, [()])}
+    place, starts = place_of(Told({call: None}), Slow(1.2, said))
+
+    async def ask() -> list[Any]:
+        with ThreadPoolExecutor(2) as pool:
+            seat = Seat[Any](place, pool, 2.0)
+            await seat.load()
+            try:
+                if call == "prepare":
+                    return [(await seat.prepare(request("1"), lambda: False)).failure for _ in range(2)]
+                return [(await seat.answer([request("1")])).results[0] for _ in range(2)]
+            finally:
+                await seat.close()
+
+    lost, found = asyncio.run(ask())
+    assert lost.outcome is Outcome.WORKER_LOST
+    assert found == (None if call == "prepare" else Reply(text="yes"))
     assert starts == [False, True]
 
 

@@ -27,7 +27,7 @@ HUNG = ("hang", "hang-early", "hang-whole", "freeze")
 CRASHED = {"sys-exit": "SystemExit: 0", "leak": "MemoryError", "unmovable": "it cannot leave the worker"}
 HARMLESS = ("flood", "load-dies-once")
 ROWS = (*LOST, *EITHER, *HUNG, *CRASHED, *HARMLESS, "load-dies")
-DEADLINE_S = 20.0
+DEADLINE_S = 30.0
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,6 +26,7 @@ for name in ("nms", "qnms"):
 import transformers  # noqa: E402
 from drawn_requests import drawn_request  # noqa: E402
 
+from ghostbench import Truncated  # noqa: E402
 from ghostbench_hf.adapter import HFModel  # noqa: E402
 from ghostbench_hf.loading import load_processor  # noqa: E402
 from ghostbench_hf.settings import HFSettings  # noqa: E402
@@ -38,6 +40,11 @@ def loaded(folder: str, **settings: object) -> HFModel:
     model.check_here()
     model.load()
     return model
+
+
+def text_of(reply: Any) -> str:
+    """What was written, also where the limit cut it off."""
+    return str(reply.reply.text if isinstance(reply, Truncated) else reply.text)
 
 
 def main() -> None:
@@ -60,7 +67,7 @@ def main() -> None:
         held = loaded(folder, max_new_tokens=90)
         found = {
             "folder": folder,
-            "answers": [reply.text for reply in free.answer(requests)],
+            "answers": [text_of(reply) for reply in free.answer(requests)],
             "library": processor.tokenizer.batch_decode(written, skip_special_tokens=True),
             "together": [reply.text for reply in held.answer(requests)],
             "chances": [reply.grade_probabilities for reply in held.answer(requests)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import time
 from collections import deque
@@ -25,6 +26,8 @@ _LOOK_S = 0.5
 """How often a request that waits to be prepared looks whether the model has stopped, seconds."""
 _ENDING_S = 30.0
 """How long what is ended by force may take to be gone, seconds."""
+_LOADING = "its worker was lost, and the new one had not loaded the model"
+"""What has not happened by the deadline of loading a lost model anew, in words."""
 
 
 class Seat(Generic[Item]):
@@ -33,7 +36,8 @@ class Seat(Generic[Item]):
     A call that does not end by the deadline is ended where the place can do that, and the replica goes on. Where it
     cannot, since no thread can be stopped from outside, the call is left to itself and the replica asked nothing more.
 
-    pool : where requests are prepared; a call that never ends keeps one of its threads. deadline_s : for each call.
+    pool : where requests are prepared; a call that never ends keeps one of its threads. deadline_s : for each call, and
+    for loading a lost model anew before one, which takes nothing from the call's own.
 
     ready : what was prepared here, by group. assigned : how many requests were given to it and have not come back.
     taken : how many batches it is at. parallel : how many it can be at.
@@ -79,24 +83,14 @@ class Seat(Generic[Item]):
 
         Raises `Withdrawn` where `stopped` comes true while it waits for that.
         """
-        loop = asyncio.get_running_loop()
-        begun = asyncio.Event()
-
-        def prepared() -> Prepared:
-            loop.call_soon_threadsafe(begun.set)
-            return self.place.prepare(request)
-
-        call = loop.run_in_executor(self._pool, copy_context().run, prepared)
-        waiting = asyncio.ensure_future(begun.wait())
-        either: set[asyncio.Future[Any]] = {waiting, call}
-        while not waiting.done() and not call.done():
-            await asyncio.wait(either, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-            if stopped() and not begun.is_set() and call.cancel():
-                waiting.cancel()
-                raise Withdrawn
-        waiting.cancel()
+        call: asyncio.Future[Any] | None = None
         try:
-            return await self._ended(call)
+            if self.place.gone:
+                call = await self._begun(self.place.load_anew, stopped)
+                await self._ended(call, _LOADING)
+            preparing = await self._begun(functools.partial(self.place.prepare, request), stopped)
+            call = preparing
+            return await self._ended(preparing)
         except TimedOut as error:
             ended = await self._end_work(call, "did not answer in time and was ended")
             failure = _timed_out(error, ended=ended)
@@ -106,9 +100,14 @@ class Seat(Generic[Item]):
         """What the model gives for a batch; `TimedOut` for all where it does not by the deadline."""
         self._running += 1
         batch = self.pace.begin(len(requests), time.perf_counter())
-        call = self._call(self.place.answer, requests)
+        call: asyncio.Future[Any] | None = None
         try:
-            answered = await self._ended(call)
+            if self.place.gone:
+                call = self._call(self.place.load_anew)
+                await self._ended(call, _LOADING)
+            answering = self._call(self.place.answer, requests)
+            call = answering
+            answered = await self._ended(answering)
         except TimedOut as error:
             ended = await self._end_work(call, "did not answer in time and was ended")
             self._running -= ended
@@ -138,21 +137,44 @@ class Seat(Generic[Item]):
         if not self._running:
             await asyncio.to_thread(self.place.close)
 
+    async def _begun(self, function: Callable[[], T], stopped: Callable[[], bool]) -> asyncio.Future[T]:
+        """A call in the pool, once a thread is at it. Raises `Withdrawn` where `stopped` comes true before."""
+        loop = asyncio.get_running_loop()
+        begun = asyncio.Event()
+
+        def run() -> T:
+            loop.call_soon_threadsafe(begun.set)
+            return function()
+
+        call = loop.run_in_executor(self._pool, copy_context().run, run)
+        waiting = asyncio.ensure_future(begun.wait())
+        either: set[asyncio.Future[Any]] = {waiting, call}
+        while not waiting.done() and not call.done():
+            await asyncio.wait(either, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+            if stopped() and not begun.is_set() and call.cancel():
+                waiting.cancel()
+                raise Withdrawn
+        waiting.cancel()
+        return call
+
     def _call(self, function: Callable[..., T], *given: Any) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._threads, copy_context().run, function, *given)
 
-    async def _ended(self, call: asyncio.Future[T]) -> T:
-        """What the call in a thread returns. Raises `TimedOut` at the deadline, and leaves the thread to itself."""
+    async def _ended(self, call: asyncio.Future[T], late: str = "no answer") -> T:
+        """What the call in a thread returns. Raises `TimedOut` at the deadline, and leaves the thread to itself.
+
+        late : what there is not by the deadline, in words.
+        """
         done, _ = await asyncio.wait({call}, timeout=None if math.isinf(self._deadline_s) else self._deadline_s)
         if not done:
-            call.add_done_callback(lambda late: late.cancelled() or late.exception())
-            raise TimedOut(f"no answer within the deadline of {self._deadline_s:g} s")
+            call.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise TimedOut(f"{late} within the deadline of {self._deadline_s:g} s")
         return call.result()
 
-    async def _end_work(self, call: asyncio.Future[Any], how: str) -> bool:
+    async def _end_work(self, call: asyncio.Future[Any] | None, how: str) -> bool:
         """Whether the call could be ended, so that its thread is free again."""
-        if not self.place.end_work(how):
+        if call is None or not self.place.end_work(how):
             return False
         done, _ = await asyncio.wait({call}, timeout=_ENDING_S)
         return bool(done)

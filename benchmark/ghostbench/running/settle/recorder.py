@@ -59,6 +59,8 @@ class Recorder:
 
         sent : None where there was no request. passage : by which it was sent, None where it was not.
         """
+        # The pause before the next attempt begins here, whatever writing this one down takes.
+        unit.ended = time.perf_counter()
         result = delivery.result
         if isinstance(result, Reply):
             result = replace(result, text=self.ledger.redactor.text(result.text))
@@ -100,6 +102,7 @@ class Recorder:
         unit.attempts += 1
         unit.last = failure.outcome
         line = replace(self._line(unit, None, None, failure), wait_s=seconds_since(unit.ended))
+        unit.ended = time.perf_counter()
         self._reckon(unit, self.storage, time.monotonic())
         if self.storage.given_up is not None:
             state.stop(Stop(unit.last, given_up(f"{failure}; {self.storage.given_up}")))
@@ -164,7 +167,7 @@ class Recorder:
             log_failure(line, step.action)
         if step.again:
             self.progress.again(unit.row.name, step.action)
-        unit.standing, unit.ended = step.standing, time.perf_counter()
+        unit.standing = step.standing
         return step
 
     def _failure(self, result: Reply | AttemptError) -> Failure | None:

@@ -112,6 +112,16 @@ class InWorker(Place):
         self._ready()
         return self._facts
 
+    @property
+    @override
+    def gone(self) -> bool:
+        return self._loaded and not self._closed and self._failure is None and not self.can_be_asked
+
+    @override
+    def load_anew(self) -> None:
+        with contextlib.suppress(AttemptError):
+            self._ready()
+
     @override
     def prepare(self, request: Request) -> Prepared:
         try:

@@ -76,6 +76,14 @@ class Place(ABC):
     def load(self) -> Mapping[str, Any]:
         """Load the model; return its facts. Raises `Unavailable`."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether a call would have to load the model anew first, as far as is known."""
+        return False
+
+    def load_anew(self) -> None:
+        """Load the model again where it is gone. Raises nothing: the call that follows tells why it could not be."""
+
     @abstractmethod
     def prepare(self, request: Request) -> Prepared:
         """Have one request prepared. Raises nothing."""
