@@ -126,15 +126,15 @@ def test_a_model_that_cannot_load_fails_there_and_nothing_else_applies(
 @pytest.mark.parametrize(
     ("model", "check", "why"),
     [
-        ("stuckloading", "loads", "not loaded within the deadline of 1 s; give it more with --deadline"),
-        ("stuckanswering", "answers", "no answer within the deadline of 1 s"),
-        ("stuckpreparing", "answers", "no answer within the deadline of 1 s"),
+        ("stuckloading", "loads", "not loaded within the deadline of 3 s; give it more with --deadline"),
+        ("stuckanswering", "answers", "no answer within the deadline of 3 s"),
+        ("stuckpreparing", "answers", "no answer within the deadline of 3 s"),
     ],
 )
 def test_a_model_that_never_comes_back_is_told_of_at_the_deadline(
     clinic: PluginSite, model: str, check: str, why: str
 ) -> None:
-    lines = examined(clinic, model, "--deadline", "1", "--limit", "2", status=1)
+    lines = examined(clinic, model, "--deadline", "3", "--limit", "2", status=1)
     assert lines[check][0] == "fail"
     assert why in lines[check][1]
 

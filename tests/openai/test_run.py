@@ -248,7 +248,7 @@ STORM = Storm(rate_limited=0.3, resets=0.05, hangs=0.05, garbage=0.02, retry_aft
 def test_a_storm_is_weathered_with_every_attempt_accounted_for(bench: Any, server: Server, draw_dataset: Any) -> None:
     bench.dataset = draw_dataset(60)
     server.chat.storm, server.chat.latency_s = STORM, 0.02
-    done = bench.run("--set", "gpt-4.1.concurrency=16", "--set", "gpt-4.1.timeout_s=1")
+    done = bench.run("--set", "gpt-4.1.concurrency=16", "--set", "gpt-4.1.timeout_s=3")
     assert done.returncode == 0, done.stderr
     assert outcomes(bench) == {"answered": 60}
     assert Counter(line["clip"] for line in bench.lines("predictions.jsonl")).most_common(1)[0][1] == 1
@@ -265,7 +265,7 @@ def test_killed_in_the_storm_and_resumed_nothing_answered_is_sent_again(
 ) -> None:
     bench.dataset = draw_dataset(60)
     server.chat.storm, server.chat.latency_s = STORM, 0.05
-    given = ["--set", "gpt-4.1.concurrency=8", "--set", "gpt-4.1.timeout_s=1"]
+    given = ["--set", "gpt-4.1.concurrency=8", "--set", "gpt-4.1.timeout_s=3"]
     process = bench.start(*given)
     while sum(entry.ended > 0 for entry in server.log.chats) < 25:
         assert process.poll() is None, process.communicate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import time
 from collections import Counter
 from typing import Any
@@ -20,7 +21,7 @@ HANGING = ["hanging:load", "hanging:answer", "hanging-early", "hanging-remote:lo
 
 def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
     rows = [*HANGING, "hanging-remote:answer", "hanging:thread", "local-spy", "remote-spy", "always"]
-    given = ["--on", "thread", "--deadline", "0.7", "--max-attempts", "2", "--run-id", "r"]
+    given = ["--on", "thread", "--deadline", "2", "--max-attempts", "2", "--run-id", "r"]
     started = time.monotonic()
     done = bench.run("--models", ",".join(rows), *given)
     assert done.returncode == 1, done.stderr
@@ -35,10 +36,10 @@ def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
     }
     models = bench.manifest("r")["models"]
     assert models["hanging:load"]["stopped"]["message"] == (
-        "not loaded within the deadline of 0.7 s; give it more with --deadline"
+        "not loaded within the deadline of 2 s; give it more with --deadline"
     )
     for row in ("hanging:answer", "hanging-early"):
-        assert "no answer within the deadline of 0.7 s" in models[row]["stopped"]["message"]
+        assert "no answer within the deadline of 2 s" in models[row]["stopped"]["message"]
     assert models["hanging-remote:deaf"]["stopped"] is None
     attempts = Counter(line["model"] for line in bench.lines("r", "attempts.jsonl"))
     assert attempts["hanging:answer"] == 2, "the batch that hung; nothing is sent after it"
@@ -47,7 +48,7 @@ def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
 
 def test_a_batch_that_nothing_is_heard_of_is_given_up_and_gone_on_with(bench: Any) -> None:
     rows = [f"hanging-batch:{where}={where}" for where in ("encode", "answer", "deaf", "patient")]
-    done = bench.run("--models", ",".join(rows), "--deadline", "0.7", "--run-id", "r")
+    done = bench.run("--models", ",".join(rows), "--deadline", "2", "--run-id", "r")
     assert done.returncode == 1, done.stderr
     outcomes = Counter((p["model"], p["outcome"]) for p in bench.lines("r", "predictions.jsonl"))
     assert outcomes == {
@@ -59,13 +60,13 @@ def test_a_batch_that_nothing_is_heard_of_is_given_up_and_gone_on_with(bench: An
         ("patient", "answered"): 6,
     }
     models = bench.manifest("r")["models"]
-    assert "no answer within the deadline of 0.7 s" in models["encode"]["stopped"]["message"]
+    assert "no answer within the deadline of 2 s" in models["encode"]["stopped"]["message"]
     for row in ("answer", "deaf"):
         assert models[row]["stopped"]["message"] == (
-            "nothing was heard of the batch within the deadline of 0.7 s; "
+            "nothing was heard of the batch within the deadline of 2 s; "
             "the round of requests is kept, and --resume goes on with it"
         )
-    again = bench.run("--models", ",".join(rows), "--deadline", "0.7", "--run-id", "r", "--resume")
+    again = bench.run("--models", ",".join(rows), "--deadline", "2", "--run-id", "r", "--resume")
     assert again.returncode == 1, again.stderr
     answered = [p["model"] for p in bench.lines("r", "predictions.jsonl") if p["outcome"] == "answered"]
     assert Counter(answered) == {"answer": 1, "deaf": 1, "patient": 6}, "the round of before was asked for again"
@@ -94,14 +95,14 @@ def test_silence_is_told_of_and_again() -> None:
 
     async def wait() -> None:
         progress = Progress(Console(file=io.StringIO()), ["slow"], 1, quiet=True)
-        telling = asyncio.create_task(tell_of_silence(progress, lambda: "slow", said.append, after_s=0.2))
+        telling = asyncio.create_task(tell_of_silence(progress, lambda: "slow", said.append, after_s=0.6))
         for _ in range(5):
             await asyncio.sleep(0.06)
             progress.settled("slow", Outcome.ANSWERED)
         assert said == []
-        await asyncio.sleep(0.75)
+        await asyncio.sleep(2.1)
         telling.cancel()
 
     asyncio.run(wait())
     assert 2 <= len(said) <= 3
-    assert said[0] == "nothing has come for 0 s; waiting for slow; Ctrl-C ends the run"
+    assert re.fullmatch(r"nothing has come for \d s; waiting for slow; Ctrl-C ends the run", said[0])

@@ -286,7 +286,7 @@ def test_a_worker_that_hangs_over_a_clip_is_ended_at_the_deadline(hangs: str) ->
     started = time.monotonic()
     with pytest.raises(Gone if hangs == "look" else Unavailable, match=r"deadline of 0\.05 s"):
         place.look(Wanted("clip.mp4"), 0.05)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert "deadline" in str(worker.ended)
 
 

@@ -176,7 +176,7 @@ def test_a_folder_of_plain_files_is_plain(folder: Path) -> None:
     started = time.monotonic()
     check_plain(folder)
     check_plain(folder / "nothing")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("name", ["annotations", "settings", "give_up"])
