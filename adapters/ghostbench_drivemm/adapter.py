@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import threading
 import time
@@ -40,7 +39,9 @@ from ghostbench_drivemm.settings import DriveMMSettings
 from ghostbench_local import memory
 from ghostbench_local.answer.forms import Forms
 from ghostbench_local.answer.grammar import Vocabulary
+from ghostbench_local.arithmetic import arithmetic, versions_of
 from ghostbench_local.batching import alike
+from ghostbench_local.checkpoint.digests import Unchanged
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
 from ghostbench_local.devices import described, devices_of, look_for, one_on_each, resources_of
@@ -56,6 +57,7 @@ _USUAL_FRAME = (660, 1584)
 _SCORE_ROWS = 32
 """Enough to fill a GPU with prompts; more would hold memory for answers that are never written."""
 
+_LIBRARIES = ("torch", "transformers", "tokenizers", "llguidance", "pillow", "numpy", "jinja2", "triton")
 _NO_CHECKPOINT = (
     "drivemm has no checkpoint: name a folder with --set drivemm.checkpoint=DIR, or fetch the public one (17 GB) with "
     "--set drivemm.download=true"
@@ -113,6 +115,7 @@ class DriveMMModel(LocalModel):
     def load(self) -> Mapping[str, Any]:
         try:
             self._folder, source = self._find()
+            self._kept = Unchanged(inspect(self._folder).files)
             self._replica = replica_on(self._devices()[0], self._load_model)
             seconds = self._replica.load(self.settings.dtype)
         except CheckpointError as error:
@@ -122,23 +125,22 @@ class DriveMMModel(LocalModel):
                 raise
             raise Unavailable(f"the weights do not fit into the device's memory in {self.settings.dtype}") from None
         self._model = self._replica.model(self.settings.dtype)
+        facts = self._facts()
         # Frame by frame and first come, first served: the first prompts of a batch are whole before the others begin.
         self._threads = ThreadPoolExecutor(os.cpu_count() or 2, "pixels")
         vocabulary = Vocabulary(self._model.tokenizer, self._model.config.vocab_size, self._model.eos_ids)
         self._forms = Forms("drivemm", vocabulary)
         warm = self._warm_up() if self.settings.warm_up else {}
         return {
-            **self._model.facts,
+            **facts,
             "devices": [described(str(self._replica.device))],
             "dtype": self.settings.dtype,
             "load_s": seconds,
             "warm_up_s": warm,
             "batch_size": self.batch_size,
             "source": source,
-            "libraries": {
-                name: importlib.metadata.version(name)
-                for name in ("torch", "transformers", "tokenizers", "llguidance", "pillow")
-            },
+            "arithmetic": arithmetic(self._replica.device),
+            "libraries": versions_of(_LIBRARIES),
         }
 
     @override
@@ -236,11 +238,22 @@ class DriveMMModel(LocalModel):
             found = public.fetch_public(self.settings.revision)
         return found.folder, {"repository": found.repository, "revision": found.revision, "commit": found.commit}
 
+    def _facts(self) -> dict[str, Any]:
+        """What the model tells of itself, its files' digests among them. Raises `Unavailable` where one was changed."""
+        facts = self._model.facts
+        try:
+            self._kept.check()
+        except CheckpointError as error:
+            raise Unavailable(str(error)) from None
+        return facts
+
     def _load_model(self, dtype: str, device: str) -> DriveMM:
         names = ("image_aspect_ratio", "mm_spatial_pool_mode", "mm_newline_position")
         overrides = {name: getattr(self.settings, name) for name in names if getattr(self.settings, name) is not None}
         assert self._folder is not None
-        return DriveMM.from_checkpoint(self._folder, dtype=dtype, device=device, overrides=overrides)
+        loaded = DriveMM.from_checkpoint(self._folder, dtype=dtype, device=device, overrides=overrides)
+        self._kept.check()
+        return loaded
 
     def _warm_up(self) -> dict[str, float]:
         """Answer noise once on a GPU, so that no clip pays for compiling; seconds by its name, {} on a CPU."""

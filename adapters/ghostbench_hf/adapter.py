@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,8 +21,9 @@ from ghostbench import (
 )
 from ghostbench_hf import row_name
 from ghostbench_hf.settings import HFSettings
-from ghostbench_hf.source import Source, digests_of
+from ghostbench_hf.source import Source, digests_of, files_of
 from ghostbench_hf.torchvision import has_torchvision
+from ghostbench_local.checkpoint.digests import Unchanged
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.folder import one_line
 from ghostbench_local.devices import described, devices_of, look_for, one_on_each, resources_of
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from ghostbench_hf.loading import Checkpoint
     from ghostbench_local.replica import Replica
 
-_LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "llguidance", "pillow")
+_LIBRARIES = (
+    "torch", "torchvision", "transformers", "tokenizers", "llguidance", "pillow", "numpy", "jinja2", "accelerate",
+    "triton", "flash-attn", "flash-attn-3", "kernels", "sentencepiece", "tiktoken",
+)  # fmt: skip
+"""What may decide an answer, some of it only where it is there."""
 _NOT_FOR_THE_NETWORK = ("video_metadata", "text_replacement_offsets")
 """What processors add for their callers."""
 _ON_CPU = 4
@@ -88,20 +92,26 @@ class HFModel(LocalModel):
         from ghostbench_hf.loading import Reader, load_checkpoint
         from ghostbench_local import memory
         from ghostbench_local.answer.forms import Forms
+        from ghostbench_local.arithmetic import arithmetic, versions_of
         from ghostbench_local.replica import Replica
 
         settings = self.settings
         try:
             folder, source = Source.read(self.argument, settings).have(settings)
-            self._replica: Replica[Checkpoint] = Replica(
-                devices_of(self._row, settings)[0],
-                lambda dtype, device: load_checkpoint(folder, settings, dtype, device),
-            )
+            kept = Unchanged(files_of(folder))
+
+            def load_network(dtype: str, device: str) -> Checkpoint:
+                loaded = load_checkpoint(folder, settings, dtype, device)
+                kept.check()
+                return loaded
+
+            self._replica: Replica[Checkpoint] = Replica(devices_of(self._row, settings)[0], load_network)
             self._reader = Reader(folder, settings.frames_as)
             seconds = self._replica.load(settings.dtype)
             model = self._replica.model(settings.dtype)
             self._forms = Forms(self._row, self._reader.vocabulary(model))
             files = digests_of(folder)
+            kept.check()
         except CheckpointError as error:
             raise Unavailable(str(error)) from None
         except RuntimeError as error:
@@ -119,7 +129,8 @@ class HFModel(LocalModel):
             "load_s": seconds,
             "source": source,
             "files": files,
-            "libraries": {name: version for name in _LIBRARIES if (version := _version(name))},
+            "arithmetic": arithmetic(self._replica.device),
+            "libraries": versions_of(_LIBRARIES),
         }
 
     @override
@@ -234,10 +245,3 @@ def _bytes_of_a_position(model: Checkpoint) -> int:
     from ghostbench_hf.fitting import position_bytes
 
     return position_bytes(model.network)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

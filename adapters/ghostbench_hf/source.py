@@ -27,6 +27,8 @@ WANTED = Wanted(
 )
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
 _BESIDE = (".json", ".jinja", ".model", ".txt")
+_TEMPLATES = "additional_chat_templates"
+"""A folder in which transformers looks for chat templates too."""
 _DEFAULT_REVISION = "main"
 _ADAPTER_FILE = "adapter_config.json"
 _OTHER_WEIGHTS = "transformers_weights"
@@ -123,15 +125,22 @@ def needs_code(model_type: str, config: Mapping[str, Any]) -> CheckpointError:
     return CheckpointError(f"model_type {model_type!r} {why}: name a checkpoint of another kind")
 
 
-def digests_of(folder: Path) -> dict[str, dict[str, int | str]]:
-    """Bytes and SHA-256 of each file that may decide what the model answers: weights, and all small files beside."""
+def files_of(folder: Path) -> dict[str, Path]:
+    """Each file that may decide what the model answers, by name: weights, and all small files beside."""
+    beside = [path for place in (folder, folder / _TEMPLATES) if place.is_dir() for path in place.iterdir()]
     names = [
         *weight_files_in(folder, WANTED.needed),
-        *(path.name for path in folder.iterdir() if path.suffix in _BESIDE),
+        *(path.relative_to(folder).as_posix() for path in beside if path.suffix in _BESIDE),
     ]
+    return {name: folder / name for name in sorted(names)}
+
+
+def digests_of(folder: Path) -> dict[str, dict[str, int | str]]:
+    """Bytes and SHA-256 of each file that may decide what the model answers."""
+    files = files_of(folder)
     with ThreadPoolExecutor(4, "sha256") as threads:
-        found = dict(zip(names, threads.map(lambda name: file_digest(folder / name), names), strict=True))
-    return {name: {"bytes": size, "sha256": digest} for name, (size, digest) in sorted(found.items())}
+        found = dict(zip(files, threads.map(file_digest, files.values()), strict=True))
+    return {name: {"bytes": size, "sha256": digest} for name, (size, digest) in found.items()}
 
 
 def _check_header(folder: Path, file: str) -> None:

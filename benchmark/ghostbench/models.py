@@ -177,7 +177,8 @@ class LocalModel(Model):
         """Make the model ready; return facts for the manifest (sizes, digests, versions). Raises `Unavailable`.
 
         The fact `files`, an object by name, says what the model was loaded from (sizes and digests of weights, say): a
-        run is gone on with only where it is equal.
+        run is gone on with only where it is equal. `libraries` and `arithmetic` say what else decides how its numbers
+        are rounded: with `files`, they are what answers in a reply cache must have in common.
 
         A model that compiles or answers a first time here says how long that took in the fact `warm_up_s`: a number of
         seconds, or an object of such numbers by device, e.g. `{"cuda:0": 41.5}`. The reports show it in a line of its

@@ -132,3 +132,7 @@ def test_facts_say_which_checkpoint_it_was_and_what_read_its_pictures(
     assert set(facts["files"]) == {path.name for path in folder.iterdir()}
     assert all(len(entry["sha256"]) == 64 and entry["bytes"] > 0 for entry in facts["files"].values())
     assert facts["source"] is None
+    assert facts["arithmetic"]["device"] == "cpu"
+    assert facts["arithmetic"]["threads"] == torch.get_num_threads()
+    assert facts["libraries"]["torch"] == torch.__version__
+    assert facts["libraries"]["jinja2"]

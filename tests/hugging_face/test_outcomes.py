@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from drawn_requests import drawn_request, written  # noqa: E402
 from ghostbench import Nonfinite, OutOfMemory, Reply, RequestRejected, RequestTooLarge, Truncated, Unavailable  # noqa: E402
 from ghostbench.tasks.summary import GhostProbingSummary  # noqa: E402
 from ghostbench_hf.adapter import HFModel  # noqa: E402
+from ghostbench_hf.loading import load_checkpoint  # noqa: E402
 from ghostbench_hf.settings import HFSettings  # noqa: E402
 
 Checkpoint = Callable[[str], Path]
@@ -206,6 +208,31 @@ def test_marks_of_spaces_are_left_and_all_others_broken_up(checkpoint: Checkpoin
 
 def test_answers_are_called_deterministic_as_they_are_greedy(checkpoint: Checkpoint) -> None:
     assert HFModel(HFSettings(device="cpu"), str(checkpoint("internvl"))).is_deterministic(drawn_request(1))
+
+
+def test_a_checkpoint_that_changes_while_it_is_in_use_is_unavailable(
+    tmp_path: Path, checkpoint: Checkpoint, loaded: Load, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "changing"
+    shutil.copytree(checkpoint("internvl"), folder)
+    model = loaded(folder, fresh=True, max_new_tokens=60)
+    (request,) = ask(model, (1,))
+    again = dataclasses.replace(request, level_settings={"dtype": "float16"})
+    os.chmod(folder / "config.json", 0o600)
+    assert isinstance(model.answer([request])[0], Reply)
+    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
+    assert isinstance(model.answer([request])[0], Reply), "by the weights that were loaded"
+    (found,) = model.answer([again])
+    assert isinstance(found, Unavailable), "loaded anew for the level, from files that the manifest does not name"
+    assert str(found) == "config.json was changed while the model was in use: begin anew"
+
+    def changed(*given: Any) -> Any:
+        (folder / "chat_template.jinja").touch()
+        return load_checkpoint(*given)
+
+    monkeypatch.setattr("ghostbench_hf.loading.load_checkpoint", changed)
+    with pytest.raises(Unavailable, match=r"chat_template.jinja was changed"):
+        loaded(folder, fresh=True)
 
 
 def test_a_prompt_longer_than_the_checkpoint_allows_is_too_large(

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +18,10 @@ import pytest
 from loopback_openai import Fault, Server
 
 import ghostbench
-from ghostbench import BadInput
+from ghostbench import BadInput, imported
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.lines import AttemptLine
+from ghostbench.folder.manifest import Gpu, Hardware
 from ghostbench.models import ModelSpec
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins import sources
@@ -154,6 +156,24 @@ class Echoing(RemoteModel):
 """
 
 
+EDITED_ON_THE_WAY = """
+from pathlib import Path
+from ghostbench import RemoteModel, Reply
+
+class Echoing(RemoteModel):
+    def is_deterministic(self, request):
+        return True
+
+    async def answer(self, request):
+        words = Path(__file__).with_name("words.py")
+        if "one" in words.read_text():
+            words.write_text("EVIDENCE = 'late'")
+        from echoing.words import EVIDENCE
+        text = '{"grade": "normal", "event_time_s": null, "actor": null, "occluder": null, "evidence": "%s"}'
+        return Reply(text=text % EVIDENCE)
+"""
+
+
 @pytest.fixture
 def words_of_echoing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model from a checkout on the path, `echoing`; the file of its words."""
@@ -165,6 +185,8 @@ def words_of_echoing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(package.parent)
     spec = ModelSpec(name="echoing", load="echoing.model:Echoing", kind="remote", summary="a test's")
     monkeypatch.setitem(registry().models, "echoing", spec)
+    # As in a process that was started after these files were written.
+    monkeypatch.setattr(imported, "AT_NS", time.time_ns() + 10**12)
     as_a_new_process_has_it()
     return package / "words.py"
 
@@ -196,34 +218,76 @@ def test_a_model_whose_sources_were_edited_is_asked_anew(
     assert hits(just_ask("e", models="echoing", limit=1)) == 1
 
 
+def test_code_edited_between_its_import_and_the_first_look_at_it_is_kept_under_no_key(
+    just_ask: Lines, words_of_echoing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time.sleep(0.03)  # longer than a step of the file system's clock
+    monkeypatch.setattr(imported, "AT_NS", time.time_ns())
+    just_ask("a", models="echoing", limit=1)
+    (kept,) = entries(tmp_path / "cache")
+    assert json.loads(kept.read_text())["text"].count("one") == 1
+    sources._first_seen.clear()
+    words_of_echoing.write_text("EVIDENCE = 'another'\n")
+    (old,) = just_ask("b", models="echoing", limit=1)
+    assert json.loads(old["raw"])["evidence"] == "one", "the code as it was imported"
+    assert old["from_cache"] is None
+    assert entries(tmp_path / "cache") == [kept], "and nothing under the digest of what it was not"
+    log = (tmp_path / "results" / "b" / "log.jsonl").read_text()
+    assert f"{words_of_echoing} was changed after this process began" in log
+
+
+def test_modules_that_were_there_before_ghostbench_are_as_old_as_the_process(
+    words_of_echoing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imported, "BEFORE", frozenset({"echoing"}))
+    with pytest.raises(sources.SourcesUnknown, match=r"echoing.* was changed after this process began"):
+        sources.sources_of("echoing")
+
+
+def test_code_edited_while_the_run_goes_on_is_kept_under_no_key(
+    just_ask: Lines, words_of_echoing: Path, tmp_path: Path
+) -> None:
+    (words_of_echoing.parent / "model.py").write_text(EDITED_ON_THE_WAY)
+    as_a_new_process_has_it()
+    lines = just_ask("a", models="echoing", limit=3)
+    assert {json.loads(line["raw"])["evidence"] for line in lines} == {"late"}
+    assert entries(tmp_path / "cache") == []
+    log = (tmp_path / "results" / "a" / "log.jsonl").read_text()
+    assert "words.py was changed while the run went on: echoing goes without the cache from here on (said once)" in log
+
+
+def digests(package: str) -> dict[str, str]:
+    return dict(sources.sources_of(package).digests)
+
+
 def test_sources_are_told_apart_by_content_with_all_that_they_import_from_a_checkout(words_of_echoing: Path) -> None:
     helper = words_of_echoing.parent.parent / "helping.py"
     helper.write_text("SIDE = 1\n")
-    first = sources.sources_of("echoing")
+    first = digests("echoing")
     assert set(first) == {"ghostbench", "echoing"}
     os.utime(words_of_echoing, (0, 0))
     (words_of_echoing.parent / "__pycache__").mkdir()
     (words_of_echoing.parent / "__pycache__" / "words.pyc").write_bytes(b"x")
-    assert sources.sources_of("echoing") == first
+    assert digests("echoing") == first
     words_of_echoing.write_text("def f():\n    import json, helping as h\n")
     as_a_new_process_has_it()
-    second = sources.sources_of("echoing")
+    second = digests("echoing")
     assert set(second) == {"ghostbench", "echoing", "helping"}
     helper.write_text("SIDE = 2\n")
     as_a_new_process_has_it()
-    third = sources.sources_of("echoing")
+    third = digests("echoing")
     assert {name for name in third if third[name] != second[name]} == {"helping"}
-    assert set(sources.sources_of("ghostbench_openai")) == {"ghostbench", "ghostbench_openai", "ghostbench_remote"}
+    assert set(digests("ghostbench_openai")) == {"ghostbench", "ghostbench_openai", "ghostbench_remote"}
     linked = words_of_echoing.parent.parent / "linked"
     linked.mkdir()
     (linked / "part.py").write_text("PART = 1\n")
     (linked / "round").symlink_to(words_of_echoing.parent)
     (words_of_echoing.parent / "part").symlink_to(linked)
     as_a_new_process_has_it()
-    by_link = sources.sources_of("echoing")
+    by_link = digests("echoing")
     (linked / "part.py").write_text("PART = 2\n")
     as_a_new_process_has_it()
-    assert sources.sources_of("echoing")["echoing"] not in {by_link["echoing"], third["echoing"]}
+    assert digests("echoing")["echoing"] not in {by_link["echoing"], third["echoing"]}
     with pytest.raises(sources.SourcesUnknown, match="not_there"):
         sources.sources_of("not_there")
 
@@ -522,33 +586,45 @@ def test_verify_finds_a_hit_that_claims_more_than_one_can(hit_run: Path, tmp_pat
     assert any("from the cache" in words or "from an entry of the cache" in words for words in found), found
 
 
-def test_a_local_model_is_served_too_and_its_device_and_code_count(hit_run: Path) -> None:
+def test_a_local_model_is_served_too_and_its_machine_and_code_count(hit_run: Path) -> None:
     assert hits(lines_of(hit_run)) == 2
     assert findings(hit_run) == []
     key = json.loads(entries(hit_run.parent / "cache")[0].read_text())["key"]
     assert key["code"]["ghostbench"]
     assert set(key["sources"]) == {"ghostbench", "ghostbench_motion"}
-    assert key["device"] is not None
+    stated = json.loads((hit_run / "manifest.json").read_text())["hardware"]
+    assert key["machine"] == [stated["processor"], stated["cores"], [gpu["name"] for gpu in stated["gpus"]]]
 
 
-def test_libraries_and_files_that_a_local_model_was_loaded_with_count() -> None:
+def test_libraries_files_arithmetic_and_machine_of_a_local_model_count(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = registry().models["hf"]
     host = SimpleNamespace(choice=SimpleNamespace(spec=spec), settings=spec.settings())
     entry = SimpleNamespace(spec="hf", argument="some/model", settings={}, identity=None)
-    manifest: Any = SimpleNamespace(
-        models={"model": entry}, hardware=SimpleNamespace(gpus=[SimpleNamespace(name="GPU")])
-    )
+    manifest: Any = SimpleNamespace(models={"model": entry})
     row: Any = SimpleNamespace(name="model", host=host)
     task: Any = SimpleNamespace(name="task", template_sha256=lambda: "0")
+    here = Hardware(processor="a", cores=2, gpus=[Gpu(name="GPU", memory_bytes=1)])
 
-    def key(**facts: Any) -> dict[str, Any]:
+    def key(hardware: Hardware = here, **facts: Any) -> str:
         state: Any = SimpleNamespace(facts=facts)
-        return model_key(manifest, row, state, task, {})
+        monkeypatch.setattr("ghostbench.running.manifest._hardware", lambda: hardware)
+        return json.dumps(model_key(manifest, row, state, task, {}), sort_keys=True)
 
-    plain = key(files={"a": 1}, libraries={"pillow": "12"})
-    assert plain == key(files={"a": 1}, libraries={"pillow": "12"})
-    assert plain != key(files={"a": 2}, libraries={"pillow": "12"})
-    assert plain != key(files={"a": 1}, libraries={"pillow": "12", "torchvision": "0.28"})
+    known = {"files": {"a": 1}, "libraries": {"pillow": "12"}, "arithmetic": {"threads": 2}}
+    two = {**known, "by_worker": {"m#2": {"load_s": 3.0}}}
+    other = {**known, "by_worker": {"m#2": {"arithmetic": {"threads": 2, "device": "other"}}}}
+    assert key(**known) == key(**known) == key(**two), "replicas that compute alike"
+    keys = [
+        key(**known),
+        key(**other),
+        key(**{**known, "files": {"a": 2}}),
+        key(**{**known, "libraries": {"pillow": "12", "torchvision": "0.28"}}),
+        key(**{**known, "arithmetic": {"threads": 4}}),
+        key(here.model_copy(update={"processor": "b"}), **known),
+        key(here.model_copy(update={"cores": 4}), **known),
+        key(here.model_copy(update={"gpus": []}), **known),
+    ]
+    assert len(set(keys)) == len(keys)
 
 
 def test_verify_finds_hits_of_a_run_without_a_cache(hit_run: Path, tmp_path: Path) -> None:

@@ -68,16 +68,20 @@ class Checkpoint:
         """Names of the safetensors files, sorted."""
         return tuple(sorted({entry.file for entry in self.tensors.values()}))
 
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file that is used, by name."""
+        beside = [CONFIG_FILE, GENERATION_FILE, INDEX_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, TEMPLATE_FILE]
+        names = [*beside, *self.weight_files]
+        return {name: self.folder / name for name in names if (self.folder / name).is_file()}
+
     def start_hashing(self) -> dict[str, Future[tuple[int, str]]]:
-        """Begin hashing every file that was used, in threads; results are (bytes, SHA-256 in hexadecimal).
+        """Begin hashing these files in threads; results are (bytes, SHA-256 in hexadecimal).
 
         The index, and each header, are read anew in any case: `inspect` has held the tensors against them.
         """
-        beside = [CONFIG_FILE, GENERATION_FILE, INDEX_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, TEMPLATE_FILE]
-        names = [*beside, *self.weight_files]
-        present = [name for name in names if (self.folder / name).is_file()]
         pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sha256")
-        futures = {name: pool.submit(file_digest, self.folder / name) for name in present}
+        futures = {name: pool.submit(file_digest, path) for name, path in self.files.items()}
         pool.shutdown(wait=False)
         return futures
 

@@ -12,8 +12,11 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ghostbench_local.checkpoint.errors import CheckpointError
 
 _LEAST_BYTES = 16 << 20
 """Smaller files are hashed in no time."""
@@ -39,6 +42,27 @@ def file_digest(path: Path) -> tuple[int, str]:
     return size, digest
 
 
+class Unchanged:
+    """Files, by name, that are to stay as they are: what was read of them and their digests are of one state then.
+
+    A file whose rights or names alone changed is the same: by size, inode and the time of its content's last change.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = dict(files)
+        self._states = {name: _content_state(path) for name, path in files.items()}
+
+    def check(self) -> None:
+        """Raise `CheckpointError` where one is no longer as it was."""
+        for name, path in self._files.items():
+            try:
+                same = _content_state(path) == self._states[name]
+            except OSError:
+                same = False
+            if not same:
+                raise CheckpointError(f"{name} was changed while the model was in use: begin anew")
+
+
 def home() -> Path:
     """The file that digests are remembered in."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -54,6 +78,10 @@ def _state(path: Path) -> dict[str, int]:
         "mtime_ns": found.st_mtime_ns,
         "ctime_ns": found.st_ctime_ns,
     }
+
+
+def _content_state(path: Path) -> dict[str, int]:
+    return {key: value for key, value in _state(path).items() if key != "ctime_ns"}
 
 
 def _remembered() -> dict[str, Any]:

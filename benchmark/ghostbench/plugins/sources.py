@@ -6,10 +6,12 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ghostbench import imported
 from ghostbench.plugins.installed import OWN
 
 _IMPORT = re.compile(rb"^[ \t]*(?:from[ \t]+([A-Za-z_]\w*)|import[ \t]+([A-Za-z_][\w., \t]*))", re.MULTILINE)
@@ -18,35 +20,75 @@ _LARGE_BYTES = 1 << 20
 """A larger file that is no Python, such as weights, counts by its size and the time of its last change."""
 _first_seen: dict[str, str] = {}
 """Of each package, the digest that its sources had when this process looked first."""
+_CLOCK_NS = 10_000_000
+"""The step of the clock that file systems go by."""
+State = tuple[int, int, int, int]
+"""Size, inode, and the times of the last change of a file's content and of anything about it, which nobody can set."""
 
 
 class SourcesUnknown(Exception):
     """Nobody can say which code runs here. The message says of which package, and why."""
 
 
-def sources_of(package: str) -> dict[str, str]:
-    """The SHA-256 of the sources of ghostbench, of a top-level package, and of those that it imports, by package.
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The code that a model rests on. digests : SHA-256 by package. files : of which, each as it was looked at."""
+
+    digests: Mapping[str, str]
+    files: Mapping[str, State]
+
+    def changed(self) -> str | None:
+        """The first file that is no longer as it was looked at; None where all are."""
+        return next((path for path, state in self.files.items() if _state(path) != state), None)
+
+
+def sources_of(package: str) -> Sources:
+    """The sources of ghostbench, of a top-level package, and of those that it imports.
 
     Of imported ones, those of this project, and those that lie outside the folders for installed packages; what is
     installed has a version. By content: the same sources elsewhere are the same. Raises `SourcesUnknown` for a package
-    that is not there or cannot be read, and for one that has changed since this process first looked: what was
-    imported may then be of before or after.
+    that is not there or cannot be read, and for one that has changed since this process could import it, or first
+    looked: what was imported may then be of before or after.
     """
     digests: dict[str, str] = {}
+    files: dict[str, State] = {}
     waiting = [OWN, package]
     while waiting:
         name = waiting.pop()
         if name in digests:
             continue
         try:
-            digests[name], imported = _digest(name, _roots(name))
+            own: dict[str, State] = {}
+            digests[name], imports = _digest(name, _roots(name), own)
         except (OSError, ImportError, ValueError, AttributeError) as error:
             raise SourcesUnknown(f"the sources of {name} cannot be read ({type(error).__name__}: {error})") from None
-        waiting += [found for found in sorted(imported - digests.keys()) if _counts(found)]
+        _require_older(name, own)
+        files |= own
+        waiting += [found for found in sorted(imports - digests.keys()) if _counts(found)]
     for name, digest in digests.items():
         if _first_seen.setdefault(name, digest) != digest:
             raise SourcesUnknown(f"the sources of {name} have changed since this process first looked at them")
-    return dict(sorted(digests.items()))
+    return Sources(dict(sorted(digests.items())), files)
+
+
+def _require_older(name: str, files: Mapping[str, State]) -> None:
+    """Raise `SourcesUnknown` where a file is younger than the moment from which its package can have been imported."""
+    since = _importable_since(name)
+    young = next((path for path, state in files.items() if state[3] > since), None)
+    if young is not None:
+        raise SourcesUnknown(f"{young} was changed after this process began, and may have been imported before")
+
+
+def _importable_since(name: str) -> int:
+    """Nothing of a package was imported before, nanoseconds since 1970.
+
+    That is when ghostbench was, for what was not there by then; else when the process began.
+    """
+    if name not in imported.BEFORE or name == OWN:
+        return imported.AT_NS - _CLOCK_NS
+    import psutil
+
+    return int(psutil.Process().create_time() * 1e9)
 
 
 def _roots(name: str) -> list[Path]:
@@ -72,17 +114,21 @@ def _counts(name: str) -> bool:
     return name.startswith(f"{OWN}_") or not _INSTALLED.intersection(Path(spec.origin).parts)
 
 
-def _digest(name: str, roots: Iterable[Path]) -> tuple[str, set[str]]:
-    """The digest of all files of a package, and the top-level packages that its code imports."""
-    total, imported = hashlib.sha256(), set[str]()
+def _digest(name: str, roots: Iterable[Path], files: dict[str, State]) -> tuple[str, set[str]]:
+    """The digest of all files of a package, and the top-level packages that its code imports.
+
+    files : gets each file's state as it was before it was read.
+    """
+    total, imports = hashlib.sha256(), set[str]()
     for root in roots:
         for path in [root] if root.is_file() else _files(root):
             inner = path.relative_to(root).as_posix() if path != root else path.name
+            files[str(path)] = _state(str(path)) or (0, 0, 0, 0)
             content = _content(path)
             total.update(f"{inner}\0{hashlib.sha256(content).hexdigest()}\n".encode(errors="surrogateescape"))
             if path.suffix == ".py":
-                imported.update(_imported(content))
-    return total.hexdigest(), imported - {name}
+                imports.update(_imported(content))
+    return total.hexdigest(), imports - {name}
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -101,6 +147,15 @@ def _files(folder: Path) -> Iterator[Path]:
             path = Path(place, name)
             if not name.startswith(".") and path.is_file():
                 yield path
+
+
+def _state(path: str) -> State | None:
+    """None for a file that is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _content(path: Path) -> bytes:

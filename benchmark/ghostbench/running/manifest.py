@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import platform
 import subprocess
@@ -36,6 +37,8 @@ from ghostbench.running.plan.plan import Plan
 from ghostbench.tasks.base import Task
 
 _MAY_CHANGE = ("max_attempts", "max_cost")
+_COMPUTED_WITH = ("libraries", "arithmetic")
+"""Facts of a local model that say how its numbers are rounded."""
 _OF_A_CALL = {"patience", "out", "run_id", "resume", "give_up", "tag"}
 
 
@@ -228,24 +231,38 @@ def model_key(
     """What decides a row's answers beside its requests, as JSON: the model, its weights and code, and the task.
 
     manifest : the run's. sources : digests of the model's code, by package, as `sources_of` gives them. For a local
-    model this machine's device counts too, since it decides how numbers are rounded.
+    model this machine counts too, and what it was computed with, since these decide how numbers are rounded.
     """
     entry, spec = manifest.models[row.name], row.host.choice.spec
     free = throughput_settings(row.host.settings)
-    files, libraries = (state.facts.get(name) for name in ("files", "libraries"))
+    machine = None
+    if spec.kind == "local":
+        # This one: a run that is gone on with may have been begun on another, which its manifest states.
+        here = _hardware()
+        machine = [here.processor, here.cores, [gpu.name for gpu in here.gpus]]
     return {
         "spec": entry.spec,
         "argument": entry.argument,
         "settings": {name: value for name, value in entry.settings.items() if name not in free},
         "identity": entry.identity,
-        "files": files if files is None else _plain(files, Redactor()),
-        "code": adapter_versions(row.host),
-        # What a model uses where it is there, and can do without.
-        "libraries": libraries if libraries is None else _plain(libraries, Redactor()),
+        "files": _plain(state.facts.get("files"), Redactor()),
+        "code": {"python": platform.python_version(), **adapter_versions(row.host)},
+        "computed_with": _computed_with(state.facts),
         "sources": dict(sources),
-        "device": [gpu.name for gpu in _gpus()] if spec.kind == "local" else None,
+        "machine": machine,
         "task": [task.name, task.template_sha256()],
     }
+
+
+def _computed_with(facts: Mapping[str, Any]) -> list[Any]:
+    """What the replicas of a local model tell of the libraries and devices that they compute with, each once: which of
+    them answers is open."""
+    others = facts.get("by_worker")
+    told = []
+    for own in ({}, *(others.values() if isinstance(others, Mapping) else ())):
+        each = {**facts, **(own if isinstance(own, Mapping) else {})}
+        told.append(_plain([each.get(name) for name in _COMPUTED_WITH], Redactor()))
+    return [one for _, one in sorted({json.dumps(one, sort_keys=True): one for one in told}.items())]
 
 
 def _packages(host: ConfiguredModel) -> set[str]:

@@ -189,14 +189,14 @@ class Runner:
         options, manifest = self._plan.options, self._context.manifest
         if options.cache is None:
             return None
-        # Now, before models are loaded: what is imported after that is not older than what was looked at.
+        # What was imported by now is known to be of these sources; what is imported later is looked at again.
         sources = code_of(self._plan.hosts, self._context.say)
 
         def key(row: Contender) -> Mapping[str, Any] | None:
             known = sources[row.host]
             if known is None:
                 return None
-            return manifests.model_key(manifest, row, self._states[row.host], self._plan.task, known)
+            return manifests.model_key(manifest, row, self._states[row.host], self._plan.task, known.digests)
 
         return ReplyCache(
             root=open_root(options.cache),
@@ -205,6 +205,7 @@ class Runner:
             model_key=functools.cache(key),
             say=self._context.say,
             elsewhere=options.on not in {"thread", "process"},
+            code=lambda row: sources[row.host],
         )
 
     def _recall_habits(self) -> None:

@@ -23,7 +23,7 @@ from ghostbench.folder.log import LOGGER
 from ghostbench.models import LocalModel, ReferenceModel
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.registry import printable
-from ghostbench.plugins.sources import SourcesUnknown, sources_of
+from ghostbench.plugins.sources import Sources, SourcesUnknown, sources_of
 from ghostbench.records import Reply, Request
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.units import Ask
@@ -56,6 +56,7 @@ class ReplyCache:
     root : its folder. run : names this run, the same after `--resume`. model_key : what decides a row's answers beside
     the request, as JSON; None where nobody knows. say : how a warning is given. elsewhere : whether local models are
     computed on machines whose devices are not known here; their answers are then neither taken nor kept.
+    code : the sources that `model_key` has of a row: where one has changed since, nobody knows what was imported.
     """
 
     root: Path
@@ -64,6 +65,8 @@ class ReplyCache:
     model_key: Callable[[Contender], Mapping[str, JsonValue] | None]
     say: Callable[[str], None]
     elsewhere: bool = False
+    code: Callable[[Contender], Sources | None] = lambda row: None
+    _edited: set[str] = field(default_factory=set)
     _used: set[str] = field(default_factory=set)
     _served: dict[str, str | None] = field(default_factory=dict)
     _warned: bool = False
@@ -104,10 +107,10 @@ class ReplyCache:
         """The hit was no answer after all: the unit is asked."""
         self._used.discard(hit.sha256)
 
-    async def keep(self, row: str, key: Mapping[str, JsonValue] | None, reply: Reply, asked_at: str) -> None:
+    async def keep(self, row: Contender, key: Mapping[str, JsonValue] | None, reply: Reply, asked_at: str) -> None:
         """Keep the answer that a request of a row got; key : as `key` gave it for the request."""
-        self._served[row] = reply.served_model
-        if key is None:
+        self._served[row.name] = reply.served_model
+        if key is None or await self._is_edited(row):
             return
 
         def clean(text: str | None) -> str | None:
@@ -133,6 +136,8 @@ class ReplyCache:
     def key(self, unit: Ask, request: Request) -> dict[str, JsonValue] | None:
         """All that decides the answer; None where that is not the request alone."""
         model = unit.row.host.model
+        if unit.row.name in self._edited:
+            return None
         if model is None or isinstance(model, ReferenceModel) or (self.elsewhere and isinstance(model, LocalModel)):
             return None
         try:
@@ -146,6 +151,18 @@ class ReplyCache:
         if decides is None:
             return None
         return {**decides, **request_key(request), "repeat": unit.repeat}
+
+    async def _is_edited(self, row: Contender) -> bool:
+        """Whether the row's code is no longer what the key says. What is imported late may then be of after: asked when
+        an answer is there."""
+        code = self.code(row)
+        edited = await asyncio.to_thread(code.changed) if code is not None else None
+        if edited is None:
+            return False
+        if row.name not in self._edited:
+            self._edited.add(row.name)
+            self._warn(f"{edited} was changed while the run went on: {row.name} goes without the cache from here on")
+        return True
 
     def _warn(self, words: str) -> None:
         LOGGER.warning("%s", words)
@@ -173,12 +190,10 @@ def request_key(request: Request) -> dict[str, JsonValue]:
     }
 
 
-def code_of(
-    hosts: Iterable[ConfiguredModel], say: Callable[[str], None]
-) -> dict[ConfiguredModel, Mapping[str, str] | None]:
-    """Digests of each model's code, by package, as the sources are now; None, and said, where nobody knows them."""
+def code_of(hosts: Iterable[ConfiguredModel], say: Callable[[str], None]) -> dict[ConfiguredModel, Sources | None]:
+    """Each model's code, as the sources are now; None, and said, where nobody knows it."""
 
-    def look(package: str) -> Mapping[str, str] | None:
+    def look(package: str) -> Sources | None:
         try:
             return sources_of(package)
         except SourcesUnknown as why:

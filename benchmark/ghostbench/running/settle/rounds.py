@@ -287,7 +287,7 @@ class BatchRunner:
         # After a kill the requests are gone, and with them what their answers would be kept under.
         cache, key = self._recorder.cache, self._keys.pop(entry.request_id, None)
         if cache is not None and unit.last is Outcome.ANSWERED and isinstance(delivery.result, Reply):
-            await cache.keep(entry.model, key, delivery.result, utc(asked.started_at))
+            await cache.keep(unit.row, key, delivery.result, utc(asked.started_at))
         if step.again:
             return [(step, unit.attempts)]
         self._settled(unit, open_units)

@@ -214,7 +214,7 @@ class Settler:
         """Keep an answer for other runs, unless something was odd about how it came."""
         cache, reply = self.recorder.cache, delivery.result
         if cache is not None and unit.last is Outcome.ANSWERED and isinstance(reply, Reply) and not delivery.notes:
-            await cache.keep(unit.row.name, cache.key(unit, request), reply, utc(asked.started_at))
+            await cache.keep(unit.row, cache.key(unit, request), reply, utc(asked.started_at))
 
     async def _send(self, request_id: str, most_usd: float, way: Way, passage: Passage) -> None:
         if not way.may_send(passage):
