@@ -236,7 +236,7 @@ def http_store(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[],
         f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\n"
         "events {}\n"
         f"http {{ access_log off; {temporary} types {{}} default_type application/octet-stream;\n"
-        f"server {{ listen 127.0.0.1:{port}; root {files}; autoindex on;\n"
+        f"server {{ listen 127.0.0.1:{port}; root {files}; autoindex on; absolute_redirect off;\n"
         f'location /v/locked/ {{ auth_basic "dada"; auth_basic_user_file {folder}/users; }} }} }}\n'
     )
     words = [_program("nginx/nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]

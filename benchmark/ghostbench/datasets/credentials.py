@@ -29,12 +29,14 @@ class Credentials:
     """What one process hands to another that is to read the same locations. It is never written down or shown.
 
     full : of each location without credentials, what stands before its query and the query.
+    environment : variables that say where a store is and who asks, with their values.
     """
 
     full: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"Credentials({len(self.full)} locations)"
+        return f"Credentials({len(self.full)} locations, {len(self.environment)} variables)"
 
 
 class _Secrets:

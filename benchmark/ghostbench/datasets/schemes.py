@@ -8,12 +8,13 @@ ever read as a chain.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ghostbench.datasets.credentials import secrets
+from ghostbench.datasets.credentials import Credentials, secrets
 from ghostbench.plugins.text import printable
 
 URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.:-]*)://(?P<rest>.*)", re.DOTALL)
@@ -25,19 +26,40 @@ _ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]")
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A kind of storage. extra : the extra of ghostbench that brings its package, None where none is needed."""
+    """A kind of storage. extra : the extra of ghostbench that brings its package, None where none is needed.
+
+    environment : the variables by which its package is told where the store is and who asks. Those that name files of
+    one machine are not among them.
+    """
 
     extra: str | None
+    environment: tuple[str, ...] = ()
 
 
+_S3: Final = Store(
+    "s3",
+    (
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+    ),
+)
+_AZURE: Final = Store(
+    "azure",
+    (
+        *("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"),
+        *("AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CLIENT_ID", "AZURE_STORAGE_CLIENT_SECRET"),
+        *("AZURE_STORAGE_TENANT_ID", "AZURE_STORAGE_ANON"),
+        *("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"),
+    ),
+)
 STORES: Final[dict[str, Store]] = {
     "http": Store("http"),
     "https": Store("http"),
-    "s3": Store("s3"),
-    "s3a": Store("s3"),
-    "az": Store("azure"),
-    "abfs": Store("azure"),
-    "abfss": Store("azure"),
+    "s3": _S3,
+    "s3a": _S3,
+    "az": _AZURE,
+    "abfs": _AZURE,
+    "abfss": _AZURE,
     "gs": Store("gs"),
     "gcs": Store("gs"),
     "memory": Store(None),
@@ -60,6 +82,26 @@ def check_scheme(location: str) -> None:
     if scheme not in STORES and scheme not in LOCAL:
         known = ", ".join(f"{name}://" for name in STORES if name != "memory")
         raise ValueError(f"'{printable(scheme)}://' is no storage that is opened; give a local path, or one of {known}")
+
+
+def handed_over(location: str | None) -> Credentials:
+    """What another machine needs to read what lies at this location as this one does: all that the user's URLs held,
+    and of the environment what speaks of the location's store."""
+    match = URL.fullmatch(location or "")
+    store = STORES.get(match["scheme"].lower()) if match is not None else None
+    names = store.environment if store is not None else ()
+    environment = {name: os.environ[name] for name in names if name in os.environ}
+    return replace(secrets.handed_over(), environment=environment)
+
+
+def take_over(credentials: Credentials) -> None:
+    """Read as the process does that handed these over. A machine that has variables of its own for the store keeps
+    them, all of them: halves of two accounts are none."""
+    secrets.take_over(credentials)
+    given = {*credentials.environment}
+    spoken_of = [store for store in STORES.values() if given & {*store.environment}]
+    if not any(name in os.environ for store in spoken_of for name in store.environment):
+        os.environ.update(credentials.environment)
 
 
 def filesystem(location: str) -> tuple[Any, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from functools import partial
 
+from ghostbench.datasets.schemes import handed_over
 from ghostbench.errors import AttemptError
 from ghostbench.folder.log import LOGGER
 from ghostbench.frames import Frames
@@ -57,6 +58,7 @@ class FarAway:
                 self._plan.task if looks else None,
                 self._plan.variants if looks else None,
                 self._plan.sampling if looks else None,
+                handed_over(self._plan.split.data_root) if looks else None,
             )
             start = partial(self._cluster.start, given, host.resources)
             found.append(InWorker(host.model, replica.name, start, decodes=looks))
