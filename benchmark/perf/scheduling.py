@@ -109,7 +109,7 @@ class AtOnce(Seat[Any]):
 
 
 def a_plan(workers: int, clips: int) -> Plan:
-    """A run of one model with so many replicas."""
+    """A run over so many clips of one model with so many replicas."""
     spec = ModelSpec(name="nobody", load="scheduling:Nobody", kind="local", summary="")
     host = ConfiguredModel(Choice("nobody", spec, None), NoSettings(), Nobody(NoSettings()))
     host.replicas = tuple(Replica(f"nobody#{number}", NoSettings()) for number in range(1, workers + 1))
@@ -128,16 +128,22 @@ def a_plan(workers: int, clips: int) -> Plan:
     )
 
 
-async def driven(plan: Plan, folder: RunFolder, progress: Progress) -> None:
-    """All clips of the plan through the driver, each with frames that are elsewhere."""
+async def driven(plan: Plan, folder: RunFolder, progress: Progress, models: Sequence[LocalModel] | None = None) -> None:
+    """All clips of the plan through the driver, each with frames that are elsewhere.
+
+    models : one for each replica, in threads; None: workers that answer at once.
+    """
     host, row = plan.hosts[0], plan.rows[0].name
     left = Left(plan, {})
     state = ModelState(host)
-    pool = ThreadPoolExecutor(1)
+    pool = ThreadPoolExecutor(1 if models is None else 4)
     assert isinstance(host.model, LocalModel)
-    dispatcher = LocalDispatcher([InThread(host.model, replica.name) for replica in host.replicas], pool)
-    dispatcher._seats = [AtOnce(seat.place, pool) for seat in dispatcher._seats]
-    dispatcher._named = {seat.place.worker: seat for seat in dispatcher._seats}
+    living = models or [host.model] * len(host.replicas)
+    places = [InThread(model, replica.name) for model, replica in zip(living, host.replicas, strict=True)]
+    dispatcher = LocalDispatcher(places, pool)
+    if models is None:
+        dispatcher._seats = [AtOnce(seat.place, pool) for seat in dispatcher._seats]
+        dispatcher._named = {seat.place.worker: seat for seat in dispatcher._seats}
     await dispatcher.load()
     state.dispatcher = dispatcher
     ledger = Ledger(folder.attempts, Redactor())

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -127,7 +127,12 @@ def request(name: str) -> Request:
 
 
 def asked(
-    places: list[InThread], count: int, *, announced: bool = True, deadline_s: float = math.inf
+    places: list[InThread],
+    count: int,
+    *,
+    announced: bool = True,
+    deadline_s: float = math.inf,
+    settled: Callable[[], bool] = lambda: True,
 ) -> list[Delivery]:
     async def ask() -> list[Delivery]:
         with ThreadPoolExecutor(4) as pool:
@@ -143,6 +148,8 @@ def asked(
             async def one(number: int) -> Delivery:
                 nonlocal left
                 delivery = await dispatcher.ask(CLIP, request(str(number)), expected=announced)
+                while not settled():
+                    await asyncio.sleep(0.005)
                 left -= 1
                 return delivery
 
@@ -162,6 +169,28 @@ def test_replicas_get_equal_batches_and_answer_what_they_have_prepared_themselve
     assert [model.batches for model in models] == [[12], [12]]
     assert Counter(delivery.worker for delivery in found) == {"m#1": 12, "m#2": 12}
     assert all(len(model.threads) == 1 for model in models)
+
+
+def test_what_is_answered_and_not_yet_settled_is_not_shared_out_again() -> None:
+    begun = threading.Event()
+
+    class First(Slow):
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            if self.batches:
+                begun.set()
+            return super().answer(requests)
+
+    class Second(Slow):
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            begun.wait(20)
+            return super().answer(requests)
+
+    models = [First(16), Second(16)]
+    found = asked([InThread(model) for model in models], 48, settled=begun.is_set)
+    assert len(found) == 48
+    # Half of the 24 that nobody has begun, and not of the 36 that are not settled, which would be two batches.
+    assert models[0].batches[0] == 12
+    assert models[0].batches[1] >= 12
 
 
 def test_what_a_slow_replica_has_prepared_is_taken_over_by_one_that_is_free() -> None:

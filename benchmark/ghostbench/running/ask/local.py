@@ -30,12 +30,16 @@ _LOOKED_AT = 8
 
 @dataclass(slots=True)
 class _Waiting:
-    """A request that can be computed. seat : the replica that has prepared it; None where nothing was to prepare."""
+    """A request that can be computed.
+
+    asker : the task that waits for it. seat : the replica that has prepared it; None where nothing was to prepare.
+    """
 
     group: str
     request: Request
     answered: asyncio.Future[Delivery]
     since: float
+    asker: asyncio.Task[Any] | None
     prepare_s: float = 0.0
     notes: tuple[str, ...] = ()
     sending: Sending | None = None
@@ -78,6 +82,7 @@ class LocalDispatcher(Dispatcher):
         self._ready: dict[str, deque[_Waiting]] = {}
         self._expected: Counter[str] = Counter()
         self._computing = self._next = 0
+        self._answered: set[asyncio.Task[Any]] = set()
         self._idle: dict[Seat[_Waiting], None] = {}
         self._servers: list[asyncio.Task[None]] = []
         self.in_flight = 1
@@ -125,6 +130,8 @@ class LocalDispatcher(Dispatcher):
         alone: bool = False,
     ) -> Delivery:
         announced = _Announced(self, group, int(expected))
+        if asker := asyncio.current_task():
+            self._answered.discard(asker)
         while True:
             seat = self._chosen_for(request)
             if self.stopped or seat is None:
@@ -228,8 +235,9 @@ class LocalDispatcher(Dispatcher):
         """The request ready to be computed; or its outcome, where preparing it has failed. Raises `Withdrawn`."""
         asked = time.perf_counter()
         answered: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        asker = asyncio.current_task()
         if not seat.place.prepares:
-            return _Waiting(group, request, answered, asked, sending=sending)
+            return _Waiting(group, request, answered, asked, asker, sending=sending)
         if sending is not None:
             await sending()
         async with turn():
@@ -242,9 +250,8 @@ class LocalDispatcher(Dispatcher):
                 failure, queue_s, done.seconds, done.notes, stops=done.stops, worker=done.worker, lost=done.lost
             )
         # To wait for a thread that prepares is to queue, as to wait for a batch is.
-        return _Waiting(
-            group, prepared(request, done.value), answered, asked + done.seconds, done.seconds, done.notes, seat=seat
-        )
+        whole = prepared(request, done.value)
+        return _Waiting(group, whole, answered, asked + done.seconds, asker, done.seconds, done.notes, seat=seat)
 
     async def _asked_alone(
         self, seat: Seat[_Waiting], request: Request, group: str, sending: Sending | None
@@ -299,6 +306,7 @@ class LocalDispatcher(Dispatcher):
             answered = self._seen(seat, await seat.answer(requests))
         self._computing -= len(batch)
         for item, result, notes in zip(batch, answered.results, answered.notes, strict=True):
+            self._note_answered(item)
             item.deliver(
                 Delivery(
                     self._read(result),
@@ -312,6 +320,12 @@ class LocalDispatcher(Dispatcher):
             )
         # Others may have waited to see how much this one would do.
         self._wake_all()
+
+    def _note_answered(self, item: _Waiting) -> None:
+        """Until who asked has settled it, or asks again, it is among what is left, and nothing to be shared out."""
+        if item.asker is not None and not item.asker.done():
+            self._answered.add(item.asker)
+            item.asker.add_done_callback(self._answered.discard)
 
     def _seen(self, seat: Seat[_Waiting], done: Any) -> Any:
         """What came back, of a replica that may be lost for good: then its clips are for the others, where there are
@@ -374,7 +388,9 @@ class LocalDispatcher(Dispatcher):
     def _size(self, seat: Seat[_Waiting]) -> int:
         """How many requests the replica is to take at once."""
         most = max(1, seat.place.batch_size)
-        left = math.inf if self.left is None or len(self._seats) == 1 else self.left() - self._computing
+        left = math.inf
+        if self.left is not None and len(self._seats) > 1:
+            left = self.left() - self._computing - len(self._answered)
         if most == 1 or left >= FAR_FROM_THE_END * most * len(self._seats):
             return most
         here = sum(map(len, self._ready.values())) + sum(
