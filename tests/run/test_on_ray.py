@@ -110,6 +110,39 @@ def test_three_merged_shards_are_the_same_run(module_bench: Any, asked_once: Pat
     verified(module_bench, "whole")
 
 
+def told(folder: Path) -> list[Any]:
+    """All that was asked and said, but for who said it and when."""
+    keys = ("model", "clip", "repeat", "moment_s", "fallback_level", "outcome", "frames_sha256", "prompt_sha256", "raw")
+    lines = (json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines())
+    return sorted((tuple(line[key] for key in keys) for line in lines), key=str)
+
+
+@pytest.mark.slow
+def test_moments_wordings_probes_and_repeats_are_the_same_wherever_models_live(module_bench: Any) -> None:
+    pytest.importorskip("ray")
+    given = ["--task", "worded-moments", "--models", "wordy,picky", "--variants", "all", "--repeats", "2", "--quiet"]
+    given += ["--probe", "dark,blank,shuffled", "--set", "wordy.most=4"]
+    runs = {}
+    for way in ("thread", "process", "ray"):
+        more = ["--replicas", "wordy=2"] if way == "ray" else []
+        _, said = (running := module_bench.start(*given, *more, "--on", way, "--run-id", f"all-{way}")).communicate()
+        assert running.returncode == 0, said
+        runs[way] = module_bench.folder / "results" / f"all-{way}"
+    thread = runs.pop("thread")
+    asked = [json.loads(line) for line in (thread / "attempts.jsonl").read_text().splitlines()]
+    rows = {"wordy": ("", "@bold", "@few", "+dark", "+blank", "+shuffled"), "picky": ("", "@bold", "@few", "+dark")}
+    assert {f"{model}{row}" for model, each in rows.items() for row in each} <= {line["model"] for line in asked}
+    assert {line["moment_s"] for line in asked} == {0.25, 0.5, 0.875}
+    assert {line["fallback_level"] for line in asked} == {0, 1}
+    for way, folder in runs.items():
+        assert told(folder) == told(thread), way
+        assert seen(folder) == seen(thread), way
+        for name in ("predictions.jsonl", "clips.jsonl"):
+            lines, others = (sorted((each / name).read_text().splitlines()) for each in (folder, thread))
+            assert lines == others, (way, name)
+        verified(module_bench, folder.name)
+
+
 def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
     until = time.monotonic() + seconds
     while not (found := condition()):

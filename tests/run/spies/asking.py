@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from ghostbench import FramePart, Frames, Question, Task
+from ghostbench.tasks.form import Form, form_of, shipped_form
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench.tasks.summary import GhostProbingSummary
+from ghostbench.tasks.written_task import WrittenTask
 
 
 class FiveOfTen(GhostProbing):
@@ -51,3 +53,37 @@ class ThreeMoments(GhostProbing):
     def questions(self, frames: Frames) -> Sequence[Question]:
         prefixes = [(moment, frames.until(moment)) for moment in (0.25, 0.5, 0.875)]
         return [Question.about(self.build(prefix), prefix, moment) for moment, prefix in prefixes]
+
+
+_EXAMPLE = {"time_s": None, "grade": "normal", "actor": None, "occluder": None, "evidence": "nobody comes out"}
+
+
+def _worded() -> Form:
+    stated = shipped_form("ghost-probing").stated()
+    example = {"clip": "images_3_002", "shows": "An empty road.", "answer": _EXAMPLE}
+    variants = {"bold": {"system": "Be bold. " + stated["system"]}, "few": {"examples": [example]}}
+    return form_of({**stated, "name": "worded-moments", "variants": variants}, "worded-moments")
+
+
+class WordedMoments(WrittenTask):
+    """Asks at three moments, in three wordings, of which one tells of an example."""
+
+    form = _worded()
+    claim = ThreeMoments.claim
+    at_moments = True
+    sampling = ThreeMoments.sampling
+    questions = ThreeMoments.questions
+
+    def variants(self) -> Mapping[str, Task]:
+        return {"bold": BoldMoments(), "few": FewMoments()}
+
+
+class BoldMoments(WordedMoments):
+    form = WordedMoments.form.worded("bold")
+
+    def variants(self) -> Mapping[str, Task]:
+        return {}
+
+
+class FewMoments(BoldMoments):
+    form = WordedMoments.form.worded("few")

@@ -727,6 +727,7 @@ def register_tasks(register: Any) -> None:
     register(TaskSpec(name="five-of-ten", load="asking:FiveOfTen", summary="a spy"))
     register(TaskSpec(name="study", load="asking:Study", summary="a spy"))
     register(TaskSpec(name="three-moments", load="asking:ThreeMoments", summary="a spy"))
+    register(TaskSpec(name="worded-moments", load="asking:WordedMoments", summary="a spy"))
 
 
 @hookimpl

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ghostbench import LocalModel, RemoteModel, Reply, Request, Usage, Verdict, setting
+from ghostbench import (
+    Level,
+    LocalModel,
+    ModelError,
+    RemoteModel,
+    Reply,
+    Request,
+    RequestTooLarge,
+    Usage,
+    Verdict,
+    setting,
+)
 
 
 @dataclass(frozen=True)
@@ -15,6 +26,7 @@ class WordySettings:
     log: str | None = setting(None, "file that gets a line for each computation of features", network=False)
     shy: bool = setting(False, "whether it says yes less often than others, unless the wording is bold")
     sleep_s: float = setting(0.0, "time that an answer takes", minimum=0)
+    most: int = setting(0, "how many frames it takes at most; 0 for any number", minimum=0)
 
 
 def answered(request: Request, settings: WordySettings) -> Reply:
@@ -41,8 +53,18 @@ def features(frames: Any, log: str | None) -> float:
 class Wordy(LocalModel):
     batch_size = 4
 
+    @property
+    def ladder(self) -> Any:
+        most = self.settings.most
+        return (Level(name="fewer frames", max_frames=most, after=(RequestTooLarge,)),) if most else ()
+
     def answer(self, requests: Any) -> Any:
-        return [answered(request, self.settings) for request in requests]
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Request) -> Reply | ModelError:
+        if 0 < self.settings.most < len(request.frames or ()):
+            return RequestTooLarge("too many frames")
+        return answered(request, self.settings)
 
 
 class RemoteWordy(RemoteModel):
