@@ -13,7 +13,7 @@ MOST_VALUES = 100_000
 
 class BoundedLoader(yaml.SafeLoader):
     """A `SafeLoader` that raises `MarkedYAMLError` for aliases that multiply (“billion laughs”) or name themselves,
-    and for keys that are there twice.
+    for keys that are there twice, and for values that are not what they are said to be, or look like.
 
     PyYAML itself copies what merge keys name, and whoever walks the values meets every alias anew: a file of a
     kilobyte takes hours and all memory.
@@ -42,10 +42,21 @@ class BoundedLoader(yaml.SafeLoader):
         self._sizes[id(node)] = size
         return node
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node. Raises `MarkedYAMLError`, which names the line, where PyYAML lets through whatever its
+        conversions raise."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, TypeError, OverflowError):
+            kind = str(node.tag).rpartition(":")[2]
+            raise yaml.MarkedYAMLError(
+                problem=f"this cannot be read as {kind}; quote what is meant as text", problem_mark=node.start_mark
+            ) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """A mapping in which no key is there twice: the first one would be lost without a word."""
         seen: set[Any] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if key.tag == "tag:yaml.org,2002:merge":
                 continue
             name = self.construct_object(key, deep=True)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import doctest
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binom
+from statsmodels.stats.contingency_tables import mcnemar
 
+from ghostbench.label import Label
+from ghostbench.records import Clip
 from ghostbench.running import dry_run
 from ghostbench.running.dry_run import design_of
 from ghostbench.scoring.significance import mcnemar_exact
+from ghostbench.tasks.sustain import Sustain
 
 
 def test_the_example_of_the_docstring_holds() -> None:
@@ -46,6 +52,52 @@ def test_more_comparisons_need_larger_differences_and_few_clips_show_none() -> N
     assert few is not None
     assert set(few.detectable.values()) == {None}
     assert design_of(200, 1) is None
+
+
+@pytest.mark.parametrize("clips", [25, 55, 99])
+def test_the_share_is_that_which_is_said_however_few_the_clips(clips: int) -> None:
+    """Against enumeration of every split of the clips by statsmodels' own exact test."""
+    design = design_of(clips, 3)
+    assert design is not None
+    for share, difference in design.detectable.items():
+        if difference is None:
+            assert chance_found(clips, float(share), float(share), design.level) < 0.8
+        else:
+            assert chance_found(clips, float(share), difference, design.level) == pytest.approx(0.8, abs=1e-4)
+
+
+def chance_found(clips: int, share: float, difference: float, level: float) -> float:
+    first = (share + difference) / (2 * share)
+    chance = 0.0
+    for apart in range(1, clips + 1):
+        weight = binom.pmf(apart, clips, share)
+        if weight < 1e-9:
+            continue
+        shown = [b for b in range(apart + 1) if mcnemar([[0, b], [apart - b, 0]], exact=True).pvalue <= level]
+        chance += weight * binom.pmf(shown, apart, first).sum()
+    return chance
+
+
+def test_of_a_task_that_asks_at_moments_the_warnings_are_what_is_compared() -> None:
+    labels = Label(first_visible_s=2.0, contact_s=4.0)
+    clips = [Clip(id=f"w{place}", truth="ghost_probing", truth_time_s=4.0, labels=labels) for place in range(60)]
+    clips += [Clip(id="late", truth="ghost_probing", truth_time_s=4.0)]
+    clips += [Clip(id="open", truth="ghost_probing", labels=Label(first_visible_s=0.4, contact_s=4.0))]
+    clips += [Clip(id=f"n{place}", truth=truth) for place, truth in enumerate(("normal", "cut_in") * 50)]
+    host = SimpleNamespace(choice=SimpleNamespace(spec=SimpleNamespace(kind="remote", name="m")))
+    rows = [SimpleNamespace(probe=None, variant=None, of=None, host=host) for _ in range(3)]
+    task = SimpleNamespace(at_moments=True, moments_per_s=2.0)
+    plan: Any = SimpleNamespace(split=SimpleNamespace(clips=clips), rows=rows, task=task, sustain=None, variants={})
+    found = dry_run.designs_of(plan)
+    assert {what: (design.clips, design.comparisons) for what, design in found.items()} == {
+        "warnings": (60, 3),
+        "false alarms": (100, 3),
+    }
+    said = dry_run._said("warnings", found["warnings"])
+    assert said.startswith("With 60 clips whose window can be warned of and 3 comparisons (Holm-corrected)")
+    assert "true differences in the share of clips warned of between models from these on" in said
+    plan.sustain = Sustain(4, 5)
+    assert dry_run.designs_of(plan)["warnings"].clips == 0, "no alarm can hold before two seconds are over"
 
 
 def test_a_dry_run_says_it_in_words_and_as_json(bench: Any) -> None:

@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import re
+import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -18,11 +19,13 @@ import ghostbench
 from ghostbench import BadInput, Frames, Unparseable, Verdict
 from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.evidence.verify import verify
+from ghostbench.records import Clip, Split
 from ghostbench.running.plan.leaks import check_wording
 from ghostbench.tasks.form import form_of, shipped_form, shipped_words
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench.tasks.load import load_task
 from ghostbench.tasks.negation import Words, stated_grade
+from ghostbench.tasks.written_task import task_of_form
 
 SHIPPED = yaml.safe_load(files("ghostbench.tasks").joinpath("written", "ghost-probing.yaml").read_text("utf-8"))
 BINARY = {
@@ -233,6 +236,41 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "a grade that its words deny": (
         changed(TEXT, "grades", to={"no dart-out": "ghost_probing", "nothing": "normal"}), "ghost_probing",
     ),
+    "a number without an end but infinity": (changed(TEXT, *S, "when", "maximum", to=float("inf")), "maximum <="),
+    "a number that is none": (changed(TEXT, *S, "when", "maximum", to=float("nan")), "maximum <="),
+    "a bound that is a truth value": (changed(TEXT, *S, "when", "maximum", to=True), "maximum"),
+    "a length in half characters": (changed(TEXT, *S, "what", "maxLength", to=200.5), "maxLength"),
+    "a type in a mapping": (changed(TEXT, *S, "when", "type", to={"a": 1}), "type"),
+    "a value twice": (changed(BINARY, *S, "ghost", "enum", to=["yes", "no", "yes"]), "twice"),
+    "no value at all": (changed(BINARY, *S, "ghost", "enum", to=[]), "grades"),
+    "truth values for texts": (changed(BINARY, *S, "ghost", "enum", to=[True, False]), "true and false"),
+    "truth values for names": (changed(BINARY, "grades", to={True: "ghost_probing", False: "normal"}), "quote it"),
+    "a limit of 400 digits": ({**BINARY, "max_output_tokens": 10**400}, "max_output_tokens"),
+    "a limit that is true": ({**BINARY, "max_output_tokens": True}, "max_output_tokens"),
+    "a limit in Chinese digits": ({**BINARY, "max_output_tokens": "２５６"}, "max_output_tokens"),
+    "a time that is only said": (changed(BINARY, "frames", "each", to="At {{time}} s:"), "{time:.2f}"),
+    "a placeholder by number": (changed(BINARY, "frames", "opening", to="{0.__class__} frames"), "{0.__class__}"),
+    "a placeholder without a name": (changed(BINARY, "frames", "opening", to="{} frames"), "{}"),
+    "an item of a placeholder": (changed(BINARY, "frames", "opening", to="{count[0]}"), "{count[0]}"),
+    "a conversion": (changed(BINARY, "frames", "opening", to="{count!r}"), "{count}"),
+    "Arabic decimals": (changed(BINARY, "frames", "each", to="{time:.٣f}"), "decimals"),
+    "nothing to be seen": (changed(BINARY, "question", to="\u200b\u2060"), "nothing to be seen"),
+    "control characters": (changed(BINARY, "question", to="Is there\x00 one?"), "control characters"),
+    "a name in full width": (changed(BINARY, "name", to="ｔｗｏ"), "name"),
+    "a name with a line's end": (changed(BINARY, "name", to="two-ways\n"), "name"),
+    "a mention of nothing": (changed(TEXT, "words", "mentions", to=["\u00a0"]), "words.mentions.0"),
+    "a mention that is denied": (changed(TEXT, "words", "denials", to=["dart-out"]), "ghost_probing"),
+    "mentions by expression": (changed(TEXT, "words", "regex", to=["(a+)+$"]), "words.regex"),
+    "a variant within a variant": ({**BINARY, "variants": {"a": {"variants": {}}}}, "variants.a.variants"),
+    "variants in a list": ({**BINARY, "variants": [1]}, "variants"),
+    "an answer in braces": (
+        {**BINARY, "variants": {"a": {"example": "{shows} {{answer}}", "examples": [
+            {"clip": "c1", "shows": "x", "answer": {"ghost": "yes"}}]}}}, "{answer}",
+    ),
+    "an example's attribute": (
+        {**BINARY, "variants": {"a": {"example": "{shows.__class__} {answer}", "examples": [
+            {"clip": "c1", "shows": "x", "answer": {"ghost": "yes"}}]}}}, "__class__",
+    ),
     "the name of another task": (changed(BINARY, "name", to="ghost-probing"), "already"),
 }  # fmt: skip
 
@@ -261,8 +299,25 @@ ALIASES = b"a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
         (b"name: !!python/object/apply:os.system ['true']", "not YAML"),
         (b"# " + b"x" * (1 << 18), "larger"),
         (b"", "no mapping"),
+        (b"name: x\nsystem: !!bool perhaps", "line 2 is not YAML: this cannot be read as bool"),
+        (b"max_output_tokens: !!int ''", "line 1 is not YAML: this cannot be read as int"),
+        (b"max_output_tokens: " + b"9" * 5000, "line 1 is not YAML: this cannot be read as int"),
+        (b"version: 2026-99-99", "line 1 is not YAML: this cannot be read as timestamp"),
+        (b"name: !!map two", "line 1 is not YAML: expected a mapping"),
+        (b"? [a, b]\n: 1", "line 1 is not YAML: found unhashable key"),
+        (b"<<: 5", "line 1 is not YAML: expected a mapping"),
+        (yaml.safe_dump(BINARY).encode() + b"<<: {temperature: 1}", "temperature"),
+        (b"name: *nothing", "line 1 is not YAML: found undefined alias"),
+        (b"frames:\n\topening: a", "line 2 is not YAML"),
+        (b"name: a\n---\nname: b", "line 2 is not YAML: but found another document"),
+        (b"a: " + b"[" * 2000 + b"]" * 2000, "nested too deeply"),
+        (yaml.safe_dump(BINARY).encode() + b"5: 1", "5: Keys should be strings"),
     ],
-    ids=["broken", "a key twice", "not text", "itself", "aliases", "an object", "large", "empty"],
+    ids=[
+        *("broken", "a key twice", "not text", "itself", "aliases", "an object", "large", "empty", "no truth value"),
+        *("no number", "5000 digits", "no date", "no mapping", "a list as key", "no merge", "merged in", "no anchor"),
+        *("tab", "two documents", "deep", "a number as key"),
+    ],
 )  # fmt: skip
 def test_what_is_no_yaml_is_one_line(content: bytes, named: str, tmp_path: Path) -> None:
     (tmp_path / "task.yaml").write_bytes(content)
@@ -306,6 +361,56 @@ def test_a_wording_that_tells_of_the_clips_is_refused(words: str, named: str, tm
         ghostbench.run("always", task=str(path), out=tmp_path / "results")
     assert named.casefold() in str(caught.value)
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        *((f"{said} is yes", "images_5_014") for said in (
+            *("ｉｍａｇｅｓ_５_０１４", "im\u0430ges_5_014", "ima\u200bges_5_014", "imàges_5_014", "images 5, 014"),
+            *("images-5-014", "images/5/014", "IMAGES\n5\n014", "images_⑤_014", "images_٥_٠١٤", "see 5/014", "5_014"),
+        )),
+        *((f"{said} is yes", "clip-007x") for said in ("clip_007x", "CLIP.007.X", "clip 7 x")),
+        ("在2秒：鬼探头。", "2秒:鬼探头"),
+        ("例如 5.20 秒: 加塞", "5.20 秒:"),
+        ("类别五的事故", "类别五"),
+        ("Category five shows it", "category five"),
+    ],
+)  # fmt: skip
+def test_an_id_or_label_is_found_however_it_is_written(words: str, named: str) -> None:
+    with pytest.raises(BadInput, match="no model may be told that") as caught:
+        check_wording(told(words), split_of("images_5_014", "clip-007x"))
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "In a clip, 7 frames are shown; the 5th of 14 images is dark.",
+        "State the category: one of ghost_probing, normal.",
+        "Shutter 1/100 s, 2026-01-15, 5 of 014 or 5/14.",
+        "At 2.0 s: the frame. 2秒：画面",
+        "类别：一个词。分三类。",
+    ],
+)
+def test_ordinary_numbers_and_words_are_no_ids(words: str) -> None:
+    check_wording(told(words), split_of("images_5_014", "images_1_100", "clip7", "clip-007x", "a1"))
+
+
+def told(words: str) -> ghostbench.Task:
+    return task_of_form(form_of({**BINARY, "system": words}, "x"))
+
+
+def split_of(*ids: str) -> Split:
+    clips = tuple(Clip(id=each, truth="normal", truth_time_s=None, category=None) for each in ids)
+    return Split(dataset="d", name="all", clips=clips, labels_sha256="0", split_sha256="0")
+
+
+def test_ids_of_a_large_split_are_looked_for_in_a_moment() -> None:
+    many = split_of(*(f"images_{number % 62}_{number:05d}" for number in range(20_000)))
+    began = time.process_time()
+    check_wording(told("A word, 1 number: 2, and more. " * 600), many)
+    assert time.process_time() - began < 20, "not as many times as there are ids"
 
 
 def test_a_run_under_a_file_is_verified_from_its_folder_alone(tmp_path: Path) -> None:

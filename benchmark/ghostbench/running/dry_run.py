@@ -22,7 +22,9 @@ from ghostbench.running.plan.contenders import Contender
 from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import Plan, make_plan
 from ghostbench.running.runner import DECODE_WORKERS
-from ghostbench.scoring.significance import ALPHA, POWER, power
+from ghostbench.scoring.significance import ALPHA, POWER, detectable_difference
+from ghostbench.scoring.watched import window_of
+from ghostbench.tasks.sustain import AT_ONCE
 
 if TYPE_CHECKING:
     from ghostbench.running.execute import Terminal
@@ -51,12 +53,13 @@ DISAGREEING: Final = (0.1, 0.2, 0.4)
 class Design:
     """What the run can show of its rows' differences, in one family of tests.
 
-    clips : of the split. models : those that are set against each other. comparisons : the tests of the family, by
+    clips : that are counted. models : those that are set against each other. comparisons : the tests of the family, by
         which the level is corrected: every two models in `bench compare`; with other wordings, every two models in
         every wording, and every other wording against the main one; every probe against its model.
     level : what a p-value must reach, .05 over the number of comparisons (Holm's first step).
     detectable : by the share of clips that one of two models gets right and the other wrong, the smallest true
-        difference in accuracy that comes out significant four times in five; None where none does.
+        difference in accuracy that comes out significant four times in five; None where none does. Of a task that asks
+        at moments it is the share of clips warned of, or of those with a false alarm.
     """
 
     clips: int
@@ -79,14 +82,21 @@ def design_of(clips: int, models: int, comparisons: int | None = None) -> Design
         comparisons = models * (models - 1) // 2
     if not comparisons:
         return None
-    found = {str(share): power(clips, round(clips * share), comparisons).detectable for share in DISAGREEING}
-    return Design(clips=clips, models=models, comparisons=comparisons, level=ALPHA / comparisons, detectable=found)
+    level = ALPHA / comparisons
+    found = {str(share): detectable_difference(clips, share, level) for share in DISAGREEING}
+    return Design(clips=clips, models=models, comparisons=comparisons, level=level, detectable=found)
 
 
 def designs_of(plan: Plan) -> dict[str, Design]:
     """The designs of the families that the run's tables and `bench compare` will test, by what they compare."""
     clips = len(plan.split.clips)
     models = [row for row in plan.rows if _contends(row)]
+    if plan.task.at_moments:
+        # Warnings are compared there, and not what is said of whole clips.
+        asked = {"warnings": sum(_has_window(clip, plan) for clip in plan.split.clips)}
+        asked["false alarms"] = sum(clip.truth != "ghost_probing" for clip in plan.split.clips)
+        each = {what: design_of(count, len(models)) for what, count in asked.items()}
+        return {what: design for what, design in each.items() if design is not None}
     worded = [row for row in plan.rows if row.variant is not None]
     several = {row.of for row in worded}
     pairs = len(several) * (len(several) - 1) // 2 * (len(plan.variants) + 1)
@@ -100,6 +110,16 @@ def designs_of(plan: Plan) -> dict[str, Design]:
     return {what: design for what, design in found.items() if design is not None}
 
 
+def _has_window(clip: Clip, plan: Plan) -> bool:
+    """Whether a warning of the clip can be right: an alarm can hold before its window is open."""
+    start_s, event_s, _ = window_of({"labels": clip.labels, "truth_time_s": clip.truth_time_s})
+    if clip.truth != "ghost_probing" or start_s is None or event_s is None:
+        return False
+    rate = plan.task.moments_per_s
+    first_s = 0.0 if rate is None else (plan.sustain or AT_ONCE).k / rate
+    return first_s < start_s <= event_s
+
+
 def _contends(row: Contender) -> bool:
     """Whether `bench compare` sets it against others: no probe, no other wording, no yardstick; recorded responses are
     a model's, and a substitute's row contends under its own name."""
@@ -109,27 +129,37 @@ def _contends(row: Contender) -> bool:
 
 def _said(what: str, design: Design) -> str:
     """The design in one line."""
+    of_clips, measure, disagree = _WORDS[what]
     shown = [
-        f"{difference:.2f} where {_DISAGREE[what]} on {float(share):.0%} of the clips"
+        f"{difference:.2f} where {disagree} on {float(share):.0%} of the clips"
         for share, difference in design.detectable.items()
         if difference is not None
     ]
     pairs = "1 comparison" if design.comparisons == 1 else f"{design.comparisons} comparisons"
+    counted = f"{design.clips} clips{of_clips}"
     if not shown:
-        return f"{design.clips} clips are too few to show any difference between {what} ({pairs}, Holm-corrected)."
-    between = "" if what == "models" else f" between {what}"
+        return f"{counted} are too few to show any difference between {_between(what)} ({pairs}, Holm-corrected)."
+    between = "" if what == "models" else f" between {_between(what)}"
     return (
-        f"With {design.clips} clips and {pairs} (Holm-corrected), true differences in accuracy{between} from these on "
-        f"are found {POWER:.0%} of the time: {'; '.join(shown)}."
+        f"With {counted} and {pairs} (Holm-corrected), true differences in {measure}{between} from these on are found "
+        f"{POWER:.0%} of the time: {'; '.join(shown)}."
     )
 
 
-_DISAGREE: Final = {
-    "models": "two models disagree",
-    "models in each wording": "two models disagree",
-    "wordings": "two wordings disagree",
-    "probes": "a probe and its model disagree",
+def _between(what: str) -> str:
+    return "models" if what in {"warnings", "false alarms"} else what
+
+
+_TWO = "two models disagree"
+_WORDS: Final = {
+    "models": ("", "accuracy", _TWO),
+    "models in each wording": ("", "accuracy", _TWO),
+    "wordings": ("", "accuracy", "two wordings disagree"),
+    "probes": ("", "accuracy", "a probe and its model disagree"),
+    "warnings": (" whose window can be warned of", "the share of clips warned of", _TWO),
+    "false alarms": (" without ghost probing", "the share of clips with a false alarm", _TWO),
 }
+"""By what is compared: which clips are counted, by what, and what an uneven answer to one is."""
 
 
 def print_dry_run(options: Options, voice: Terminal) -> int:

@@ -5,6 +5,7 @@ docs/add-a-task-or-section.md shows one whole. The tasks that come with ghostben
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -41,6 +42,10 @@ LARGEST = 1 << 18
 MOST_TOKENS = 8192
 """The largest limit of an answer that a task may state."""
 _LONGEST_TEXT = 4000
+_MOST_NUMBER = 1e9
+_TRUE_AND_FALSE = "yes, no, on and off without quotes are true and false"
+_OF_A_UNION = re.compile(r"Words|literal\[.*\]")
+"""Steps of pydantic's own on its way to a value that can be one of several things."""
 _OF_OBJECT = frozenset({"type", "properties", "required", "additionalProperties"})
 _OF_VALUE = frozenset({"type", "enum", "minimum", "maximum", "minLength", "maxLength"})
 
@@ -154,7 +159,9 @@ def form_of_text(text: str, where: str) -> Form:
         mark = error.problem_mark or error.context_mark
         line = f" line {mark.line + 1}" if mark is not None else ""
         raise BadInput(f"{where}{line} is not YAML: {printable(error.problem or 'it cannot be read')}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise BadInput(f"{where} is not YAML: its values are nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise BadInput(f"{where} is not YAML: {printable(' '.join(str(error).split()))}") from None
     if isinstance(stated, Mapping):
         for name in ("variant", "examples", "example"):
@@ -172,8 +179,12 @@ def form_of(stated: Any, where: str) -> Form:
     except ValidationError as error:
         # Of what can be one of several things, what it comes nearest to.
         first = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))
-        place = ".".join(str(step) for step in first["loc"])
+        steps = [str(step) for step in first["loc"] if not _OF_A_UNION.fullmatch(str(step))]
         told = first["msg"].removeprefix("Value error, ")
+        if steps and steps[-1] == "[key]":
+            steps.pop()
+            told = f"a name must be a text: quote it ({_TRUE_AND_FALSE})"
+        place = ".".join(steps)
         raise BadInput(f"{where}: {printable(f'{place}: {told}' if place else told)}") from None
 
 
@@ -224,10 +235,13 @@ def _check_bound(name: str, value: Mapping[str, Any]) -> None:
         raise ValueError(f"schema.properties.{name}.type: it must be string or number, or a list of one and 'null'")
     if "string" in kinds and "enum" not in value and not 1 <= value.get("maxLength", 0) <= _LONGEST_TEXT:
         raise ValueError(f"schema.properties.{name}.maxLength: a text needs one, from 1 to {_LONGEST_TEXT}")
-    if "number" in kinds and not 0 <= value.get("minimum", -1) <= value.get("maximum", -1):
-        raise ValueError(f"schema.properties.{name}: a number needs a minimum >= 0 and a maximum")
-    if not all(isinstance(each, str) and each for each in value.get("enum", ())):
-        raise ValueError(f"schema.properties.{name}.enum: its values must be texts")
+    if "number" in kinds and not 0 <= value.get("minimum", -1) <= value.get("maximum", -1) <= _MOST_NUMBER:
+        raise ValueError(f"schema.properties.{name}: a number needs a minimum >= 0 and a maximum <= {_MOST_NUMBER:g}")
+    values = value.get("enum", ())
+    if not all(isinstance(each, str) and each for each in values):
+        raise ValueError(f"schema.properties.{name}.enum: its values must be texts ({_TRUE_AND_FALSE})")
+    if len(set(values)) < len(values):
+        raise ValueError(f"schema.properties.{name}.enum: a value is there twice")
 
 
 def _kinds(value: Mapping[str, Any]) -> Iterator[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import string
+import unicodedata
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 MAIN = "main"
 """What the wording of the task itself is called; a variant cannot have the name."""
@@ -20,8 +21,19 @@ EXAMPLE = "An example, of another clip: {shows}\nThe answer to it: {answer}"
 _NUMBER_FORM = re.compile(r"(?:\.[0-6]f)?")
 _OPENING, _EACH, _SHOWN = frozenset({"count", "duration"}), frozenset({"time"}), frozenset({"shows", "answer"})
 
-Line = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\n]*\S[^\n]*$")]
-Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
+
+def _visible(text: str) -> str:
+    """Raise `ValueError` for a text of which nothing can be seen, and for control characters."""
+    kinds = [unicodedata.category(character) for character in text]
+    if any(kind == "Cc" and character not in "\n\t" for kind, character in zip(kinds, text, strict=True)):
+        raise ValueError("it has control characters")
+    if all(kind[0] in "CZ" for kind in kinds):
+        raise ValueError("there is nothing to be seen in it")
+    return text
+
+
+Line = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\n]*\S[^\n]*$"), AfterValidator(_visible)]
+Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S"), AfterValidator(_visible)]
 Name = Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 ClipId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(?:.*\S)?$")]
@@ -44,8 +56,7 @@ class FrameWords(Strict):
     def _placeholders(self) -> FrameWords:
         _check_placeholders("opening", self.opening, _OPENING)
         _check_placeholders("none", self.none, frozenset())
-        _check_placeholders("each", self.each, _EACH)
-        if "{time" not in self.each:
+        if not _check_placeholders("each", self.each, _EACH):
             raise ValueError("each: a frame needs its time, {time:.2f}")
         return self
 
@@ -108,10 +119,10 @@ def check_example_words(text: str | None) -> None:
     """Raise `ValueError` unless the text has a place for what an example shows and one for its answer."""
     if text is None:
         return
-    _check_placeholders("example", text, _SHOWN, numbers=False)
-    for name in ("{shows}", "{answer}"):
-        if name not in text:
-            raise ValueError(f"example: it needs {name}")
+    named = _check_placeholders("example", text, _SHOWN, numbers=False)
+    for name in ("shows", "answer"):
+        if name not in named:
+            raise ValueError(f"example: it needs {{{name}}}")
 
 
 def _once_each(clips: list[str]) -> None:
@@ -120,8 +131,10 @@ def _once_each(clips: list[str]) -> None:
             raise ValueError(f"examples: the clip {clip!r} is there twice")
 
 
-def _check_placeholders(of: str, text: str, known: frozenset[str], *, numbers: bool = True) -> None:
-    """Only times, counts and lengths can stand in a wording: nothing else of a clip has a name there."""
+def _check_placeholders(of: str, text: str, known: frozenset[str], *, numbers: bool = True) -> set[str]:
+    """The placeholders in a text. Only times, counts and lengths can stand in a wording: nothing else of a clip has a
+    name there."""
+    named = set()
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError as error:
@@ -137,3 +150,5 @@ def _check_placeholders(of: str, text: str, known: frozenset[str], *, numbers: b
         # Python's own forms can ask for a billion spaces.
         if conversion or not _NUMBER_FORM.fullmatch(form or "") or (form and name == "count"):
             raise ValueError(f"{of}: {{{name}}} may say how many decimals it has, as in {{time:.2f}}, and no more")
+        named.add(name)
+    return named
