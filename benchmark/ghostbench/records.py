@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Le
 
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.frames import Frames
 from ghostbench.label import UNSAID, Label, Parameters, is_doubted
 from ghostbench.outcomes import Outcome
@@ -298,7 +299,7 @@ class Split:
     labels_sha256 : hex digest of the label file's bytes. split_sha256 : of the chosen clip ids joined by newlines.
     filters : what narrowed the split, in words, in the order applied; () for the whole split.
     skipped_labels : label rows left out by request, each as "line N: why".
-    data_root : where media is looked for, without credentials; None where nobody said.
+    data_root : where media is looked for, without credentials; None where nobody said. credentials : what opens it.
     layout, fps : how it lies there, and the frames per second of frame folders, as the dataset says.
     annotations : what each annotation file added, in their order.
     shard : which share of a split the clips are; None for all of it. whole : the clips of the whole split then.
@@ -319,6 +320,7 @@ class Split:
     shard: Shard | None = None
     whole: tuple[Clip, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict, hash=False)
+    credentials: Credentials = NO_CREDENTIALS
 
     @property
     def known(self) -> tuple[Clip, ...]:

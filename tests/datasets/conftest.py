@@ -5,8 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from ghostbench.datasets import schemes
 
 _WATCHED: list[set[str]] = []
 
@@ -37,3 +42,38 @@ def canary(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_text("video_id,ground_truth_label\na,none\n")
     return path
+
+
+class GuardedStorage(MemoryFileSystem):  # type: ignore[misc]
+    """A storage that wants credentials, as they come in a URL, and quotes them in its errors."""
+
+    protocol = "guarded"
+    store: ClassVar[dict[str, Any]] = {}
+    cachable = False
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, str]:
+        return {"login": path.partition("://")[2].rpartition("@")[0]}
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.removeprefix("guarded://").rpartition("@")[2].strip("/")
+
+    def __init__(self, login: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self.login = login
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        if mode == "rb" and self.login != "anna:pa55word":
+            password = self.login.partition(":")[2]
+            raise PermissionError(f"guarded://{self.login}@{path}?token=s3cr3t was refused: '{password}' is wrong")
+        return super()._open(path, mode, **options)
+
+
+@pytest.fixture
+def guarded(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The storage of `guarded://anna:pa55word@…`, which is opened in the test, too."""
+    fsspec.register_implementation("guarded", GuardedStorage, clobber=True)
+    monkeypatch.setitem(schemes.STORES, "guarded", schemes.Store(None))
+    GuardedStorage.store.clear()
+    return fsspec.filesystem("guarded", login="anna:pa55word")

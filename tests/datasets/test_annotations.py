@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ghostbench.datasets.annotations.dada import BY_LENGTH, BY_NUMBER, ROW_BEFORE, UNVERIFIED, DadaRow, DadaRows
 from ghostbench.datasets.annotations.join import Source, joined, read_annotations
 from ghostbench.datasets.annotations.rows import Annotation
+from ghostbench.datasets.location import Location
 from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.errors import BadInput, DecodeFailed, MediaUnreachable
 from ghostbench.label import Label
@@ -348,7 +349,7 @@ def test_what_is_labelled_stays_and_rows_that_contradict_it_are_not_taken(tmp_pa
     table = (
         "video_id,ground_truth_label,actor,contact_s,weather\na,ghost probing,car,2,sun\nb,cut-in,x,1,sun\nc,none,,2,\n"
     )
-    source = Source.read(written(tmp_path, "more.csv", table))
+    source = Source.read(Location(written(tmp_path, "more.csv", table)))
     (a, b, c), account = joined(clips, source, None)
     assert a.labels == Label(actor="child", contact_s=2.0)
     assert a.parameters == {"weather": "rain"}
@@ -453,7 +454,7 @@ def test_the_clips_that_the_join_by_number_gets_wrong_are_right(real: Split) -> 
 
 
 def test_ten_independent_annotators_saw_the_collision_when_the_joined_rows_say(real: Split, shared_data: Path) -> None:
-    consensus = Source.read(str(shared_data / "annotations" / "badas_dada2000_consensus.csv"))
+    consensus = Source.read(Location(str(shared_data / "annotations" / "badas_dada2000_consensus.csv")))
     bare = [Clip(id=clip.id, truth=clip.truth) for clip in real.clips]
     seen = {clip.id: clip.labels.contact_s for clip in joined(bare, consensus, None)[0]}
     pairs = [(clip.labels.contact_s, seen[clip.id]) for clip in real.clips]
@@ -466,7 +467,7 @@ def test_the_sister_files_columns_stand_in_another_order_and_are_read_all_the_sa
     sheet = shared_data / "annotations" / "cap_text_annotations.xls"
     if not sheet.is_file():
         pytest.skip("the sister file is not there")
-    file = Source.read(str(sheet)).file
+    file = Source.read(Location(str(sheet))).file
     assert isinstance(file, DadaRows)
     assert len(file.rows) > 9000
     first = file.rows[10, 1]

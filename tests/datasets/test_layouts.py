@@ -9,6 +9,7 @@ import fsspec
 import pytest
 
 from ghostbench.datasets.layouts import BASES, find_media
+from ghostbench.datasets.location import Location
 from ghostbench.errors import BadInput
 
 CLIPS = ["images_1_001", "images_1_002", "images_12_034"]
@@ -23,7 +24,7 @@ def lay_out(root: Path, names: Sequence[str]) -> Path:
 
 
 def found(root: Path, layout: str = "auto", clips: Sequence[str] = CLIPS) -> dict[str, tuple[str, str]]:
-    media = find_media(str(root), clips, layout=layout, fps=30.0)  # type: ignore[arg-type]
+    media = find_media(Location(str(root)), clips, layout=layout, fps=30.0)  # type: ignore[arg-type]
     return {clip: (m.kind, m.location.removeprefix(str(root) + "/")) for clip, m in media.items()}
 
 
@@ -118,7 +119,7 @@ def test_a_broken_link_is_missing_media_when_it_is_read(tmp_path: Path) -> None:
     from ghostbench.media.sampling import parse_sampling
 
     (tmp_path / "images_1_001.avi").symlink_to(tmp_path / "nothing")
-    media = find_media(str(tmp_path), CLIPS, layout="auto", fps=30.0)
+    media = find_media(Location(str(tmp_path)), CLIPS, layout="auto", fps=30.0)
     for one in media.values():
         with pytest.raises(MissingMedia):
             decode(str(one), parse_sampling("uniform:2"))
@@ -139,11 +140,11 @@ def test_remote_roots_are_listed_as_local_ones(names: list[str]) -> None:
     remote.pseudo_dirs[:] = [""]
     for name in names:
         remote.pipe_file(f"/dada/{name}", b"x")
-    media = find_media("memory://dada", CLIPS, layout="auto", fps=30.0)
+    media = find_media(Location("memory://dada"), CLIPS, layout="auto", fps=30.0)
     expected = names[0] if not names[0].endswith(".png") else names[0].rpartition("/")[0]
     assert {c: m.location for c, m in media.items()} == {"images_1_001": f"memory://dada/{expected}"}
     with pytest.raises(BadInput, match="no such folder"):
-        find_media("memory://nothing-here", CLIPS, layout="auto", fps=30.0)
+        find_media(Location("memory://nothing-here"), CLIPS, layout="auto", fps=30.0)
 
 
 def test_a_long_listing_tells_how_far_it_has_come_and_keeps_its_order(
@@ -156,6 +157,8 @@ def test_a_long_listing_tells_how_far_it_has_come_and_keeps_its_order(
     lay_out(tmp_path, names)
     told: list[tuple[int, int]] = []
     clips = [f"images_1_{number:03d}" for number in range(30, 0, -1)]
-    media = find_media(str(tmp_path), clips, layout="auto", fps=30.0, told=lambda done, of: told.append((done, of)))
+    media = find_media(
+        Location(str(tmp_path)), clips, layout="auto", fps=30.0, told=lambda done, of: told.append((done, of))
+    )
     assert list(media) == clips
     assert told == [(done, 30) for done in range(1, 31)]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ghostbench.datasets.embedded import embedded_folder
+from ghostbench.datasets.location import Location
 from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.datasets.splits import read_ids
 from ghostbench.datasets.storage import Media
@@ -199,7 +200,7 @@ def test_labels_of_a_folder_that_only_contains_the_root_are_not_taken(tmp_path: 
 
 
 def test_seed99_is_the_earlier_study_s_99_clips() -> None:
-    listed = list(read_ids(str(embedded_folder() / "dada2000" / "splits" / "seed99.txt"), "split"))
+    listed = list(read_ids(Location(str(embedded_folder() / "dada2000" / "splits" / "seed99.txt")), "split"))
     assert len(listed) == 99
     parts = [(int(c), int(n)) for _, c, n in (name.split("_") for name in listed)]
     assert parts == sorted(parts)

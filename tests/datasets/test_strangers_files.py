@@ -75,7 +75,7 @@ def test_no_text_with_two_colons_is_taken_for_a_url(scheme: str, before: str, af
 
 def test_an_address_of_ipv6_is_no_chain() -> None:
     pytest.importorskip("aiohttp")
-    assert storage.accept("http://[::1]:8000/clips", "--data-root") == "http://[::1]:8000/clips"
+    assert str(storage.accept("http://[::1]:8000/clips", "--data-root")) == "http://[::1]:8000/clips"
 
 
 def outside(kind: str, tmp_path: Path, listener: Any, canary: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ghostbench.datasets.layouts import find_media
+from ghostbench.datasets.location import Location
 from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.errors import BadInput
 from ghostbench.media.decode import decode
@@ -54,7 +55,7 @@ def test_a_clip_in_both_forms_is_there_twice(tmp_path: Path) -> None:
     for name in (one, other):
         (tmp_path / f"{name}.avi").write_bytes(b"x")
     with pytest.raises(BadInput, match="are there for one clip"):
-        find_media(str(tmp_path), [one], layout="files", fps=30.0)
+        find_media(Location(str(tmp_path)), [one], layout="files", fps=30.0)
     labels = tmp_path / "labels.csv"
     labels.write_text(f"video_id,ground_truth_label\n{one},none\n{other},none\n", encoding="utf-8")
     with pytest.raises(BadInput, match=r"line 3: the video id .* is there twice"):

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghostbench import errors, records
-from ghostbench.datasets.credentials import Credentials, _Secrets
+from ghostbench.datasets.location import Location
 from ghostbench.frames import Frames
 from ghostbench.records import Prompt, Reply, Request, Usage, Verdict
 from ghostbench.tasks.load import load_task
@@ -112,12 +112,10 @@ def test_every_error_comes_through_with_all_that_it_carries(kind: type[Exception
 
 
 def test_credentials_are_handed_over_and_never_shown() -> None:
-    here, there = _Secrets(), _Secrets()
-    shown = here.keep("https://user:geheim@host/clips?sig=abcd1234")
-    given = again(here.handed_over())
-    assert isinstance(given, Credentials)
-    assert "geheim" not in repr(given)
-    assert "abcd1234" not in repr(given)
-    there.take_over(given)
-    assert there.full(f"{shown}/1.avi") == "https://user:geheim@host/clips/1.avi?sig=abcd1234"
-    assert "geheim" not in there.hide("refused: geheim")
+    location = Location.given("https://user:geheim@host/clips?sig=abcd1234")
+    there = again(location).join("1.avi")
+    assert there.full == "https://user:geheim@host/clips/1.avi?sig=abcd1234"
+    for text in (repr(location), repr(again(location.credentials)), str(there), f"{there}"):
+        assert "geheim" not in text
+        assert "abcd1234" not in text
+    assert "geheim" not in there.credentials.hide("refused: geheim")

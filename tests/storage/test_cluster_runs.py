@@ -15,7 +15,7 @@ import pytest
 from drawn_data import moving_square, write_dataset, write_video
 from warm_process import run_bench
 
-from ghostbench.datasets.credentials import Credentials, secrets
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.datasets.schemes import handed_over, take_over
 
 MODELS = ["--models", "motion,category-prior"]
@@ -195,11 +195,14 @@ def test_a_machine_gets_what_speaks_of_the_runs_own_store_and_keeps_an_account_o
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_CONNECTION_STRING", "AWS_PROFILE"):
         monkeypatch.setenv(name, f"of {name}")
     named = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-    assert {*handed_over("s3://dada/v").environment} == named
-    assert {*handed_over("AZ://dada/v").environment} == {"AZURE_STORAGE_CONNECTION_STRING"}
-    assert [handed_over(place).environment for place in ("/data", "http://host/v", "memory://v", None)] == [{}] * 4
-    given = handed_over("s3a://dada/v")
+    assert {*handed_over("s3://dada/v", NO_CREDENTIALS).environment} == named
+    assert {*handed_over("AZ://dada/v", NO_CREDENTIALS).environment} == {"AZURE_STORAGE_CONNECTION_STRING"}
+    assert [
+        handed_over(place, NO_CREDENTIALS).environment for place in ("/data", "http://host/v", "memory://v", None)
+    ] == [{}] * 4
+    given = handed_over("s3a://dada/v", Credentials.of("s3a://anna:pa55word@dada/v"))
     assert "of AWS" not in repr(given)
+    assert given.full("s3a://dada/v/1.avi") == "s3a://anna:pa55word@dada/v/1.avi"
     for name in named:
         monkeypatch.delenv(name)
     # An account of its own, of which the other one's key is no part.
@@ -210,5 +213,3 @@ def test_a_machine_gets_what_speaks_of_the_runs_own_store_and_keeps_an_account_o
     monkeypatch.setattr(os, "environ", dict(os.environ))
     take_over(given)
     assert {name: os.environ.get(name) for name in named} == {name: f"of {name}" for name in named}
-    take_over(Credentials({"http://host/v": ("http://anna:pa55word@host/v", "")}))
-    assert secrets.full("http://host/v/1.avi") == "http://anna:pa55word@host/v/1.avi"

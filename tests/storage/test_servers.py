@@ -9,14 +9,15 @@ import pytest
 
 from ghostbench.datasets import storage
 from ghostbench.datasets.layouts import find_media
+from ghostbench.datasets.location import Location
 from ghostbench.errors import BadInput, DecodeFailed, MediaUnreachable, MissingMedia
 
 AT_ONCE_S = 10.0
 """No storage package may wait and ask again by itself: with its pauses, a failed reading took half a minute."""
 
 
-def read(url: str) -> bytes:
-    with storage.open_media(url) as file:
+def read(location: str | Location) -> bytes:
+    with storage.open_media(Location(location) if isinstance(location, str) else location) as file:
         return file.read()
 
 
@@ -30,13 +31,13 @@ def xml(status: str, code: str, more: str = "") -> bytes:
 def test_a_clip_is_read_whole_and_found(store: Any) -> None:
     root = storage.accept(store.root, "--data-root")
     assert find_media(root, ["images_1_001", "images_1_002"], layout="auto", fps=30.0).keys() == {"images_1_001"}
-    assert read(f"{root}/clips/images_1_001.avi") == store.clip
+    assert read(root.join("clips", "images_1_001.avi")) == store.clip
 
 
 def test_what_is_not_there_is_missing_on_every_store(store: Any) -> None:
     with pytest.raises(MissingMedia):
         read(f"{store.root}/clips/images_1_002.avi")
-    assert storage.list_folder(f"{store.root}/nowhere") in ({}, None)
+    assert storage.list_folder(Location(f"{store.root}/nowhere")) in ({}, None)
     with pytest.raises(MissingMedia):
         read(f"{store.root.replace('dada', 'elsewhere')}/nowhere/images_1_001.avi")
 
@@ -77,7 +78,7 @@ def test_a_failure_that_may_pass_is_media_unreachable_at_once_and_the_next_readi
 @pytest.mark.parametrize("fault", ["refused", "500", "503", "403"])
 def test_a_listing_that_fails_is_no_empty_folder(store: Any, fault: str) -> None:
     with store.proxy.broken(FAULTS[fault]), pytest.raises(BadInput, match="data root") as caught:
-        find_media(store.root, ["images_1_001"], layout="auto", fps=30.0)
+        find_media(Location(store.root), ["images_1_001"], layout="auto", fps=30.0)
     assert "no such folder" not in str(caught.value)
 
 
@@ -113,8 +114,8 @@ def test_a_password_in_a_url_is_used_and_not_shown(http_store: Any) -> None:
     with pytest.raises(MediaUnreachable, match="401"):
         read(f"{http_store.root}/locked/images_1_001.avi")
     root = storage.accept(f"{http_store.root}/locked".replace("//", "//anna:pa55word@"), "--data-root")
-    assert "pa55word" not in root
-    assert read(f"{root}/images_1_001.avi") == http_store.clip
+    assert "pa55word" not in str(root)
+    assert read(root.join("images_1_001.avi")) == http_store.clip
 
 
 def frames(store: Any, clips: int) -> None:

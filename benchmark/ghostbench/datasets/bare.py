@@ -15,7 +15,8 @@ def videos_in(folder: str) -> tuple[Clip, ...]:
 
     Raises `BadInput` for a folder that is not there or has none, and for two files of one clip.
     """
-    listing = storage.list_folder(storage.accept(folder, "the folder of clips"))
+    place = storage.accept(folder, "the folder of clips")
+    listing = storage.list_folder(place)
     if listing is None:
         raise BadInput(f"there is no folder {printable(folder)}")
     found: dict[str, Clip] = {}
@@ -28,7 +29,7 @@ def videos_in(folder: str) -> tuple[Clip, ...]:
             raise BadInput(f"{printable(folder)}: {printable(name)}: {error}; rename the file") from None
         if clip in found:
             raise BadInput(f"{printable(folder)} has two files for the clip {printable(clip)}; remove one of them")
-        found[clip] = Clip(id=clip, truth="normal", media=str(Media(location=storage.join(folder, name))))
+        found[clip] = Clip(id=clip, truth="normal", media=str(Media(location=str(place.join(name)))))
     if not found:
         raise BadInput(
             f"{printable(folder)} holds no video ({', '.join(VIDEO_SUFFIXES)}): give the folder of the clips"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ghostbench.datasets import storage
 from ghostbench.datasets.inside import named_inside
+from ghostbench.datasets.location import Location
 from ghostbench.errors import BadInput
 from ghostbench.plugins import registry
 from ghostbench.records import Layout
@@ -57,8 +58,8 @@ class Definition(BaseModel):
         """The folder, absolute, that nothing named by the file leads out of; None for a registered dataset."""
         return None if self._trusted else os.path.abspath(self._file.parent)
 
-    def place(self, key: str, named: str, way_out: str, roots: Sequence[str] = ()) -> str:
-        """What `key` of the file names, as an absolute path; a registered dataset may also name a URL.
+    def place(self, key: str, named: str, way_out: str, roots: Sequence[str] = ()) -> Location:
+        """What `key` of the file names, a local path, absolute; a registered dataset may also name a URL.
 
         roots : further local folders that the user gave. way_out : what the user can do instead.
 
@@ -74,7 +75,7 @@ class Definition(BaseModel):
             raise BadInput(f"{shown} leads out of the file's folder and is not opened; {way_out}")
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             raise BadInput(f"{shown} is neither a file nor a folder; {way_out}")
-        return path
+        return Location(path)
 
 
 def find_definition(dataset: str) -> Definition:

@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final
 
-from ghostbench.datasets.credentials import secrets
+from ghostbench.credentials import Credentials
 from ghostbench.errors import AttemptError, MediaUnreachable, MissingMedia
 
 GONE: Final = "the media is no longer where it was when the clips were listed"
@@ -38,21 +38,24 @@ _MISSING_NUMBERS: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, e
 
 
 @contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turns what a storage raises into `MissingMedia` or `MediaUnreachable`, without credentials."""
+def storage_errors(credentials: Credentials) -> Iterator[None]:
+    """Turns what a storage raises into `MissingMedia` or `MediaUnreachable`, without what it was opened with."""
     try:
         yield
     except AttemptError:
         raise
     except Exception as error:
-        failure = failure_of(error)
+        failure = failure_of(error, credentials)
         if failure is None:
             raise
         raise failure from None
 
 
-def failure_of(error: BaseException) -> MissingMedia | MediaUnreachable | None:
-    """What an exception means for the clip; None where no storage raised it."""
+def failure_of(error: BaseException, credentials: Credentials) -> MissingMedia | MediaUnreachable | None:
+    """What an exception means for the clip; None where no storage raised it.
+
+    credentials : what the storage was opened with, to be kept out of its words.
+    """
     told = _told(error)
     if told is None:
         return None
@@ -60,7 +63,7 @@ def failure_of(error: BaseException) -> MissingMedia | MediaUnreachable | None:
         return MissingMedia(GONE)
     status = _status(told)
     code = _code(told)
-    words = f"the storage did not give the media: {reason_of(told)}"
+    words = f"the storage did not give the media: {reason_of(told, credentials)}"
     if status is not None and str(status) not in words:
         words += f" (HTTP {status})"
     if code and code not in words:
@@ -70,13 +73,13 @@ def failure_of(error: BaseException) -> MissingMedia | MediaUnreachable | None:
     return MediaUnreachable(words, retry_after_s=_retry_after_s(told))
 
 
-def reason_of(error: BaseException) -> str:
-    """What went wrong in a storage, in its own words, on one line, without credentials."""
+def reason_of(error: BaseException, credentials: Credentials) -> str:
+    """What went wrong in a storage, in its own words, on one line, without the credentials that opened it."""
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         words = "it is a folder" if error.errno == errno.EISDIR else error.strerror
     else:
         words = str(error)
-    words = secrets.hide(words)
+    words = credentials.hide(words)
     words = words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…"
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 

@@ -13,7 +13,7 @@ from ghostbench.datasets import storage
 from ghostbench.datasets.definition import Definition, registered_definition
 from ghostbench.datasets.inside import lies_inside
 from ghostbench.datasets.layouts import Where
-from ghostbench.datasets.schemes import URL
+from ghostbench.datasets.location import URL, Location
 from ghostbench.datasets.select import labels_beside
 from ghostbench.errors import BadInput
 from ghostbench.plugins import registry
@@ -27,8 +27,8 @@ class Granted:
     data_root : folder or URL of the media. labels : the label file.
     """
 
-    data_root: str | None = None
-    labels: str | None = None
+    data_root: Location | None = None
+    labels: Location | None = None
 
     @classmethod
     def of(cls, *, data_root: str | None = None, labels: str | None = None) -> Granted:
@@ -60,7 +60,7 @@ def media_place(granted: Granted, dataset: str, stated_root: str | None, layout:
     return Where(root=root, layout=layout, fps=fps, within=definition.within)
 
 
-def labels_place(granted: Granted, dataset: str, stated: str | None) -> str:
+def labels_place(granted: Granted, dataset: str, stated: str | None) -> Location:
     """The label file that a run may be held against.
 
     It is the one that the user names; else the one that the run states, where it lies inside the user's data root; else
@@ -75,9 +75,9 @@ def labels_place(granted: Granted, dataset: str, stated: str | None) -> str:
     way_out = "say where the label file is with --labels"
     if stated is not None:
         root = granted.data_root
-        local = root is not None and storage.is_local(root) and URL.match(stated) is None
-        if root is not None and local and lies_inside(stated, [root]):
-            return stated
+        local = root is not None and root.is_local and URL.match(stated) is None
+        if root is not None and local and lies_inside(stated, [root.shown]):
+            return Location(stated)
         raise BadInput(
             f"nothing that a run folder names is opened: {way_out} (the run had {registry.printable(stated)})"
         )

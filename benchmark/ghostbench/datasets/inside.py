@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import PureWindowsPath
 
-from ghostbench.datasets.schemes import URL
+from ghostbench.datasets.location import URL
 
 
 def lies_inside(path: str, folders: Sequence[str]) -> bool:

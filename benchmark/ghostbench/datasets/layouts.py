@@ -27,7 +27,7 @@ from typing import Final
 from ghostbench.datasets import storage
 from ghostbench.datasets.clip_ids import VIDEO_SUFFIXES, composed, dada_parts
 from ghostbench.datasets.listing import Listing, Told, list_all, silently
-from ghostbench.datasets.storage import Media
+from ghostbench.datasets.storage import Location, Media
 from ghostbench.errors import BadInput
 from ghostbench.records import Layout
 
@@ -55,14 +55,14 @@ class Where:
     within : local folder that links must not lead out of; None where the user named the root.
     """
 
-    root: str
+    root: Location
     layout: Layout
     fps: float
     within: str | None = None
 
 
 def find_media(
-    root: str,
+    root: Location,
     clip_ids: Iterable[str],
     *,
     layout: Layout,
@@ -88,7 +88,7 @@ def find_media(
             for name in base:
                 if listing.get(name) != "directory":
                     break
-                location = storage.join(location, name)
+                location = location.join(name)
                 listing = storage.list_folder(location, within=where.within) or {}
             else:
                 found = _in_base(location, listing, wanted, where, told)
@@ -104,7 +104,7 @@ def check_root(where: Where) -> None:
 
 
 @contextmanager
-def _root_errors(root: str) -> Iterator[None]:
+def _root_errors(root: Location) -> Iterator[None]:
     """What a storage raises while it is listed, as `BadInput` naming the root."""
     try:
         yield
@@ -113,9 +113,8 @@ def _root_errors(root: str) -> Iterator[None]:
     except ValueError as error:
         raise BadInput(f"data root {root}: {error}") from None
     except Exception as error:  # noqa: BLE001 - each storage package has exceptions of its own
-        raise BadInput(
-            f"data root {root}: {storage.reason_of(error)}; check the path, the network and the credentials"
-        ) from None
+        reason = storage.reason_of(error, root.credentials)
+        raise BadInput(f"data root {root}: {reason}; check the path, the network and the credentials") from None
 
 
 def _list_root(where: Where) -> Listing:
@@ -125,7 +124,7 @@ def _list_root(where: Where) -> Listing:
     return listing
 
 
-def _in_base(location: str, listing: Listing, wanted: list[str], where: Where, told: Told) -> dict[str, Media]:
+def _in_base(location: Location, listing: Listing, wanted: list[str], where: Where, told: Told) -> dict[str, Media]:
     found: dict[str, Media] = {}
     if where.layout in {"auto", "files"}:
         found = _files(location, listing, wanted, where)
@@ -134,7 +133,7 @@ def _in_base(location: str, listing: Listing, wanted: list[str], where: Where, t
     return found
 
 
-def _files(location: str, listing: Listing, wanted: list[str], where: Where) -> dict[str, Media]:
+def _files(location: Location, listing: Listing, wanted: list[str], where: Where) -> dict[str, Media]:
     asked = {composed(clip): clip for clip in wanted}
     names: dict[str, str] = {}
     for name, kind in sorted(listing.items()):
@@ -143,18 +142,16 @@ def _files(location: str, listing: Listing, wanted: list[str], where: Where) -> 
         if kind == "directory" or not dot or f".{suffix.lower()}" not in VIDEO_SUFFIXES or clip is None:
             continue
         if kind == "link out":
-            raise BadInput(_leads_out(storage.join(location, name), where))
+            raise BadInput(_leads_out(location.join(name), where))
         if clip in names:
             raise BadInput(f"{location}: both {names[clip]} and {name} are there for one clip; remove one of them")
         names[clip] = name
     return {
-        clip: Media(location=storage.join(location, names[clip]), within=where.within)
-        for clip in wanted
-        if clip in names
+        clip: Media(location=str(location.join(names[clip])), within=where.within) for clip in wanted if clip in names
     }
 
 
-def _frames(location: str, listing: Listing, wanted: list[str], where: Where, told: Told) -> dict[str, Media]:
+def _frames(location: Location, listing: Listing, wanted: list[str], where: Where, told: Told) -> dict[str, Media]:
     names: dict[int, str] = {}
     for name, kind in sorted(listing.items()):
         if kind == "directory" and name.isascii() and name.isdigit():
@@ -162,10 +159,10 @@ def _frames(location: str, listing: Listing, wanted: list[str], where: Where, to
                 raise BadInput(f"{location}: two folders for category {int(name)}; remove one of them")
             names[int(name)] = name
     parts = {clip: found for clip in wanted if (found := dada_parts(clip)) is not None and found[0] in names}
-    folders = {category: storage.join(location, names[category]) for category, _ in parts.values()}
+    folders = {category: location.join(names[category]) for category, _ in parts.values()}
     categories = dict(zip(folders, list_all(folders.values(), within=where.within), strict=True))
     places = {
-        clip: storage.join(folders[category], match)
+        clip: folders[category].join(match)
         for clip, (category, number) in parts.items()
         if (match := _numbered(folders[category], categories[category], number)) is not None
     }
@@ -177,7 +174,7 @@ def _frames(location: str, listing: Listing, wanted: list[str], where: Where, to
     }
 
 
-def _numbered(folder: str, entries: Listing, number: str) -> str | None:
+def _numbered(folder: Location, entries: Listing, number: str) -> str | None:
     """The clip folder with that number: as written in the id, else the one with other leading zeros."""
     if entries.get(number) == "directory":
         return number
@@ -191,19 +188,19 @@ def _numbered(folder: str, entries: Listing, number: str) -> str | None:
     return same[0] if same else None
 
 
-def _frame_media(folder: str, entries: Listing, where: Where) -> Media | None:
+def _frame_media(folder: Location, entries: Listing, where: Where) -> Media | None:
     for name in ("images", "images.zip"):
         if entries.get(name) == "link out":
-            raise BadInput(_leads_out(storage.join(folder, name), where))
+            raise BadInput(_leads_out(folder.join(name), where))
     if entries.get("images") == "directory":
-        images = storage.join(folder, "images")
-        return Media(location=images, kind="frames", fps=where.fps, within=where.within)
+        images = folder.join("images")
+        return Media(location=str(images), kind="frames", fps=where.fps, within=where.within)
     if entries.get("images.zip") == "file":
-        return Media(location=storage.join(folder, "images.zip"), kind="zip", fps=where.fps, within=where.within)
+        return Media(location=str(folder.join("images.zip")), kind="zip", fps=where.fps, within=where.within)
     if any(kind == "file" and name.lower().endswith(IMAGE_SUFFIXES) for name, kind in entries.items()):
-        return Media(location=folder, kind="frames", fps=where.fps, within=where.within)
+        return Media(location=str(folder), kind="frames", fps=where.fps, within=where.within)
     return None
 
 
-def _leads_out(path: str, where: Where) -> str:
+def _leads_out(path: Location, where: Where) -> str:
     return f"{path} is a link that leads out of {where.within}; if that is meant, give {where.root} as --data-root"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from ghostbench.datasets import storage
-from ghostbench.datasets.storage import EntryKind
+from ghostbench.datasets.storage import EntryKind, Location
 
 Listing = Mapping[str, EntryKind]
 Told = Callable[[int, int], None]
@@ -23,7 +23,7 @@ def silently(listed: int, of: int) -> None:
     """Tell nobody."""
 
 
-def list_all(locations: Iterable[str], *, within: str | None, told: Told = silently) -> list[Listing]:
+def list_all(locations: Iterable[Location], *, within: str | None, told: Told = silently) -> list[Listing]:
     """What lies in each of these folders, in their order; nothing in one that is not there.
 
     told : called after 5 s and every 5 s from then on.
@@ -33,7 +33,7 @@ def list_all(locations: Iterable[str], *, within: str | None, told: Told = silen
     places = list(locations)
     started = time.monotonic()
     found: list[Listing] = []
-    pool = ThreadPoolExecutor(AT_ONCE if any(not storage.is_local(place) for place in places) else 1)
+    pool = ThreadPoolExecutor(AT_ONCE if any(not place.is_local for place in places) else 1)
     try:
         for listing in pool.map(lambda place: storage.list_folder(place, within=within) or {}, places):
             found.append(listing)

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ghostbench.datasets.credentials import Credentials, secrets
+from ghostbench.credentials import Credentials
+from ghostbench.datasets.location import URL, Location
 from ghostbench.plugins.text import printable
 
-URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.:-]*)://(?P<rest>.*)", re.DOTALL)
 LOCAL: Final = ("file", "local")
 """Schemes of this machine's own files; their URLs are turned into paths."""
 _ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]")
@@ -84,36 +84,34 @@ def check_scheme(location: str) -> None:
         raise ValueError(f"'{printable(scheme)}://' is no storage that is opened; give a local path, or one of {known}")
 
 
-def handed_over(location: str | None) -> Credentials:
-    """What another machine needs to read what lies at this location as this one does: all that the user's URLs held,
-    and of the environment what speaks of the location's store."""
+def handed_over(location: str | None, credentials: Credentials) -> Credentials:
+    """What another machine needs to read what lies at this location as this one does: the credentials of its URL, and
+    of the environment what speaks of the location's store."""
     match = URL.fullmatch(location or "")
     store = STORES.get(match["scheme"].lower()) if match is not None else None
     names = store.environment if store is not None else ()
-    environment = {name: os.environ[name] for name in names if name in os.environ}
-    return replace(secrets.handed_over(), environment=environment)
+    return replace(credentials, environment={name: os.environ[name] for name in names if name in os.environ})
 
 
 def take_over(credentials: Credentials) -> None:
-    """Read as the process does that handed these over. A machine that has variables of its own for the store keeps
-    them, all of them: halves of two accounts are none."""
-    secrets.take_over(credentials)
+    """Have the stores' packages, which look into the environment themselves, find there what was handed over. A machine
+    that has variables of its own for the store keeps them, all of them: halves of two accounts are none."""
     given = {*credentials.environment}
     spoken_of = [store for store in STORES.values() if given & {*store.environment}]
     if not any(name in os.environ for store in spoken_of for name in store.environment):
         os.environ.update(credentials.environment)
 
 
-def filesystem(location: str) -> tuple[Any, str]:
-    """The fsspec filesystem of a URL, with the user's credentials, and the path within it.
+def filesystem(location: Location) -> tuple[Any, str]:
+    """The fsspec filesystem of a URL, opened with its credentials, and the path within it.
 
     Raises `ValueError` as `check_scheme` does, `ImportError` naming what to install, and what the storage's package
     raises for missing or malformed credentials.
     """
     import fsspec
 
-    check_scheme(location)
-    url = secrets.full(location)
+    check_scheme(location.shown)
+    url = location.full
     scheme = url.partition("://")[0].lower()
     try:
         kind = fsspec.get_filesystem_class(scheme)

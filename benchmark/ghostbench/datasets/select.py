@@ -7,15 +7,18 @@ import fnmatch
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.datasets import storage
 from ghostbench.datasets.annotations.join import Source, joined
-from ghostbench.datasets.annotations.rows import FrameTimes
 from ghostbench.datasets.clip_ids import clip_id, composed
 from ghostbench.datasets.definition import Definition, find_definition
 from ghostbench.datasets.labels import Labels, read_labels
 from ghostbench.datasets.layouts import Where, check_root, find_media
 from ghostbench.datasets.listing import Told, silently
+from ghostbench.datasets.location import Location
 from ghostbench.datasets.shards import parse_shard, shard_of, split_sha256
 from ghostbench.datasets.splits import read_ids
 from ghostbench.errors import BadInput
@@ -58,6 +61,13 @@ class SplitQuery:
     shard: str | None = None
 
 
+class CountFrames(Protocol):
+    """Says when each frame of a clip's media is shown, as `ghostbench.media.count.frame_times` does."""
+
+    def __call__(self, media: str, credentials: Credentials) -> tuple[float, ...]:
+        """The times, seconds from the clip's start."""
+
+
 def with_environment(query: SplitQuery) -> SplitQuery:
     """The query with the data root and labels of GHOSTBENCH_DATA_ROOT and GHOSTBENCH_LABELS, each where neither the
     query nor its dataset names one. Raises `BadInput` as `find_definition` does."""
@@ -78,7 +88,7 @@ def select(
     *,
     media: bool = True,
     told: Told = silently,
-    frame_times: FrameTimes | None = None,
+    frame_times: CountFrames | None = None,
     leave_out: Mapping[str, str] | None = None,
 ) -> Split:
     """The clips of a run, after the filters in the order split, clips, only-available, limit, left out, shard.
@@ -118,9 +128,11 @@ def select(
         clips = _with_media(clips, where, digests, told)
     elif where is not None and query.data_root is not None and not query.only_available:
         check_root(where)
+    credentials = NO_CREDENTIALS if where is None else where.root.credentials
+    counting = None if frame_times is None else partial(frame_times, credentials=credentials)
     annotations = []
     for source in sources:
-        clips, account = joined(clips, source, frame_times)
+        clips, account = joined(clips, source, counting)
         annotations.append(account)
     split = Split(
         dataset=definition.name,
@@ -130,7 +142,8 @@ def select(
         split_sha256=split_sha256(clips),
         filters=tuple(filters),
         skipped_labels=labels.skipped,
-        data_root=None if where is None else where.root,
+        data_root=None if where is None else str(where.root),
+        credentials=credentials,
         layout=definition.layout,
         fps=definition.fps,
         annotations=tuple(annotations),
@@ -163,7 +176,7 @@ def _where(query: SplitQuery, definition: Definition) -> Where | None:
 def _given_folders(query: SplitQuery) -> list[str]:
     """The local data root of the command line: a dataset's file may name what lies there."""
     root = None if query.data_root is None else storage.accept(query.data_root, "--data-root")
-    return [root] if root is not None and storage.is_local(root) else []
+    return [root.shown] if root is not None and root.is_local else []
 
 
 def _labels(query: SplitQuery, definition: Definition, where: Where | None) -> Labels:
@@ -182,21 +195,23 @@ def _labels(query: SplitQuery, definition: Definition, where: Where | None) -> L
     return read_labels(data, f"label file {location}", skip_bad=query.skip_bad_labels)
 
 
-def labels_beside(where: Where) -> str | None:
+def labels_beside(where: Where) -> Location | None:
     """A label file in the data root, or next to it where the root is the media folder itself. Raises `BadInput`."""
     root = where.root
     folders = [root]
-    parent, _, name = root.rstrip("/").rpartition("/")
+    parent, _, name = root.shown.rstrip("/").rpartition("/")
     if name in _MEDIA_FOLDERS and parent:
-        folders.append(parent)
+        folders.append(Location(parent, root.credentials))
     for folder in folders:
         try:
             listing = storage.list_folder(folder, within=where.within) or {}
         except Exception as error:  # noqa: BLE001 - each storage package has exceptions of its own
-            raise BadInput(f"data root {root}: {storage.reason_of(error)}; check path and credentials") from None
+            raise BadInput(
+                f"data root {root}: {storage.reason_of(error, root.credentials)}; check path and credentials"
+            ) from None
         for name in _LABELS_BESIDE:
             if listing.get(name) == "file":
-                return storage.join(folder, name)
+                return folder.join(name)
     return None
 
 

@@ -11,7 +11,7 @@ from ghostbench.errors import BadInput
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def read_ids(location: str, option: str) -> dict[str, str | None]:
+def read_ids(location: storage.Location, option: str) -> dict[str, str | None]:
     """The clip ids of a list, in its order, each with the SHA-256 that its media must have (None if not stated).
 
     One id a line, with or without a video suffix, optionally followed by white space and 64 hex digits. Empty lines

@@ -1,7 +1,7 @@
 """Reads files by path or URL, and lists folders: this machine's, and the stores of `ghostbench.datasets.schemes`.
 
-A location is a local path or the URL of a store, without credentials (`ghostbench.datasets.credentials` has them). Only
-what the user named is opened; of what a dataset's own file names, `within` is the folder that nothing may lead out of.
+Only what the user named is opened, with the credentials that came with it (`Location`); of what a dataset's own file
+names, `within` is the folder that nothing may lead out of.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Final, Literal
 
-from ghostbench.datasets.credentials import secrets, without_credentials
+from ghostbench.credentials import Credentials, without_credentials
 from ghostbench.datasets.faults import failure_of, reason_of, storage_errors
 from ghostbench.datasets.inside import lies_inside
-from ghostbench.datasets.schemes import LOCAL, URL, check_scheme, filesystem
+from ghostbench.datasets.location import URL, Location
+from ghostbench.datasets.schemes import LOCAL, check_scheme, filesystem
 from ghostbench.errors import BadInput, DecodeFailed, MediaUnreachable, MissingMedia
 
 __all__ = [
     "MAX_FETCH_BYTES",
     "EntryKind",
+    "Location",
     "Media",
     "MediaKind",
     "accept",
-    "is_local",
-    "join",
     "list_folder",
     "open_media",
     "read_each",
@@ -83,6 +83,10 @@ class Media:
             tail.append(f"within={urllib.parse.quote(self.within)}")
         return self.location + ("#" + "&".join(tail) if tail else "")
 
+    def opened_with(self, credentials: Credentials) -> Location:
+        """Where it lies, for reading. credentials : those of the data root, `Split.credentials`."""
+        return Location(self.location, credentials)
+
     @classmethod
     def parse(cls, text: str) -> Media:
         """The media that a string names. A plain path or URL is a video file, a plain local folder holds frames."""
@@ -103,49 +107,37 @@ class Media:
         )
 
 
-def accept(location: str, option: str) -> str:
-    """The form of a user's location that the rest of the program may hold and show.
+def accept(given: str, option: str) -> Location:
+    """A user's location, in a form that the rest of the program may hold and show.
 
     Local paths become absolute. Raises `BadInput`, naming `option`, if the URL is of no storage that is opened, a chain
     of several, or its package is not installed.
     """
-    if not location.strip():
+    if not given.strip():
         raise BadInput(f"{option}: the path is empty; give a folder, a file or a URL")
-    if any(unicodedata.category(character) in _UNSHOWABLE for character in location):
+    if any(unicodedata.category(character) in _UNSHOWABLE for character in given):
         raise BadInput(f"{option}: the path holds control characters; rename what it names")
     try:
-        check_scheme(location)
+        check_scheme(given)
     except ValueError as error:
-        raise BadInput(f"{option} {without_credentials(location)}: {error}") from None
-    match = URL.fullmatch(location)
+        raise BadInput(f"{option} {without_credentials(given)}: {error}") from None
+    match = URL.fullmatch(given)
     if match is None or match["scheme"].lower() in LOCAL:
-        path = location if match is None else match["rest"]
-        return os.path.abspath(os.path.expanduser(path))
-    shown = secrets.keep(location)
+        path = given if match is None else match["rest"]
+        return Location(os.path.abspath(os.path.expanduser(path)))
+    location = Location.given(given)
+    hide = location.credentials.hide
     try:
-        filesystem(shown)
+        filesystem(location)
     except ImportError as error:
-        raise BadInput(f"{option} {shown}: {secrets.hide(str(error))}, then run again") from None
+        raise BadInput(f"{option} {location}: {hide(str(error))}, then run again") from None
     except Exception as error:  # noqa: BLE001 - each storage package has exceptions of its own
-        reason = secrets.hide(str(error)) or type(error).__name__
-        raise BadInput(f"{option} {shown}: {reason}; check the URL and the credentials") from None
-    return shown
+        reason = hide(str(error)) or type(error).__name__
+        raise BadInput(f"{option} {location}: {reason}; check the URL and the credentials") from None
+    return location
 
 
-def is_local(location: str) -> bool:
-    """Whether a location is a path on this machine."""
-    return URL.fullmatch(location) is None
-
-
-def join(location: str, *names: str) -> str:
-    """The location of something inside a folder. The names must be plain names."""
-    for name in names:
-        if name in {"", ".", ".."} or "/" in name or "\0" in name:
-            raise ValueError(f"{name!r} is not a plain name")
-    return "/".join((location.rstrip("/") if location != "/" else "", *names))
-
-
-def list_folder(location: str, *, within: str | None = None) -> Mapping[str, EntryKind] | None:
+def list_folder(location: Location, *, within: str | None = None) -> Mapping[str, EntryKind] | None:
     """What lies directly in a folder, by name; None if it is not there or is no folder.
 
     Of local entries, what is neither file nor folder (a broken link, a loop of links, a device) is left out. within :
@@ -153,11 +145,11 @@ def list_folder(location: str, *, within: str | None = None) -> Mapping[str, Ent
 
     Raises whatever the storage raises for anything else (no permission, no network).
     """
-    if is_local(location):
-        if within is not None and not lies_inside(location, [within]):
+    if location.is_local:
+        if within is not None and not lies_inside(location.shown, [within]):
             return None
         try:
-            with os.scandir(location) as entries:
+            with os.scandir(location.shown) as entries:
                 kinds = {entry.name: _kind(entry, within) for entry in entries}
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -167,7 +159,7 @@ def list_folder(location: str, *, within: str | None = None) -> Mapping[str, Ent
     try:
         found = fs.ls(path, detail=True)
     except Exception as error:
-        if isinstance(failure_of(error), MissingMedia):
+        if isinstance(failure_of(error, location.credentials), MissingMedia):
             return None
         raise
     here = path.rstrip("/")
@@ -190,25 +182,25 @@ def _kind(entry: os.DirEntry[str], within: str | None) -> EntryKind | None:
         return None
 
 
-def read_whole(location: str, option: str, *, limit_bytes: int = 64 << 20) -> bytes:
+def read_whole(location: Location, option: str, *, limit_bytes: int = 64 << 20) -> bytes:
     """The bytes of a small file that the user named. Raises `BadInput`, naming `option`, for anything in the way."""
     try:
-        if is_local(location):
-            with open(location, "rb") as file:
+        if location.is_local:
+            with open(location.shown, "rb") as file:
                 data = file.read(limit_bytes + 1)
         else:
             fs, path = filesystem(location)
             with fs.open(path, "rb") as file:
                 data = file.read(limit_bytes + 1)
     except Exception as error:  # noqa: BLE001 - each storage package has exceptions of its own
-        raise BadInput(f"{option} {location}: {reason_of(error)}; give a readable file") from None
+        raise BadInput(f"{option} {location}: {reason_of(error, location.credentials)}; give a readable file") from None
     if len(data) > limit_bytes:
         raise BadInput(f"{option} {location}: larger than {limit_bytes >> 20} MiB; give the right file")
     return bytes(data)
 
 
 @contextmanager
-def open_media(location: str, *, within: str | None = None) -> Iterator[IO[bytes]]:
+def open_media(location: Location, *, within: str | None = None) -> Iterator[IO[bytes]]:
     """A clip's file, or one of its frames, open for random access; a remote one is fetched whole, once.
 
     within : local folder that links must not lead out of, None for any place.
@@ -216,29 +208,29 @@ def open_media(location: str, *, within: str | None = None) -> Iterator[IO[bytes
     Raises `MissingMedia` if it is not there, `MediaUnreachable`, with the storage's own words, if the storage does not
     give it this time, and `DecodeFailed` if it is remote and larger than `MAX_FETCH_BYTES`.
     """
-    with storage_errors():
-        if not is_local(location):
+    with storage_errors(location.credentials):
+        if not location.is_local:
             file: IO[bytes] = io.BytesIO(_fetch(location))
-        elif within is None or lies_inside(location, [within]):
-            file = open(location, "rb")  # noqa: SIM115 - closed below
+        elif within is None or lies_inside(location.shown, [within]):
+            file = open(location.shown, "rb")  # noqa: SIM115 - closed below
         else:
             raise MissingMedia(f"the media is a link that leads out of {within}")
     with file:
         yield file
 
 
-def read_each(locations: Sequence[str], *, limit_bytes: int, within: str | None = None) -> Iterator[bytes]:
+def read_each(locations: Sequence[Location], *, limit_bytes: int, within: str | None = None) -> Iterator[bytes]:
     """The bytes of each of these files, in their order; a longer one's first `limit_bytes` + 1.
 
     Remote files are fetched eight at a time, and no more than eight are held. Raises as `open_media` does, when it is
     the failed file's turn.
     """
 
-    def read(location: str) -> bytes:
-        with storage_errors(), open_media(location, within=within) as file:
+    def read(location: Location) -> bytes:
+        with storage_errors(location.credentials), open_media(location, within=within) as file:
             return file.read(limit_bytes + 1)
 
-    if all(is_local(location) for location in locations):
+    if all(location.is_local for location in locations):
         yield from map(read, locations)
         return
     pool = ThreadPoolExecutor(_FETCHES)
@@ -253,7 +245,7 @@ def read_each(locations: Sequence[str], *, limit_bytes: int, within: str | None 
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _fetch(location: str) -> bytes:
+def _fetch(location: Location) -> bytes:
     fs, path = filesystem(location)
     with fs.open(path, "rb", cache_type="none") as file:
         size = getattr(file, "size", None)

@@ -106,13 +106,15 @@ class Examiner:
         """Decode the first clips of the split whose media is good; all of them count when no frames are needed."""
         clips: list[Clip] = []
         skipped: list[str] = []
-        for clip in self._plan.split.clips:
+        split = self._plan.split
+        for clip in split.clips:
             if len(clips) == most:
                 break
             frames = None
             if self._row.needs_frames:
                 try:
-                    frames = decode(clip.media, self._plan.sampling) if clip.media is not None else None
+                    if clip.media is not None:
+                        frames = decode(clip.media, self._plan.sampling, split.credentials)
                 except MediaError as error:
                     skipped.append(f"{clip.id}: {error}")
                     continue

@@ -55,11 +55,13 @@ def check_labels(run: RunRecords, granted: Granted) -> tuple[list[Finding], str]
     try:
         location = labels_place(granted, data.name, data.labels)
         content = read_whole(location, "--labels")
-        labels = read_labels(content, location, skip_bad=True)
+        labels = read_labels(content, str(location), skip_bad=True)
     except BadInput as error:
         return found, f"labels were not compared with their file: {error}"
     if labels.sha256 != data.labels_sha256:
-        found.append(Finding(Path(location).name, "the label file is not the one of the run: its SHA-256 differs"))
+        found.append(
+            Finding(Path(location.shown).name, "the label file is not the one of the run: its SHA-256 differs")
+        )
     truths = {clip.id: clip for clip in labels.clips}
     for row in run.clips.to_dict("records"):
         label = truths.get(row["clip"])

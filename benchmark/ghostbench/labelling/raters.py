@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ghostbench.datasets import storage
 from ghostbench.datasets.annotations.join import read_annotations
 from ghostbench.datasets.annotations.rows import Annotation, NamedRows
 from ghostbench.datasets.labels import read_labels
 from ghostbench.datasets.layouts import find_media
+from ghostbench.datasets.location import Location
 from ghostbench.datasets.spreadsheet import meant, table_rows, table_text
 from ghostbench.errors import BadInput
 from ghostbench.label import is_doubted
@@ -71,9 +73,10 @@ def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad
             raters += _annotators(data, place, skip_bad=skip_bad)
         else:
             waiting.append((len(raters), place, data))
-    clips = _clips(raters, data_root)
+    root = None if data_root is None else storage.accept(data_root, "--data-root")
+    clips = _clips(raters, root)
     for before, (at, place, data) in enumerate(waiting):
-        raters.insert(at + before, _silent(data, place, clips, data_root))
+        raters.insert(at + before, _silent(data, place, clips, root))
     return list(_named_apart(raters))
 
 
@@ -98,13 +101,13 @@ def _annotators(data: bytes, place: str, *, skip_bad: bool) -> list[Rater]:
     return [Rater(name, "labels", ratings) for name, ratings in by_name.items()]
 
 
-def _silent(data: bytes, place: str, clips: Sequence[Clip], data_root: str | None) -> Rater:
+def _silent(data: bytes, place: str, clips: Sequence[Clip], root: Location | None) -> Rater:
     file = read_annotations(data, place)
-    if file.by_frames and data_root is None:
+    if file.by_frames and root is None:
         raise BadInput(f"{place}: its rows are found by the clips' frames; say where the clips are with --data-root")
     if not clips and isinstance(file, NamedRows):
         clips = [Clip(id=name, truth="normal") for name in file.rows]
-    found = file.join(clips, frame_times if data_root is not None else None)
+    found = file.join(clips, partial(frame_times, credentials=root.credentials) if root is not None else None)
     ratings = {
         clip: Rating(truth=row.truth, labels=row.labels)
         for clip, row in found.items()
@@ -115,12 +118,12 @@ def _silent(data: bytes, place: str, clips: Sequence[Clip], data_root: str | Non
     return Rater(_file_name(place), file.form, ratings)
 
 
-def _clips(raters: Iterable[Rater], data_root: str | None) -> list[Clip]:
+def _clips(raters: Iterable[Rater], root: Location | None) -> list[Clip]:
     """Every clip that a label file names, with its media where that is known."""
     ids = list(dict.fromkeys(clip for rater in raters for clip in rater.ratings))
     media = {}
-    if data_root is not None:
-        media = find_media(storage.accept(data_root, "--data-root"), ids, layout="auto", fps=30.0)
+    if root is not None:
+        media = find_media(root, ids, layout="auto", fps=30.0)
     return [Clip(id=name, truth="normal", media=str(media[name]) if name in media else None) for name in ids]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import IO
 
-from ghostbench.datasets.storage import Media, is_local, open_media, storage_errors
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
+from ghostbench.datasets.storage import Media, open_media, storage_errors
 from ghostbench.errors import DecodeFailed
 from ghostbench.frames import Frames
 from ghostbench.media.checksums import check_sums
@@ -14,13 +15,14 @@ from ghostbench.media.sampling import Sampling
 from ghostbench.media.video import decode_video
 
 
-def decode(media: str, sampling: Sampling) -> Frames:
+def decode(media: str, sampling: Sampling, credentials: Credentials = NO_CREDENTIALS) -> Frames:
     """The frames of one clip that a sampler takes.
 
     Parameters
     ----------
     media : `Clip.media`: a local path or URL as `ghostbench.datasets.select` states it. A remote video file is
         fetched once, whole, into memory; of a remote folder the frames taken are fetched.
+    credentials : what opens the data root, `Split.credentials`.
 
     A video file is decoded in the calling thread alone: several clips at once make better use of the cores than one
     clip with several threads, and what the decoder complains of stays with its clip.
@@ -34,16 +36,17 @@ def decode(media: str, sampling: Sampling) -> Frames:
     in ghostbench, and no failure of the clip.
     """
     source = Media.parse(media)
+    location = source.opened_with(credentials)
     if source.kind == "frames":
-        return decode_folder(source.location, sampling, source.fps or 30.0, within=source.within)
-    with open_media(source.location, within=source.within) as file:
+        return decode_folder(location, sampling, source.fps or 30.0, within=source.within)
+    with open_media(location, within=source.within) as file:
         if source.sha256 is not None:
             _check_digest(file, source.sha256)
         if source.kind == "zip":
             return decode_archive(file, sampling, source.fps or 30.0)
-        with storage_errors():
+        with storage_errors(credentials):
             check_sums(file)
-        return decode_video(source.location if is_local(source.location) else file, sampling)
+        return decode_video(location.shown if location.is_local else file, sampling)
 
 
 def _check_digest(file: IO[bytes], expected: str) -> None:

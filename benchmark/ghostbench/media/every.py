@@ -8,7 +8,8 @@ from typing import IO, TYPE_CHECKING
 
 import av.error
 
-from ghostbench.datasets.storage import Media, is_local, open_media
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
+from ghostbench.datasets.storage import Media, open_media
 from ghostbench.errors import DecodeFailed, MissingMedia
 from ghostbench.media.decode import decode
 from ghostbench.media.limits import MAX_FRAMES
@@ -23,22 +24,25 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-def every_frame(media: str, times: list[float]) -> Iterator[npt.NDArray[np.uint8]]:
+def every_frame(
+    media: str, times: list[float], credentials: Credentials = NO_CREDENTIALS
+) -> Iterator[npt.NDArray[np.uint8]]:
     """The frames of one clip in order, RGB [height, width, 3]; of a video file one is in memory at a time.
 
-    media : as for `decode`, whose frames have the same pixels under the same numbers. times : after the last frame it
-    holds the presentation time of each, seconds from the clip's start: those of `ghostbench.media.count`.
+    media, credentials : as for `decode`, whose frames have the same pixels under the same numbers. times : after the
+    last frame it holds the presentation time of each, seconds from the clip's start: those of `ghostbench.media.count`.
 
     Raises what `decode` does.
     """
     source = Media.parse(media)
     if source.kind != "file":
-        whole = decode(media, Sampling("uniform", Fraction(MAX_FRAMES)))
+        whole = decode(media, Sampling("uniform", Fraction(MAX_FRAMES)), credentials)
         yield from whole.pixels
         times += whole.times_s
         return
-    with open_media(source.location, within=source.within) as file:
-        yield from _of_video(source.location if is_local(source.location) else file, times)
+    location = source.opened_with(credentials)
+    with open_media(location, within=source.within) as file:
+        yield from _of_video(location.shown if location.is_local else file, times)
 
 
 def _of_video(file: str | IO[bytes], times: list[float]) -> Iterator[npt.NDArray[np.uint8]]:

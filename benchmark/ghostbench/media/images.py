@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ghostbench.datasets import storage
+from ghostbench.datasets.location import Location
 from ghostbench.errors import AttemptError, DecodeFailed, MissingMedia
 from ghostbench.frames import Frames
 from ghostbench.media.limits import check_frame_size, check_sample_size
@@ -33,7 +34,7 @@ _MACOS_FOLDER = "__MACOSX"
 _MAX_IMAGE_BYTES = 256 << 20
 
 
-def decode_folder(location: str, sampling: Sampling, fps: float, *, within: str | None = None) -> Frames:
+def decode_folder(location: Location, sampling: Sampling, fps: float, *, within: str | None = None) -> Frames:
     """The sampled frames of a folder, local or remote; each one is fetched alone.
 
     within : local folder that links must not lead out of, None for any place.
@@ -41,14 +42,14 @@ def decode_folder(location: str, sampling: Sampling, fps: float, *, within: str 
     Raises `MissingMedia` if the folder is not there, `DecodeFailed` if frames are missing or cannot be decoded, and
     `MediaUnreachable` if the storage does not give them this time.
     """
-    with storage.storage_errors():
+    with storage.storage_errors(location.credentials):
         listing = storage.list_folder(location, within=within)
     if listing is None:
         raise MissingMedia("the folder of frames is no longer where it was when the clips were listed")
     names = _ordered(name for name, kind in listing.items() if kind != "directory")
 
     def read(chosen: Sequence[str]) -> Iterator[bytes]:
-        places = [storage.join(location, name) for name in chosen]
+        places = [location.join(name) for name in chosen]
         return storage.read_each(places, limit_bytes=_MAX_IMAGE_BYTES, within=within)
 
     return _sample(names, read, sampling, fps)

@@ -85,7 +85,7 @@ def each_strip(run: RunData, granted: Granted) -> Iterator[tuple[str, list[str] 
             yield clip, BadInput(f"the media of {clip} is not in {where.root}")
             continue
         try:
-            frames = decode(str(media[clip]), sampling)
+            frames = decode(str(media[clip]), sampling, where.root.credentials)
         except AttemptError as error:
             yield clip, BadInput(f"{clip} cannot be decoded again ({error})")
             continue

@@ -211,7 +211,7 @@ def _frames(plan: Plan, needed: bool) -> Iterator[Frames | None]:
         if clip.media is None or not needed:
             return None
         try:
-            return decode(clip.media, plan.sampling)
+            return decode(clip.media, plan.sampling, plan.split.credentials)
         except MediaError:
             return None
 

@@ -99,7 +99,9 @@ class Runner:
         if self._far is not None:
             decoding = self._far.decoding
         else:
-            decoding = Decoding(self._pool, plan.sampling, plan.split.data_root, shared=elsewhere)
+            decoding = Decoding(
+                self._pool, plan.sampling, plan.split.data_root, plan.split.credentials, shared=elsewhere
+            )
         storage = self._way("the clips' storage")
         # Each probe keeps frames of its own beside a clip's.
         budget = frames_budget() // (1 + len(plan.probes))

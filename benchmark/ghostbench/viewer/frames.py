@@ -13,6 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ghostbench.credentials import Credentials
 from ghostbench.datasets.granted import Granted, media_place
 from ghostbench.datasets.layouts import find_media
 from ghostbench.errors import AttemptError, BadInput
@@ -93,7 +94,7 @@ class Frames:
             found = find_media(where.root, [clip.clip], layout=where.layout, fps=where.fps, within=where.within)
             if clip.clip not in found:
                 raise BadInput("its media is not under the data root")
-            self._decode(reel, str(found[clip.clip]), clip)
+            self._decode(reel, str(found[clip.clip]), where.root.credentials, clip)
         except (BadInput, AttemptError) as failure:
             error = str(failure)
         except Exception as failure:  # noqa: BLE001 - a viewer says what it cannot show, and goes on
@@ -102,11 +103,11 @@ class Frames:
             reel.error, reel.done = error, True
             reel.changed.notify_all()
 
-    def _decode(self, reel: Reel, media: str, clip: ClipLine) -> None:
+    def _decode(self, reel: Reel, media: str, credentials: Credentials, clip: ClipLine) -> None:
         sampled = set(clip.frame_indices or ())
         seen = None
         times: list[float] = []
-        for index, pixels in enumerate(every_frame(media, times)):
+        for index, pixels in enumerate(every_frame(media, times, credentials)):
             if index in sampled:
                 seen = seen or hashlib.sha256(f"{len(sampled)},{','.join(map(str, pixels.shape))}\n".encode("ascii"))
                 seen.update(pixels.tobytes())

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.datasets.bare import videos_in
 from ghostbench.datasets.select import SplitQuery, matching, select
 from ghostbench.datasets.storage import Media, open_media
@@ -44,10 +45,14 @@ _LARGEST_BODY: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What one annotator sits at. others : whose labels are shown beside, where disagreements are settled."""
+    """What one annotator sits at.
+
+    credentials : what opens each clip's media. others : whose labels are shown beside, where disagreements are settled.
+    """
 
     log: LabelLog
     clips: Mapping[str, Clip]
+    credentials: Mapping[str, Credentials]
     others: Sequence[Rater] = ()
 
 
@@ -60,13 +65,15 @@ def desk_for(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: S
     Raises `BadInput`, also where no clip has media, and where the annotators agree.
     """
     clips: dict[str, Clip] = {}
+    credentials: dict[str, Credentials] = {}
     names = []
     for query in queries:
-        name, of = _asked(query)
+        name, of, opening = _asked(query)
         names.append(name)
         for clip in of:
             if clip.media is not None and clips.setdefault(clip.id, clip) is not clip:
                 raise BadInput(f"clip {clip.id} is in two of the data sets; label them one after the other")
+            credentials[clip.id] = opening
     if not clips:
         raise BadInput("none of these clips has media; say where it is with --data-root")
     others = read_raters(settle) if settle else []
@@ -78,27 +85,27 @@ def desk_for(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: S
     gone = next((clip for clip, _ in log.items if clip not in clips), None)
     if gone is not None:
         raise BadInput(f"{out} asks for {gone}, which has no media here; give the data set that it was begun with")
-    return Desk(log, clips, others)
+    return Desk(log, clips, credentials, others)
 
 
-def _asked(query: SplitQuery) -> tuple[str, Sequence[Clip]]:
-    """The name of what is to be labelled, and its clips: a data set's, or the videos of a folder."""
+def _asked(query: SplitQuery) -> tuple[str, Sequence[Clip], Credentials]:
+    """The name of what is to be labelled, its clips, a data set's or the videos of a folder, and what opens them."""
     if not os.path.isdir(query.dataset):
         split = select(query)
-        return split.dataset, split.clips
+        return split.dataset, split.clips, split.credentials
     if query.labels is not None or query.data_root is not None:
         raise BadInput("a folder of videos has its clips in it: leave out --labels and --data-root")
     clips = videos_in(os.path.abspath(query.dataset))
     if query.clips is not None:
         clips = tuple(matching(query.clips, clips, []))
-    return os.path.basename(os.path.abspath(query.dataset)), clips
+    return os.path.basename(os.path.abspath(query.dataset)), clips, NO_CREDENTIALS
 
 
 class _Reels:
     """The frames of the clips that are looked at, decoded in the background."""
 
-    def __init__(self, clips: Mapping[str, Clip]) -> None:
-        self._clips = clips
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._reels: dict[str, Reel] = {}
         self._lock = threading.Lock()
 
@@ -116,7 +123,7 @@ class _Reels:
     def _fill(self, reel: Reel, clip: str) -> None:
         error, times = None, []  # type: ignore[var-annotated]
         try:
-            for pixels in every_frame(str(self._clips[clip].media), times):
+            for pixels in every_frame(str(self._desk.clips[clip].media), times, self._desk.credentials[clip]):
                 picture = jpeg(pixels)
                 with reel.changed:
                     reel.pictures.append(picture)
@@ -188,7 +195,7 @@ class _Served:
 
     def __init__(self, desk: Desk) -> None:
         self._desk, self._log = desk, desk.log
-        self._reels = _Reels(desk.clips)
+        self._reels = _Reels(desk)
 
     def summary(self) -> dict[str, Any]:
         """Who labels, what can be said, and which items are done."""
@@ -248,7 +255,8 @@ class _Served:
             media = Media.parse(str(self._desk.clips[item[0]].media))
             digest = None
             if media.kind != "frames":
-                with open_media(media.location, within=media.within) as file:
+                location = media.opened_with(self._desk.credentials[item[0]])
+                with open_media(location, within=media.within) as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
             self._log.append(item, media=digest or "frames", count=len(reel.times))
         return reel.times

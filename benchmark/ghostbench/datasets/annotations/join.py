@@ -51,12 +51,12 @@ def read_annotations(data: bytes, source: str) -> AnnotationFile:
 class Source:
     """An annotation file, where it lies, and the SHA-256 of its bytes."""
 
-    place: str
+    place: storage.Location
     sha256: str
     file: AnnotationFile
 
     @classmethod
-    def read(cls, place: str) -> Source:
+    def read(cls, place: storage.Location) -> Source:
         """The file at a place that `storage.accept` returned. Raises `BadInput`."""
         data = storage.read_whole(place, "annotations")
         return cls(place, hashlib.sha256(data).hexdigest(), read_annotations(data, f"annotations {place}"))
@@ -73,7 +73,7 @@ def joined(
     found = source.file.join(clips, frame_times)
     filled = {clip.id: _filled(clip, found[clip.id]) for clip in clips}
     return [each if isinstance(each := filled[clip.id], Clip) else clip for clip in clips], JoinedAnnotations(
-        source=source.place,
+        source=str(source.place),
         form=source.file.form,
         sha256=source.sha256,
         matched=sum(isinstance(each, Clip) for each in filled.values()),

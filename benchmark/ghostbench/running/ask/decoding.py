@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.errors import MediaError, MissingMedia
 from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
@@ -27,11 +28,21 @@ class Decoded:
 class Decoding:
     """Decodes clips in a pool of threads, under one sampling rule.
 
-    root : where media was looked for, to name in errors. shared : whether other processes are to look at the frames.
+    root : where media was looked for, to name in errors. credentials : what opens it. shared : whether other processes
+    are to look at the frames.
     """
 
-    def __init__(self, pool: Executor, sampling: Sampling, root: object, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        pool: Executor,
+        sampling: Sampling,
+        root: object,
+        credentials: Credentials = NO_CREDENTIALS,
+        *,
+        shared: bool = False,
+    ) -> None:
         self._pool = pool
+        self._credentials = credentials
         self._shared = shared
         self._sampling = sampling
         self._root = root
@@ -41,14 +52,16 @@ class Decoding:
         if clip.media is None:
             return Decoded(MissingMedia(f"no media for {clip.id} under {self._root}"), None)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _timed, clip.media, self._sampling, self._shared)
+        return await loop.run_in_executor(
+            self._pool, _timed, clip.media, self._sampling, self._credentials, self._shared
+        )
 
 
-def _timed(media: str, sampling: Sampling, shared: bool) -> Decoded:
+def _timed(media: str, sampling: Sampling, credentials: Credentials, shared: bool) -> Decoded:
     started = time.perf_counter()
     try:
         with for_other_processes() if shared else nullcontext():
-            frames: Frames | MediaError = decode(media, sampling)
+            frames: Frames | MediaError = decode(media, sampling, credentials)
     except MediaError as error:
         frames = error
     return Decoded(frames, time.perf_counter() - started)

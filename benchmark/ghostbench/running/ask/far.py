@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from functools import partial
 
+from ghostbench.credentials import NO_CREDENTIALS
 from ghostbench.datasets.schemes import handed_over
 from ghostbench.errors import AttemptError
 from ghostbench.folder.log import LOGGER
@@ -34,10 +35,13 @@ class FarAway:
         self._places: dict[ConfiguredModel, list[InWorker]] = {}
         self._far: FarDecoding | None = None
         looking = [row.host for row in plan.rows if row.needs_frames]
+        split = plan.split
         if looking and all(isinstance(host.model, LocalModel) or host.model is None for host in looking):
             probes = [probe for probe in plan.probes if probe != "text-only" and not is_slow(probe)]
-            self._far = FarDecoding(pool, plan.sampling, plan.split.data_root, probes, plan.options.deadline)
-        self.decoding: Decoding = self._far or Decoding(pool, plan.sampling, plan.split.data_root)
+            self._far = FarDecoding(
+                pool, plan.sampling, split.data_root, probes, plan.options.deadline, split.credentials
+            )
+        self.decoding: Decoding = self._far or Decoding(pool, plan.sampling, split.data_root, split.credentials)
 
     def places(self, host: ConfiguredModel, preparing: int) -> list[InWorker]:
         """Where the replicas of a local model are to live."""
@@ -46,6 +50,7 @@ class FarAway:
             LOGGER.warning("waits for more nodes: %s", missing, extra={"row": host.choice.row})
         assert isinstance(host.model, LocalModel)
         looks = any(row.needs_frames for row in self._plan.rows if row.host is host)
+        split = self._plan.split
         found = []
         for replica in host.replicas:
             given = Assignment(
@@ -58,7 +63,7 @@ class FarAway:
                 self._plan.task if looks else None,
                 self._plan.variants if looks else None,
                 self._plan.sampling if looks else None,
-                handed_over(self._plan.split.data_root) if looks else None,
+                handed_over(split.data_root, split.credentials) if looks else NO_CREDENTIALS,
             )
             start = partial(self._cluster.start, given, host.resources)
             found.append(InWorker(host.model, replica.name, start, decodes=looks))

@@ -11,6 +11,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.errors import AttemptError, MediaError, MediaUnreachable
 from ghostbench.frames import Frames
 from ghostbench.media.far import Recipe
@@ -32,9 +33,15 @@ class FarDecoding(Decoding):
     """
 
     def __init__(
-        self, pool: Executor, sampling: Sampling, root: object, probes: Sequence[str], deadline_s: float = math.inf
+        self,
+        pool: Executor,
+        sampling: Sampling,
+        root: object,
+        probes: Sequence[str],
+        deadline_s: float = math.inf,
+        credentials: Credentials = NO_CREDENTIALS,
     ) -> None:
-        super().__init__(pool, sampling, root)
+        super().__init__(pool, sampling, root, credentials)
         self._probes = tuple(probes)
         self._deadline_s = deadline_s
         self._places: list[InWorker] = []

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ghostbench.datasets.credentials import without_credentials
-from ghostbench.datasets.schemes import LOCAL, URL
+from ghostbench.credentials import without_credentials
+from ghostbench.datasets.location import URL
+from ghostbench.datasets.schemes import LOCAL
 from ghostbench.datasets.select import LABELS_VARIABLE, ROOT_VARIABLE
 from ghostbench.errors import BadInput
 from ghostbench.plugins.choose import parse_model

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ghostbench.credentials import Credentials
 from ghostbench.datasets.listing import Told, silently
 from ghostbench.datasets.select import select, with_environment
 from ghostbench.errors import BadInput
@@ -125,10 +126,10 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     )
 
 
-def _frame_times(media: str) -> tuple[float, ...]:
+def _frame_times(media: str, credentials: Credentials) -> tuple[float, ...]:
     from ghostbench.media.count import frame_times
 
-    return frame_times(media)
+    return frame_times(media, credentials)
 
 
 def _set_moments(task: Task, given: str | None) -> None:

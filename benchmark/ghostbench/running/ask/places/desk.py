@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ghostbench.datasets.credentials import Credentials
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.datasets.schemes import take_over
 from ghostbench.errors import AttemptError, Crashed, MediaError, Unavailable
 from ghostbench.media.far import Recipe
@@ -30,7 +30,7 @@ class Assignment:
     """What a worker is to do. target : "package.module:Class". path : where Python looks for modules.
 
     preparing : how many requests it prepares at the same time. name : of the worker. task, variants, sampling : what
-    it asks of clips that it decodes itself, credentials : what it reads them with; None where the run hands it frames.
+    it asks of clips that it decodes itself; None where the run hands it frames. credentials : what it reads them with.
     """
 
     target: str
@@ -42,7 +42,7 @@ class Assignment:
     task: Task | None = None
     variants: Mapping[str, Task] | None = None
     sampling: Sampling | None = None
-    credentials: Credentials | None = None
+    credentials: Credentials = NO_CREDENTIALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,15 @@ class Desk:
         self._computing = ThreadPoolExecutor(1, "model")
         self._kept: dict[int, Request] = {}
         self._looking: Looking | None = None
-        if assignment.credentials is not None:
-            take_over(assignment.credentials)
+        take_over(assignment.credentials)
         if assignment.task is not None and assignment.sampling is not None:
-            self._looking = Looking(assignment.task, assignment.variants or {}, assignment.sampling, assignment.name)
+            self._looking = Looking(
+                assignment.task,
+                assignment.variants or {},
+                assignment.sampling,
+                assignment.name,
+                assignment.credentials,
+            )
         self.batch_size = 1
 
     def take(self, kind: str, call: int, given: Any, reply: Reply) -> None:

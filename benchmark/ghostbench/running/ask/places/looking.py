@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.errors import AttemptError, DecodeFailed, MediaError
 from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
@@ -45,13 +46,24 @@ class Seen:
 
 
 class Looking:
-    """Decodes clips, each once as long as its frames are kept, and makes the questions about them."""
+    """Decodes clips, each once as long as its frames are kept, and makes the questions about them.
 
-    def __init__(self, task: Task, variants: Mapping[str, Task], sampling: Sampling, worker: str) -> None:
+    worker : its name. credentials : what opens the media, as the run handed it over.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        variants: Mapping[str, Task],
+        sampling: Sampling,
+        worker: str,
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> None:
         self._questions = Questions(task, variants)
         self._variants = (None, *variants)
         self._sampling = sampling
         self._worker = worker
+        self._credentials = credentials
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Frames] = OrderedDict()
         self._busy: dict[str, threading.Lock] = {}
@@ -139,7 +151,7 @@ class Looking:
                     if (kept := self._kept.get(media)) is not None:
                         self._kept.move_to_end(media)
                         return kept
-                frames = decode(media, self._sampling)
+                frames = decode(media, self._sampling, self._credentials)
                 with self._lock:
                     self._kept[media] = frames
                     # Each probe keeps frames of its own beside a clip's.
