@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -41,15 +41,23 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file by these bytes, as `write_text` does."""
+    write_each(path, (content,))
+
+
+def write_each(path: Path, parts: Iterable[bytes]) -> None:
+    """Replace a file by these parts one after the other, as `write_text` does; what getting them raises is raised."""
+    written = hashlib.sha256()
     try:
         begun, file = _begin(path)
         try:
             with file:
-                file.write(content)
+                for part in parts:
+                    file.write(part)
+                    written.update(part)
                 file.flush()
                 os.fsync(file.fileno())
                 os.replace(begun, path)
-            digests.remember(path, hashlib.sha256(content).hexdigest())
+            digests.remember(path, written.hexdigest())
         except BaseException:
             begun.unlink(missing_ok=True)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -12,18 +13,21 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from evidence_data import RunBuilder, clip
+from evidence_data import RunBuilder, clip, raw_answer
 
 from ghostbench.cli.verify import command
 from ghostbench.datasets.granted import Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import differences
+from ghostbench.evidence.ledger_checks import check_predictions
 from ghostbench.evidence.sensitivity import sensitivity, write_sensitivity
 from ghostbench.evidence.verify import verify
+from ghostbench.folder.run_records import read_run_records
 from ghostbench.folder.seal import write_sealed
 from ghostbench.report.sums import write_sums
 from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
+from ghostbench.tasks.ghost_probing import GhostProbing
 
 G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
 LABELS = "video_id,ground_truth_label\na,2s: ghost probing\nb,none\nc,cut-in\nd,ghost probing\n"
@@ -31,8 +35,6 @@ LABELS = "video_id,ground_truth_label\na,2s: ghost probing\nb,none\nc,cut-in\nd,
 
 def written(folder: Path) -> Path:
     """A whole run whose label file and task are the real ones."""
-    from ghostbench.tasks.ghost_probing import GhostProbing
-
     labels = folder / "labels.csv"
     labels.write_text(LABELS)
     run = RunBuilder([clip("a", G, time_s=2.0, category=None), clip("b"), clip("c", "cut_in"), clip("d", G)])
@@ -399,3 +401,21 @@ def test_charts_of_another_matplotlib_are_said_not_to_be_compared(tmp_path: Path
 )
 def test_differences_name_the_path_and_both_values(stated: Any, again: Any, words: list[str]) -> None:
     assert list(differences(stated, again)) == words
+
+
+def test_long_answers_are_read_one_after_the_other_and_never_held_together(tmp_path: Path) -> None:
+    """Forty answers of a megabyte each."""
+    task = {"name": "ghost-probing", "version": "1", "template_sha256": GhostProbing().template_sha256()}
+    run = RunBuilder([clip(str(number), G if number % 2 else N) for number in range(40)])
+    for line in run.clips:
+        run.row("m", line["clip"], G, raw="I see a road. " * 75_000 + raw_answer(G))
+    records = read_run_records(run.write(tmp_path / "large", task=task))
+    del run
+    tracemalloc.start()
+    try:
+        found = check_predictions(records)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == ([], "")
+    assert peak < 10 << 20

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,13 @@ from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, differences
 from ghostbench.folder.first_format import LACKED
 from ghostbench.folder.ledger import encode
-from ghostbench.folder.lines import PredictionLine, names_of
+from ghostbench.folder.lines import PredictionLine, QuestionLine, names_of
 from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, MANIFEST, PREDICTIONS, SENT
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.reader import Folder
-from ghostbench.folder.run_records import RunRecords
+from ghostbench.folder.run_records import Attempts, RunRecords
+from ghostbench.records import Truth
 
 
 def digested(folder: Path, manifest: Manifest) -> tuple[str, ...]:
@@ -152,7 +154,8 @@ def _words(run: RunRecords) -> Mapping[str, Any] | None:
 
 def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     """predictions.jsonl against what the task reads from attempts.jsonl."""
-    from ghostbench.running.rules.predictions import RowFacts, last_lines, predict
+    from ghostbench.folder.last_words import LastWords
+    from ghostbench.running.rules.predictions import RowFacts, predict
     from ghostbench.tasks.load import task_of_run
 
     entry = run.manifest.task
@@ -163,9 +166,10 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     if entry.template_sha256 is not None and task.template_sha256() != entry.template_sha256:
         return [], f"predictions were not read from the answers again: the task {entry.name} has changed since the run"
     rows = [RowFacts.of_entry(name, run.manifest.models[name]) for name in run.names if name in run.manifest.models]
-    clips = list(_folder(run).clips())
+    clips = _asked(run.clips)
     repeats = int(run.predictions["repeat"].max()) + 1
-    again = _InAnyOrder(predict(rows, clips, repeats, last_lines(_folder(run).attempts()), task))
+    words = LastWords(Attempts(run.attempts, run.texts), [clip.clip for clip in clips], repeats)
+    again = _InAnyOrder(predict(rows, clips, repeats, words, task))
     found: list[Finding] = []
     try:
         for line in _folder(run).predictions():
@@ -176,6 +180,20 @@ def check_predictions(run: RunRecords) -> tuple[list[Finding], str]:
     except BadInput as error:
         return [Finding("run folder", f"gives no predictions: {error}")], ""
     return [*found, *(Finding(PREDICTIONS, f"{_name(line)} is missing") for line in missing)], ""
+
+
+class _Asked(NamedTuple):
+    """What a prediction takes of a clip."""
+
+    clip: str
+    truth: Truth
+    truth_time_s: float | None
+    questions: tuple[QuestionLine, ...] | None
+
+
+def _asked(clips: pd.DataFrame) -> list[_Asked]:
+    times = (None if pd.isna(time) else time for time in clips["truth_time_s"])
+    return list(itertools.starmap(_Asked, zip(clips["clip"], clips["truth"], times, clips["questions"], strict=True)))
 
 
 class _InAnyOrder:
@@ -201,6 +219,8 @@ class _InAnyOrder:
 
 
 def _differing(line: PredictionLine, want: PredictionLine, manifest: Manifest) -> Iterator[Finding]:
+    if line == want:
+        return
     stated, again = (json.loads(encode(each)) for each in (line, want))
     for field in names_of(PredictionLine):
         if manifest.format == 1 and field in LACKED:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.lines import AttemptFault, AttemptLine, adapter_of
+from ghostbench.folder.lines import AttemptFault, AttemptLine, Probability, adapter_of
 
 KEPT = 4 << 20
 """Characters up to which a ledger's texts stay in memory."""
@@ -21,17 +21,23 @@ class _Texts:
 
     raw: str | None
     error: AttemptFault | None
+    grade_probabilities: Mapping[str, Probability] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LineText:
-    """raw : the model's answer, None where there is none. error : what went wrong, as "type: words", or None."""
+    """raw : the model's answer, None where there is none. error : what went wrong, as "type: words", or None.
+
+    score : P(ghost_probing), None where the model gave none.
+    """
 
     raw: str | None
     error: str | None
+    score: float | None = None
 
 
 NOTHING = LineText(None, None)
+"""Of no line."""
 
 
 class LedgerTexts:
@@ -49,7 +55,7 @@ class LedgerTexts:
         """Take in a line as it is read."""
         if self._kept is None:
             return
-        text = _text(line.raw, line.error)
+        text = _text(line)
         self._room -= len(text.raw or "") + len(text.error or "")
         if self._room < 0:
             self._kept = None
@@ -77,11 +83,11 @@ class LedgerTexts:
                         yield NOTHING
                         continue
                     file.seek(start)
-                    line = adapter.validate_json(file.readline())
-                    yield _text(line.raw, line.error)
+                    yield _text(adapter.validate_json(file.readline()))
         except (OSError, ValidationError):
             raise BadInput(f"{self._path} changed while it was read: run the command again") from None
 
 
-def _text(raw: str | None, error: AttemptFault | None) -> LineText:
-    return LineText(raw, f"{error.type}: {error.message}" if error else None)
+def _text(line: AttemptLine | _Texts) -> LineText:
+    error = f"{line.error.type}: {line.error.message}" if line.error else None
+    return LineText(line.raw, error, (line.grade_probabilities or {}).get("ghost_probing"))

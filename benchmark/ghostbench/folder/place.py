@@ -24,7 +24,7 @@ from ghostbench.folder.names import (
     TABLES,
 )
 from ghostbench.plugins.registry import printable
-from ghostbench.writing import check_plain, remove_begun, write_text
+from ghostbench.writing import check_plain, remove_begun, write_each
 
 PATIENCE_S = 3.0
 """How long a run that is gone on with waits for the process before it to be gone, seconds: a kill takes a moment."""
@@ -120,5 +120,5 @@ class RunFolder:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write a JSON-lines file whole or not at all."""
-    write_text(path, "".join(line + "\n" for line in lines))
+    """Write a JSON-lines file whole or not at all; one line is in memory at a time."""
+    write_each(path, (line.encode("utf-8", "replace") + b"\n" for line in lines))

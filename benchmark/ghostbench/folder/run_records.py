@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,11 +86,11 @@ def read_run_records(folder: Path) -> RunRecords:
     return _LAST[key]
 
 
-def read_attempts(folder: Path, each: Callable[[AttemptLine], None] = lambda _: None) -> Attempts:
-    """The ledger of a run folder, each line of which is shown to `each` too. Raises `BadInput`."""
+def read_attempts(folder: Path) -> Attempts:
+    """The ledger of a run folder, whose other files may still be missing. Raises `BadInput`."""
     path = folder / ATTEMPTS
     key = _key(path)
-    read = _read_attempts(path, each)
+    read = _read_attempts(path)
     _ATTEMPTS.clear()
     _ATTEMPTS[key] = read
     return read
@@ -166,7 +166,7 @@ def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _read_attempts(path: Path, each: Callable[[AttemptLine], None] = lambda _: None) -> Attempts:
+def _read_attempts(path: Path) -> Attempts:
     import pandas as pd
 
     measured = ("moment_s", "wall_s", "wait_s", "batch_size", *STAGES, *USAGE, *MEMORY)
@@ -176,7 +176,6 @@ def _read_attempts(path: Path, each: Callable[[AttemptLine], None] = lambda _: N
     texts = LedgerTexts(path)
 
     def spread(line: AttemptLine, start: int) -> Mapping[str, Any]:
-        each(line)
         texts.keep(start, line)
         fields = {name: getattr(line, name) for name in own}
         for group, keys in ((line.stages, STAGES), (line.usage, USAGE), (line.memory, MEMORY)):

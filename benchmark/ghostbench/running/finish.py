@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-
 from ghostbench.digests import own_digest
 from ghostbench.folder.clip_lines import put_in_order
+from ghostbench.folder.last_words import LastWords
 from ghostbench.folder.ledger import encode
 from ghostbench.folder.manifest import Manifest
 from ghostbench.folder.place import RunFolder, write_lines
 from ghostbench.folder.run_records import read_attempts
 from ghostbench.running import manifest as manifests
 from ghostbench.running.plan.plan import Plan
-from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, note_last, predict
+from ghostbench.running.rules.predictions import RowFacts, predict
 
 
 def finish(plan: Plan, folder: RunFolder, manifest: Manifest) -> None:
     """Write predictions and the complete manifest of a run in which every unit is settled."""
     clips = put_in_order(folder.clips, plan.split.clips)
     rows = [RowFacts.of_entry(row.name, manifest.models[row.name]) for row in plan.rows]
-    units: dict[AskKey, Last] = {}
-    read_attempts(folder.path, functools.partial(note_last, units))
-    write_lines(folder.predictions, map(encode, predict(rows, clips, plan.options.repeats, units, plan.task)))
+    repeats = plan.options.repeats
+    words = LastWords(read_attempts(folder.path), [clip.clip for clip in clips], repeats)
+    write_lines(folder.predictions, map(encode, predict(rows, clips, repeats, words, plan.task)))
     sealed = [folder.clips, folder.attempts, folder.predictions]
     if folder.sent.is_file():
         sealed.append(folder.sent)

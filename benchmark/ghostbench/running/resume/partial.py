@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostbench.errors import BadInput
+from ghostbench.folder.last_words import LastWords
 from ghostbench.folder.ledger import encode
 from ghostbench.folder.lines import ClipLine
 from ghostbench.folder.manifest import Manifest, ModelEntry, has_manifest, read_manifest
@@ -21,6 +22,7 @@ from ghostbench.folder.names import ATTEMPTS, CLIPS, PREDICTIONS
 from ghostbench.folder.place import write_lines
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.reader import Folder
+from ghostbench.folder.run_records import read_attempts
 from ghostbench.outcomes import FALLS_BACK, RETRIED
 from ghostbench.report.data import RunData
 from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, predict
@@ -62,8 +64,9 @@ def read_part(folder: Path) -> Iterator[Part]:
     nothing is settled yet.
     """
     begun = Folder.open(folder)
-    manifest, attempts, clips = begun.header, list(begun.attempts()), list(begun.clips())
-    units = last_lines(attempts)
+    manifest, clips = begun.header, list(begun.clips())
+    units = last_lines(begun.attempts())
+    lines = sum(last.attempts for last in units.values())
     entries, repeats = manifest.models, manifest.repeats
     asked = {key.row for key in units}
     rows = [name for name, entry in entries.items() if name in asked or entry.of in asked]
@@ -78,9 +81,11 @@ def read_part(folder: Path) -> Iterator[Part]:
         copy = Path(place) / folder.resolve().name
         copy.mkdir()
         write_lines(copy / CLIPS, map(encode, settled))
-        kept = [line for line in attempts if line.clip in names and line.model in rows]
+        # The ledger may have grown since it was looked at.
+        kept = (each for each in itertools.islice(begun.attempts(), lines) if each.clip in names and each.model in rows)
         write_lines(copy / ATTEMPTS, map(encode, kept))
-        write_lines(copy / PREDICTIONS, map(encode, predict(facts, settled, repeats, units, task)))
+        words = LastWords(read_attempts(copy), [clip.clip for clip in settled], repeats)
+        write_lines(copy / PREDICTIONS, map(encode, predict(facts, settled, repeats, words, task)))
         part = {"status": "complete", "digests": {}, "models": {name: entries[name] for name in rows}}
         try:
             manifest.model_copy(update=part).write(copy)

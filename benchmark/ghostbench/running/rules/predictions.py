@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ghostbench.errors import BadInput, Unparseable
-from ghostbench.folder.lines import AttemptLine, ClipLine, MomentLine, PredictionLine
+from ghostbench.folder.last_words import LastWord, LastWords, answers_of
+from ghostbench.folder.lines import AttemptLine, MomentLine, PredictionLine, QuestionLine
 from ghostbench.folder.manifest import ModelEntry
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Conclusion, Said
+from ghostbench.records import Conclusion, Said, Truth
 from ghostbench.tasks.base import Task
 
 
@@ -56,8 +58,6 @@ class Last:
     error_type: str | None
     error_message: str | None
     fallback_level: int
-    raw: str | None
-    score: float | None
     attempts: int
     lost: int = 0
     notes: tuple[str, ...] = ()
@@ -72,57 +72,65 @@ def last_lines(lines: Iterable[AttemptLine]) -> dict[AskKey, Last]:
     """The state of every unit that the ledger speaks of."""
     units: dict[AskKey, Last] = {}
     for line in lines:
-        note_last(units, line)
+        unit = AskKey.of(line)
+        before = units.get(unit)
+        units[unit] = Last(
+            outcome=line.outcome,
+            error_type=line.error.type if line.error else None,
+            error_message=line.error.message if line.error else None,
+            fallback_level=line.fallback_level,
+            attempts=before.attempts + 1 if before else 1,
+            lost=(before.lost if before else 0) + (line.outcome is Outcome.WORKER_LOST),
+            notes=line.notes,
+        )
     return units
 
 
-def note_last(units: dict[AskKey, Last], line: AttemptLine) -> None:
-    """Take in the next line of the ledger."""
-    unit = AskKey.of(line)
-    before = units.get(unit)
-    units[unit] = Last(
-        outcome=line.outcome,
-        error_type=line.error.type if line.error else None,
-        error_message=line.error.message if line.error else None,
-        fallback_level=line.fallback_level,
-        raw=line.raw if line.outcome is Outcome.ANSWERED else None,
-        score=(line.grade_probabilities or {}).get("ghost_probing"),
-        attempts=before.attempts + 1 if before else 1,
-        lost=(before.lost if before else 0) + (line.outcome is Outcome.WORKER_LOST),
-        notes=line.notes,
-    )
+class AskedClip(Protocol):
+    """What of a clip its predictions depend on; a `ClipLine` is one."""
+
+    @property
+    def clip(self) -> str:
+        """The id."""
+
+    @property
+    def truth(self) -> Truth:
+        """What the label says."""
+
+    @property
+    def truth_time_s(self) -> float | None:
+        """When the labelled event begins, seconds; None if not stated."""
+
+    @property
+    def questions(self) -> tuple[QuestionLine, ...] | None:
+        """What was asked of it, where the task does not simply show all frames."""
 
 
 def predict(
-    rows: Sequence[RowFacts], clips: Sequence[ClipLine], repeats: int, units: Mapping[AskKey, Last], task: Task
+    rows: Sequence[RowFacts], clips: Sequence[AskedClip], repeats: int, words: LastWords, task: Task
 ) -> Iterator[PredictionLine]:
     """The predictions of a whole run, in order of row, clip and repeat, one at a time.
+
+    words : the ledger's, over these clips and repeats. No answer is held but those of the prediction that is made.
 
     Raises `BadInput` when the run is not finished: a unit has neither a line nor a reason for having none; and for a
     substitute of a row that is not there before it.
     """
-    answers: dict[tuple[str, str, int], dict[float | None, Last]] = {}
-    for key, last in units.items():
-        answers.setdefault(key[:3], {})[key.moment_s] = last
-    others = {row.of for row in rows if row.of is not None}
-    kept: dict[tuple[str, str, int], PredictionLine] = {}
-    names: set[str] = set()
+    before: dict[str, RowFacts] = {}
     for row in rows:
-        if row.of is not None and row.of not in names:
+        main = None if row.of is None else before.get(row.of)
+        if row.of is not None and main is None:
             raise BadInput(f"manifest.json: {row.name} stands in for {row.of}, which is no row before it")
-        names.add(row.name)
-        for clip in clips:
-            for repeat in range(repeats):
-                turn = _Turn(row, clip, repeat, answers.get((row.name, clip.clip, repeat), {}))
-                stood_in_for = kept[(row.of, clip.clip, repeat)] if row.of is not None else None
-                if stood_in_for is not None and stood_in_for.outcome is Outcome.ANSWERED:
-                    predicted = replace(stood_in_for, model=row.name)
-                else:
-                    main = answers.get((row.of or "", clip.clip, repeat), {})
-                    predicted = turn.predicted(task, {m: each for m, each in main.items() if each.answered})
-                if row.name in others:
-                    kept[row.name, clip.clip, repeat] = predicted
-                yield predicted
+        before[row.name] = row
+        its = itertools.repeat(dict[float | None, LastWord]()) if main is None else words.of(main.name)
+        turns = itertools.product(clips, range(repeats))
+        for (clip, repeat), own, others in zip(turns, words.of(row.name), its, strict=False):
+            if main is not None:
+                stood_in_for = _Turn(main, clip, repeat, others).predicted(task, {})
+                if stood_in_for.outcome is Outcome.ANSWERED:
+                    yield replace(stood_in_for, model=row.name)
+                    continue
+            yield _Turn(row, clip, repeat, own).predicted(task, answers_of(others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +138,11 @@ class _Turn:
     """All that the ledger says of a row's answers about a clip in one repeat. lasts : by moment."""
 
     row: RowFacts
-    clip: ClipLine
+    clip: AskedClip
     repeat: int
-    lasts: Mapping[float | None, Last]
+    lasts: Mapping[float | None, LastWord]
 
-    def predicted(self, task: Task, others: Mapping[float | None, Last]) -> PredictionLine:
+    def predicted(self, task: Task, others: Mapping[float | None, LastWord]) -> PredictionLine:
         """The prediction. others : answers of the row that this one stands in for."""
         asked = self._asked(others)
         said = [self._said(moment, others.get(moment) or self.lasts.get(moment), task) for moment in asked]
@@ -160,14 +168,14 @@ class _Turn:
             moments=tuple(map(_moment_line, said)) if asked != (None,) else None,
         )
 
-    def _asked(self, others: Mapping[float | None, Last]) -> tuple[float | None, ...]:
+    def _asked(self, others: Mapping[float | None, LastWord]) -> tuple[float | None, ...]:
         """The moments of the clip, where the row was asked at any; else the whole clip."""
         moments = tuple(question.moment_s for question in self.clip.questions or ())
         if (not self.lasts and not others) or any(m in self.lasts or m in others for m in moments):
             return moments or (None,)
         return (None,)
 
-    def _said(self, moment_s: float | None, last: Last | None, task: Task) -> Said:
+    def _said(self, moment_s: float | None, last: LastWord | None, task: Task) -> Said:
         if last is None and self.row.stopped is None:
             at = "" if moment_s is None else f" at {moment_s:g} s"
             raise BadInput(
