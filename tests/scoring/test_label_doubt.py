@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,10 @@ def table_of(truths: np.ndarray, rows: list[list[str]], basis: Basis) -> np.ndar
     return by_clip(cells(truths[at], said == "a", said != "m", basis), at, len(rows))
 
 
-@given(clips, st.sampled_from(BASES))
+with_one_row_each = clips.map(lambda drawn: [(truth, doubted, rows[:1]) for truth, doubted, rows in drawn])
+
+
+@given(clips | with_one_row_each, st.sampled_from(BASES))
 def test_rates_are_bounded_as_by_trying_every_way_of_deciding(drawn: list, basis: Basis) -> None:
     truths, doubted = (np.array([each[k] for each in drawn]) for k in (0, 1))
     rows = [each[2] for each in drawn]
@@ -103,6 +107,32 @@ def test_many_doubted_labels_are_bounded_in_no_time() -> None:
     assert found["accuracy"] == {"value": pytest.approx((truths == said).mean()), "low": 0.0, "high": 1.0}
 
 
+def test_what_tens_of_thousands_of_clips_hang_on_takes_little_memory() -> None:
+    """The ways to turn labels grow with the square of the clips; what is held must not."""
+    rng = np.random.default_rng(2)
+    n = 30_000
+    positive, doubted = rng.random(n) < 0.4, rng.random(n) < 0.5
+    one, other = (np.where(positive, rng.random(n) < right, rng.random(n) > right) for right in (0.7, 0.6))
+    kinds = np.eye(3, dtype=np.int64)[np.where(rng.random(n) < 0.1, 2, np.where(one, 0, 1))]
+    table = by_clip(cells(positive, kinds[:, 0] > 0, kinds[:, 2] == 0, "worst_case"), np.arange(n), n)
+    tracemalloc.start()
+    try:
+        found = lead(one.astype(float) - other, positive, doubted)
+        bounds = rate_bounds(table, kinds, doubted, "worst_case")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert found.low < 0 < found.value == pytest.approx(0.1, abs=0.02)
+    # Each label turned where the two differ moves recall or specificity, and their sums are about .1 n apart.
+    assert found.flips == found.doubted_flips
+    assert 500 < (found.flips or 0) < 3000
+    recall = bounds["recall"]
+    assert recall is not None
+    assert recall["low"] < recall["value"] < recall["high"]
+    assert peak < 100 << 20
+
+
 def test_a_run_says_what_hangs_on_its_doubted_labels(tmp_path: Path) -> None:
     run = RunBuilder(
         [
@@ -136,10 +166,10 @@ def test_bounds_are_the_same_however_many_ways_are_looked_at_together(
     monkeypatch: pytest.MonkeyPatch, basis: Basis
 ) -> None:
     rng = np.random.default_rng(3)
-    said = np.eye(3, dtype=np.int64)[rng.integers(0, 3, 30)]
+    said = np.eye(3, dtype=np.int64)[rng.integers(0, 3, (30, 2))].sum(axis=1)
     truths = rng.integers(0, 2, 30)
-    table = np.stack([said[:, 0] * truths, said[:, 0] * (1 - truths), (1 - said[:, 0]) * truths,
-                      (1 - said[:, 0]) * (1 - truths)], axis=1)  # fmt: skip
+    table = np.stack([said[:, 0] * truths, said[:, 0] * (1 - truths), (2 - said[:, 0]) * truths,
+                      (2 - said[:, 0]) * (1 - truths)], axis=1)  # fmt: skip
     doubted = rng.random(30) < 0.6
     whole = rate_bounds(table, said, doubted, basis)
     monkeypatch.setattr(label_doubt, "_BLOCK", 1)

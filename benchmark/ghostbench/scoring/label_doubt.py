@@ -84,7 +84,7 @@ def rate_bounds(table: Ints, said: Ints, doubted: Bools, basis: Basis) -> dict[s
         open_ = open_ * np.array([1, 1, 0])
     whole = open_.sum(axis=0)
     worst, best = dict.fromkeys(RATES, np.nan), dict.fromkeys(RATES, np.nan)
-    for sums in _reachable(open_):
+    for sums in _outermost(open_):
         alarm, quiet, missing = sums.T
         wrong, right = (missing, 0 * missing) if basis == "worst_case" else (0 * missing, missing)
         left = whole[2] - missing
@@ -105,6 +105,21 @@ def rate_bounds(table: Ints, said: Ints, doubted: Bools, basis: Basis) -> dict[s
         else {"value": float(stands[name]), "low": float(worst[name]), "high": float(best[name])}
         for name in RATES
     }
+
+
+def _outermost(clips: Ints) -> Iterator[Ints]:
+    """Sums as `_reachable` gives them, among which are those at which each rate is least and largest.
+
+    Of clips with one answer each any number of alarms, of quiet and of missing answers can be positive. No rate falls
+    when one more alarm is positive, nor rises when one more quiet answer is (the rate of false alarms the other way
+    round), so that all or none of them are, or, where that leaves no positive or no negative, all but one or one.
+    """
+    if clips.sum(axis=1).max(initial=0) > 1:
+        yield from _reachable(clips)
+        return
+    alarms_, quiet, missing = (int(count) for count in clips.sum(axis=0))
+    ends = [sorted({0, min(1, count), max(count - 1, 0), count}) for count in (alarms_, quiet)]
+    yield np.stack(np.meshgrid(*ends, np.arange(missing + 1), indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 def _reachable(clips: Ints) -> Iterator[Ints]:
@@ -178,40 +193,54 @@ def lead(ahead: Floats, positive: Bools, doubted: Bools) -> Lead | None:
     if positives in (0, n):
         return None
     value = float(_difference(ahead[positive].sum(), positives, ahead.sum(), n))
-    few = _after_flips(ahead, positive, doubted, least=True)
-    many = _after_flips(ahead, positive, doubted, least=False)
     return Lead(
         value=value,
-        low=float(np.nanmin(few)),
-        high=float(np.nanmax(many)),
-        flips=_fewest(_after_flips(ahead, positive, np.ones(n, dtype=np.bool_), least=True)),
-        doubted_flips=_fewest(few),
+        low=float(np.nanmin(_outermost_leads(ahead, positive, doubted, least=True))),
+        high=float(np.nanmax(_outermost_leads(ahead, positive, doubted, least=False))),
+        flips=_fewest(ahead, positive, np.ones(n, dtype=np.bool_)),
+        doubted_flips=_fewest(ahead, positive, doubted),
     )
 
 
 _TIE = 1e-12
 
 
-def _fewest(difference: Floats) -> int | None:
-    """The least number of flips after which the difference is below zero."""
-    up, down = np.nonzero(difference < -_TIE)
-    return int((up + down).min()) if len(up) else None
+def _fewest(ahead: Floats, positive: Bools, allowed: Bools) -> int | None:
+    """The least number of allowed flips after which the difference is below zero.
+
+    That is where the sum of `ahead` over the positives is below its mean times their number. Each flip changes that by
+    an amount of its own: of so many flips those that lower it most are the best.
+    """
+    towards = np.where(positive, -1.0, 1.0)[allowed]
+    own = ahead[allowed]
+    order = np.argsort(towards * (own - ahead.mean()), kind="stable")
+    inside = ahead[positive].sum() + np.cumsum(np.append(0.0, (towards * own)[order]))
+    positives = positive.sum() + np.cumsum(np.append(0.0, towards[order]))
+    below = np.flatnonzero(_difference(inside, positives, ahead.sum(), len(ahead)) < -_TIE)
+    return int(below[0]) if len(below) else None
 
 
-def _after_flips(ahead: Floats, positive: Bools, allowed: Bools, *, least: bool) -> Floats:
-    """The smallest (or largest) difference after u negatives became positives and v positives negatives, float
-    [u + 1, v + 1]; NaN where one kind of clip is gone.
+def _outermost_leads(ahead: Floats, positive: Bools, allowed: Bools, *, least: bool) -> Floats:
+    """The smallest (or largest) difference for each number of positives that allowed flips can leave; NaN where one
+    kind of clip is gone.
 
-    For a given number of positives the difference grows with the sum over the positives of `ahead`: which labels to
-    turn so that it is least follows from sorting.
+    For a given number of positives the difference grows with the sum over the positives of `ahead`. From the fewest
+    flips that leave so many, one more of each kind is turned as long as the two together lower that sum (or raise it).
     """
     sign = 1.0 if least else -1.0
     gained = np.sort(sign * ahead[~positive & allowed])
     lost = np.sort(-sign * ahead[positive & allowed])
-    more, fewer = np.concatenate([[0.0], np.cumsum(gained)]), np.concatenate([[0.0], np.cumsum(lost)])
-    inside = ahead[positive].sum() + sign * (more[:, None] + fewer[None, :])
-    up, down = np.arange(len(more))[:, None], np.arange(len(fewer))[None, :]
-    return _difference(inside, int(positive.sum()) + up - down, ahead.sum(), len(ahead))
+    more_positives = np.arange(-len(lost), len(gained) + 1)
+    up, down = np.maximum(more_positives, 0), np.maximum(-more_positives, 0)
+    turned, most = np.zeros_like(up), np.minimum(len(gained) - up, len(lost) - down)
+    while (open_ := turned < most).any():  # by halves: what two more change ascends
+        half = (turned + most) // 2
+        lowers = np.zeros_like(open_)
+        lowers[open_] = gained[(up + half)[open_]] + lost[(down + half)[open_]] < 0
+        turned, most = np.where(lowers, half + 1, turned), np.where(open_ & ~lowers, half, most)
+    changes = [np.append(0.0, np.cumsum(each)) for each in (gained, lost)]
+    inside = ahead[positive].sum() + sign * (changes[0][up + turned] + changes[1][down + turned])
+    return _difference(inside, positive.sum() + more_positives, ahead.sum(), len(ahead))
 
 
 def _difference(inside: Any, positives: Any, whole: float, n: int) -> Floats:

@@ -151,12 +151,17 @@ def _found(difference: float, n: int, share: float, level: float) -> float:
 
     middle, spread = n * share, math.sqrt(n * share * (1 - share))
     counts = np.arange(max(math.floor(middle - 8 * spread), 0), min(math.ceil(middle + 8 * spread), n) + 1)
-    critical = _criticals(n, level)[counts]
+    critical = _criticals(_rounded_up(n), level)[counts]
     for_first = min((share + difference) / (2 * share), 1.0)
     possible = critical >= 0
     fewer = np.where(possible, critical, 0)
     reached = np.where(possible, bdtr(fewer, counts, for_first) + bdtr(fewer, counts, 1 - for_first), 0.0)
     return float(binom.pmf(counts, n, share) @ reached)
+
+
+def _rounded_up(count: int) -> int:
+    """To a power of two, so that pairs of many different numbers of clips share what is kept."""
+    return 1 << (count - 1).bit_length() if count > 0 else 0
 
 
 @cache
@@ -179,7 +184,7 @@ def smallest_split(discordant: int, level: float = ALPHA) -> int | None:
     >>> [smallest_split(discordant) for discordant in (5, 6, 20)]
     [None, 6, 10]
     """
-    critical = int(_criticals(discordant, level)[discordant])
+    critical = int(_criticals(_rounded_up(discordant), level)[discordant])
     return None if critical < 0 else discordant - 2 * critical
 
 
