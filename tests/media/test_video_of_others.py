@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from av.sidedata.sidedata import Type
+from PIL import Image
 
 from ghostbench.errors import DecodeFailed
 from ghostbench.frames import Frames
+from ghostbench.media.complaints import listen
 from ghostbench.media.decode import decode
 from ghostbench.media.groups import decode_groups
+from ghostbench.media.jpeg_ends import JpegWitness, jpeg_picture
 from ghostbench.media.sampling import parse_sampling
 from ghostbench.media.video import decode_video
 
@@ -253,7 +258,7 @@ def test_sound_that_comes_first_does_not_shift_the_picture(make_video: MakeVideo
 
 DAMAGEABLE = {
     # Name, recipe, and of twelve damaged files how many must be noticed at least.
-    "motion JPEG": ("clip.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}, 2),
+    "motion JPEG": ("clip.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}, 6),
     "H.264": ("clip.mp4", {"codec": "libx264"}, 7),
     "H.264 in MPEG-TS": ("clip.ts", {"codec": "libx264"}, 7),
     "MPEG-2 in MPEG-TS": ("clip.ts", {"codec": "mpeg2video"}, 7),
@@ -314,6 +319,8 @@ SOUND = {
     "H.264 without key frames": ("clip.mp4", {"codec": "libx264", "options": {"x264-params": "intra-refresh=1"}}),
     "fragmented MP4": ("clip.mp4", {"codec": "libx264", "container_options": {"movflags": "frag_keyframe+empty_moov"}}),
     "FLV": ("clip.flv", {"codec": "libx264"}),
+    "motion JPEG 4:2:2": ("clip.avi", {"codec": "mjpeg", "pix_fmt": "yuvj422p", "width": 66, "height": 45}),
+    "motion JPEG 4:4:4": ("clip.mov", {"codec": "mjpeg", "pix_fmt": "yuvj444p", "options": {"huffman": "optimal"}}),
     "WMV": ("clip.wmv", {"codec": "wmv2"}),
 }
 
@@ -329,3 +336,52 @@ def test_a_sound_file_is_never_called_damaged(make_video: MakeVideo, tmp_path: P
     assert len(frames) == 60
     assert frames.times_s == pytest.approx([i / 30 for i in range(60)], abs=0.002)
     assert frames.duration_s == pytest.approx(2.0, abs=0.05)
+
+
+PICTURES: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "without loss in colour": {"quality": 95, "subsampling": 0},
+    "4:2:2": {"subsampling": 1},
+    "every detail": {"quality": 100},
+    "none": {"quality": 1},
+    "with its own tables": {"optimize": True},
+    "with restarts": {"restart_marker_blocks": 5},
+    "in several scans": {"progressive": True},
+    "grey": {"mode": "L"},
+}
+FILLED = (b"", b"\0", b"\0" * 7, b"\xff\xff")
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_sound_jpeg_ends_where_it_should_however_it_was_written(name: str) -> None:
+    """Noise; a ramp, of which most lies beyond the last blocks' visible part; and black."""
+    written = dict(PICTURES[name])
+    mode = written.pop("mode", "RGB")
+    ramp = np.add.outer(np.arange(121), np.arange(201)).astype(np.uint8)
+    noise = np.random.default_rng(1).integers(0, 256, (43, 67, 3), np.uint8)
+    listen()
+    for picture in (noise, np.stack([ramp] * 3, axis=2), np.zeros((131, 187, 3), np.uint8)):
+        file = io.BytesIO()
+        Image.fromarray(picture).convert(mode).save(file, "JPEG", **written)
+        for filling in FILLED:
+            packet = av.Packet(file.getvalue()[:-2] + filling + b"\xff\xd9")
+            frames = av.CodecContext.create("mjpeg", "r").decode(packet)
+            assert JpegWitness().agrees(packet, frames)
+    known = jpeg_picture(file.getvalue())
+    assert (known is None) == (name == "in several scans")
+    if known is not None:
+        blocks = known.rows * known.blocks
+        assert len(list(known.parts())) == (-(-blocks // 5) if name == "with restarts" else 1)
+
+
+def test_a_jpeg_with_a_block_too_many_or_too_few_is_told_apart() -> None:
+    """A black picture of 12 times 9 blocks of six: of each of them two bytes or so."""
+    file = io.BytesIO()
+    Image.new("RGB", (187, 131)).save(file, "JPEG")
+    data = file.getvalue()
+    begin = data.index(b"\xff\xda") + 14
+    listen()
+    for changed in (data[:begin] + data[begin + 8 :], data[:-12] + data[-16:-12] * 2 + data[-12:]):
+        packet = av.Packet(changed)
+        frames = av.CodecContext.create("mjpeg", "r").decode(packet)
+        assert not JpegWitness().agrees(packet, frames)

@@ -15,6 +15,7 @@ import av.error
 
 from ghostbench.errors import DecodeFailed
 from ghostbench.media.complaints import complaints
+from ghostbench.media.jpeg_ends import JpegWitness
 from ghostbench.media.stream import stated_duration_s
 from ghostbench.media.witness import Witness
 
@@ -48,7 +49,7 @@ class Playback:
         self._begun = False
         self._begins_at: int | None = None
         self._lost: set[int] = set()
-        self._witness: Witness | None = None
+        self._witness: Witness | JpegWitness | None = None
 
     def frames(self) -> Iterator[VideoFrame]:
         """Every frame that is to be shown, in order.
@@ -98,7 +99,7 @@ class Playback:
             self._context.flush_buffers()
         self._begun = True
         self._begins_at = packet.pts
-        self._witness = Witness.of(self._context)
+        self._witness = JpegWitness() if self._context.name == "mjpeg" else Witness.of(self._context)
         self.late = self._taken > 0 and self._shown == 0
 
     def _chosen(self, packet: Packet[VideoStream] | None) -> Iterator[VideoFrame]:
