@@ -105,7 +105,9 @@ class HFModel(LocalModel):
                 kept.check()
                 return loaded
 
-            self._replica: Replica[Checkpoint] = Replica(devices_of(self._row, settings)[0], load_network)
+            self._replica: Replica[Checkpoint] = Replica(
+                devices_of(self._row, settings)[0], load_network, lambda loaded: loaded.features.forget()
+            )
             self._reader = Reader(folder, settings.frames_as)
             seconds = self._replica.load(settings.dtype)
             model = self._replica.model(settings.dtype)
@@ -161,7 +163,8 @@ class HFModel(LocalModel):
             raise RequestRejected(f"the checkpoint's processor gives {other!r} as no tensor, which cannot be batched")
         if request.frames is not None and not any(name.startswith("pixel_values") for name in tensors):
             raise RequestRejected("the checkpoint's processor made nothing of the frames")
-        inputs = Inputs(tensors, time.perf_counter() - started)
+        shown = request.frames if "pixel_values" in tensors else None
+        inputs = Inputs(tensors, time.perf_counter() - started, None if shown is None else shown.sha256)
         if inputs.unknown is not None:
             raise RequestRejected(
                 f"the checkpoint's processor gives {inputs.unknown!r} with a column for each token, which is not known "

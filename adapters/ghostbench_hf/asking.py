@@ -94,15 +94,15 @@ class HFBatch(Batch[Checkpoint]):
         form, rows = self._form, len(inputs)
         # Where answers have one beginning, the model need not write it, and the grades are read behind it.
         begun = form.reader.begun if form.reader is not None and (form.score or form.grammar is not None) else ()
-        with _timed(model) as vision:
+        with _timed(model, inputs) as vision:
             batch = self._batch(inputs, model, begun)
             if form.score or len(begun) >= form.limit:
-                watch = self._generate(batch, Watch(rows, model.eos_ids, None, (), 1), model, 1)
+                watch = self._generate(inputs, batch, Watch(rows, model.eos_ids, None, (), 1), model, 1)
                 # The token was only read: no answer is written, and none is over.
                 watch.written, watch.over = [[] for _ in inputs], [False] * rows
             else:
                 watch = Watch(rows, model.eos_ids, form.grammar, begun, form.limit)
-                self._generate(batch, watch, model, form.limit - len(begun))
+                self._generate(inputs, batch, watch, model, form.limit - len(begun))
             end_s = time.perf_counter() - watch.started
         tokens = [[*([] if form.score else begun), *written][: form.limit] for written in watch.written]
         return _Told(
@@ -122,9 +122,12 @@ class HFBatch(Batch[Checkpoint]):
             for name, tensor in together(inputs, model.pad_id, behind).items()
         }
 
-    def _generate(self, batch: dict[str, Tensor], watch: Watch, model: Checkpoint, limit: int) -> Watch:
+    def _generate(
+        self, inputs: Sequence[Inputs], batch: dict[str, Tensor], watch: Watch, model: Checkpoint, limit: int
+    ) -> Watch:
         watch.started = time.perf_counter()
-        model.network.generate(**batch, max_new_tokens=limit, pad_token_id=model.pad_id, **watch.hooks)
+        with model.features.of(inputs):
+            model.network.generate(**batch, max_new_tokens=limit, pad_token_id=model.pad_id, **watch.hooks)
         return watch
 
     def _masses(
@@ -137,7 +140,7 @@ class HFBatch(Batch[Checkpoint]):
 
         def behind(path: Sequence[int]) -> Tensor:
             batch = self._batch(inputs, model, (*reader.begun, *path))
-            read = self._generate(batch, Watch(len(inputs), model.eos_ids, None, (), 1), model, 1)
+            read = self._generate(inputs, batch, Watch(len(inputs), model.eos_ids, None, (), 1), model, 1)
             assert read.first is not None
             return read.first
 
@@ -206,9 +209,12 @@ class _Vision:
 
 
 @contextmanager
-def _timed(model: Checkpoint) -> Iterator[_Vision]:
-    """Times what goes through the vision encoder; the device is waited for at its beginning and end."""
+def _timed(model: Checkpoint, inputs: Sequence[Inputs]) -> Iterator[_Vision]:
+    """Times what goes through the vision encoder; the device is waited for at its beginning and end. Where nothing has
+    to go through it any more, that is no time."""
     vision = _Vision()
+    if model.features.shared and all(one.pictures is not None for one in inputs):
+        vision.seconds = 0.0
 
     def now() -> float:
         if model.device.type == "cuda":

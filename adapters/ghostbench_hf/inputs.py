@@ -14,10 +14,14 @@ _PADDED = {"attention_mask": 0, "token_type_ids": 0, "mm_token_type_ids": 0}
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the processor made of one request. tensors : by their names in `forward`. seconds : what that took."""
+    """What the processor made of one request. tensors : by their names in `forward`. seconds : what that took.
+
+    pictures : the same for requests that show the same pictures; None where there are none, or they are one video.
+    """
 
     tensors: Mapping[str, Tensor]
     seconds: float
+    pictures: str | None = None
 
     @property
     def length(self) -> int:

@@ -15,6 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 
 from ghostbench_hf.conversation import Conversation
+from ghostbench_hf.features import Features
 from ghostbench_hf.settings import HFSettings
 from ghostbench_hf.source import needs_code
 from ghostbench_hf.torchvision import has_torchvision
@@ -42,7 +43,7 @@ class Checkpoint:
     """A loaded network. pad_id : fills the left of shorter prompts. eos_ids : tokens that end an answer.
 
     width : columns of the head. position_limit : most positions; None where the configuration states none.
-    vision : the module that pictures go through; None where it has no usual name.
+    vision : the module that pictures go through; None where it has no usual name. features : what came of it.
     """
 
     network: Any
@@ -51,6 +52,7 @@ class Checkpoint:
     width: int
     position_limit: int | None
     vision: torch.nn.Module | None
+    features: Features
 
     @property
     def device(self) -> torch.device:
@@ -145,6 +147,7 @@ def load_checkpoint(folder: Path, settings: HFSettings, dtype: str, device: str)
         width=int(text.vocab_size if head is None else head.weight.shape[0]),
         position_limit=getattr(text, "max_position_embeddings", None),
         vision=vision if vision is not network and vision is not network.base_model else None,
+        features=Features(network),
     )
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from loopback_openai import Server
 
+import ghostbench
 from ghostbench_openai.body import BodyOptions, build_body
 from ghostbench_remote import images
 
@@ -69,6 +76,44 @@ def test_a_frame_is_encoded_once_for_all_moments_and_models(make_request: Any, m
             parts = [part for part in prompt.parts if getattr(part, "position", 0) < moment]
             build_body(_with(request, seen, parts), options)
     assert len(encoded) == 5
+
+
+def test_a_frame_is_encoded_once_for_all_services_wordings_and_repeats_of_a_run(
+    server: Server, tmp_path: Path, draw_dataset: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("anthropic")
+    pytest.importorskip("google.genai")
+    key = os.environ["OPENAI_API_KEY"]
+    for name in ("ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(name, key)
+    encoded: list[tuple[str, int]] = []
+    plain = images._encode
+
+    def counted(pixels: Any, max_side: int) -> bytes:
+        encoded.append((hashlib.sha256(pixels.tobytes()).hexdigest(), max_side))
+        return plain(pixels, max_side)
+
+    monkeypatch.setattr(images, "_encode", counted)
+    # Scores and pages are not what is asked about.
+    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, voice: 0)
+    for reading in ("read_finished", "read_run"):
+        monkeypatch.setattr(f"ghostbench.api.{reading}", lambda folder: None)
+    form = yaml.safe_load(files("ghostbench.tasks").joinpath("written", "ghost-probing.yaml").read_text("utf-8"))
+    task = tmp_path / "task.yaml"
+    mine = {**form, "name": "mine", "variants": {"brief": {"question": "Grade it."}}}
+    task.write_text(yaml.safe_dump(mine, sort_keys=False), "utf-8")
+    host = f"http://127.0.0.1:{server.port}"
+    urls = {"gpt-4.1": f"{host}/v1", "claude": host, "gemini": host}
+    ghostbench.run(
+        "gpt-4.1,anthropic:claude-sonnet-4-5=claude,google:gemini-2.5-flash=gemini",
+        settings={name: {"base_url": url, "max_side": 512} for name, url in urls.items()},
+        task=str(task), variants="all", repeats=2, probe="shuffled", dataset=str(draw_dataset(6)), limit=1,
+        sampling="uniform:3", on="thread", out=tmp_path / "results", run_id="r",
+    )  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "results" / "r" / "attempts.jsonl").read_text().splitlines()]
+    answered = [line for line in lines if line["outcome"] == "answered"]
+    assert len(answered) == 3 * 3 * 2, "services, rows of each, repeats"
+    assert list(Counter(encoded).values()) == [2, 2, 2], "once for the clip, once for what the probe makes of it"
 
 
 def _with(request: Any, frames: Any, parts: Any) -> Any:
