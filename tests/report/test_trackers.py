@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -108,7 +109,7 @@ def mlflow_server(tracker: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 240
         while True:
             try:
                 urllib.request.urlopen(f"{address}/health", timeout=2).close()
@@ -119,8 +120,12 @@ def mlflow_server(tracker: Path, tmp_path_factory: pytest.TempPathFactory) -> It
                 time.sleep(0.2)
         yield address
     finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
 
 def ask(address: str, path: str, **body: Any) -> Any:
