@@ -13,6 +13,10 @@ import pytest
 import yaml
 from warm_process import run_bench
 
+from ghostbench.evidence.compare import SIDES, Comparison
+from ghostbench.evidence.contenders import read_field
+from ghostbench.scoring.views import VIEWS
+
 CLIPS = [f"images_{c}_{i:03}" for c in (1, 2, 3) for i in (1, 2)]
 EXAMPLE = {"clip": "images_3_002.avi", "shows": "An empty road in daylight.", "answer": {"ghost": "no"}}
 TASK: dict[str, Any] = {
@@ -90,6 +94,19 @@ def test_every_wording_is_a_row_of_its_own_and_features_are_computed_once_a_clip
     assert "Spread over wordings" in report
     assert "Be bold." in report
     assert "Wording polite, where it differs" in report
+    spoken = [word for word in given if word != "--quiet"]
+    told = bench.run("--models", "remote-wordy,wordy,motion,always", *spoken, "--dry-run", "--json").stdout
+    foretold = json.loads(told)
+    said = {"models": foretold["_design"], **foretold["_designs_beside"]}
+    field = read_field([bench.folder / "results" / "r"])
+    changed = [(row["probe"], row["variant"]) for row in metrics["models"].values() if "change" in row]
+    assert {what: design["comparisons"] for what, design in said.items()} == {
+        "models": len(Comparison(field).pairs) // (len(VIEWS) * len(SIDES)),
+        "models in each wording": sum(len(pair["by_wording"]) for pair in order_of),
+        "wordings": sum(variant is not None for _, variant in changed),
+        "probes": sum(probe is not None for probe, _ in changed),
+    }, "the families that were really tested"
+    assert [said[what]["comparisons"] for what in said] == [3, 3, 4, 3]
 
 
 def test_without_the_option_no_other_wording_is_asked_and_the_main_digest_is_the_same(
