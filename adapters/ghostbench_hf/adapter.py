@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from ghostbench import (
+    FramePart,
     LocalModel,
     ModelError,
     Reply,
@@ -17,6 +18,7 @@ from ghostbench import (
     RequestRejected,
     RequestTooLarge,
     Resources,
+    TextPart,
     Unavailable,
 )
 from ghostbench_hf import row_name
@@ -163,8 +165,8 @@ class HFModel(LocalModel):
             raise RequestRejected(f"the checkpoint's processor gives {other!r} as no tensor, which cannot be batched")
         if request.frames is not None and not any(name.startswith("pixel_values") for name in tensors):
             raise RequestRejected("the checkpoint's processor made nothing of the frames")
-        shown = request.frames if "pixel_values" in tensors else None
-        inputs = Inputs(tensors, time.perf_counter() - started, None if shown is None else shown.sha256)
+        pictures = _pictures_of(request) if "pixel_values" in tensors else None
+        inputs = Inputs(tensors, time.perf_counter() - started, pictures)
         if inputs.unknown is not None:
             raise RequestRejected(
                 f"the checkpoint's processor gives {inputs.unknown!r} with a column for each token, which is not known "
@@ -242,6 +244,14 @@ class HFModel(LocalModel):
         else:
             rows = rows_that_fit(replica.device, self.settings.memory_fraction, self._longest, self._row_bytes)
         return min(rows, replica.most_rows.get(self.settings.dtype, rows))
+
+
+def _pictures_of(request: Request) -> Hashable:
+    """What tells the pictures of a request from all others, their order too; None where nobody knows."""
+    parts = request.prompt.parts
+    if request.frames is None or not all(isinstance(part, FramePart | TextPart) for part in parts):
+        return None
+    return request.frames.sha256, tuple(part.position for part in parts if isinstance(part, FramePart))
 
 
 def _bytes_of_a_position(model: Checkpoint) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,12 +16,13 @@ _PADDED = {"attention_mask": 0, "token_type_ids": 0, "mm_token_type_ids": 0}
 class Inputs:
     """What the processor made of one request. tensors : by their names in `forward`. seconds : what that took.
 
-    pictures : the same for requests that show the same pictures; None where there are none, or they are one video.
+    pictures : the same for requests that show the same pictures in the same order; None where there are none, or they
+    are one video.
     """
 
     tensors: Mapping[str, Tensor]
     seconds: float
-    pictures: str | None = None
+    pictures: Hashable = None
 
     @property
     def length(self) -> int:

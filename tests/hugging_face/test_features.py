@@ -16,7 +16,7 @@ pytest.importorskip("llguidance")
 from drawn_requests import drawn_request, written  # noqa: E402
 from tiny_checkpoints import FAMILIES  # noqa: E402
 
-from ghostbench import Request  # noqa: E402
+from ghostbench import FramePart, Request, TextPart  # noqa: E402
 from ghostbench.tasks.load import load_task  # noqa: E402
 from ghostbench_hf.adapter import HFModel  # noqa: E402
 
@@ -89,6 +89,28 @@ def test_features_that_do_not_fit_are_computed_again_to_the_same_answers(
     assert [written(found).text for found in model.answer(requests)] == first
     assert len(calls) > 2
     assert not features._kept
+
+
+def test_the_same_frames_in_another_order_or_twice_are_other_pictures(
+    checkpoint: Callable[[str], Path], loaded: Load
+) -> None:
+    model = loaded(checkpoint("qwen2_5_vl"), mode="score", fresh=True)
+    plain = drawn_request(0)
+    text, *shown = [part for part in plain.prompt.parts if isinstance(part, FramePart | TextPart)]
+    first, second = (part for part in shown if isinstance(part, FramePart))
+    orders = {"plain": (first, second), "turned": (second, first), "twice": (first, second, second)}
+    asked = [
+        dataclasses.replace(plain, id=name, prompt=dataclasses.replace(plain.prompt, parts=(text, *order)))
+        for name, order in orders.items()
+    ]
+    asked = [dataclasses.replace(one, prepared=model.prepare(one)) for one in asked]
+    assert len({one.prepared.pictures for one in asked}) == 3
+    together = [written(found).grade_probabilities for found in model.answer(asked)]
+    for one, mine in zip(asked, together, strict=True):
+        fresh = loaded(checkpoint("qwen2_5_vl"), mode="score", fresh=True)
+        (alone,) = fresh.answer([one])
+        assert written(alone).grade_probabilities == pytest.approx(mine, abs=1e-5)
+    assert together[0] != pytest.approx(together[1], abs=1e-5), "another order is another question"
 
 
 def test_of_a_kind_that_is_not_known_to_allow_it_nothing_is_kept(
