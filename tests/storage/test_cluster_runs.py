@@ -28,6 +28,7 @@ CLIPS = {
     "images_4_001": "none",
 }
 """Of three shards of these none is empty."""
+pytestmark = pytest.mark.timeout(900)
 OF_STORES = ("AWS_", "AZURE_")
 
 
@@ -56,7 +57,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
         write_video(root / "clips" / f"{clip}.avi", moving_square(30 + 35 * number))
     dataset = write_dataset(root, CLIPS)
     given = ["run", *MODELS, "--dataset", str(dataset), "--run-id", "alone", "--on", "thread", "--quiet"]
-    done = run_bench(given, cwd=root, env=outside())
+    done = run_bench(given, cwd=root, env=outside(), timeout=600)
     assert done.returncode == 0, done.stderr
     return Alone(dataset, root / "results" / "alone")
 
@@ -100,7 +101,7 @@ def test_three_merged_shards_over_a_store_are_the_run_over_files(store: Any, alo
     root, env = filled(store, alone), {**outside(), **store.environment}
 
     def bench(*words: str) -> None:
-        done = run_bench([*words, "--quiet"], cwd=tmp_path, env=env)
+        done = run_bench([*words, "--quiet"], cwd=tmp_path, env=env, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
 
     for number, on in ((1, "thread"), (2, "process"), (3, "thread")):

@@ -62,6 +62,7 @@ class SpySettings:
     log: str | None = setting(None, "file that gets one line per request", network=False)
     raw: str | None = setting(None, "text to answer instead of a verdict", network=False)
     replicas: int = setting(1, "batches at the same time", minimum=1)
+    gate: str | None = setting(None, "file that must be there before it answers a second time", network=False)
 
 
 class Behaviour:
@@ -112,8 +113,18 @@ class LocalSpy(LocalModel):
         return self.settings.batch
 
     def answer(self, requests: Any) -> Any:
+        if self.settings.gate is not None and self.behaviour.asked:
+            wait_at(Path(self.settings.gate))
         time.sleep(self.settings.sleep_s)
         return [self.behaviour.respond(request) for request in requests]
+
+
+def wait_at(gate: Path) -> None:
+    """Say beside the gate that one waits, and wait until it is there."""
+    with gate.with_suffix(".waiting").open("a") as waiting:
+        waiting.write("x\n")
+    while not gate.exists():
+        time.sleep(0.02)
 
 
 class Failing(LocalSpy):
@@ -331,6 +342,8 @@ class Rogue(LocalModel):
 
     def _freeze(self) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
+        # Another thread may be the one that takes the signal, when it comes to run.
+        time.sleep(3600)
 
     def _leak(self) -> None:
         import numpy
