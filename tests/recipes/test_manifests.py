@@ -1,7 +1,7 @@
 """The recipes for Kubernetes, KubeRay and Azure ML, read by those who would run them; their words by `bench` itself.
 
-The Kubernetes client and Azure's are in an environment of their own, `.recipes`, and the definition of a RayJob beside
-them, where `.ci/run` puts them.
+The Kubernetes client, Azure's and a linter of container files are in an environment of their own, `.recipes`, and the
+definition of a RayJob beside them, where `.ci/run` puts them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ghostbench.running.plan.options import PLACES
 TOP = Path(__file__).resolve().parents[2]
 RECIPES = TOP / "docs" / "recipes"
 PYTHON = TOP / ".recipes" / "bin" / "python"
+HADOLINT = TOP / ".recipes" / "bin" / "hadolint"
 RAY_JOB = TOP / ".recipes" / "ray.io_rayjobs.yaml"
 
 KUBERNETES = """
@@ -164,8 +165,24 @@ def test_the_image_has_what_the_recipes_run() -> None:
     words = [line.split(None, 1) for line in lines if line and not line.startswith("#")]
     assert words[0][0] == "FROM"
     assert {word for word, _ in words} <= {"FROM", "RUN", "ENV", "ARG", "COPY", "USER", "WORKDIR", "CMD"}
-    extras = re.search(r"/src\[([a-z0-9,]+)\]", "\n".join(lines))
+    extras = re.search(r"^ARG EXTRAS=([a-z0-9,]+)$", "\n".join(lines), re.M)
     assert extras is not None
+    installing = next(rest for word, rest in words if word == "RUN" and "pip install" in rest)
+    assert '-c /src/constraints.txt "/src[$EXTRAS]"' in installing, "every machine has the same versions"
     text = (TOP / "pyproject.toml").read_text(encoding="utf-8")
     assert all(re.search(rf"^{extra} = \[", text, re.M) for extra in extras[1].split(","))
-    assert [rest for word, rest in words if word == "USER"] == ["bench"], "nothing runs as root"
+    (user,) = (rest for word, rest in words if word == "USER")
+    # By its number: Kubernetes looks into no image for who a name is when it is to see that nothing runs as root.
+    assert int(user) > 0
+    assert any(f"useradd --create-home --uid {user} " in rest for word, rest in words if word == "RUN")
+
+
+def test_a_linter_has_nothing_against_the_containerfile() -> None:
+    if not HADOLINT.exists():
+        pytest.skip("the linter of container files is not installed; .ci/run installs it into .recipes")
+    given = [str(HADOLINT), "--no-color", str(RECIPES / "Containerfile")]
+    done = subprocess.run(given, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    unfit = (RECIPES / "Containerfile").read_text(encoding="utf-8").replace("--no-install-recommends", "")
+    done = subprocess.run([*given[:-1], "-"], input=unfit, capture_output=True, text=True, check=False)
+    assert "DL3015" in done.stdout
