@@ -256,6 +256,19 @@ def test_sound_that_comes_first_does_not_shift_the_picture(make_video: MakeVideo
     assert frames.times_s == pytest.approx(ffprobe_times(made), abs=0.002)
 
 
+def test_a_cover_picture_is_no_video(make_video: MakeVideo, tmp_path: Path) -> None:
+    """Sound with a picture of its album, and a clip with one of its own."""
+    cover = ["-f", "lavfi", "-i", "color=red:s=320x240:d=0.04"]
+    attached = ["-frames:v:1", "1", "-c:v:1", "mjpeg", "-disposition:v:1", "attached_pic"]
+    sound, clip = tmp_path / "sound.mp4", tmp_path / "covered.mp4"
+    alone = [each.replace(":1", ":0") for each in attached]
+    ffmpeg("-f", "lavfi", "-t", "0.5", "-i", "sine", *cover, "-map", "0:a", "-map", "1:v", *alone, sound)
+    with pytest.raises(DecodeFailed, match="holds no video, only a picture that goes with its sound"):
+        decode_video(str(sound), TEN)
+    ffmpeg("-i", make_video("clip.mp4"), *cover, "-map", "0:v", "-map", "1:v", "-c:v:0", "copy", *attached, clip)
+    assert both_ways(clip).pixels.shape == (60, 48, 64, 3)
+
+
 DAMAGEABLE = {
     # Name, recipe, and of twelve damaged files how many must be noticed at least.
     "motion JPEG": ("clip.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}, 6),

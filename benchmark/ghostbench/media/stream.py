@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import av
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ghostbench.errors import DecodeFailed
@@ -54,6 +55,8 @@ def open_video(file: str | IO[bytes]) -> Iterator[tuple[InputContainer, VideoStr
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise DecodeFailed("the file holds no video")
+        if stream.disposition & Disposition.attached_pic:
+            raise DecodeFailed("the file holds no video, only a picture that goes with its sound")
         context: VideoCodecContext | None = stream.codec_context
         if context is None:
             raise DecodeFailed("the file holds no video that can be decoded: its coding is unknown")
