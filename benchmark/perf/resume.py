@@ -1,8 +1,8 @@
 """How long `bench run --resume` takes until it asks again, for runs that are nearly done.
 
 Makes a run of a model that does nothing over clips without media, takes the last lines of its ledger away as a kill
-would have, and resumes it. Prints, per size, the seconds from the start of the command until the model is asked, and those of
-processor time that the asking process had until then, which another load on the machine does not change.
+would have, and resumes it. Prints, per size, the seconds from the start of the command until the model is asked, and
+those of processor time that the asking process had until then, which another load on the machine does not change.
 
     python benchmark/perf/resume.py [--sizes 10000,50000]
 """
