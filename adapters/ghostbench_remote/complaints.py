@@ -108,7 +108,13 @@ _TOO_LARGE = _any(
     r"(?:reduce|shorten|decrease) (?:the |your )?(?:\w+ )?(?:length|prompt|input|number of images)",
     r"at most \d+ (?:\w+ )?(?:image|multi-?modal)|You set image=\d+|limit-mm-per-prompt|up to \d+ images?\b",
     r"(?:number of|total) images?[^.]{0,40}(?:exceed|limit|at most|maximum|too)|many-image request",
-    r"images?[^.]{0,30}> \d+ ?(?:images|maximum)",
+    r"images?[^.]{0,30}> \d+ ?(?:images|maximum)|no more than \d+ images|images per (?:request|prompt)",
+    r"(?:only|at most) (?:one|a single|\d+) (?:\w+ )?images?\b",
+    r"exceeds? (?:the )?(?:model's )?(?:context|n_ctx)",
+    r"(?:sequence|input|prompt|embeddings?)s? (?:length|tokens?)?[^.]{0,30}\b"
+    rf"{_LONG} (?:than )?(?:the )?(?:allowed|max|limit|configured|supported)",
+    r"multi-?modal (?:tokens|embeddings)[^.]{0,40}exceed|input tokens \d+ > max|\d+ tokens, but only \d+",
+    r"range of input length|(?:输入|輸入|请求|請求|提示|上下文)\S{0,10}(?:超过|超過|超出|过长|過長)",
 )
 _PAST_A_BUDGET = _any(r"request too large", r"tokens must be reduced")
 _NAMES = {
@@ -142,10 +148,11 @@ _DETAIL = re.compile(r"image_url[\"'\]\[.,\s]{1,6}detail|[\"'`]detail[\"'`](?!\s
 _UNKNOWN = (
     r"unsupport|not support|n't support|unrecogni[sz]ed|unknown|unexpected|not permitted|extra|forbidden|deprecated"
 )
-_NO_SUCH_LIMIT = _any(_UNKNOWN, "instead")
+_NO_SUCH_LIMIT = _any(_UNKNOWN, r"instead|not allowed|disallow|removed")
 _NOT_TAKEN = _any(
     _UNKNOWN,
-    r"not (?:be |allowed|available|enabled)|only|unavailable|invalid|cannot|does not|must|property|no endpoints",
+    r"not (?:be |allowed|available|enabled|accepted|(?:a )?valid|recogni[sz]ed)|only|unavailable|invalid|cannot",
+    r"can['’]t|does not|must|property|no endpoints|disallow|disabled|removed|instead|requires? (?:the )?default",
 )
 _NO_ROUTE = _any(r"no endpoints found that (?:can handle|support)")
 

@@ -22,14 +22,18 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_UNIT = r"(?:milliseconds?|millis|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![A-Za-z])"
+_UNIT = (
+    r"(?:milliseconds?|millis|msecs?|ms|seconds?|secondes?|sekunden?|segundos?|secs?|s"
+    r"|minutes?|minuten|minutos?|mins?|m|hours?|heures?|horas?|hrs?|h|days?|d)(?![A-Za-z])"
+)
 _PIECE = rf"\d+(?:\.\d+)?\s*{_UNIT}"
 _DURATION = rf"{_PIECE}(?:\s*(?:,\s*)?(?:and\s+)?{_PIECE})*"
 _CLOCK = r"(?:\d+\.)?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?"
 _MOMENT = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\s?(?:Z|UTC|[+-]\d\d:?\d\d))?"
 _ASKS = (
     r"(?:(?<![a-z])retry(?:ing)?|try(?:ing)?\s+(?:it\s+)?again|\bwait\b|\bavailable|\bresets?\b|\breplenished|\bresumes?\b"
-    r"|\b(?:another|next)\s+request|\bback\s+off|\bcool(?:ing)?[ -]?down|\bcome\s+back)"
+    r"|\b(?:another|next)\s+request|\bback[\s-]*off|\bcool(?:ing)?[ -]?down|\bcome\s+back|\bavailability|\brefilled"
+    r"|\br[ée]essay\w*|\berneut|\b(?:re)?int[ée]nt\w+)"
 )
 _WORDS = re.compile(rf"{_ASKS}[^.\d]{{0,48}}?(?P<what>{_MOMENT}|{_CLOCK}|{_DURATION})", re.IGNORECASE)
 _BARE = re.compile(
@@ -37,13 +41,26 @@ _BARE = re.compile(
     r"(?P<what>\d+(?:\.\d+)?)(?![\w%/:-]|\.\d|\s+[A-Za-z])",
     re.IGNORECASE,
 )
-_CHINESE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>毫秒|秒|分|小时)钟?(?:之后|以后|后)")
-_CHINESE_S = {"毫秒": 0.001, "秒": 1.0, "分": 60.0, "小时": 3600.0}
+_CHINESE = re.compile(
+    r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>毫秒|ミリ秒|秒|分|小时|小時|時間)(?:钟|鐘|间|間)?(?:之后|以后|后|之後|以後|後)"
+)
+"""Japanese too."""
+_CHINESE_S = {"毫秒": 0.001, "ミリ秒": 0.001, "秒": 1.0, "分": 60.0, "小时": 3600.0, "小時": 3600.0, "時間": 3600.0}
+_IN_LETTERS = {
+    name: str(number)
+    for number, names in ((1, "a an one"), (2, "two"), (3, "three"), (5, "five"), (10, "ten"), (30, "thirty"))
+    for name in names.split()
+}
+_LETTERS = re.compile(rf"\b(?:{'|'.join(_IN_LETTERS)})(?=\s+(?:second|minute|hour)s?\b)", re.IGNORECASE)
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _SPLIT = re.compile(rf"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>{_UNIT})", re.IGNORECASE)
 _EPOCH_S, _EPOCH_MS = 1e9, 1e11
 """Numbers from here on are moments, in seconds or milliseconds since 1970, and no waits: the shorter is 31 years."""
 _FIELDS = frozenset(
-    {"retrydelay", "retryafter", "retryafterseconds", "retryafterinseconds", "retryafterms", "xratelimitreset"}
+    {
+        *("retrydelay", "retryafter", "retryafterseconds", "retryafterinseconds", "retryafterms", "xratelimitreset"),
+        *("retryin", "retryinseconds", "waitseconds", "waittime", "estimatedtime"),
+    }
 )
 _RESET = re.compile(r"(?P<before>[a-z-]*ratelimit)-(?:reset(?:-(?P<budget>.+))?|(?P<other>.+)-reset)")
 _STRUCTURED = re.compile(r"(?:^|[;,\s])(?:t|reset)\s*=\s*(\d+(?:\.\d+)?)")
@@ -85,6 +102,7 @@ def pause_in_body(body: str) -> float | None:
 
 def pause_in_words(text: str) -> float | None:
     """The pause that a sentence asks for, seconds >= 0; None where it names none."""
+    text = _THOUSANDS.sub("", _LETTERS.sub(lambda word: _IN_LETTERS[word[0].lower()], text))
     found = _WORDS.search(text)
     if found is not None:
         return until(found["what"])

@@ -114,6 +114,24 @@ TOO_LARGE: list[tuple[int, Any]] = [
     (400, openai("Please reduce the length of the messages or completion.", "context_length_exceeded")),
     (400, litellm("litellm.ContextWindowExceededError: AnthropicException - prompt is too long: 210000 tokens")),
     (400, litellm("BedrockException - Input is too long for requested model.")),
+    *(
+        (400, openai(words))
+        for words in (
+            "input length 9000 exceeds the context",
+            "You may send no more than 10 images",
+            "images per request limit is 5",
+            "Sequence length (8123) is larger than allowed (4096)",
+            "truncate: input tokens 5000 > max 4096",
+            "Prompt has 8000 tokens, but only 4096 are supported",
+            "Only 1 image is supported per request",
+            "This model supports at most one image",
+            "输入长度超过限制",
+            "Range of input length should be [1, 30720]",
+            "Input tokens 40000 exceed the configured limit of 32768",
+            "multimodal tokens exceed budget: encoder cache size 8192",
+            "The total length of multimodal embeddings 9000 exceeds max",
+        )
+    ),
     (413, "<html><center>413 Request Entity Too Large</center></html>"),
     (413, openai("Request too large for model x on tokens per minute (TPM): Limit 6000, Requested 8000")),
     (
@@ -229,6 +247,15 @@ NAMED: list[tuple[int, Any, set[str]]] = [
         {"detail"},
     ),
     (400, openai("Unknown parameter", None, "messages[1].content[0].image_url.detail"), {"detail"}),
+    (400, openai("seed is not a valid parameter"), {"seed"}),
+    (400, openai("parameter seed is disallowed"), {"seed"}),
+    (400, openai("seed: Field not recognised"), {"seed"}),
+    (400, openai("seed parameter has been removed"), {"seed"}),
+    (400, openai("temperature: this model requires the default value 1"), {"temperature"}),
+    (400, openai("top_logprobs can't be used with this model"), {"logprobs"}),
+    (400, openai("logprobs are disabled on this deployment"), {"logprobs"}),
+    (400, openai("Use 'max_completion_tokens' instead of max_tokens"), {"max_tokens"}),
+    (400, openai("max_tokens is not allowed; please specify max_output_tokens"), {"max_tokens"}),
 ]
 
 

@@ -93,6 +93,8 @@ def test_any_text_is_a_pause_of_no_less_than_nothing_or_none(text: str) -> None:
         "try again with at most 4 images",
         "Error 503: no capacity available; see https://status.example.com/429",
         "retry-after is unknown",
+        "Try again in a few seconds",
+        "Limit 5 requests per 1 minute. Please try later",
     ],
 )
 def test_words_that_name_no_pause_are_none(text: str) -> None:
@@ -134,6 +136,18 @@ FIELDS: list[tuple[Any, float]] = [
         34.5,
     ),
     ({"error": {"message": "请求过于频繁, 请在 58 秒后重试"}}, 58),
+    ({"error": {"message": "請於 20 秒後再試"}}, 20),
+    ({"error": {"message": "30秒後に再試行してください"}}, 30),
+    ({"error": {"message": "Réessayez dans 20 secondes"}}, 20),
+    ({"error": {"message": "Intente de nuevo en 2 minutos"}}, 120),
+    ({"error": {"message": "20 requests per 60 seconds allowed. Try again in about a minute."}}, 60),
+    ({"error": {"message": "please retry in two minutes"}}, 120),
+    ({"error": {"message": "Please retry after 1,200 ms"}}, 1.2),
+    ({"error": {"message": "rate limited; backoff 10 seconds"}}, 10),
+    ({"error": {"message": "quota will be refilled in 45 secs"}}, 45),
+    ({"error": {"message": "Expected availability: 90 seconds"}}, 90),
+    ({"error": "Model is currently loading", "estimated_time": 20.0}, 20),
+    ({"detail": {"wait_seconds": 9}}, 9),
     ({"error": {"message": f"Limit resets at: {ahead(5000):%Y-%m-%d %H:%M:%S} UTC"}}, 5000),
 ]
 

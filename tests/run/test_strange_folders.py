@@ -190,3 +190,17 @@ def test_a_list_of_what_is_no_text_in_a_manifest_is_one_line(bench: Any, name: s
     done = bench.run("--resume", "--run-id", "r", dataset=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert f"for the option {name}; put it back as it was" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["con", "NUL", "aux.txt", "Com1", "lpt9.2026", "a/b", "a:b", ".r", "r.", "r ", "\u202er", "r\n"]
+)
+def test_a_run_id_that_some_system_cannot_keep_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match="cannot name a folder on every system") as error:
+        RunFolder.at(tmp_path, name)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["console", "nullary", "com10", "r.con", "鬼探头", "2026-11-26T19.00-always"])
+def test_a_run_id_that_every_system_keeps_is_taken(tmp_path: Path, name: str) -> None:
+    assert RunFolder.at(tmp_path, name).path == tmp_path / name

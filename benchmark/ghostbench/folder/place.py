@@ -30,7 +30,8 @@ PATIENCE_S = 3.0
 """How long a run that is gone on with waits for the process before it to be gone, seconds: a kill takes a moment."""
 _GLANCE_S = 0.2
 """How long a new run waits for the lock, seconds: `bench status` holds it while it looks."""
-_RUN_ID = re.compile(r"[^\W_][\w.+-]{0,127}")
+_RUN_ID = re.compile(r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[^\W_][\w.+-]{0,127}", re.IGNORECASE)
+"""No name of a device on Windows either, where a folder must be able to go."""
 
 
 class RunFolder:
@@ -51,7 +52,8 @@ class RunFolder:
         """The folder of that run, which need not exist. Raises `BadInput` for an id that is no plain name."""
         if not _RUN_ID.fullmatch(run_id) or run_id.endswith("."):
             raise BadInput(
-                f"--run-id '{printable(run_id)}' cannot name a folder; use letters, digits, '.', '_', '+', '-'"
+                f"--run-id '{printable(run_id)}' cannot name a folder on every system; use letters, digits, '.', '_', "
+                "'+', '-', and no name that Windows keeps for itself, such as NUL or COM1"
             )
         return cls(out / run_id)
 
