@@ -1,16 +1,16 @@
-"""Gemini, over Google's generateContent API."""
+"""Gemini, over Google's generateContent API: shown the frames as images, or the clip's own video."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ghostbench import ModelSpec, hookimpl
-from ghostbench_google.settings import GeminiSettings
+from ghostbench_google.settings import GeminiSettings, GeminiVideoSettings
 
 
 @hookimpl
 def register_models(register: Callable[[ModelSpec], None]) -> None:
-    """Register `google:MODEL`."""
+    """Register `google:MODEL` and `google-video:MODEL`."""
     register(
         ModelSpec(
             name="google",
@@ -21,5 +21,19 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             family="MODEL",
             extra="ghostbench[google]",
             requires=("google.genai", "PIL"),
+        )
+    )
+    register(
+        ModelSpec(
+            name="google-video",
+            load="ghostbench_google.video:GeminiVideoModel",
+            kind="remote",
+            summary="a Gemini model over Google's API, shown the clip's own video file",
+            settings=GeminiVideoSettings,
+            family="MODEL",
+            needs_frames=False,
+            sees_video=True,
+            extra="ghostbench[google]",
+            requires=("google.genai",),
         )
     )

@@ -12,7 +12,8 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,13 @@ from ghostbench import (
     TextPart,
     Unparseable,
 )
-from ghostbench_google.settings import GeminiSettings
+from ghostbench_google.settings import GeminiSettings, GenerateSettings
 from ghostbench_remote.address import key_for, named_url
 from ghostbench_remote.complaints import FORMAT
 from ghostbench_remote.ending import Reading, ending
 from ghostbench_remote.failures import from_status, text_of
 from ghostbench_remote.images import fitted, jpegs
-from ghostbench_remote.model import SHORTER, Exchange, ServiceModel
+from ghostbench_remote.model import FEWER_FRAMES, LONGER, Exchange, ServiceModel
 from ghostbench_remote.pacing import Ticket
 from ghostbench_remote.schema import schema_sent
 
@@ -51,21 +52,24 @@ _MOST_RESOLVED = 2240
 """Tokens of an image at the highest media resolution of Gemini 3; the models before it count tiles."""
 _NAME = re.compile(r"[A-Za-z0-9_.:/@+~-]+")
 """What a model's name is made of, as it stands in the address of a request."""
+_UPLOAD_STATUS = "x-goog-upload-status"
 _LONGEST = 200
 """Characters of what is said of an answer that is none."""
 _OPTIONAL = ("temperature", "seed", "logprobs")
+UNREADABLE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the SDK raises where it reads what a server says, and cannot."""
 
 
-class GeminiModel(ServiceModel):
-    """A Gemini model, shown the frames as images.
+class GeneratingModel(ServiceModel):
+    """A Gemini model; a subclass says what it is shown (`shown`, `image_tokens`).
 
     The fallback ladder: what a refusal names is left out; then token probabilities and seed; the schema where that is
     refused; fewer frames only for a request that is too large, a longer answer only for one that was cut off.
     """
 
-    settings: GeminiSettings
+    settings: GenerateSettings
     provider = "google"
-    ladder = (
+    ladder: Sequence[Level] = (
         Level(name="without what was refused", without=_OPTIONAL, after=()),
         Level(name="schema alone", settings={"logprobs": False, "seed": False}, after=(RequestRejected,)),
         Level(
@@ -74,10 +78,10 @@ class GeminiModel(ServiceModel):
             after=(RequestRejected, Unparseable),
             instead_of=(FORMAT,),
         ),
-        *SHORTER,
+        LONGER,
     )
 
-    def __init__(self, settings: GeminiSettings, argument: str) -> None:
+    def __init__(self, settings: GenerateSettings, argument: str) -> None:
         super().__init__(settings, argument)
         self._client: Client | None = None
 
@@ -120,9 +124,8 @@ class GeminiModel(ServiceModel):
         from ghostbench_remote.bounded import BoundedClient
 
         key = self.key()
-        transport = BoundedClient(
-            self.settings.concurrency + 4, event_hooks=None if key else {"request": [_without_key]}
-        )
+        hooks = {"request": [] if key else [_without_key], "response": [_not_again]}
+        transport = BoundedClient(self.settings.concurrency + 4, event_hooks=hooks)
         self._client = genai.Client(
             vertexai=False,
             api_key=key or "none",
@@ -167,17 +170,11 @@ class GeminiModel(ServiceModel):
         schema = schema_sent(request)
         if schema is not None:
             config.response_mime_type, config.response_json_schema = "application/json", schema
-        return list(self._parts(request)), config
+        return list(self.shown(request)), config
 
-    def _parts(self, request: Request) -> Iterator[Part]:
-        from google.genai.types import Part
-
-        images = jpegs(request.frames, self.settings.max_side) if request.frames is not None else ()
-        for part in request.prompt.parts:
-            if isinstance(part, TextPart):
-                yield Part(text=part.text)
-            elif isinstance(part, FramePart) and images:
-                yield Part.from_bytes(data=base64.b64decode(images[part.position]), mime_type="image/jpeg")
+    @abstractmethod
+    def shown(self, request: Request) -> Iterator[Part]:
+        """The parts of the user's turn, in order."""
 
     def parts_sent(self, request: Request) -> frozenset[str]:
         """The parts of the request that a refusal may name."""
@@ -195,6 +192,28 @@ class GeminiModel(ServiceModel):
         limit = self.settings.max_output_tokens or request.prompt.max_output_tokens
         return limit * int(request.level_settings.get("output_factor", 1)) + self.settings.thinking_room
 
+    def exchange(self, request: Request, ticket: Ticket, preprocess_s: float) -> Exchange:
+        """One generated content."""
+        return Generation(self, request, ticket, preprocess_s)
+
+
+class GeminiModel(GeneratingModel):
+    """A Gemini model, shown the frames as images."""
+
+    settings: GeminiSettings
+    ladder: Sequence[Level] = (*GeneratingModel.ladder[:-1], *FEWER_FRAMES, LONGER)
+
+    def shown(self, request: Request) -> Iterator[Part]:
+        """The texts, and each frame as a JPEG in its place."""
+        from google.genai.types import Part
+
+        images = jpegs(request.frames, self.settings.max_side) if request.frames is not None else ()
+        for part in request.prompt.parts:
+            if isinstance(part, TextPart):
+                yield Part(text=part.text)
+            elif isinstance(part, FramePart) and images:
+                yield Part.from_bytes(data=base64.b64decode(images[part.position]), mime_type="image/jpeg")
+
     def image_tokens(self, request: Request) -> int:
         """At most so many tokens are the request's frames.
 
@@ -211,17 +230,16 @@ class GeminiModel(ServiceModel):
         shown = sum(isinstance(part, FramePart) for part in request.prompt.parts)
         return shown * max(_MOST_RESOLVED, tiles * _TILE_TOKENS)
 
-    def exchange(self, request: Request, ticket: Ticket, preprocess_s: float) -> Exchange:
-        """One generated content."""
-        return _Generation(self, request, ticket, preprocess_s)
 
+class Generation(Exchange):
+    """One request to generate content, and what comes back."""
 
-class _Generation(Exchange):
-    model: GeminiModel
+    model: GeneratingModel
 
     async def sent(
         self, body: tuple[list[Part], GenerateContentConfig], deadline: asyncio.Timeout
     ) -> Reply | ModelError:
+        """Send the parts; return the reply, or the error that the answer is."""
         from google.genai.types import Content
 
         from ghostbench_google.content import parse_generated
@@ -237,13 +255,10 @@ class _Generation(Exchange):
             response = await self.model.client.aio.models.generate_content(
                 model=self.model.argument, contents=[Content(role="user", parts=list(parts))], config=config
             )
-        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            # The SDK reads what a refusal says: a body that it cannot read ends as one of these.
-            if LATEST.get() is None:
-                raise
-            odd = secrets.out_of_message(f"{type(error).__name__}: {' '.join(str(error).split())}")[:_LONGEST]
+        except UNREADABLE as error:
+            odd = self.odd(error)
         if odd is not None:
-            return self._unread(odd)
+            return self.unread(odd)
         told = response.sdk_http_response
         headers = {name.lower(): value for name, value in ((told.headers if told else None) or {}).items()}
         self.model.pacer.answered(self.ticket, headers)
@@ -265,13 +280,22 @@ class _Generation(Exchange):
             return ContentFiltered(f"the server's content filter stopped the request ({why})", reply=reply)
         return ended
 
-    def _unread(self, odd: str) -> ModelError:
+    def odd(self, error: Exception) -> str:
+        """What the SDK says of a response that it cannot read. Raises the error where none has come."""
+        from ghostbench_remote.bounded import LATEST
+
+        if LATEST.get() is None:
+            raise error
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return self.model.secrets.out_of_message(words)[:_LONGEST]
+
+    def unread(self, odd: str, what: str = "generated content") -> ModelError:
         """The error for a response whose body the SDK could not read: its status counts, if that tells of one."""
         from ghostbench_remote.bounded import LATEST
 
         came = LATEST.get()
         if came is None or came.is_success:
-            return ServerError(f"the body is no generated content ({odd})")
+            return ServerError(f"the body is no {what} ({odd})")
         sent = self.model.parts_sent(self.request)
         failure = from_status(came.status_code, came.headers, text_of(came), self.model.secrets, sent)
         self.learn(failure, came.headers)
@@ -280,3 +304,10 @@ class _Generation(Exchange):
 
 async def _without_key(request: Any) -> None:
     request.headers.pop("x-goog-api-key", None)
+
+
+async def _not_again(response: Any) -> None:
+    """Keep the SDK from sending a piece of an upload three times: whoever asks decides what is tried again."""
+    upload = "upload" in response.request.headers.get("x-goog-upload-command", "")
+    if upload and not response.headers.get(_UPLOAD_STATUS):
+        response.headers[_UPLOAD_STATUS] = "failed"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ghostbench import FramePart, Prompt, Request
+from ghostbench import FramePart, Prompt, Request, TextPart
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.folder import one_line
 from ghostbench_local.video_text import video_text
@@ -89,6 +89,7 @@ class Conversation:
             if isinstance(part, FramePart)
             else self._own(part.text if part.text.endswith(("\n", " ")) else f"{part.text}\n")
             for part in prompt.parts
+            if isinstance(part, FramePart | TextPart)
         ]
 
     def _writes_system(self, user: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ghostbench import FramePart, Prompt
+from ghostbench import FramePart, Prompt, TextPart
 
 
 def video_text(prompt: Prompt, shown_as: str = "the video") -> str:
@@ -18,6 +18,6 @@ def video_text(prompt: Prompt, shown_as: str = "the video") -> str:
                 lines[-1] += f" {named}"
             else:
                 lines.append(f"{part.time_s:.2f} s: {named}")
-        else:
+        elif isinstance(part, TextPart):
             lines.append(part.text)
     return "\n".join(lines)

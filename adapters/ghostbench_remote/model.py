@@ -35,11 +35,12 @@ from ghostbench_remote.prices import Prices, read_prices
 from ghostbench_remote.redaction import Secrets
 from ghostbench_remote.tokens import ENVELOPE_TOKENS, PART_TOKENS, likely_text_tokens, most_text_tokens
 
-SHORTER = (
+FEWER_FRAMES = (
     Level(name="8 frames", max_frames=8, after=(RequestTooLarge,)),
     Level(name="4 frames", max_frames=4, after=(RequestTooLarge,)),
-    Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,)),
 )
+LONGER = Level(name="longer answer", settings={"output_factor": 4}, after=(Truncated,))
+SHORTER = (*FEWER_FRAMES, LONGER)
 """The end of every service's ladder: fewer frames for a request too large, a longer answer for one that was cut off."""
 
 
@@ -61,10 +62,6 @@ class ServiceSettings(Protocol):
     @property
     def price_file(self) -> str | None:
         """The user's own prices."""
-
-    @property
-    def max_side(self) -> int:
-        """Longer side of a frame as sent, pixels."""
 
 
 class Exchange:

@@ -32,7 +32,8 @@ class Replay(ReferenceModel):
 
         `rows` in the file; `duplicates`, later rows of a clip of the split, moment and wording, unused;
         `outside_split`, rows of no clip of the split, unused; `recorded_errors`, rows in use whose `raw` is null;
-        `without_row`, clips of the split that no row is about; `sha256` of the file.
+        `without_row`, clips of the split that no row is about; `sha256` of the file. `sees_video`, true, where rows in
+        use are responses to the clip's own video: the harness marks the row by it.
         """
         recording = self._recording()
         ids = {clip.id for clip in truths.clips}
@@ -53,6 +54,7 @@ class Replay(ReferenceModel):
             "outside_split": outside,
             "recorded_errors": sum(row.raw is None for row in self._rows.values()),
             "without_row": len(ids - {clip for clip, *_ in self._rows}),
+            **({"sees_video": True} if any(row.to_video for row in self._rows.values()) else {}),
             "sha256": recording.sha256,
         }
 

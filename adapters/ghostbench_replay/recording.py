@@ -3,8 +3,9 @@
 A line is an object with `clip` (a clip's id, with or without a media file's extension) and `raw` (the response as it
 was received, or null where the study recorded an error instead of one). `moment_s` (seconds from the clip's start, or
 null) is there where a clip was asked about at moments, `variant` (the name of a wording, or null for the task's main
-one) where in several wordings. `served_model` (string or null) is taken if it is there; all
-other keys are ignored. Blank lines are skipped. UTF-8, with or without a byte-order mark.
+one) where in several wordings. `served_model` (string or null) and `video_sha256` (text where the response was to the
+clip's own video, as in a run's `attempts.jsonl`) are taken if they are there; all other keys are ignored. Blank lines
+are skipped. UTF-8, with or without a byte-order mark.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Row:
     clip : the id as it stands in the file. raw : the response's text, untrusted; None for a recorded error.
     served_model : the model name that the server returned, where the recording states it.
     moment_s : the moment that it is the response of; None where the recording states none. variant : the wording that
-        it is the response to; None for the main one.
+        it is the response to; None for the main one. to_video : whether it is the response to the clip's own video, and
+        not to frames.
     """
 
     clip: str
@@ -37,6 +39,7 @@ class Row:
     served_model: str | None
     moment_s: float | None = None
     variant: str | None = None
+    to_video: bool = False
 
 
 class Recording:
@@ -96,6 +99,7 @@ class Recording:
             served_model=self._served(value),
             moment_s=self._moment(number, value),
             variant=self._text(number, value, "variant"),
+            to_video=self._text(number, value, "video_sha256") is not None,
         )
 
     def _text(self, number: int, value: dict[str, Any], key: str) -> str | None:

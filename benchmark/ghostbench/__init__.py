@@ -73,6 +73,8 @@ if TYPE_CHECKING:
         Truth,
         Usage,
         Verdict,
+        Video,
+        VideoPart,
     )
     from ghostbench.report.data import RunData
     from ghostbench.tasks.base import Task
@@ -136,6 +138,8 @@ __all__ = [
     "Unparseable",
     "Usage",
     "Verdict",
+    "Video",
+    "VideoPart",
     "hookimpl",
     "how_it_ended",
     "read_run",
@@ -212,6 +216,8 @@ _HOMES = {
         "Truth",
         "Usage",
         "Verdict",
+        "Video",
+        "VideoPart",
     ),
     "ghostbench.report.data": ("RunData",),
     "ghostbench.tasks.base": ("Task",),

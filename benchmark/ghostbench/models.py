@@ -292,6 +292,19 @@ class ReferenceModel(Model):
 
 
 ModelKind = Literal["local", "remote", "reference"]
+SEES_VIDEO_FACT = "sees_video"
+"""The fact, true, by which a model that repeats recorded answers says that they were given to videos."""
+SEES_VIDEO = "sees the video, not the frames"
+"""What stands beside the rows of such models, wherever there are any."""
+
+
+def remark(mark: str | None, *, sees_video: bool) -> str | None:
+    """What stands beside a row: that it sees the video, and its own mark; None for nothing.
+
+    >>> remark("recorded", sees_video=True)
+    'sees the video, not the frames; recorded'
+    """
+    return "; ".join(words for words in (SEES_VIDEO if sees_video else None, mark) if words) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +319,9 @@ class ModelSpec:
     family : None, or what follows the colon, in capitals, e.g. "MODEL" for `openai:MODEL`.
     argument : the fixed argument of a model that is no family, e.g. "gpt-4.1".
     row_name : for a family, the row's name from its argument; default "name:argument". `…=NAME` overrides it.
-    needs_frames : False for models that never look at the clip.
+    needs_frames : False for models that never look at the clip's frames.
+    sees_video : whether it is shown the clip's own media file, `Request.video`, in the place of frames. Its rows are
+        marked everywhere, and are not compared with rows that saw the frames; remote models only.
     reads_words : whether the wording of the question can change its answer, so that it is asked in every variant; None
         for yes, unless it is a reference model.
     extra : the extra of its distribution that installs `requires`, e.g. "ghostbench[openai]".
@@ -325,12 +340,18 @@ class ModelSpec:
     argument: str | None = None
     row_name: Callable[[str], str] | None = None
     needs_frames: bool = True
+    sees_video: bool = False
     reads_words: bool | None = None
     extra: str | None = None
     requires: tuple[str, ...] = ()
     mark: str | None = None
     resources: Resources = Resources()
     citation: str | None = None
+
+    @property
+    def remark(self) -> str | None:
+        """What stands beside its rows everywhere; None for nothing."""
+        return remark(self.mark, sees_video=self.sees_video)
 
     @property
     def is_worded(self) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ghostbench.frames import Frames
-from ghostbench.records import FramePart, Part, Prompt, TextPart
+from ghostbench.records import FramePart, Part, Prompt, TextPart, Video, VideoPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +25,16 @@ class Question:
         question of a moment they end there: `duration_s` is that of the clip so far.
     moment_s : seconds > 0 from the clip's start, at which this is asked and after which nothing is known; None where
         the whole clip is looked at.
+    video : the clip's own media file, where the prompt's one video part names it, in the place of frames; else None.
 
     Raises `ValueError` for frames that the prompt does not name, parts that name no frame, and frames that are later
-    than the moment.
+    than the moment; and for a video that the prompt does not name, or that is shown with frames or at a moment.
     """
 
     prompt: Prompt
     frames: Frames | None
     moment_s: float | None = None
+    video: Video | None = None
 
     def __post_init__(self) -> None:
         named, there = positions(self.prompt), 0 if self.frames is None else len(self.frames)
@@ -41,6 +43,9 @@ class Question:
                 f"a prompt that names the frames {list(named)} cannot be asked with {there} frames; "
                 "Question.about cuts a clip's frames down to those named"
             )
+        filmed = sum(isinstance(part, VideoPart) for part in self.prompt.parts)
+        if filmed != (self.video is not None) or (filmed and (self.frames is not None or self.moment_s is not None)):
+            raise ValueError("a video is shown once, whole and alone, where the prompt names it, and nowhere else")
         if self.moment_s is not None:
             self._end_at(self.moment_s)
         digest = prompt_sha256(self.prompt.system, self.prompt.parts, self.prompt.schema)
@@ -109,12 +114,16 @@ def in_order(questions: Sequence[Question]) -> tuple[Question, ...]:
 def prompt_sha256(system: str, parts: Sequence[Part], schema: Mapping[str, Any]) -> str:
     """Hex SHA-256 of a prompt as UTF-8 JSON without spaces: `[system, [part, …], schema]`.
 
-    A text part is `["text", text]`, a frame part `["frame", position, time_s]`; the order of the schema's keys counts.
+    A text part is `["text", text]`, a frame part `["frame", position, time_s]`, a video `["video"]`; the order of the
+    schema's keys counts.
     """
-    listed = [
-        ["text", part.text] if isinstance(part, TextPart) else ["frame", part.position, part.time_s] for part in parts
-    ]
-    return json_sha256([system, listed, schema])
+    return json_sha256([system, [_listed(part) for part in parts], schema])
+
+
+def _listed(part: Part) -> list[Any]:
+    if isinstance(part, TextPart):
+        return ["text", part.text]
+    return ["frame", part.position, part.time_s] if isinstance(part, FramePart) else ["video"]
 
 
 def json_sha256(value: Any) -> str:

@@ -84,8 +84,27 @@ class FramePart:
     time_s: float
 
 
-Part = TextPart | FramePart
+@dataclass(frozen=True, slots=True)
+class VideoPart:
+    """The clip's own video in the user's message, `Request.video`: only models that see it are asked with one."""
+
+
+Part = TextPart | FramePart | VideoPart
 """A part of the user's message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Video:
+    """A clip's own media file, as it lies in the storage: for models that see the video, and not the frames.
+
+    data : the whole file. sha256 : hex digest of these bytes. mime_type : by what is in the file, e.g. "video/mp4".
+    duration_s : length of the video, seconds > 0.
+    """
+
+    data: bytes = field(repr=False)
+    sha256: str
+    mime_type: str
+    duration_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +151,7 @@ class Request:
     prompt : system text, user parts, answer schema, output limit.
     frames : the pixels that the prompt's FrameParts point into; None for models that need none, and for
         text-only probes.
+    video : the clip's own media file that the prompt's VideoPart stands for; None but for models that see the video.
     seed : for models that sample.
     level : which rung of the model's ladder this attempt stands on, from 0.
     level_settings : what that rung changes, as the model declared it ({} at level 0).
@@ -151,6 +171,7 @@ class Request:
     prepared: Any = None
     moment_s: float | None = None
     variant: str | None = None
+    video: Video | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def _as_mapping(spec: ModelSpec) -> dict[str, object]:
     ]
     lacking = [package for package in spec.requires if not is_installed(package)]
     stated: dict[str, object] = {"name": spec.name, "usage": _usage(spec), "kind": spec.kind, "summary": spec.summary}
-    return {**stated, "mark": spec.mark, "lacking": lacking, "settings": settings}
+    return {**stated, "mark": spec.remark, "lacking": lacking, "settings": settings}
 
 
 def _list(console: Console, models: dict[str, ModelSpec]) -> None:
@@ -69,7 +69,7 @@ def _list(console: Console, models: dict[str, ModelSpec]) -> None:
     for spec in models.values():
         lacking = [p for p in spec.requires if not is_installed(p)]
         ready = f"pip install '{spec.extra or ' '.join(lacking)}'" if lacking else "yes"
-        summary = f"{spec.summary} ({spec.mark})" if spec.mark else spec.summary
+        summary = f"{spec.summary} ({spec.remark})" if spec.remark else spec.summary
         table.add_row(*map(escape, (_usage(spec), spec.kind, summary, ready)))
     console.print(table)
 

@@ -71,7 +71,7 @@ def _print_run(run: Folder) -> None:
         _say(f"{'tags':<9} {', '.join(written.tags)}{f' “{written.note}”' if written.note else ''}")
     for name, entry in head.models.items():
         stopped = f", stopped: {entry.stopped.outcome}: {entry.stopped.message}" if entry.stopped else ""
-        _say(f"model     {name} ({entry.kind}{', ' + entry.mark if entry.mark else ''}{stopped})")
+        _say(f"model     {name} ({entry.kind}{', ' + entry.remark if entry.remark else ''}{stopped})")
 
 
 def _print_clip(run: Folder, clip: str) -> None:

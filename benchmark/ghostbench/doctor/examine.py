@@ -16,9 +16,11 @@ from ghostbench.doctor.variants import VARIANTS, variant
 from ghostbench.errors import AttemptError, BadInput, MediaError
 from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
+from ghostbench.media.own_file import read_video
 from ghostbench.models import LocalModel, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, Request, Usage
+from ghostbench.question import Question
+from ghostbench.records import Clip, Request, Usage, Video
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.dispatch import as_unavailable, estimated
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
@@ -78,6 +80,7 @@ class Examiner:
         self._max_cost = max_cost
         self._found = Examination(plan=plan)
         self._frames: list[Frames | None] = []
+        self._videos: list[Video | None] = []
         self._look(clips)
 
     def forecast(self) -> Forecast:
@@ -110,36 +113,40 @@ class Examiner:
         for clip in split.clips:
             if len(clips) == most:
                 break
-            frames = None
-            if self._row.needs_frames:
-                try:
-                    if clip.media is not None:
-                        frames = decode(clip.media, self._plan.sampling, split.credentials)
-                except MediaError as error:
-                    skipped.append(f"{clip.id}: {error}")
-                    continue
-                if frames is None:
-                    skipped.append(f"{clip.id}: no media")
-                    continue
+            if self._row.looks and clip.media is None:
+                skipped.append(f"{clip.id}: no media")
+                continue
+            media = str(clip.media)
+            try:
+                frames = decode(media, self._plan.sampling, split.credentials) if self._row.needs_frames else None
+                video = read_video(media, clip.id, split.credentials) if self._row.sees_video else None
+            except MediaError as error:
+                skipped.append(f"{clip.id}: {error}")
+                continue
             clips.append(clip)
             self._frames.append(frames)
+            self._videos.append(video)
         if not clips:
             raise BadInput(f"no clip of {self._plan.split.dataset} could be decoded ({skipped[0]}); check --data-root")
         self._found.clips, self._found.skipped = tuple(clips), tuple(skipped)
         if isinstance(self._model, RemoteModel):
-            self._found.most = tuple(self._most(self._model, frames) for frames in self._frames)
+            shown = zip(self._frames, self._videos, strict=True)
+            self._found.most = tuple(self._most(self._model, frames, video) for frames, video in shown)
 
-    def _most(self, model: RemoteModel, frames: Frames | None) -> Usage:
+    def _most(self, model: RemoteModel, frames: Frames | None, video: Video | None) -> Usage:
         """The model's estimate; nothing known where its code fails to tell."""
         try:
-            return estimated(model, self._request(frames))
+            return estimated(model, self._request(frames, video))
         except AttemptError:
             return Usage()
 
-    def _request(self, frames: Frames | None) -> Request:
-        """The longest request about these frames: a task's last, where it asks more than once."""
+    def _request(self, frames: Frames | None, video: Video | None) -> Request:
+        """The longest request about these frames or this video: a task's last, where it asks more than once."""
         task, questions = self._plan.task, Questions(self._plan.task)
-        question = questions.blind if frames is None else questions.about(frames)[-1]
+        if video is not None and self._plan.filmed is not None:
+            question = Question(prompt=self._plan.filmed.build(None), frames=None, video=video)
+        else:
+            question = questions.blind if frames is None else questions.about(frames)[-1]
         return Request(
             id="estimate",
             prompt=question.prompt,
@@ -149,6 +156,7 @@ class Examiner:
             level_settings={},
             write_answer=task.write,
             moment_s=question.moment_s,
+            video=question.video,
         )
 
     def _round_names(self) -> tuple[str, ...]:
@@ -190,7 +198,7 @@ class Examiner:
         if isinstance(self._model, LocalModel):
             self._found.batch_size = max(1, self._model.batch_size)
         limit = self._max_cost if isinstance(self._model, RemoteModel) else None
-        rounds = Rounds(self._plan, state, Budget(limit), folder)
+        rounds = Rounds(self._plan, state, Budget(limit), folder, self._videos)
         for name in self._round_names():
             frames: Sequence[Frames | None] = self._frames
             if name in VARIANTS:

@@ -64,6 +64,8 @@ def _answers(found: Examination) -> tuple[Judgement, str]:
 def _frames(found: Examination) -> tuple[Judgement, str]:
     if found.kind == "reference":
         return "not applicable", "a reference model never sees frames"
+    if found.plan.rows[0].sees_video:
+        return "not applicable", "it sees the video, not the frames"
     if not found.plan.rows[0].needs_frames:
         return "not applicable", "it is registered as a model that needs no frames"
     noise = _noise(found)

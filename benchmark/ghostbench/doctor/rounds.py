@@ -15,7 +15,7 @@ from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.reading import read_records
 from ghostbench.frames import Frames
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip
+from ghostbench.records import Clip, Video
 from ghostbench.redact import Redactor
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import Ask, ModelState
@@ -52,14 +52,20 @@ class Round:
 
 
 class Rounds:
-    """Asks one model in rounds. Every round has a ledger of its own under `folder`."""
+    """Asks one model in rounds. Every round has a ledger of its own under `folder`.
 
-    def __init__(self, plan: Plan, state: ModelState, budget: Budget, folder: Path) -> None:
+    videos : of each clip its own media file, None where the model does not see it.
+    """
+
+    def __init__(
+        self, plan: Plan, state: ModelState, budget: Budget, folder: Path, videos: Sequence[Video | None]
+    ) -> None:
         self._plan = plan
         self._row = plan.rows[0]
         self._state = state
         self._budget = budget
         self._folder = folder
+        self._videos = videos
         self._count = 0
 
     async def ask(self, clips: Sequence[Clip], frames: Sequence[Frames | None], *, together: bool) -> Round:
@@ -77,11 +83,11 @@ class Rounds:
             progress=Progress(Console(stderr=True), [self._row.name], len(clips), quiet=True),
             max_attempts=MAX_ATTEMPTS,
         )
-        maker = RequestMaker(task, seed, limited=self._budget.limit is not None)
+        maker = RequestMaker(task, seed, limited=self._budget.limit is not None, filmed=self._plan.filmed)
         settler = Settler(maker=maker, recorder=recorder, budget=self._budget)
         units = [
-            Ask(self._row, clip, 0, frames=own, moment_s=self._moment(own))
-            for clip, own in zip(clips, frames, strict=True)
+            Ask(self._row, clip, 0, frames=own, moment_s=self._moment(own), video=video)
+            for clip, own, video in zip(clips, frames, self._videos, strict=True)
             if own is not None or not self._row.needs_frames
         ]
         started = time.perf_counter()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghostbench.errors import BadInput
+from ghostbench.models import SEES_VIDEO
 from ghostbench.report.columns import MODEL
 from ghostbench.report.data import RunData
 from ghostbench.report.table import Column, Table
@@ -62,6 +63,10 @@ def carry_over(grid: RunData, real: RunData) -> CarryOver:
             raise BadInput(f"{run.folder} {told}: name a run over rendered twins and then one over real clips")
     drawn, filmed = grid.metrics["models"], real.metrics["models"]
     shared = [name for name, row in drawn.items() if not row["baseline"] and name in filmed]
+    # Ranks of models that did not see the same say nothing.
+    of_frames = [name for name in shared if not (drawn[name].get("sees_video") or filmed[name].get("sees_video"))]
+    left_out = [name for name in shared if of_frames and name not in of_frames]
+    shared = of_frames or shared
     if not shared:
         raise BadInput(f"no model is in both {grid.folder} and {real.folder}: run one model on both datasets")
     lines = [_line(name, drawn[name], filmed[name]) for name in shared]
@@ -75,6 +80,8 @@ def carry_over(grid: RunData, real: RunData) -> CarryOver:
         tau, p = float(found.statistic), float(found.pvalue)
     rows = tuple(tuple(line[column.key] for column in _COLUMNS) for line in lines)
     note = "Strict view, answered clips; rank 1 is best, equals share the mean rank."
+    if left_out:
+        note += f" Left out: {', '.join(left_out)}, which {SEES_VIDEO}."
     return CarryOver(Table("carry_over", "From twins to real clips", _COLUMNS, rows, note), len(both), tau, p)
 
 

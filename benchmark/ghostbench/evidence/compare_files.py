@@ -13,6 +13,7 @@ from ghostbench.evidence.compare import Comparison, Pair, differing_clips, pairs
 from ghostbench.evidence.compare_tables import comparison_tables, truths_of
 from ghostbench.evidence.contenders import Field
 from ghostbench.folder.names import MANIFEST, TABLES
+from ghostbench.models import SEES_VIDEO
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.files import csv_table, latex_table
@@ -45,6 +46,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "baselines": [one.name for one in field.baselines],
         "allowed_differences": list(field.differences),
         "relabelled": list(field.relabelled),
+        "not_compared": dict(field.without),
+        "of_videos": field.of_videos,
         "rankings": {ranking.view: asdict(ranking) for ranking in comparison.rankings},
         "beats_trivial": comparison.against,
         "pairs": [_pair(comparison, pair) for pair in comparison.pairs],
@@ -157,13 +160,16 @@ def comparison_html(field: Field, tables: Sequence[Table], baselines: Sequence[s
 
 
 def warnings_of(field: Field) -> list[str]:
-    """What must be known before the numbers are read: in what the runs differ."""
+    """What must be known before the numbers are read: in what the runs differ, and who saw what."""
     found = [f"The runs differ in {words}." for words in field.differences]
     if field.relabelled:
         count, first = len(field.relabelled), field.runs[0].manifest.run_id
         found.append(
             f"{count} clips have other labels in another run; those of {first} count: {_some(field.relabelled, 5)}"
         )
+    found += [f"Not compared with the others: {name}, which {why}." for name, why in field.without.items()]
+    if field.of_videos:
+        found.append(f"Each of these models {SEES_VIDEO}.")
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ghostbench.errors import BadInput
 from ghostbench.folder.lines import NO_ANSWER
 from ghostbench.folder.manifest import ModelEntry
 from ghostbench.folder.run_records import RunRecords, read_run_records
+from ghostbench.models import SEES_VIDEO
 from ghostbench.plugins.text import printable
 from ghostbench.report.titles import GRADE_TITLES
 from ghostbench.scoring.counts import own_answers
@@ -37,6 +38,7 @@ class Contender:
     rows : its predictions for the common clips; `at` is the clip's place among them.
     answered : whether each row has an answer of the model's own.
     asked : per common clip, whether the model was asked at all (a recording may hold no answer for it).
+    sees_video : whether it saw the video, and not the frames.
     trivial : the predictions of its own run's trivial baselines for the common clips; empty for a baseline.
     """
 
@@ -45,6 +47,7 @@ class Contender:
     answered: Bools
     asked: Bools
     trivial: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    sees_video: bool = False
 
     def table(self, positive: Bools, view: View, basis: Basis) -> Ints:
         """tp, fp, fn, tn per common clip, int [clips, 4]; all zero where the basis leaves the clip out."""
@@ -77,6 +80,8 @@ class Field:
     doubted : whether that is doubted.
     differences : what the runs do not have alike, in words; each was allowed.
     relabelled : common clips whose truth is not the same in all runs.
+    without : models that are not compared with the others, each with the reason: they did not see the same.
+    of_videos : whether those that are compared saw the video, and not the frames.
     """
 
     runs: tuple[RunRecords, ...]
@@ -88,6 +93,8 @@ class Field:
     chosen: bool
     differences: tuple[str, ...]
     relabelled: tuple[str, ...]
+    without: Mapping[str, str] = field(default_factory=dict)
+    of_videos: bool = False
 
     @property
     def at_moments(self) -> bool:
@@ -105,8 +112,11 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
     allow : keys of `KEYS` in which the runs may differ. models : take these alone, by the names that they have in the
     runs (then all of that name) or in the comparison; where none is named all but probes and other wordings.
 
-    Raises `BadInput` for a folder that is no finished run, runs of which some ask at moments and others about whole
-    clips, runs that differ in a key that is not allowed, no common clips, or a model that no run has.
+    Models that saw the video are left out beside those that saw the frames: theirs is other evidence.
+
+    Raises `BadInput` for models of both kinds that were named, a folder that is no finished run, runs of which some ask
+    at moments and others about whole clips, runs that differ in a key that is not allowed, no common clips, or a model
+    that no run has.
     """
     runs = tuple(read_run_records(folder) for folder in folders)
     asking = [run for run in runs if _at_moments(run)]
@@ -130,7 +140,7 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
     relabelled = tuple(
         clip for place, clip in enumerate(common) if any(t.iloc[place] != truths[0].iloc[place] for t in truths)
     )
-    contenders, baselines = _contenders(runs, common, models)
+    contenders, baselines, without = _contenders(runs, common, models)
     return Field(
         runs=runs,
         clips=tuple(common),
@@ -141,6 +151,8 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
         chosen=bool(models),
         differences=tuple(differences.values()),
         relabelled=relabelled,
+        without=without,
+        of_videos=any(one.sees_video for one in contenders),
     )
 
 
@@ -198,8 +210,9 @@ class _Entry:
 
 def _contenders(
     runs: Sequence[RunRecords], common: Sequence[str], models: Sequence[str]
-) -> tuple[tuple[Contender, ...], tuple[Contender, ...]]:
-    """The models and the baselines. A run of baselines alone compares those."""
+) -> tuple[tuple[Contender, ...], tuple[Contender, ...], dict[str, str]]:
+    """The models, the baselines, and models that are left out, with the reason. A run of baselines alone compares
+    those."""
     place = {clip: index for index, clip in enumerate(common)}
     entries = [_Entry(run, name, run.manifest.models.get(name, ModelEntry())) for run in runs for name in run.names]
     yardsticks = [each for each in entries if each.entry.baseline and not each.trivial]
@@ -215,16 +228,36 @@ def _contenders(
     def label(each: _Entry) -> str:
         return each.name if names.count(each.name) == 1 else f"{each.name} ({each.run.manifest.run_id})"
 
-    chosen = _chosen({label(each): each for each in entrants}, models)
+    chosen, without = _of_one_evidence(_chosen({label(each): each for each in entrants}, models), models)
     own = [{name: _on(rows, place) for name, rows in found.items()} for found in trivial]
     place_of = {id(run): index for index, run in enumerate(runs)}
     contenders = [
-        _contender(title, each.rows, place, each.entry.substitute, own[place_of[id(each.run)]])
+        replace(
+            _contender(title, each.rows, place, each.entry.substitute, own[place_of[id(each.run)]]),
+            sees_video=each.entry.sees_video,
+        )
         for title, each in chosen.items()
     ]
     baselines = [_contender(name, rows, place) for name, rows in trivial[0].items()]
     baselines += [_contender(label(each), each.rows, place) for each in beside]
-    return tuple(contenders), tuple(baselines)
+    return tuple(contenders), tuple(baselines), without
+
+
+def _of_one_evidence(chosen: Mapping[str, _Entry], models: Sequence[str]) -> tuple[dict[str, _Entry], dict[str, str]]:
+    """The entrants without those that saw the video, where others saw the frames; and those left out, with the reason.
+
+    Raises `BadInput` where models of both kinds were named.
+    """
+    filmed = [title for title, each in chosen.items() if each.entry.sees_video]
+    if not filmed or len(filmed) == len(chosen):
+        return dict(chosen), {}
+    framed = next(title for title in chosen if title not in filmed)
+    if models:
+        raise BadInput(
+            f"'{printable(filmed[0])}' {SEES_VIDEO}, and '{printable(framed)}' saw the frames: they are not compared, "
+            "since their evidence was not the same; name models of one kind with --models"
+        )
+    return {title: each for title, each in chosen.items() if title not in filmed}, dict.fromkeys(filmed, SEES_VIDEO)
 
 
 def _chosen(entrants: Mapping[str, _Entry], models: Sequence[str]) -> dict[str, _Entry]:

@@ -8,14 +8,13 @@ from ghostbench.evidence.differences import Finding
 from ghostbench.folder.names import ATTEMPTS, PROMPTS
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords
-from ghostbench.tasks.wording import MAIN
 
 
 def check_words(run: RunRecords) -> tuple[list[Finding], str]:
     """What does not hold of the words, and a note where the folder holds none, as those of earlier versions."""
     task = run.manifest.task
     found, unchecked = [], []
-    for name, digest in {MAIN: task.template_sha256, **task.variants}.items():
+    for name, digest in task.wordings.items():
         try:
             words = read_words(run.folder, digest)
         except ValueError as error:
@@ -28,7 +27,7 @@ def check_words(run: RunRecords) -> tuple[list[Finding], str]:
     found += _in_the_same_words(run)
     if not unchecked:
         return found, ""
-    of = "" if not task.variants else f" of the wording {', '.join(unchecked)}"
+    of = "" if len(task.wordings) == 1 else f" of the wording {', '.join(unchecked)}"
     return found, f"the prompt's words{of} were not checked: the folder does not hold them"
 
 

@@ -42,6 +42,8 @@ def warning_comparison_json(comparison: WarningComparison) -> dict[str, Any]:
         "baselines": list(comparison.baselines),
         "allowed_differences": list(field.differences),
         "relabelled": list(field.relabelled),
+        "not_compared": dict(field.without),
+        "of_videos": field.of_videos,
         "moments_per_s": first.task.moments_per_s,
         "sampling": first.sampling,
         "sustain": str(comparison.rule),

@@ -131,6 +131,7 @@ class AttemptLine:
     model : the row's name. repeat : from 0. attempt : from 1, over all levels. fallback_level : from 0.
     started_at : UTC, ISO 8601. wall_s : the attempt itself, without `wait_s` (the pause before it) and the queue.
     frames_sha256 : of the frames in this very request. prompt_sha256 : of system text, parts and schema.
+    video_sha256 : of the clip's own media file, byte for byte, where that was sent in the place of frames.
     raw : the model's own words, untrusted. notes : events that changed nothing of the answer.
     moment_s : the moment that was asked about, seconds from the clip's start; None for the whole clip.
     worker : who computed it, where a local model has a process of its own.
@@ -164,6 +165,7 @@ class AttemptLine:
     moment_s: Seconds | None = None
     worker: str | None = None
     from_cache: str | None = None
+    video_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,11 +21,13 @@ from ghostbench.errors import BadInput
 from ghostbench.folder.misfit import first_misfit
 from ghostbench.folder.names import MANIFEST
 from ghostbench.folder.seal import write_sealed
+from ghostbench.models import remark
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.text import printable
 from ghostbench.records import MOST_REPEATS, Layout, Seconds
 from ghostbench.tasks.base import IN_RETROSPECT
 from ghostbench.tasks.sustain import AT_ONCE, Sustain, parse_sustain
+from ghostbench.tasks.wording import IN_VIDEO, MAIN
 from ghostbench.writing import check_plain, write_json
 
 FORMAT = 2
@@ -59,7 +61,8 @@ class ModelEntry(_Entry):
     ask the server for. mark : a remark that stands beside the row. identity : what decides which model answers, beside
     its settings; None for one that could not be asked. ladder : the names of its fallback levels, from 1.
     of : the model that a probe's, a wording's or a substitute's row belongs to. probe : the probe's name. variant : the
-    wording's; None for the main one.
+    wording's; None for the main one. sees_video : whether what it says of a clip was said of the clip's own video, and
+    not of the frames that the others saw.
     """
 
     spec: str = ""
@@ -71,6 +74,7 @@ class ModelEntry(_Entry):
     settings: Facts = Field(default_factory=dict)
     identity: Facts | None = None
     needs_frames: bool = True
+    sees_video: bool = False
     ladder: list[str] = Field(default_factory=list)
     probe: str | None = None
     variant: str | None = None
@@ -80,6 +84,16 @@ class ModelEntry(_Entry):
     load_s: Seconds | None = None
     stopped: Stopped | None = None
     put_off_until: str | None = None
+
+    @property
+    def needs_video(self) -> bool:
+        """Whether its requests carried the clip's own video: recorded answers to videos carry nothing."""
+        return self.sees_video and self.spec != RECORDED
+
+    @property
+    def remark(self) -> str | None:
+        """What stands beside the row everywhere; None for nothing."""
+        return remark(self.mark, sees_video=self.sees_video)
 
     @property
     def beside(self) -> bool:
@@ -142,7 +156,8 @@ class TaskEntry(_Entry):
     """What the manifest says of the task.
 
     sustain : when an alarm holds, as K/N; None where no moments are asked at, and in a folder of an earlier version.
-    variants : the other wordings that were asked, by name, each with the digest of its words.
+    variants : the other wordings that were asked, by name, each with the digest of its words. filmed : the digest of
+    those of the rows that see the video; None where there were none.
     """
 
     name: str
@@ -153,6 +168,13 @@ class TaskEntry(_Entry):
     sustain: str | None = None
     left_out: list[str] = Field(default_factory=list)
     variants: dict[str, str] = Field(default_factory=dict)
+    filmed: str | None = None
+
+    @property
+    def wordings(self) -> dict[str, str | None]:
+        """The digests of all words that were asked, by the wording's name, the main one first."""
+        filmed = {} if self.filmed is None else {IN_VIDEO: self.filmed}
+        return {MAIN: self.template_sha256, **self.variants, **filmed}
 
     @field_validator("sustain")
     @classmethod

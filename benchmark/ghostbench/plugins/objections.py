@@ -71,3 +71,9 @@ def _model_objections(spec: ModelSpec) -> Iterator[str]:
         yield f"row_name={printable(repr(spec.row_name))}, which is no function"
     if not isinstance(spec.needs_frames, bool):
         yield f"needs_frames={printable(repr(spec.needs_frames))}, not True or False"
+    if not isinstance(spec.sees_video, bool):
+        yield f"sees_video={printable(repr(spec.sees_video))}, not True or False"
+    elif spec.sees_video and spec.needs_frames:
+        yield "both needs_frames and sees_video: a model is shown the frames or the video"
+    elif spec.sees_video and spec.kind != "remote":
+        yield f"sees_video and kind={printable(repr(spec.kind))}: only remote models are shown the video"

@@ -82,7 +82,7 @@ class RunData:
         """The words of each wording that was asked, by its name, the main one first; those that the folder holds."""
         task = self.manifest.task
         found: dict[str, Mapping[str, Any]] = {}
-        for name, digest in {MAIN: task.template_sha256, **task.variants}.items():
+        for name, digest in task.wordings.items():
             with contextlib.suppress(ValueError):
                 if (words := read_words(self.folder, digest)) is not None:
                     found[name] = words

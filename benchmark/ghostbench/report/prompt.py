@@ -12,12 +12,18 @@ from ghostbench.report.escape import plain
 def words_as_text(words: Mapping[str, Any]) -> str:
     """The words as a model gets them, in order: the system text, the frames, the question; then the answer's schema."""
     frames = words["frames"]
+    if "video" in frames:
+        shown = [("User", f"{frames['video']}\n[the video]\n{words['question']}")]
+    else:
+        shown = [
+            ("User", f"{frames['clip']}\n{frames['frame']} [the frame]\n…\n{words['question']}"),
+            ("User, where no frames are given", f"{frames['no_frames']}\n{words['question']}"),
+        ]
     told = [("User, told before the question", text) for text in _examples(words)]
     parts = [
         ("System", words["system"]),
         *told,
-        ("User", f"{frames['clip']}\n{frames['frame']} [the frame]\n…\n{words['question']}"),
-        ("User, where no frames are given", f"{frames['no_frames']}\n{words['question']}"),
+        *shown,
         ("Schema of the answer", json.dumps(words["schema"], ensure_ascii=False, indent=1)),
         ("Longest answer", f"{words['max_output_tokens']} tokens"),
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ghostbench.models import SEES_VIDEO
 from ghostbench.report.columns import MODEL, Rows
 from ghostbench.report.data import RunData
 from ghostbench.report.table import Column, Table, Value
@@ -85,7 +86,9 @@ def models(run: RunData) -> Table:
     twins = Twins.among(run.clips)
     right = {} if twins is None else _right_on_both(run, twins)
     scenes = np.zeros(0, dtype=np.int64) if twins is None else twins.opposite_scenes
-    found = [(one, other, right[one], right[other]) for one, other in combinations(right, 2)]
+    filmed = {name for name in right if run.metrics["models"][name].get("sees_video")}
+    together = [pair for pair in combinations(right, 2) if len(filmed.intersection(pair)) != 1]
+    found = [(one, other, right[one], right[other]) for one, other in together]
     p_values = [signs_by_scene(first, second, scenes) for *_, first, second in found]
     lines = tuple(
         (one, other, len(first), int((first & ~second).sum()), int((second & ~first).sum()), p, adjusted)
@@ -95,6 +98,8 @@ def models(run: RunData) -> Table:
         "Strict view; a pair with a non-answer is not right; counts are of pairs with their repeats. McNemar, exact, "
         "over scenes, whose pairs and repeats count together; adjusted by Holm over this table."
     )
+    if 0 < len(filmed) < len(right):
+        note += f" Not set against the others: {', '.join(sorted(filmed))} ({SEES_VIDEO})."
     return Table("twin_models", "Models against each other on twins", columns, lines, note)
 
 

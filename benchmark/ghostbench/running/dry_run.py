@@ -13,9 +13,10 @@ from ghostbench.errors import AttemptError, MediaError
 from ghostbench.folder.manifest import RECORDED
 from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
+from ghostbench.media.own_file import read_video
 from ghostbench.models import RemoteModel
 from ghostbench.question import Question
-from ghostbench.records import Clip, Request, Usage
+from ghostbench.records import Clip, Request, Usage, Video
 from ghostbench.running.ask.dispatch import estimated
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.plan.contenders import Contender
@@ -36,6 +37,7 @@ class Forecast:
 
     input_tokens, output_tokens, cost_usd : at most, all requests together; None where the model cannot tell.
     unavailable_clips : clips of the split whose media is missing or broken, so that nothing would be sent.
+    video_bytes : of media files that would be sent; None for a row that sees frames, or looks at nothing.
     """
 
     requests: int = 0
@@ -43,6 +45,7 @@ class Forecast:
     output_tokens: int | None = 0
     cost_usd: float | None = 0.0
     unavailable_clips: int = 0
+    video_bytes: int | None = None
 
 
 DISAGREEING: Final = (0.1, 0.2, 0.4)
@@ -90,7 +93,9 @@ def design_of(clips: int, models: int, comparisons: int | None = None) -> Design
 def designs_of(plan: Plan) -> dict[str, Design]:
     """The designs of the families that the run's tables and `bench compare` will test, by what they compare."""
     clips = len(plan.split.clips)
-    models = [row for row in plan.rows if _contends(row)]
+    contending = [row for row in plan.rows if _contends(row)]
+    # Who saw the video is never set against who saw the frames.
+    models = [row for row in contending if not row.sees_video] or contending
     if plan.task.at_moments:
         # Warnings are compared there, and not what is said of whole clips.
         asked = {"warnings": sum(_has_window(clip, plan) for clip in plan.split.clips)}
@@ -178,14 +183,15 @@ def print_dry_run(options: Options, voice: Terminal) -> int:
         return 0
     from rich.table import Table
 
-    table = Table("model", "requests", "input tokens", "output tokens", "cost at most", "clips without media", box=None)
+    filmed = any(f.video_bytes is not None for f in forecasts.values())
+    columns = ["model", "requests", "input tokens", "output tokens", "cost at most", "clips without media"]
+    table = Table(*columns, *(["bytes of video"] if filmed else []), box=None)
     for column in table.columns[1:]:
         column.justify = "right"
     for name, f in forecasts.items():
         cost = "unknown" if f.cost_usd is None else f"${f.cost_usd:.4f}"
-        table.add_row(
-            name, str(f.requests), _count(f.input_tokens), _count(f.output_tokens), cost, str(f.unavailable_clips)
-        )
+        cells = [str(f.requests), _count(f.input_tokens), _count(f.output_tokens), cost, str(f.unavailable_clips)]
+        table.add_row(name, *cells, *([_count(f.video_bytes)] if filmed else []))
     voice.out.print(table, markup=False)
     voice.out.print("Nothing was sent. Retries and fallbacks come on top.")
     for what, design in designs.items():
@@ -195,30 +201,51 @@ def print_dry_run(options: Options, voice: Terminal) -> int:
 
 def forecast(plan: Plan) -> dict[str, Forecast]:
     """The forecast of every row, by name. Clips are decoded as in a run: image sizes and counts are the real ones."""
-    found = {row.name: Forecast() for row in plan.rows if not row.substitute}
+    found = {row.name: Forecast(video_bytes=0 if row.sees_video else None) for row in plan.rows if not row.substitute}
     rows = [row for row in plan.rows if not row.substitute]
     questions = Questions(plan.task, plan.variants)
-    for frames in _frames(plan, plan.needs_media):
+    for frames, video in _media(plan):
         for row in rows:
-            _add(found[row.name], row, frames, plan, questions)
+            if row.sees_video:
+                _add_video(found[row.name], row, video, plan)
+            else:
+                _add(found[row.name], row, frames, plan, questions)
     return found
 
 
-def _frames(plan: Plan, needed: bool) -> Iterator[Frames | None]:
-    """Each clip's frames, or None where there are none, a few clips ahead."""
+def _media(plan: Plan) -> Iterator[tuple[Frames | None, Video | None]]:
+    """Each clip's frames and its own media file, None where they are not there or not needed, a few clips ahead."""
+    frames = plan.task.at_moments or any(row.needs_frames for row in plan.rows)
 
-    def one(clip: Clip) -> Frames | None:
-        if clip.media is None or not needed:
-            return None
-        try:
-            return decode(clip.media, plan.sampling, plan.split.credentials)
-        except MediaError:
-            return None
+    def one(clip: Clip) -> tuple[Frames | None, Video | None]:
+        return (_decoded(clip, plan) if frames else None), (_filmed(clip, plan) if plan.filmed is not None else None)
 
     with ThreadPoolExecutor(DECODE_WORKERS) as pool:
         clips = plan.split.clips
         for start in range(0, len(clips), DECODE_WORKERS):
             yield from pool.map(one, clips[start : start + DECODE_WORKERS])
+
+
+def _decoded(clip: Clip, plan: Plan) -> Frames | None:
+    try:
+        return decode(clip.media, plan.sampling, plan.split.credentials) if clip.media is not None else None
+    except MediaError:
+        return None
+
+
+def _filmed(clip: Clip, plan: Plan) -> Video | None:
+    try:
+        return read_video(clip.media, clip.id, plan.split.credentials) if clip.media is not None else None
+    except MediaError:
+        return None
+
+
+def _add_video(total: Forecast, row: Contender, video: Video | None, plan: Plan) -> None:
+    if video is None or plan.filmed is None:
+        total.unavailable_clips += 1
+        return
+    total.video_bytes = (total.video_bytes or 0) + len(video.data) * plan.options.repeats
+    _add_request(total, row, Question(prompt=plan.filmed.build(None), frames=None, video=video), plan)
 
 
 def _add(total: Forecast, row: Contender, frames: Frames | None, plan: Plan, questions: Questions) -> None:
@@ -248,6 +275,7 @@ def _add_request(total: Forecast, row: Contender, question: Question, plan: Plan
         write_answer=plan.task.write,
         moment_s=question.moment_s,
         variant=row.variant,
+        video=question.video,
     )
     try:
         usage = estimated(row.host.model, request)

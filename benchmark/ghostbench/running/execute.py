@@ -221,7 +221,7 @@ def _say_what_is_left_out(plan: Plan, voice: Terminal) -> None:
     left_out = plan.split.left_out
     if left_out:
         voice.warn(f"not scored, as examples are told with their answers: {printable(', '.join(left_out))}")
-    told = {clip_id(clip) for wording in (plan.task, *plan.variants.values()) for clip in wording.example_clips}
+    told = {clip_id(clip) for wording in plan.wordings for clip in wording.example_clips}
     if strangers := sorted(told - set(left_out)):
         named = printable(", ".join(strangers))
         voice.warn(f"examples that are no clips of this run: {named}; a clip under another name would be scored")
@@ -261,7 +261,7 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
     # A model may change the working folder while the run writes.
     there = RunFolder(folder.path.absolute())
     manifest.write(folder.path)
-    for wording in (plan.task, *plan.variants.values()):
+    for wording in plan.wordings:
         keep_words(folder.path, wording)
     rows = [row.name for row in plan.rows]
     units = len(plan.split.clips) * plan.options.repeats

@@ -26,6 +26,7 @@ from ghostbench.folder.manifest import (
     Stopped,
     TaskEntry,
 )
+from ghostbench.models import SEES_VIDEO_FACT
 from ghostbench.plugins.installed import OWN, homes_of, version_of
 from ghostbench.records import JoinedAnnotations
 from ghostbench.redact import Redactor
@@ -83,6 +84,7 @@ def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Re
             sustain=None if plan.sustain is None else str(plan.sustain),
             left_out=list(plan.task.left_out),
             variants={name: variant.template_sha256() for name, variant in plan.variants.items()},
+            filmed=plan.filmed.template_sha256() if plan.filmed is not None else None,
         ),
         sampling=str(plan.sampling),
         repeats=options.repeats,
@@ -125,6 +127,8 @@ def describe_state(entry: ModelEntry, state: ModelState, redactor: Redactor) -> 
     """Fill in what is known of a model once it is loaded, or has stopped. One that could not be loaded again keeps what
     it said of itself before."""
     entry.facts = as_recorded(state.facts, redactor) or entry.facts
+    recorded = state.host.choice.spec.kind == "reference" and entry.facts.get(SEES_VIDEO_FACT) is True
+    entry.sees_video = entry.sees_video or recorded
     entry.load_s = state.load_s
     entry.identity = entry.identity or _identity(state.host, redactor)
     entry.stopped = None
@@ -186,6 +190,7 @@ def _model(row: Contender, redactor: Redactor) -> ModelEntry:
         settings=_plain(redactor.settings(dataclasses.asdict(host.settings)), redactor),
         identity=_identity(host, redactor),
         needs_frames=row.needs_frames,
+        sees_video=row.sees_video,
         ladder=[level.name for level in ladder_of(host)],
         probe=row.probe,
         variant=row.variant,

@@ -33,6 +33,7 @@ from ghostbench.running.ask.far import FarAway
 from ghostbench.running.ask.places.actor import Cluster
 from ghostbench.running.ask.questions import Questions, found_with_frames
 from ghostbench.running.ask.units import ModelState, ladder_of
+from ghostbench.running.ask.videos import Videos
 from ghostbench.running.ask.way import Way
 from ghostbench.running.ask.window import Coming, FrameWindow, StorageGivenUp, frames_budget
 from ghostbench.running.feeding import Feeding
@@ -105,6 +106,9 @@ class Runner:
         storage = self._way("the clips' storage")
         # Each probe keeps frames of its own beside a clip's.
         budget = frames_budget() // (1 + len(plan.probes))
+        split = plan.split
+        videos = Videos(self._pool, storage, budget // 4, split.data_root, split.credentials)
+        self._videos = videos if plan.filmed is not None else None
         self._window = FrameWindow(decoding, budget, storage, self._feeding.is_wanted)
         self._begun = Begun(context.folder.begun, lost.loading)
         self._loading = Loading(plan, self._begun, lost, DECODE_WORKERS, self._require_same_files, self._far)
@@ -167,6 +171,7 @@ class Runner:
                 options.seed,
                 limited=options.max_cost is not None,
                 variants=plan.variants,
+                filmed=plan.filmed,
                 far=plan.sampling if self._far is not None else None,
             ),
             recorder=Recorder(
@@ -183,6 +188,7 @@ class Runner:
             sent=sent,
             begun=self._begun if options.on == "thread" else None,
             media=functools.partial(self._lent, clips),
+            videos=self._videos.lent if self._videos is not None else None,
             foresee=self._far.foresee if self._far is not None else None,
         )
 

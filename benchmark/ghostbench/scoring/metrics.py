@@ -211,7 +211,8 @@ class Slice(TypedDict):
 
 class Row(TypedDict):
     """One row of the tables. What only a ledger tells is not there for a baseline that the run did not name,
-    `twins` only where the clips have twins, and `change` only in the row of a probe or of another wording."""
+    `sees_video` only in the row of a model that sees the video, `twins` only where the clips have twins, and `change`
+    only in the row of a probe or of another wording."""
 
     kind: str
     reference: bool
@@ -248,6 +249,7 @@ class Row(TypedDict):
     task: Mapping[str, Any]
     label_doubt: Mapping[str, Any] | None
     slices: dict[str, dict[str, Slice]]
+    sees_video: NotRequired[bool]
     twins: NotRequired[Mapping[str, Any]]
     change: NotRequired[dict[View, dict[str, Any]]]
     latency: NotRequired[dict[str, Percentiles | None]]

@@ -142,7 +142,7 @@ class _Scorer:
             "kind": entry.kind,
             "reference": entry.reference,
             "baseline": entry.baseline,
-            "mark": entry.mark,
+            "mark": entry.remark,
             "of": entry.of,
             "probe": entry.probe,
             "variant": entry.variant,
@@ -177,6 +177,8 @@ class _Scorer:
             "task": task_numbers(self.task, rows, self.clips),
             "slices": score_slices(rows, answered, self.positive, self.ways.parts),
         }
+        if entry.sees_video:
+            found["sees_video"] = True
         if self.twins is not None:
             found["twins"] = self.twins.score(rows, answered)
         if attempts is not None:
@@ -219,4 +221,4 @@ def _mark(name: str) -> str | None:
     from ghostbench.plugins.registry import registry
 
     spec = registry().models.get("category-prior" if name == CATEGORY_TIME else name)
-    return spec.mark if spec is not None else None
+    return spec.remark if spec is not None else None

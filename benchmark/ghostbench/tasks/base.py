@@ -71,6 +71,14 @@ class Task(ABC):
         """
         return {}
 
+    def in_video(self) -> Task | None:
+        """The wording in which a model is asked that sees the clip's own video and no frames.
+
+        It has the same name, version, schema and reading, and a `build` whose one `VideoPart` stands for the video.
+        None, as here, where there is none: such a model cannot be asked then.
+        """
+        return None
+
     @property
     def example_clips(self) -> tuple[str, ...]:
         """Ids of the clips that the words tell of as examples, with their answers; they are not scored then."""

@@ -33,6 +33,7 @@ from ghostbench.tasks.wording import (
     Strict,
     Text,
     VariantForm,
+    VideoWords,
     check_example_words,
 )
 from ghostbench.yaml_text import BoundedLoader
@@ -69,9 +70,12 @@ class Form(Strict):
     schema_ : of the answer, a flat object whose first property is the verdict; every other property is in `fields`.
     reader : json: the verdict is one of a few values, by which `grades` finds its grade. text: the verdict is free
         text, read by the rules of negation; `grades` says which text is written for each grade.
+    video : the words for models that see the clip's own video; None: such a model cannot be asked. They are a wording
+        of their own (`in_video`), with a digest of its own.
     words : for the reader of text, word lists beside the English ones: the name of a list that ships ("zh"), or lists.
     variants : other wordings of the same question, by name. variant, examples, example : of the form that a variant
-        comes to (`worded`), never of a file's own: its name, and what is told before the question.
+        comes to (`worded`), never of a file's own: its name, and what is told before the question. filmed : of the form
+        that `in_video` gives, likewise.
     """
 
     name: Name
@@ -89,6 +93,8 @@ class Form(Strict):
     grades: Annotated[dict[str, Grade], Field(min_length=2)]
     fields: FieldNames = FieldNames()
     words: Literal["zh"] | Words | None = None
+    video: VideoWords | None = None
+    filmed: bool = False
     variants: Annotated[dict[Name, VariantForm], Field(default_factory=dict, max_length=MOST_VARIANTS)]
     variant: Name | None = None
     examples: Annotated[tuple[Example, ...], Field(strict=False)] = ()
@@ -128,14 +134,23 @@ class Form(Strict):
 
     def stated(self) -> dict[str, Any]:
         """The form of one wording as JSON values, under the names of the file: variants are forms of their own."""
-        unsaid = {name for name in ("variant", "examples") if not getattr(self, name)}
+        unsaid = {name for name in ("variant", "examples", "filmed") if not getattr(self, name)}
+        unsaid |= set() if self.filmed else {"video"}
         return self.model_dump(
             mode="json", by_alias=True, exclude={"variants", *unsaid, *({"example"} if not self.examples else ())}
         )
 
     def worded(self, name: str) -> Form:
         """The form of a variant: the same schema and reading, in its words."""
-        return self.model_copy(update={**self.variants[name].changes(), "variants": {}, "variant": name})
+        changes = self.variants[name].changes()
+        return self.model_copy(update={**changes, "variants": {}, "variant": name, "video": None})
+
+    def in_video(self) -> Form | None:
+        """The form in which a model is asked that sees the video; None where there are no words for that."""
+        if self.video is None:
+            return None
+        system = self.video.system or self.system
+        return self.model_copy(update={"system": system, "variants": {}, "filmed": True})
 
 
 def read_form(path: Path) -> Form:
@@ -167,6 +182,8 @@ def form_of_text(text: str, where: str) -> Form:
         for name in ("variant", "examples", "example"):
             if name in stated:
                 raise BadInput(f"{where}: {name}: it stands in one of the variants, not in the task itself")
+        if "filmed" in stated:
+            raise BadInput(f"{where}: filmed: it is no field of a task file; the words for a video stand under video")
     return form_of(stated, where)
 
 

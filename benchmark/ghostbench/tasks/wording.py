@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, fi
 MAIN = "main"
 """What the wording of the task itself is called; a variant cannot have the name."""
 ALL = "all"
+IN_VIDEO = "for the video"
+"""What the wording is called in which a model is asked that sees the video; no variant can have the name."""
 MOST_VARIANTS = 32
 MOST_EXAMPLES = 16
 _LONGEST_ANSWER = 20_000
@@ -58,6 +60,19 @@ class FrameWords(Strict):
         _check_placeholders("none", self.none, frozenset())
         if not _check_placeholders("each", self.each, _EACH):
             raise ValueError("each: a frame needs its time, {time:.2f}")
+        return self
+
+
+class VideoWords(Strict):
+    """How a model is told that sees the clip's own video and no frames: `opening` stands before the video, and `system`
+    in the place of the task's system text, where that speaks of frames."""
+
+    opening: Line
+    system: Text | None = None
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> VideoWords:
+        _check_placeholders("opening", self.opening, frozenset())
         return self
 
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 from ghostbench.errors import BadInput, Unparseable
 from ghostbench.frames import Frames
 from ghostbench.plugins.text import printable
-from ghostbench.records import Answer, FramePart, Grade, Part, TextPart, Verdict
+from ghostbench.records import Answer, FramePart, Grade, Part, TextPart, Verdict, VideoPart
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.form import Form, shipped_form, shipped_words
 from ghostbench.tasks.json_text import read_answer, write_answer
@@ -66,11 +66,18 @@ class WrittenTask(Task):
         frames = self.form.frames
         words = super().template()
         words["frames"] = {"clip": frames.opening, "no_frames": frames.none, "frame": frames.each}
+        if self.form.filmed and self.form.video is not None:
+            words["frames"] = {"video": self.form.video.opening}
         return {**words, "form": self.form.stated()} if self.states_form else words
 
     @override
     def variants(self) -> Mapping[str, Task]:
         return {name: task_of_form(self.form.worded(name)) for name in self.form.variants}
+
+    @override
+    def in_video(self) -> Task | None:
+        form = self.form.in_video()
+        return None if form is None else task_of_form(form)
 
     @property
     @override
@@ -94,6 +101,8 @@ class WrittenTask(Task):
     def _frame_parts(self, frames: Frames | None) -> tuple[Part, ...]:
         words = self.form.frames
         told = tuple(TextPart(text) for text in examples_as_told(self.form))
+        if self.form.filmed and self.form.video is not None:
+            return (*told, TextPart(self.form.video.opening), VideoPart())
         if frames is None:
             return (*told, TextPart(words.none))
         parts: list[Part] = [*told, TextPart(words.opening.format(duration=frames.duration_s, count=len(frames)))]

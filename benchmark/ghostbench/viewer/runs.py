@@ -16,6 +16,7 @@ from ghostbench.folder.manifest import ModelEntry, has_manifest
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.reader import Folder, changed_at, runs_in
 from ghostbench.folder.tags import read_tags
+from ghostbench.models import SEES_VIDEO
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.report.escape import plain, without_places
@@ -175,6 +176,7 @@ class Runs:
             "predictions": [_shown(as_mapping(each)) for each in run.predictions_for(clip)],
             "attempts": [_without_faults_places(_shown(as_mapping(each))) for each in run.attempts_at(clip)],
             "prompt": _words(run),
+            "saw": {plain(name): words for name, each in run.header.models.items() if (words := _saw(each))},
         }
 
     def detail(self, name: str) -> dict[str, Any]:
@@ -257,7 +259,12 @@ def _text(value: Any) -> str:
 
 
 def _model(name: str, entry: ModelEntry) -> dict[str, Any]:
-    return {"name": plain(name), "reference": entry.baseline, "probe": entry.beside}
+    return {"name": plain(name), "reference": entry.baseline, "probe": entry.beside, "saw": _saw(entry)}
+
+
+def _saw(entry: ModelEntry) -> str:
+    """What a row saw, where that is not the frames that the others saw."""
+    return SEES_VIDEO if entry.sees_video else ""
 
 
 def _rates(path: Path) -> list[dict[str, Any]]:
@@ -272,6 +279,7 @@ def _rates(path: Path) -> list[dict[str, Any]]:
             {
                 "name": plain(str(name)),
                 "baseline": bool(row["baseline"]),
+                "saw": SEES_VIDEO if row.get("sees_video") else "",
                 "answered": int(row["answered"]),
                 "of": int(row["rows"]),
                 "f1_strict": _estimate(row["views"]["strict"]["answered"]["f1"]) if whole else None,
@@ -318,11 +326,10 @@ def _tables(path: Path) -> list[dict[str, Any]]:
 
 def _words(run: Folder) -> str | None:
     from ghostbench.report.prompt import wordings_as_text
-    from ghostbench.tasks.wording import MAIN
 
     task = run.header.task
     found = {}
-    for name, digest in {MAIN: task.template_sha256, **task.variants}.items():
+    for name, digest in task.wordings.items():
         with contextlib.suppress(ValueError):
             if (words := read_words(run.path, digest)) is not None:
                 found[name] = words

@@ -13,7 +13,7 @@ from ghostbench.errors import MediaError
 from ghostbench.frames import Frames
 from ghostbench.models import Level
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, Request
+from ghostbench.records import Clip, Request, Video
 from ghostbench.running.ask.dispatch import Dispatcher
 from ghostbench.running.ask.way import Way
 from ghostbench.running.plan.configured import ConfiguredModel
@@ -63,7 +63,8 @@ class Ask:
 
     moment_s : seconds from the clip's start; None for the whole clip. moments_unknown : that it stands for all moments
         of the clip, which are known when its frames are.
-    frames : the clip's frames, the media's failure, or None for rows that need none.
+    frames : the clip's frames, the media's failure, or None for rows that need none. video : likewise the clip's own
+        media file, for rows that see it.
     attempts : how many were made. standing : where on the ladder it is.
     uncounted : how many of the attempts do not count against the limit, since it was not the clip that failed.
     lost : how many of the attempts took their worker down. announced : whether the dispatcher was told to expect it.
@@ -78,6 +79,7 @@ class Ask:
     moment_s: float | None = None
     moments_unknown: bool = False
     frames: Frames | MediaError | None = None
+    video: Video | MediaError | None = None
     decode_s: float | None = None
     attempts: int = 0
     uncounted: int = 0
@@ -104,6 +106,7 @@ class SentRequest:
     prompt_sha256: str
     started_at: datetime
     wait_s: float | None = None
+    video_sha256: str | None = None
 
     @classmethod
     def of(cls, request: Request, wait_s: float | None) -> SentRequest:
@@ -114,6 +117,7 @@ class SentRequest:
             prompt_sha256=request.prompt.sha256,
             started_at=datetime.now(UTC),
             wait_s=wait_s,
+            video_sha256=request.video.sha256 if request.video is not None else None,
         )
 
 

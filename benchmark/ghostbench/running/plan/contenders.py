@@ -33,6 +33,16 @@ class Contender:
         """Whether the row's requests carry frames."""
         return self.host.choice.spec.needs_frames and self.probe != "text-only"
 
+    @property
+    def sees_video(self) -> bool:
+        """Whether its requests carry the clip's own media file, and no frames."""
+        return self.host.choice.spec.sees_video
+
+    @property
+    def looks(self) -> bool:
+        """Whether it looks at the clip in any form, so that its media is needed."""
+        return self.needs_frames or self.sees_video
+
 
 def parse_rows(text: str) -> list[tuple[str | None, Choice]]:
     """Read `--models`: (None, model) for `A`, and (A, model) for the substitute in `A>B`, whose row is `A>B`."""

@@ -25,6 +25,7 @@ from ghostbench.running.plan.options import Options, check_numbers
 from ghostbench.running.plan.probes import parse_probes
 from ghostbench.running.plan.replicas import plan_replicas
 from ghostbench.running.plan.variants import examples_of, parse_variants
+from ghostbench.running.plan.video_rows import check_videos, video_wording
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.load import load_task
 from ghostbench.tasks.sustain import AT_ONCE, Sustain, parse_sustain
@@ -39,6 +40,7 @@ class Plan:
     """A run that can start: every name resolved, every setting checked, every model constructed but not loaded.
 
     sustain : when an alarm holds; None for a task that does not ask at moments.
+    filmed : the wording of the rows that see the video; None where there are none.
     """
 
     options: Options
@@ -50,11 +52,17 @@ class Plan:
     rows: tuple[Contender, ...]
     probes: tuple[str, ...]
     variants: Mapping[str, Task] = dataclasses.field(default_factory=dict)
+    filmed: Task | None = None
+
+    @property
+    def wordings(self) -> tuple[Task, ...]:
+        """Every wording that is asked: the main one, its variants, and that of the rows that see the video."""
+        return (self.task, *self.variants.values(), *(() if self.filmed is None else (self.filmed,)))
 
     @property
     def needs_media(self) -> bool:
         """Whether clips are decoded: for rows that look at them, or for the moments of a task that asks at moments."""
-        return self.task.at_moments or any(row.needs_frames for row in self.rows)
+        return self.task.at_moments or any(row.looks for row in self.rows)
 
     @property
     def hosts(self) -> tuple[ConfiguredModel, ...]:
@@ -89,8 +97,9 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         check_requirements(choice)
     hosts = {choice.row: configure(choice, given.get(choice.row, {})) for _, choice in named}
     rows = tuple(rows_of(named, hosts, tuple(variants), probes))
+    filmed = video_wording(rows, task, probes, variants)
     check_rows(rows, probes, variants)
-    looking = [row.name for row in rows if row.needs_frames or task.at_moments]
+    looking = [row.name for row in rows if row.looks or task.at_moments]
     split = select(
         options.query,
         media=bool(looking),
@@ -98,10 +107,11 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         frame_times=_frame_times,
         leave_out=examples_of({MAIN: task, **variants}),
     )
-    for each in (task, *variants.values()):
+    for each in (task, *variants.values(), *(() if filmed is None else (filmed,))):
         check_wording(each, split)
     for host in hosts.values():
         check_host(host, elsewhere=options.on_ray and isinstance(host.model, LocalModel))
+    check_videos(rows, split.clips)
     plan_replicas(hosts, options.replicas, options.on)
     if split.data_root is None and looking and not any(c.media for c in split.clips):
         raise BadInput(f"model '{looking[0]}' needs the clips of {split.dataset}; say where they are with --data-root")
@@ -123,6 +133,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         rows=rows,
         probes=probes,
         variants=variants,
+        filmed=filmed,
     )
 
 

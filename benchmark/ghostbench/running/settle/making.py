@@ -14,7 +14,8 @@ from ghostbench.frames import Frames
 from ghostbench.media.far import Facts, FarFrames, Recipe
 from ghostbench.media.sampling import Sampling
 from ghostbench.models import LocalModel, RemoteModel
-from ghostbench.records import Request
+from ghostbench.question import Question
+from ghostbench.records import Request, Video
 from ghostbench.running.ask.dispatch import estimated
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import Ask, SentRequest, ladder_of
@@ -48,7 +49,8 @@ class RequestMaker:
     """Makes requests. limited : whether what each can cost must be known, since the run has a limit to keep.
 
     far : under which sampling local models come by their frames themselves; None where they are handed them.
-    variants : the task's other wordings that are asked, by name. questions : what the task asks.
+    variants : the task's other wordings that are asked, by name. questions : what the task asks. filmed : the
+    wording of rows that see the video.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class RequestMaker:
         limited: bool,
         variants: Mapping[str, Task] | None = None,
         far: Sampling | None = None,
+        filmed: Task | None = None,
     ) -> None:
         self._task = task
         self.questions = Questions(task, variants)
         self._seed = seed
         self._limited = limited
         self._far = far
+        self._filmed = filmed
 
     def make(self, unit: Ask) -> Made:
         """The unit's next request. Raises `NotMade`, and what only a mistake of ours explains."""
@@ -108,7 +112,7 @@ class RequestMaker:
         frames = None if isinstance(unit.frames, MediaError) else unit.frames
         if frames is not None and unit.moments_unknown:
             self.questions.about(frames)
-        question = self.questions.asked(
+        question = self._about_video(unit) or self.questions.asked(
             frames if unit.row.needs_frames else None,
             unit.moment_s,
             probe=unit.row.probe,
@@ -126,7 +130,16 @@ class RequestMaker:
             write_answer=self._task.write,
             moment_s=unit.moment_s,
             variant=unit.row.variant,
+            video=question.video,
         )
+
+    def _about_video(self, unit: Ask) -> Question | None:
+        """The question of a row that sees the video; None for all others."""
+        if not unit.row.sees_video:
+            return None
+        if self._filmed is None or not isinstance(unit.video, Video):
+            raise RuntimeError(f"{unit.row.name} sees the video, and there is none in hand or no wording")
+        return Question(prompt=self._filmed.build(None), frames=None, video=unit.video)
 
     def recipe(self, unit: Ask) -> Recipe | None:
         """How its model comes by the frames of the unit's next request; None where it is handed them, or gets none."""

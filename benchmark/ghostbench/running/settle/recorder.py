@@ -203,6 +203,7 @@ class Recorder:
                 request_id=sent.request_id,
                 frames_sha256=sent.frames_sha256,
                 prompt_sha256=sent.prompt_sha256,
+                video_sha256=sent.video_sha256,
             )
         if reply is not None:
             line = replace(

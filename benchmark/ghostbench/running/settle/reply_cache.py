@@ -177,7 +177,9 @@ def request_key(request: Request) -> dict[str, JsonValue]:
     shown: dict[str, JsonValue] | None = None
     if frames is not None:
         shown = {"sha256": frames.sha256, "times_s": list(frames.times_s), "duration_s": frames.duration_s}
+    seen: dict[str, JsonValue] = {} if request.video is None else {"video": request.video.sha256}
     return {
+        **seen,
         "prompt": prompt.sha256,
         "schema_name": prompt.schema_name,
         "verdict": [prompt.verdict_field, *prompt.verdict_values],

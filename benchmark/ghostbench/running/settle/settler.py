@@ -16,7 +16,7 @@ from ghostbench.frames import Frames
 from ghostbench.media.far import FarFrames, Recipe
 from ghostbench.models import LocalModel
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, Reply, Request
+from ghostbench.records import Clip, Reply, Request, Video
 from ghostbench.running.ask.decoding import Decoded
 from ghostbench.running.ask.dispatch import Delivery, Dispatcher, Outdated, PutOff, Sending, Withdrawn
 from ghostbench.running.ask.units import Ask, ModelState, SentRequest, seconds_since, utc
@@ -30,6 +30,8 @@ from ghostbench.running.settle.recorder import Recorder, given_up
 
 MediaOf = Callable[[Clip, Coming], AbstractAsyncContextManager[Decoded]]
 """Lends a clip's frames, or why there are none. Raises `StorageGivenUp`."""
+VideoOf = Callable[[Clip], AbstractAsyncContextManager[Video | MediaError]]
+"""Lends a clip's own media file, or why there is none. Raises `StorageGivenUp`."""
 
 
 class Held(Exception):
@@ -52,6 +54,7 @@ class Settler:
         noted before a local model gets them; None likewise.
     media : where the frames of units that need them come from; None: the units have theirs. foresee : has a question
         made where its pixels are, if it has not been; returns why that is not possible.
+    videos : where the media files of units come from that see the video; None: the units have theirs.
     """
 
     maker: RequestMaker
@@ -61,6 +64,7 @@ class Settler:
     begun: Begun | None = None
     media: MediaOf | None = None
     foresee: Callable[[Frames, Recipe], Awaitable[AttemptError | None]] | None = None
+    videos: VideoOf | None = None
 
     async def settle(self, unit: Ask, state: ModelState) -> None:
         """Attempt after attempt until the policy says that this is the unit's outcome, `Ask.last`.
@@ -82,8 +86,9 @@ class Settler:
         """
         if unit.attempts == 0:
             unit.standing = state.habits.start
-        if isinstance(unit.frames, MediaError):
-            return await self.recorder.record_media(unit, state, unit.frames)
+        for media in (unit.frames, unit.video):
+            if isinstance(media, MediaError):
+                return await self.recorder.record_media(unit, state, media)
         await self.maker.make_ready(unit)
         try:
             recipe = self.maker.recipe(unit)
@@ -135,7 +140,9 @@ class Settler:
                 return await self._with_frames(unit, state, dispatcher, passage)
 
     async def _with_frames(self, unit: Ask, state: ModelState, dispatcher: Dispatcher, passage: Passage) -> Step:
-        """One attempt, with frames in hand where the row needs them."""
+        """One attempt, with frames in hand where the row needs them, or the video where it sees that."""
+        if unit.row.sees_video and self.videos is not None:
+            return await self._with_video(self.videos, unit, state, passage)
         if self.media is None:
             return await self._attempt(unit, state, passage)
         if not unit.row.needs_frames and not unit.moments_unknown:
@@ -158,6 +165,18 @@ class Settler:
             return Step("settle", unit.standing)
         finally:
             unit.frames = None
+
+    async def _with_video(self, videos: VideoOf, unit: Ask, state: ModelState, passage: Passage) -> Step:
+        """One attempt, with the clip's own media file in hand."""
+        try:
+            async with videos(unit.clip) as video:
+                unit.video = video
+                return await self._attempt(unit, state, passage)
+        except StorageGivenUp as away:
+            state.stop(storage_away(away))
+            return Step("settle", unit.standing)
+        finally:
+            unit.video = None
 
     async def _attempt(self, unit: Ask, state: ModelState, passage: Passage) -> Step:
         """One attempt, if a request can be made and paid for, written down; and what the policy says of it."""

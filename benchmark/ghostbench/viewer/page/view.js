@@ -79,11 +79,14 @@
     const total = rows.reduce((sum, row) => sum + row.of, 0);
     return [make("progress", { value: asked, max: Math.max(total, 1), "aria-label": "asked" }), ` ${asked}/${total} ${usd(line.progress && line.progress.cost_usd)}`];
   };
+  const seen = (saw) => (saw ? ` (${saw})` : "");
   const best = (line) => {
     // Where moments are asked there is no F1 of whole clips: how often a model warned in time stands in its place.
     const figure = (row) => row.f1_lenient || row.warned;
     const rows = (line.rows || []).filter((row) => !row.baseline && figure(row)).sort((a, b) => figure(b)[0] - figure(a)[0]);
-    return rows.length ? `${rows[0].name}: ${rows[0].warned ? "warned " : ""}${estimate(figure(rows[0]))}` : "";
+    // Who saw the video is no better than who saw the frames: their evidence was not the same.
+    rows.sort((a, b) => Boolean(a.saw) - Boolean(b.saw));
+    return rows.length ? `${rows[0].name}${seen(rows[0].saw)}: ${rows[0].warned ? "warned " : ""}${estimate(figure(rows[0]))}` : "";
   };
   const coverage = (line) => {
     const rows = (line.rows || []).filter((row) => !row.baseline);
@@ -214,7 +217,7 @@
       box.value = wanted[name];
       return box;
     };
-    const models = index.models.map((model, number) => option(String(number), model.name));
+    const models = index.models.map((model, number) => option(String(number), `${model.name}${seen(model.saw)}`));
     const happened = [...new Set(index.outcomes.flat())].filter((number) => number >= 0);
     const search = make("input", { type: "search", placeholder: "clip or remark", "aria-label": "search", oninput: () => { wanted.words = search.value; refresh(); } });
     search.value = wanted.words;
@@ -382,7 +385,7 @@
     const answers = names.map((key) => {
       const [model, repeat] = key.split("\u0000");
       const mineOnly = (each) => each.model === model && String(each.repeat) === repeat;
-      return card(found.predictions.find(mineOnly), found.attempts.filter(mineOnly), repeated ? `${model} · ${Number(repeat) + 1}` : model);
+      return card(found.predictions.find(mineOnly), found.attempts.filter(mineOnly), `${model}${repeated ? ` · ${Number(repeat) + 1}` : ""}${seen((found.saw || {})[model])}`);
     });
     const label = `${TITLES[line.truth]}${line.truth_time_s === null ? "" : ` at ${seconds(line.truth_time_s)}`}${line.category === null ? "" : ` · category ${line.category}`}${line.remark ? ` · “${line.remark}”` : ""}`;
     const more = Object.entries({ ...(line.labels || {}), ...(line.parameters || {}) }).filter(([, value]) => value !== null && value !== "" && typeof value !== "object");
@@ -418,6 +421,7 @@
     first.models.forEach((model, number) => {
       const there = second.models.findIndex((each) => each.name === model.name);
       if (there < 0) return;
+      if (model.saw !== second.models[there].saw) { rows.push([`${model.name}: the one saw the video, the other the frames`, "", ""]); return; }
       let same = 0;
       let changed = 0;
       for (const [clip, a, b] of common) {

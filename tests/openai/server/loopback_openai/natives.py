@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loopback_openai.chat import Fault
+from loopback_openai.files import Files
 from loopback_openai.http import Request, Response, as_json
 
 ANSWER = {"grade": "normal", "event_time_s": None, "actor": None, "occluder": None, "evidence": "a clear road"}
@@ -36,6 +37,7 @@ _GEMINI_COMPATIBLE = frozenset(
 class Natives:
     """What was asked, by the name of the API: "anthropic", "gemini" or "compatible".
 
+    files : Gemini's Files API.
     script : faults of the native APIs, used up one a request; those of the kind "say" have the fields of the answer
         that they replace as their `message`. headers : of every native answer. keys : that came with requests.
     """
@@ -45,9 +47,12 @@ class Natives:
     headers: Mapping[str, str] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
     latency_s: float = 0.0
+    files: Files = field(default_factory=Files)
 
     async def handle(self, request: Request) -> Response | None:
         """The response, or None for a path of none of these."""
+        if (of_files := self.files.handle(request)) is not None:
+            return of_files
         if request.path.endswith("/messages"):
             return await self._by_plan("anthropic", request, self._anthropic)
         if request.path.endswith(":generateContent"):

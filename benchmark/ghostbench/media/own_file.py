@@ -1,0 +1,120 @@
+"""A clip's own media file, whole and as it lies in the storage, for models that see the video and not the frames."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Final
+
+import av.error
+
+from ghostbench.credentials import NO_CREDENTIALS, Credentials
+from ghostbench.datasets.storage import Media, open_media, storage_errors
+from ghostbench.errors import DecodeFailed, MissingMedia
+from ghostbench.media.checksums import check_sums
+from ghostbench.media.stream import open_video, stated_duration_s
+from ghostbench.records import Video
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+MOST_BYTES: Final = 512 << 20
+"""The largest media file that is read whole to be sent."""
+_SHORTEST_ID: Final = 4
+"""Characters: what is shorter stands in many a word by chance."""
+_TYPES: Final = {
+    "avi": "video/avi",
+    "matroska,webm": "video/webm",
+    "mpeg": "video/mpeg",
+    "mpegts": "video/mpeg",
+    "flv": "video/x-flv",
+    "asf": "video/wmv",
+}
+"""By the container's name; all of the MOV family, which MP4 is of, are MP4, QuickTime's or 3GPP's by their brand."""
+_BRANDS: Final = {"qt": "video/quicktime", "3gp": "video/3gpp", "3g2": "video/3gpp"}
+
+
+def read_video(media: str, clip: str, credentials: Credentials = NO_CREDENTIALS) -> Video:
+    """The whole file of a clip, with what it is by its content.
+
+    media : `Clip.media`, of a video file; a remote one is fetched. clip : the clip's id, which nothing that the file
+    says of itself may hold: no model is told which clip it sees.
+
+    Raises `MissingMedia`, `MediaUnreachable` and `DecodeFailed` as `ghostbench.media.decode.decode` does, and
+    `DecodeFailed` for frames of which there is no video, for a file too large to be sent, of a form that nothing is
+    known of, or that names its clip.
+    """
+    data = _bytes_of(media, credentials)
+    digest = hashlib.sha256(data).hexdigest()
+    stated = Media.parse(media).sha256
+    if stated is not None and digest != stated:
+        raise DecodeFailed(f"not the file that the split names: its SHA-256 is {digest}, the list says {stated}")
+    try:
+        with open_video(io.BytesIO(data)) as (container, stream):
+            if len(clip) >= _SHORTEST_ID and any(clip.casefold() in words.casefold() for words in _says(container)):
+                raise DecodeFailed("the file's own tags name the clip, which no model may be told: remove them")
+            return Video(
+                data=data, sha256=digest, mime_type=_type_of(container), duration_s=_seconds(container, stream)
+            )
+    except (av.error.FFmpegError, OSError) as error:
+        raise DecodeFailed(f"{type(error).__name__}: {error.strerror or error}") from None
+
+
+def video_sha256(media: str, credentials: Credentials = NO_CREDENTIALS) -> str:
+    """Hex SHA-256 of the whole file of a clip. Raises as `read_video` does where it cannot be read."""
+    return hashlib.sha256(_bytes_of(media, credentials)).hexdigest()
+
+
+def has_video(media: str) -> bool:
+    """Whether a clip's media is a video file, and no frames."""
+    return Media.parse(media).kind == "file"
+
+
+def _bytes_of(media: str, credentials: Credentials) -> bytes:
+    source = Media.parse(media)
+    if source.kind != "file":
+        raise MissingMedia("there is no video of it: its media is frames")
+    with open_media(source.opened_with(credentials), within=source.within) as file, storage_errors():
+        check_sums(file)
+        data = _read(file)
+    if len(data) > MOST_BYTES:
+        raise DecodeFailed(f"the file is more than the {MOST_BYTES} bytes that are read to be sent")
+    return data
+
+
+def _read(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(MOST_BYTES + 1)
+
+
+def _says(container: InputContainer) -> Iterator[str]:
+    """Every word that the file says of itself: titles, comments and the like, of the whole and of each stream."""
+    yield from container.metadata.values()
+    for stream in container.streams:
+        yield from stream.metadata.values()
+
+
+def _type_of(container: InputContainer) -> str:
+    name = container.format.name
+    if "mp4" in name:
+        brand = container.metadata.get("major_brand", "").strip().casefold()
+        return next((kind for start, kind in _BRANDS.items() if brand.startswith(start)), "video/mp4")
+    if name not in _TYPES:
+        raise DecodeFailed(f"a file of the form {name}, for which a video has no name to be sent under")
+    return _TYPES[name]
+
+
+def _seconds(container: InputContainer, stream: VideoStream) -> float:
+    """The length by what the file declares or by its packets, whichever is longer: nobody is to be told of a cost that
+    is too low."""
+    ends = [
+        float((packet.pts + (packet.duration or 0)) * packet.time_base)
+        for packet in container.demux(stream)
+        if packet.pts is not None and packet.time_base is not None
+    ]
+    seconds = max([float(stated_duration_s(container, stream)), *ends])
+    if not seconds > 0:
+        raise DecodeFailed("the file says nothing of how long it is")
+    return seconds
