@@ -144,6 +144,10 @@ class TestGemini(_OfNatives):
     cut: ClassVar = {"candidates": [{"finishReason": "MAX_TOKENS", "content": {"role": "model"}}]}
 
 
+class TestGeminiVideo(TestGemini):
+    model = "google-video:gemini-2.5-flash"
+
+
 def starve(model: Any) -> None:
     """Run out of memory where the frames enter the language model, as a device would."""
     import torch

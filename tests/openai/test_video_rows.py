@@ -15,6 +15,8 @@ from loopback_openai import Fault, Server, running
 import ghostbench
 from ghostbench import BadInput, Video
 from ghostbench.datasets.granted import NOTHING, Granted
+from ghostbench.doctor.examine import Examiner
+from ghostbench.doctor.judge import judge
 from ghostbench.errors import MediaUnreachable
 from ghostbench.evidence.compare import compare
 from ghostbench.evidence.compare_files import comparison_json, warnings_of
@@ -271,3 +273,14 @@ def test_a_dry_run_says_how_many_bytes_of_video_go_out_and_sets_no_video_against
     assert found["film"].cost_usd is not None
     assert found["film"].cost_usd > 0
     assert designs_of(plan)["models"].models == 2
+
+
+def test_the_doctor_asks_about_the_video(native: Server) -> None:
+    url = f"{VIDEO}.base_url=http://127.0.0.1:{native.port}"
+    plan = make_plan(options(VIDEO, settings=(url,)))
+    found = Examiner(plan, clips=2, max_cost=1.0).run()
+    lines = {line.check: line for line in judge(found)}
+    assert {name for name, line in lines.items() if line.judgement == "fail"} == set()
+    assert lines["depends on the frames"].why == SEES.join(("it ", ""))
+    assert len(native.natives.asked("gemini")) == 4
+    assert all("inlineData" in json.dumps(body) for body in native.natives.asked("gemini"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,15 @@ def test_equal_ranks_are_found_and_said_with_their_doubt(runs: tuple[Path, Path]
     assert found.tau == pytest.approx(1)
     assert found.p == pytest.approx(2 / 24)
     assert "cannot tell from chance" in found.words()
+
+
+def test_what_saw_the_video_has_no_rank_among_those_that_saw_the_frames(runs: tuple[Path, Path]) -> None:
+    grid, real = map(read_run, runs)
+    models = grid.metrics["models"]
+    marked = {**models, "poor": {**models["poor"], "sees_video": True}}
+    found = carry_over(replace(grid, metrics={**grid.metrics, "models": marked}), real)
+    assert [row[0] for row in found.table.rows] == ["best", "good", "fair"]
+    assert found.table.note.endswith("Left out: poor, which sees the video, not the frames.")
 
 
 def test_it_is_printed_and_is_json(runs: tuple[Path, Path]) -> None:

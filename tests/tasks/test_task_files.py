@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import ghostbench
-from ghostbench import BadInput, Frames, Unparseable, Verdict
+from ghostbench import BadInput, Frames, Task, TextPart, Unparseable, Verdict, VideoPart
 from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.evidence.verify import verify
 from ghostbench.records import Clip, Split
@@ -130,12 +130,14 @@ def test_a_task_that_has_read_an_answer_can_be_handed_to_another_process(name: s
 
 def test_the_example_of_the_page_is_a_task(tmp_path: Path) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "add-a-task-or-section.md"
-    example, wordings = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    (tmp_path / "dart-out.yaml").write_text(example + wordings, encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
+    (tmp_path / "dart-out.yaml").write_text("".join(blocks), encoding="utf-8")
     task = load_task(str(tmp_path / "dart-out.yaml"))
     assert task.verdict_values == ("yes", "perhaps", "no")
     assert task.parse('{"seen": "yes", "when": 2}') == ghostbench.Answer(grade="ghost_probing", event_time_s=2.0)
     assert list(task.variants()) == ["terse", "two-shot"]
+    assert task.in_video() is not None
 
 
 def test_of_two_values_no_probability_is_read_and_a_third_grade_cannot_be_written() -> None:
@@ -455,3 +457,56 @@ def test_a_task_that_tells_of_clips_in_its_main_wording_is_not_scored_on_them(
     run = ghostbench.run("always", out=tmp_path, run_id="r")
     assert "ghost5_02" not in set(run.clips["clip"])
     assert run.manifest.dataset.left_out == {"ghost5_02": "example of the wording main"}
+
+
+@pytest.mark.parametrize("name", ["ghost-probing", "ghost-probing-zh"])
+def test_the_words_for_a_video_speak_of_one_and_are_a_wording_of_their_own(name: str) -> None:
+    task = load_task(name)
+    filmed = task.in_video()
+    assert filmed is not None
+    assert (filmed.name, filmed.version, filmed.schema, filmed.question) == (
+        task.name,
+        task.version,
+        task.schema,
+        task.question,
+    )
+    prompt = filmed.build(None)
+    assert [type(part) for part in prompt.parts] == [TextPart, VideoPart, TextPart]
+    told = prompt.system + "".join(part.text for part in prompt.parts if isinstance(part, TextPart))
+    assert not any(word in told.lower() for word in ("frame", "still", "静止画面", "幅"))
+    assert filmed.template_sha256() != task.template_sha256()
+    assert pickle.loads(pickle.dumps(filmed)).template_sha256() == filmed.template_sha256()
+    # All but what speaks of frames is said in the same words.
+    ours, theirs = (set(each.system.splitlines()) for each in (filmed, task))
+    assert len(ours - theirs) == len(theirs - ours) == 2
+
+
+def test_a_file_may_hold_words_for_a_video_and_the_tasks_digest_is_the_same_with_and_without(
+    tmp_path: Path,
+) -> None:
+    def task(**more: Any) -> Task:
+        path = tmp_path / "own.yaml"
+        path.write_text(yaml.safe_dump({**BINARY, **more}, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        return load_task(str(path))
+
+    assert task().in_video() is None
+    with_words = task(video={"opening": "Watch this."})
+    assert with_words.template_sha256() == task().template_sha256()
+    filmed = with_words.in_video()
+    assert filmed is not None
+    assert filmed.build(None).system == BINARY["system"]
+    assert filmed.build(None).parts[:2] == (TextPart("Watch this."), VideoPart())
+    for wrong, named in (
+        ({"video": {"opening": "It lasts {duration}."}}, "placeholder {duration} is not known"),
+        ({"video": {"system": "Look."}}, "video.opening"),
+        ({"filmed": True}, "filmed: it is no field of a task file"),
+    ):
+        with pytest.raises(BadInput, match=re.escape(named)):
+            task(**wrong)
+
+
+def test_a_task_that_says_it_otherwise_than_its_form_has_no_words_for_a_video() -> None:
+    class Other(GhostProbing):
+        question = "Grade the first five frames."
+
+    assert Other().in_video() is None

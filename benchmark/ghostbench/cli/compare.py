@@ -58,6 +58,7 @@ def command(
     Trivial baselines stand beside them. A model that answered less than half of the clips that another did is not
     ranked, unless --models names it: it would take the others' clips away. Rows of probes and of other wordings
     (MODEL+PROBE, MODEL@WORDING) are compared only where --models names them.
+    Rows that see the video are left out beside rows that saw the frames.
 
     Runs that ask at moments are compared by their warnings, false alarms, leads and average precision.
     """

@@ -27,21 +27,24 @@ def command(name: str | None, quiet: bool, as_json: bool) -> int:
     from ghostbench.plugins.registry import registry
     from ghostbench.report.prompt import wordings_as_text
     from ghostbench.tasks.load import load_task
-    from ghostbench.tasks.wording import MAIN
+    from ghostbench.tasks.wording import IN_VIDEO, MAIN
 
     refuse_both(quiet, as_json)
     if name is not None:
         task = load_task(name)
-        wordings = task.variants()
+        wordings = dict(task.variants())
+        filmed = task.in_video()
         if as_json:
             worded = {name: {"sha256": each.template_sha256(), **each.template()} for name, each in wordings.items()}
             stated = {"sha256": task.template_sha256(), **task.template(), "variants": worded}
+            if filmed is not None:
+                stated["video"] = {"sha256": filmed.template_sha256(), **filmed.template()}
             sys.stdout.write(json.dumps(stated, ensure_ascii=False) + "\n")
         elif not quiet:
             click.echo(f"{task.name}, version {task.version}, SHA-256 {task.template_sha256()}\n")
-            click.echo(
-                wordings_as_text({MAIN: task.template(), **{n: each.template() for n, each in wordings.items()}})
-            )
+            wordings |= {} if filmed is None else {IN_VIDEO: filmed}
+            words = {MAIN: task.template(), **{name: each.template() for name, each in wordings.items()}}
+            click.echo(wordings_as_text(words))
         return 0
     specs = registry().tasks.values()
     if as_json:

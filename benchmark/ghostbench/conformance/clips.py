@@ -1,9 +1,9 @@
-"""Drawn clips for the kit: small, different from each other, of different lengths, and the same every time."""
+"""Drawn clips for the kit, as frames and as video: small, unlike each other, of different lengths, always the same."""
 
 from __future__ import annotations
 
 from ghostbench.frames import Frames
-from ghostbench.records import Clip, Truth
+from ghostbench.records import Clip, Truth, Video
 
 _CLIPS: tuple[tuple[str, Truth, int], ...] = (
     ("images_1_001", "ghost_probing", 6),
@@ -42,3 +42,21 @@ def drawn_frames(clip: Clip) -> Frames:
         duration_s=0.2 * count,
         decoder="drawn by ghostbench.conformance",
     )
+
+
+def drawn_video(clip: Clip) -> Video:
+    """The same frames as a video file of five a second."""
+    import io
+
+    import av
+
+    from ghostbench.media.own_file import video_of
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="avi") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = _WIDTH, _HEIGHT, "yuv420p"
+        for pixels in drawn_frames(clip).pixels:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return video_of(file.getvalue(), clip.id)

@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ghostbench.conformance.clips import drawn_clips, drawn_frames
+from ghostbench.conformance.clips import drawn_clips, drawn_frames, drawn_video
 from ghostbench.errors import AttemptError, Crashed
 from ghostbench.frames import Frames
 from ghostbench.models import Model, RemoteModel, Truths
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model
+from ghostbench.question import Question
 from ghostbench.records import Clip, Reply, Request
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
@@ -112,8 +113,11 @@ class Session:
         seen: Frames | None = None
         if self.choice.spec.needs_frames:
             seen = frames[clip.id] if frames is not None else drawn_frames(clip)
-        questions = Questions(self._task)
-        question = questions.blind if seen is None else questions.about(seen)[0]
+        questions, filmed = Questions(self._task), self._task.in_video()
+        if self.choice.spec.sees_video and filmed is not None:
+            question = Question(prompt=filmed.build(None), frames=None, video=drawn_video(clip))
+        else:
+            question = questions.blind if seen is None else questions.about(seen)[0]
         return Request(
             id=str(uuid.uuid4()),
             prompt=question.prompt,
@@ -122,6 +126,7 @@ class Session:
             level=0,
             level_settings={},
             write_answer=self._task.write,
+            video=question.video,
         )
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -39,25 +39,32 @@ _BRANDS: Final = {"qt": "video/quicktime", "3gp": "video/3gpp", "3g2": "video/3g
 def read_video(media: str, clip: str, credentials: Credentials = NO_CREDENTIALS) -> Video:
     """The whole file of a clip, with what it is by its content.
 
-    media : `Clip.media`, of a video file; a remote one is fetched. clip : the clip's id, which nothing that the file
-    says of itself may hold: no model is told which clip it sees.
+    media : `Clip.media`, of a video file; a remote one is fetched. clip : the clip's id. credentials : what opens the
+    data root.
 
-    Raises `MissingMedia`, `MediaUnreachable` and `DecodeFailed` as `ghostbench.media.decode.decode` does, and
-    `DecodeFailed` for frames of which there is no video, for a file too large to be sent, of a form that nothing is
-    known of, or that names its clip.
+    Raises `MissingMedia`, `MediaUnreachable` and `DecodeFailed` as `ghostbench.media.decode.decode` and `video_of` do,
+    `MissingMedia` for frames, of which there is no video, and `DecodeFailed` for a file too large to be sent.
     """
-    data = _bytes_of(media, credentials)
-    digest = hashlib.sha256(data).hexdigest()
+    video = video_of(_bytes_of(media, credentials), clip)
     stated = Media.parse(media).sha256
-    if stated is not None and digest != stated:
-        raise DecodeFailed(f"not the file that the split names: its SHA-256 is {digest}, the list says {stated}")
+    if stated is not None and video.sha256 != stated:
+        found = f"its SHA-256 is {video.sha256}, the list says {stated}"
+        raise DecodeFailed(f"not the file that the split names: {found}")
+    return video
+
+
+def video_of(data: bytes, clip: str) -> Video:
+    """The content of a media file with what it is. clip : the clip's id, which nothing that the file says of itself may
+    hold: no model is told which clip it sees.
+
+    Raises `DecodeFailed` for what is no video, is of a form that nothing is known of, or names its clip.
+    """
     try:
         with open_video(io.BytesIO(data)) as (container, stream):
             if len(clip) >= _SHORTEST_ID and any(clip.casefold() in words.casefold() for words in _says(container)):
                 raise DecodeFailed("the file's own tags name the clip, which no model may be told: remove them")
-            return Video(
-                data=data, sha256=digest, mime_type=_type_of(container), duration_s=_seconds(container, stream)
-            )
+            kind, seconds = _type_of(container), _seconds(container, stream)
+            return Video(data=data, sha256=hashlib.sha256(data).hexdigest(), mime_type=kind, duration_s=seconds)
     except (av.error.FFmpegError, OSError) as error:
         raise DecodeFailed(f"{type(error).__name__}: {error.strerror or error}") from None
 
@@ -76,7 +83,7 @@ def _bytes_of(media: str, credentials: Credentials) -> bytes:
     source = Media.parse(media)
     if source.kind != "file":
         raise MissingMedia("there is no video of it: its media is frames")
-    with open_media(source.opened_with(credentials), within=source.within) as file, storage_errors():
+    with open_media(source.opened_with(credentials), within=source.within) as file, storage_errors(credentials):
         check_sums(file)
         data = _read(file)
     if len(data) > MOST_BYTES:
@@ -109,12 +116,12 @@ def _type_of(container: InputContainer) -> str:
 def _seconds(container: InputContainer, stream: VideoStream) -> float:
     """The length by what the file declares or by its packets, whichever is longer: nobody is to be told of a cost that
     is too low."""
-    ends = [
-        float((packet.pts + (packet.duration or 0)) * packet.time_base)
-        for packet in container.demux(stream)
-        if packet.pts is not None and packet.time_base is not None
-    ]
-    seconds = max([float(stated_duration_s(container, stream)), *ends])
+    begins, ends = [], []
+    for packet in container.demux(stream):
+        if packet.pts is not None and packet.time_base is not None:
+            begins.append(float(packet.pts * packet.time_base))
+            ends.append(float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    seconds = max(stated_duration_s(container, stream), max(ends, default=0.0) - min(begins, default=0.0))
     if not seconds > 0:
         raise DecodeFailed("the file says nothing of how long it is")
     return seconds
