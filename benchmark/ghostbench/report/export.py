@@ -64,7 +64,8 @@ def metrics_lines(run: RunData) -> list[dict[str, Any]]:
     for name, row in run.rows.items():
         # What tells a model's own row from the same model under a probe or in other words.
         told = {"model": name, "of": row["of"], "probe": row["probe"], "variant": row["variant"]}
-        line: dict[str, Any] = {**told, "n": row["n"], "rows": row["rows"], "answered": row["answered"]}
+        seen = {"sees_video": row.get("sees_video", False)}
+        line: dict[str, Any] = {**told, **seen, "n": row["n"], "rows": row["rows"], "answered": row["answered"]}
         for view in VIEWS:
             for basis in BASES:
                 rates = row["views"][view][basis]

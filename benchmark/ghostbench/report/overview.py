@@ -20,7 +20,8 @@ def overview(results: Path) -> list[dict[str, Any]]:
     Per run `name, state` ("running", "complete", "stopped", or "broken" with the `reason`), `started_at`, `dataset`,
     `task`, `n` (clips), `repeats`, `models`, `tags`, `note` ("" for none), and of a scored one `best`: the `model` with
     the highest F1 in the lenient view and its `f1_lenient`; baselines, probes and wordings beside the main one are none
-    of them. It is null where there is none, and for tasks that ask at moments.
+    of them, nor are rows that saw the video where others saw the frames. It is null where there is none, and for tasks
+    that ask at moments.
     """
     lines: list[dict[str, Any]] = []
     for path in runs_in(results):
@@ -76,6 +77,8 @@ def _best(path: Path) -> dict[str, Any] | None:
             return None  # an F1 of whole clips is no figure of warnings
         # The best of several wordings is no measure of a model, and frames that were made worse none at all.
         own = [(str(name), row) for name, row in rows if not (row["baseline"] or row["probe"] or row.get("variant"))]
+        # Nor is who saw the video better than who saw the frames.
+        own = [each for each in own if not each[1].get("sees_video")] or own
         scored = [(row["views"]["lenient"]["answered"]["f1"], name) for name, row in own]
         known = [(f1, name) for f1, name in scored if f1 is not None]
         f1, name = max(known, key=lambda each: float(each[0]["value"]))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ghostbench.folder.manifest import ModelEntry
+from ghostbench.models import SEES_VIDEO
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import latex, without_places
 from ghostbench.report.paper.references import References
@@ -131,7 +132,8 @@ def _kind(entry: ModelEntry) -> str:
         return f"a probe ({entry.probe}) of {entry.of}"
     if entry.variant:
         return f"{entry.of} in the wording {entry.variant}"
-    return f"a substitute for {entry.of}" if entry.of else f"a {entry.kind} model"
+    kind = f"a substitute for {entry.of}" if entry.of else f"a {entry.kind} model"
+    return f"{kind} that {SEES_VIDEO}: its rates are not compared with the others’" if entry.sees_video else kind
 
 
 def _model(run: RunData, name: str, cited: References) -> Iterator[str]:

@@ -81,6 +81,7 @@ def _settings(manifest: Manifest, row: str) -> dict[str, str]:
     if entry is None:
         return {"kind": "reference"}
     said = {"registered_as": entry.spec, "kind": entry.kind, "asked_model": entry.asked_model, "probe": entry.probe}
+    said |= {"mark": entry.remark}
     return _texts({**said, **{f"setting.{name}": value for name, value in entry.settings.items()}})
 
 
@@ -93,7 +94,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 def _numbers(line: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for name, value in line.items():
-        if isinstance(value, int | float) and math.isfinite(value):
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             yield name, float(value)
 
 
