@@ -197,7 +197,7 @@ def test_a_storage_that_is_away_is_asked_again_for_the_video(
 ) -> None:
     away = iter([True])
 
-    def read(media: str, clip: str) -> Video:
+    def read(media: str, clip: str, *opened_with: Any) -> Video:
         if next(away, False):
             raise MediaUnreachable("the storage is away")
         return read_video(media, clip)

@@ -56,7 +56,7 @@ def _media_again(run: RunRecords, shown: dict[str, str], granted: Granted) -> tu
     found, unread = [], []
     for clip, digest in shown.items():
         try:
-            now = video_sha256(str(media[clip]))
+            now = video_sha256(str(media[clip]), where.root.credentials)
         except (KeyError, AttemptError):
             unread.append(clip)
             continue
