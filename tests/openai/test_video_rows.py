@@ -17,7 +17,7 @@ from ghostbench import BadInput, Video
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.doctor.examine import Examiner
 from ghostbench.doctor.judge import judge
-from ghostbench.errors import MediaUnreachable
+from ghostbench.errors import DecodeFailed, MediaUnreachable
 from ghostbench.evidence.compare import compare
 from ghostbench.evidence.compare_files import comparison_json, warnings_of
 from ghostbench.evidence.contenders import read_field
@@ -208,6 +208,21 @@ def test_a_storage_that_is_away_is_asked_again_for_the_video(
     assert outcomes == ["answered", "answered", "media_unreachable"]
     (failed,) = (line for line in lines if line["outcome"] == "media_unreachable")
     assert (failed["request_id"], failed["video_sha256"]) == (None, None)
+
+
+def test_clips_that_cannot_be_decoded_here_are_told_of_before_a_video_is_sent(
+    just_ask: Callable[..., Path],
+    native: Server,
+    draw_dataset: Callable[[int], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise DecodeFailed("no such decoder")
+
+    monkeypatch.setattr("ghostbench.running.ask.decoding.decode", fail)
+    with pytest.raises(BadInput, match="the first 8 clips all fail alike, and nothing was asked: no such decoder"):
+        just_ask("r", f"{VIDEO}=film", dataset=str(draw_dataset(8)))
+    assert native.natives.bodies == []
 
 
 def test_answers_to_a_video_are_cached_by_its_bytes(

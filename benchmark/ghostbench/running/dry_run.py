@@ -93,15 +93,15 @@ def design_of(clips: int, models: int, comparisons: int | None = None) -> Design
 def designs_of(plan: Plan) -> dict[str, Design]:
     """The designs of the families that the run's tables and `bench compare` will test, by what they compare."""
     clips = len(plan.split.clips)
-    contending = [row for row in plan.rows if _contends(row)]
-    # Who saw the video is never set against who saw the frames.
-    models = [row for row in contending if not row.sees_video] or contending
+    models = [row for row in plan.rows if _contends(row)]
     if plan.task.at_moments:
         # Warnings are compared there, and not what is said of whole clips.
         asked = {"warnings": sum(_has_window(clip, plan) for clip in plan.split.clips)}
         asked["false alarms"] = sum(clip.truth != "ghost_probing" for clip in plan.split.clips)
         each = {what: design_of(count, len(models)) for what, count in asked.items()}
         return {what: design for what, design in each.items() if design is not None}
+    # Who saw the video is never set against who saw the frames.
+    models = [row for row in models if not row.sees_video] or models
     worded = [row for row in plan.rows if row.variant is not None]
     several = {row.of for row in worded}
     pairs = len(several) * (len(several) - 1) // 2 * (len(plan.variants) + 1)

@@ -113,7 +113,7 @@ class Runner:
         self._begun = Begun(context.folder.begun, lost.loading)
         self._loading = Loading(plan, self._begun, lost, DECODE_WORKERS, self._require_same_files, self._far)
         self.longest_s = plan.options.deadline + _BLOCKED_S
-        seen = {row.name for row in plan.rows if row.needs_frames}
+        seen = {row.name for row in plan.rows if row.looks}
         self._first = FirstClips(
             decoded=any(key.row in seen and last.outcome is Outcome.ANSWERED for key, last in done.items())
         )
@@ -251,7 +251,7 @@ class Runner:
 
     async def _look_at_first_clips(self) -> None:
         """See that clips can be decoded here at all. Raises `BadInput` before anything is asked about them."""
-        rows = [row for row in self._feeding.trusted_rows() if row.needs_frames and not row.substitute]
+        rows = [row for row in self._feeding.trusted_rows() if row.looks and not row.substitute]
         looking = [
             row for row in rows if self._states[row.host].stopped is None and not self._feeding.goes_on_with_round(row)
         ]
