@@ -14,7 +14,7 @@ from ghostbench.report.columns import MODEL, line
 from ghostbench.report.escape import plain
 from ghostbench.report.table import Column, Table
 from ghostbench.report.titles import TRUTH_TITLES
-from ghostbench.report.warning_tables import number_columns, numbers_line
+from ghostbench.report.warning_tables import BRIEF, number_columns, numbers_line
 from ghostbench.scoring.significance import ALPHA
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ def print_warning_comparison(comparison: WarningComparison, console: Console, ou
     foot = [Text(_significant(comparison, measure), style="") for measure in MEASURES]
     foot.append(Text(f"files: {out / 'comparison.html'}" if out else "everything: --out DIR, or --json"))
     above, below = wrapped(head, console), wrapped(foot, console)
-    shown = ("warned", "false_alarms_per_clip", "ap_mean")
-    rows = [Text(f"{'Model':<17} {'Warned':>16} {'False al. a clip':>16} {'AP, mean':>16} {'Lead':>8}", style="bold")]
+    titles = " ".join(f"{title:>16}" for title, _ in BRIEF)
+    rows = [Text(f"{'Model':<17} {titles} {'Lead':>8}", style="bold")]
     for name, found in comparison.measured.items():
-        cells = " ".join(f"{brief_estimate(found[key]):>16}" for key in shown)
+        cells = " ".join(f"{brief_estimate(found[field]):>16}" for _, field in BRIEF)
         mean = found["lead_s"]["mean"]
         lead = "n/a" if mean is None else f"{mean['value']:.2f} s"
         rows.append(Text(f"{brief_name(name)} {cells} {lead:>8}", style="dim" if name in comparison.baselines else ""))

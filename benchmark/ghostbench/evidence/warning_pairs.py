@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from ghostbench.scoring.rates import Estimate, Floats
 from ghostbench.scoring.references import trivial_rows
 from ghostbench.scoring.significance import flipped_signs, holm, mcnemar_exact
 from ghostbench.scoring.timed_alarms import timed_rows
+from ghostbench.scoring.warning_metrics import EarlyWarning
 from ghostbench.scoring.watched import Watched, watched
 from ghostbench.tasks.sustain import Sustain
 
@@ -89,7 +90,7 @@ class WarningComparison:
             self.baselines[name] = own
 
     @cached_property
-    def measured(self) -> dict[str, dict[str, Any]]:
+    def measured(self) -> dict[str, EarlyWarning]:
         """`early_warning` of every model and baseline on the common clips, by name; models first."""
         rows = {one.name: one.rows for one in self.field.contenders} | self.baselines
         found = {name: early_warning(each, self.clips, self.rule, self.moments_per_s) for name, each in rows.items()}

@@ -109,8 +109,8 @@ def _rows(run: RunData) -> list[Text]:
     titles = [title for title, _ in BRIEF] if warns else [title for *_, title in _RATES]
     lines = [Text(_columns("Model", "Answered", titles), style="bold")]
     for name, row in warned_rows(run.rows) if warns else run.rows.items():
-        if warns:
-            rates = [brief_estimate((row["early_warning"] or {}).get(field)) for _, field in BRIEF]
+        if (warned := row["early_warning"]) is not None:
+            rates = [brief_estimate(warned[field]) for _, field in BRIEF]
         else:
             rates = [brief_estimate(row["views"][view]["answered"][rate]) for view, rate, _ in _RATES]
         style = "dim" if row["baseline"] else ""

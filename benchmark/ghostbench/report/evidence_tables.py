@@ -10,10 +10,10 @@ from ghostbench.report.data import RunData
 from ghostbench.report.table import Column, Table
 from ghostbench.report.titles import TRUTH_TITLES
 from ghostbench.scoring.prevalence import PREVALENCES
-from ghostbench.scoring.rates import RATES
+from ghostbench.scoring.rates import RATES, Estimate, RateName
 from ghostbench.scoring.slices import SMALL
 from ghostbench.scoring.trivial import LEAST
-from ghostbench.scoring.views import VIEWS
+from ghostbench.scoring.views import VIEWS, Basis
 
 
 def trivial(held: Mapping[str, Mapping[str, Any] | None]) -> Table:
@@ -205,7 +205,7 @@ def label_doubt(rows: Rows) -> Table:
     """Between what each rate lies, whichever way the doubted labels go."""
     columns = (MODEL, Column("view", "View"), Column("doubted", "Doubted", "count"), *rate_columns(*RATES))
     lines = [
-        line(columns, {"model": name, "view": view, "doubted": row["label_doubt"]["clips"], **found["answered"]})
+        line(columns, {"model": name, "view": view, "doubted": row["label_doubt"]["clips"], **_by_name(found)})
         for name, row in rows.items()
         if row["label_doubt"] is not None
         for view, found in row["label_doubt"]["views"].items()
@@ -215,6 +215,10 @@ def label_doubt(rows: Rows) -> Table:
         "whichever way the doubted labels go: bounds, not a 95% interval."
     )
     return Table("label_doubt", "Rates if doubted labels are wrong", columns, tuple(lines), note)
+
+
+def _by_name(found: Mapping[Basis, Mapping[RateName, Estimate | None]]) -> dict[str, Estimate | None]:
+    return {str(rate): bounds for rate, bounds in found["answered"].items()}
 
 
 def slices(run: RunData) -> Table:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +14,10 @@ from ghostbench.report.data import RunData
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.dose_response import DoseResponse, curve, why_no_curve
+from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.pairs import signs_by_scene
 from ghostbench.scoring.significance import holm
+from ghostbench.scoring.twin_metrics import Detection, InLight, OnTwins, PairRates
 from ghostbench.scoring.twins import DOSES, LIGHT_DOSE, Twins, levels_of
 from ghostbench.scoring.views import VIEWS
 
@@ -41,10 +42,10 @@ def pairs(rows: Rows) -> Table:
     )
     lines: list[tuple[Value, ...]] = []
     for name, row in rows.items():
-        for view in VIEWS if row.get("twins") else ():
+        for view in VIEWS if "twins" in row else ():
             found = row["twins"]["views"][view]
-            lines.append(_pair_line(name, view, "all", found))
-            lines += [_pair_line(name, view, twin, each) for twin, each in found["by_twin"].items()]
+            lines.append(_pair_line(name, view, "all", found, found))
+            lines += [_pair_line(name, view, twin, each, None) for twin, each in found["by_twin"].items()]
     note = (
         "A pair is a clip and its counterpart that differs in one thing and in its truth. Right on both: an alarm on "
         "the event and none on the counterpart; always saying the same gives 0, a coin 25%. Worst case: a non-answer "
@@ -54,7 +55,7 @@ def pairs(rows: Rows) -> Table:
     return Table("twins", "Twins", columns, tuple(lines), note)
 
 
-def _pair_line(name: str, view: str, twin: str, found: Mapping[str, Any]) -> tuple[Value, ...]:
+def _pair_line(name: str, view: str, twin: str, found: PairRates, told: Detection | None) -> tuple[Value, ...]:
     only = found["alarm_only_on"]
     return (
         name,
@@ -67,8 +68,8 @@ def _pair_line(name: str, view: str, twin: str, found: Mapping[str, Any]) -> tup
         only["event"],
         only["twin"],
         found["mcnemar_p"],
-        found.get("d_prime"),
-        found.get("criterion"),
+        None if told is None else told["d_prime"],
+        None if told is None else told["criterion"],
     )
 
 
@@ -129,7 +130,7 @@ def doses(run: RunData) -> Table:
     )
     lines: list[tuple[Value, ...]] = []
     for name, row in run.rows.items():
-        if not row.get("twins"):
+        if "twins" not in row:
             continue
         for dose, found in curves(row, run.fits).items():
             fit, why = (found, found.why_none or "") if found is not None else (None, _NO_FIT)
@@ -171,7 +172,7 @@ def lights(run: RunData) -> Table:
     )
     lines: list[tuple[Value, ...]] = []
     for name, row in run.rows.items():
-        for light, counted in (row.get("twins") or {}).get("lights", {}).items():
+        for light, counted in lights_of(row).items():
             found = _fit(counted, counted["levels"], run.fits)
             lines.append(
                 (
@@ -192,14 +193,19 @@ def lights(run: RunData) -> Table:
     return Table("dose_by_light", "Dose and response, by light", columns, tuple(lines), note)
 
 
-def curves(row: Mapping[str, Any], fits: bool) -> dict[str, DoseResponse | None]:
+def lights_of(row: Row) -> dict[str, InLight]:
+    """What a row says in each light, where there are several."""
+    return row["twins"].get("lights", {}) if "twins" in row else {}
+
+
+def curves(row: Row, fits: bool) -> dict[str, DoseResponse | None]:
     """The curve of a model for each dose; None for one that is not fitted: psignifit is not installed, or not to be
-    used."""
+    used. The row must have twins."""
     said = row["twins"]
     return {dose: _fit(said, counted["levels"], fits) for dose, counted in said["doses"].items()}
 
 
-def _fit(said: Mapping[str, Any], counted: Sequence[Sequence[float]], fits: bool) -> DoseResponse | None:
+def _fit(said: OnTwins, counted: Sequence[Sequence[float]], fits: bool) -> DoseResponse | None:
     levels = levels_of(counted)
     why_none = why_no_curve(levels, said["twin_answers"])
     if why_none is not None:
@@ -219,10 +225,11 @@ def fitting_is_here() -> bool:
 def has_curves(rows: Rows) -> bool:
     """Whether some model's answers rise with a dose, so that there is a curve to fit."""
     for row in rows.values():
-        said = row.get("twins") or {"doses": {}}
-        counted = [(said, each) for each in said["doses"].values()]
-        counted += [(light, light) for light in said.get("lights", {}).values()]
-        if any(why_no_curve(levels_of(each["levels"]), of["twin_answers"]) is None for of, each in counted):
+        if "twins" not in row:
+            continue
+        counted = [(row["twins"]["twin_answers"], each["levels"]) for each in row["twins"]["doses"].values()]
+        counted += [(light["twin_answers"], light["levels"]) for light in lights_of(row).values()]
+        if any(why_no_curve(levels_of(levels), twin_answers) is None for twin_answers, levels in counted):
             return True
     return False
 

@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ghostbench.report.data import RunData
+from ghostbench.report.drawing import FAINT, PALETTE, Drawn, figure_of
 from ghostbench.report.escape import plain
 from ghostbench.scoring.chance_alarms import leads_by_chance
 from ghostbench.scoring.early_warning import FALSE_ALARM_RATE, alarm_threshold, first_alarms_of, leads_by_rate
+from ghostbench.scoring.warning_metrics import VisibleTime
 from ghostbench.scoring.watched import Watched, watched
 from ghostbench.tasks.sustain import Sustain
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 MOST_CLIPS = 12
 """The most clips whose answers are drawn over time, each in a chart of its own."""
 MOST_LINES = 40
 """The most clips on the timeline of alarms."""
 _NAME = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A chart under its name, to be saved."""
-
-    figure: Figure
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pens:
-    """How charts are drawn here. figure : of a width and height, inches, and a title. colours : of models, in order.
-    faint : of rules."""
-
-    figure: Callable[[float, float, str], tuple[Figure, Axes]]
-    colours: Sequence[str]
-    faint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +34,27 @@ class _Told:
     threshold: float | None
 
 
-def warning_charts(run: RunData, names: Sequence[str], pens: Pens) -> Iterable[tuple[str, Drawn]]:
+def warning_charts(run: RunData, names: Sequence[str]) -> Iterable[tuple[str, Drawn]]:
     """The charts of these models, as (description in words, chart); none for a task that looks at whole clips."""
     if not any(row["early_warning"] is not None for row in run.rows.values()):
         return
     rule = run.manifest.task.sustained
-    told = [_told(run, name, rule) for name in list(names)[: len(pens.colours)]]
+    told = [_told(run, name, rule) for name in list(names)[: len(PALETTE)]]
     if not told:
         return
     clips = [plain(str(clip)) for clip in run.clips["clip"]]
     asked = {at: each for at, (each, _) in told[0].by_clip.items() if each.times_s}
     windows = [at for at, each in asked.items() if each.has_window(rule)]
     if asked:
-        yield _timeline(told, clips, [*windows, *(at for at in asked if at not in windows)], rule, pens)
+        yield _timeline(told, clips, [*windows, *(at for at in asked if at not in windows)], rule)
     for at in windows[:MOST_CLIPS]:
-        yield _over_time(clips[at], at, told, len(windows), pens)
+        yield _over_time(clips[at], at, told, len(windows))
     scored = [each for each in told if each.threshold is not None]
     if windows and scored:
-        yield _leads(scored, rule, pens)
+        yield _leads(scored, rule)
     doses = {name: row["early_warning"]["by_visible_s"] for name, row in run.rows.items() if row["early_warning"]}
     if any(len(doses[each.name]) > 1 for each in told):
-        yield _by_visible_time({each.name: doses[each.name] for each in told}, pens)
+        yield _by_visible_time({each.name: doses[each.name] for each in told})
 
 
 def _told(run: RunData, name: str, rule: Sustain) -> _Told:
@@ -87,20 +66,18 @@ def _told(run: RunData, name: str, rule: Sustain) -> _Told:
     return _Told(name, rows, by_clip, threshold)
 
 
-def _timeline(
-    told: Sequence[_Told], clips: Sequence[str], places: Sequence[int], rule: Sustain, pens: Pens
-) -> tuple[str, Drawn]:
+def _timeline(told: Sequence[_Told], clips: Sequence[str], places: Sequence[int], rule: Sustain) -> tuple[str, Drawn]:
     """One line a clip: its length, its window, and where each model's first alarm lies."""
     shown = places[:MOST_LINES]
-    figure, axes = pens.figure(5.2, 1.1 + 0.2 * len(shown) + 0.14 * len(told), "First alarms")
+    figure, axes = figure_of(5.2, 1.1 + 0.2 * len(shown) + 0.14 * len(told), "First alarms")
     height = 0.7 / len(told)
     for line, at in enumerate(shown):
         each, _ = told[0].by_clip[at]
-        axes.plot([0, each.times_s[-1]], [line, line], color=pens.faint, linewidth=0.8)
+        axes.plot([0, each.times_s[-1]], [line, line], color=FAINT, linewidth=0.8)
         if each.has_window(rule) and each.start_s is not None and each.event_s is not None:
             axes.broken_barh([(each.start_s, each.event_s - each.start_s)], (line - 0.4, 0.8),
-                             facecolor=pens.faint, alpha=0.25)  # fmt: skip
-    for number, (one, colour) in enumerate(zip(told, pens.colours, strict=False)):
+                             facecolor=FAINT, alpha=0.25)  # fmt: skip
+    for number, (one, colour) in enumerate(zip(told, PALETTE, strict=False)):
         found = [(one.by_clip[at], line) for line, at in enumerate(shown) if at in one.by_clip]
         at_y = [(first, line - 0.35 + height * (number + 0.5)) for (_, first), line in found if first is not None]
         axes.plot([x for x, _ in at_y], [y for _, y in at_y], "o", color=colour, markersize=3.5, linestyle="none",
@@ -118,12 +95,12 @@ def _timeline(
     return words, Drawn(figure, "warning-timeline")
 
 
-def _over_time(clip: str, at: int, told: Sequence[_Told], windows: int, pens: Pens) -> tuple[str, Drawn]:
+def _over_time(clip: str, at: int, told: Sequence[_Told], windows: int) -> tuple[str, Drawn]:
     """Scores over time, with the window shaded; a dot where a model's first alarm holds."""
-    figure, axes = pens.figure(5.2, 2.2, clip)
+    figure, axes = figure_of(5.2, 2.2, clip)
     axes.set(xlabel="seconds", ylabel="score", ylim=(-0.05, 1.05))
     window = None
-    for one, colour in zip(told, pens.colours, strict=False):
+    for one, colour in zip(told, PALETTE, strict=False):
         if at not in one.by_clip:
             continue
         each, first = one.by_clip[at]
@@ -133,7 +110,7 @@ def _over_time(clip: str, at: int, told: Sequence[_Told], windows: int, pens: Pe
         if first is not None:
             axes.plot([first], [levels[each.times_s.index(first)]], "o", color=colour, markersize=4)
     if window is not None and window.start_s is not None and window.event_s is not None:
-        axes.axvspan(window.start_s, window.event_s, color=pens.faint, alpha=0.3)
+        axes.axvspan(window.start_s, window.event_s, color=FAINT, alpha=0.3)
     axes.legend(loc="upper left", fontsize=7)
     more = f"; one of {windows} clips with a window" if windows > MOST_CLIPS else ""
     words = (
@@ -143,11 +120,11 @@ def _over_time(clip: str, at: int, told: Sequence[_Told], windows: int, pens: Pe
     return words, Drawn(figure, f"warning-{at}")
 
 
-def _leads(told: Sequence[_Told], rule: Sustain, pens: Pens) -> tuple[str, Drawn]:
+def _leads(told: Sequence[_Told], rule: Sustain) -> tuple[str, Drawn]:
     """Mean lead against the share of safe clips with an alarm, over all thresholds, and what chance makes of it."""
-    figure, axes = pens.figure(3.8, 3.6, "Lead against false alarms")
+    figure, axes = figure_of(3.8, 3.6, "Lead against false alarms")
     axes.set(xlabel="safe clips with an alarm", ylabel="mean lead, seconds", xlim=(-0.02, 1.02))
-    for one, colour in zip(told, pens.colours, strict=False):
+    for one, colour in zip(told, PALETTE, strict=False):
         points = leads_by_rate(one.rows, rule)
         axes.plot(
             [rate for rate, _ in points],
@@ -158,8 +135,8 @@ def _leads(told: Sequence[_Told], rule: Sustain, pens: Pens) -> tuple[str, Drawn
         )
     rates = np.linspace(0, 1, 21)
     chance = leads_by_chance(told[0].rows, [float(rate) for rate in rates], rule)
-    axes.plot(rates, chance, color=pens.faint, linewidth=1, linestyle=(0, (1, 2)), label="alarms by chance")
-    axes.axvline(FALSE_ALARM_RATE, color=pens.faint, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.plot(rates, chance, color=FAINT, linewidth=1, linestyle=(0, (1, 2)), label="alarms by chance")
+    axes.axvline(FALSE_ALARM_RATE, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.legend(loc="upper right", fontsize=7)
     words = (
         "Mean lead, misses as 0, against the share of safe clips with an alarm, over all thresholds; dotted: alarms by "
@@ -168,26 +145,21 @@ def _leads(told: Sequence[_Told], rule: Sustain, pens: Pens) -> tuple[str, Drawn
     return words, Drawn(figure, "warning-leads")
 
 
-def _by_visible_time(doses: Mapping[str, Sequence[Mapping[str, object]]], pens: Pens) -> tuple[str, Drawn]:
+def _by_visible_time(doses: Mapping[str, Sequence[VisibleTime]]) -> tuple[str, Drawn]:
     """Mean true lead against how long the road user can be seen before contact."""
-    figure, axes = pens.figure(4.6, 3.2, "Lead against visible time")
+    figure, axes = figure_of(4.6, 3.2, "Lead against visible time")
     longest = 0.0
-    for (name, levels), colour in zip(doses.items(), pens.colours, strict=False):
+    for (name, levels), colour in zip(doses.items(), PALETTE, strict=False):
         points = [
-            ((_seconds(level["from_s"]) + _seconds(level["to_s"])) / 2, _seconds(lead["value"]))
+            ((level["from_s"] + level["to_s"]) / 2, lead["value"])
             for level in levels
-            if isinstance(lead := level["lead_s"], Mapping)
+            if (lead := level["lead_s"]) is not None
         ]
         longest = max([longest, *(at for at, _ in points)])
         axes.plot([x for x, _ in points], [y for _, y in points], "o-", color=colour, markersize=4,
                   label=plain(name)[:_NAME])  # fmt: skip
-    axes.plot([0, longest], [0, longest], color=pens.faint, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.plot([0, longest], [0, longest], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set(xlabel="visible before contact, seconds", ylabel="mean lead, seconds")
     axes.legend(loc="upper left", fontsize=7)
     words = "Mean lead, misses as 0, against how long the road user can be seen; dashed: a warning at first sight."
     return words, Drawn(figure, "warning-visible")
-
-
-def _seconds(value: object) -> float:
-    assert isinstance(value, float | int)
-    return float(value)

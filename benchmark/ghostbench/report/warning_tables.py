@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 from ghostbench.report.columns import MODEL, Rows, line
 from ghostbench.report.table import Column, Table
 from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.timed_alarms import CONSTANT_TIME
+from ghostbench.scoring.warning_metrics import ByChance, EarlyWarning, Warnings
 from ghostbench.tasks.sustain import AT_ONCE
 
 _RATES = (
@@ -21,7 +23,7 @@ _RATES = (
 )
 
 
-BRIEF = (
+BRIEF: tuple[tuple[str, Literal["warned", "false_alarms_per_clip", "ap_mean"]], ...] = (
     ("Warned", "warned"),
     ("False al. a clip", "false_alarms_per_clip"),
     ("AP, mean", "ap_mean"),
@@ -57,7 +59,7 @@ def number_columns() -> tuple[Column, ...]:
     )
 
 
-def numbers_line(found: Mapping[str, Any]) -> dict[str, Any]:
+def numbers_line(found: EarlyWarning) -> dict[str, Any]:
     """What `early_warning` holds, as the values of a line."""
     return {**found, **_flat(found)}
 
@@ -122,8 +124,8 @@ def early_warning(rows: Rows) -> Table:
     for name, row in shown(rows):
         found = row["early_warning"]
         assert found is not None
-        values = {f"ap_{before}": value for before, value in found["ap_at"].items()}
-        values |= {key: _value(value) for key, value in found["legacy"].items()}
+        values: dict[str, Any] = {f"ap_{before}": value for before, value in found["ap_at"].items()}
+        values |= {"mtta_s": _value(found["legacy"]["mtta_s"]), "tta_r80_s": _value(found["legacy"]["tta_r80_s"])}
         lines.append(line(columns, {"model": name, **found, **values, **_flat(found)}))
         if (chance := found["random"]) is not None and not row["baseline"]:
             nothing = dict.fromkeys((column.key for column in columns), None)
@@ -195,10 +197,11 @@ def by_visible_time(rows: Rows) -> Table:
     )
     lines = []
     for name, row in shown(rows):
-        if row["baseline"] and name != CONSTANT_TIME:
+        found = row["early_warning"]
+        if found is None or (row["baseline"] and name != CONSTANT_TIME):
             continue
-        for level in (row["early_warning"] or {})["by_visible_s"]:
-            low, high = (f"{level[end]:.2f}" for end in ("from_s", "to_s"))
+        for level in found["by_visible_s"]:
+            low, high = f"{level['from_s']:.2f}", f"{level['to_s']:.2f}"
             values = {"visible": f"{low} s" if low == high else f"{low}–{high} s", "lead": _value(level["lead_s"])}
             lines.append(line(columns, {"model": name, **level, **values}))
     note = (
@@ -231,7 +234,7 @@ def _rule(rules: set[str]) -> str:
     return f"An alarm holds where {asked.replace('/', ' of the last ')} moments alarm. " if asked else ""
 
 
-def _flat(found: Mapping[str, Any]) -> dict[str, float | None]:
+def _flat(found: Warnings | ByChance) -> dict[str, float | None]:
     return {
         "false_alarms_per_hour": _value(found["false_alarms_per_hour"]),
         "lead_median_s": _value(found["lead_s"]["median"]),
@@ -239,5 +242,5 @@ def _flat(found: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def _value(estimate: object) -> float | None:
-    return float(estimate["value"]) if isinstance(estimate, dict) else None
+def _value(estimate: Estimate | None) -> float | None:
+    return None if estimate is None else float(estimate["value"])

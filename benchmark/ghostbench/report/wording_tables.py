@@ -9,7 +9,9 @@ from ghostbench.media.corruptions import described
 from ghostbench.report.columns import MODEL, Rows
 from ghostbench.report.data import RunData
 from ghostbench.report.table import Column, Table, Value
+from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.views import VIEWS
+from ghostbench.scoring.wording_metrics import PairOrder, RateSpread
 
 _VIEW = Column("view", "View")
 _PARTS = {
@@ -44,7 +46,7 @@ def wordings(run: RunData) -> Table:
             assert found is not None
             spread = found["views"][view]["spread"][model]
             f1 = spread["f1"]
-            lowest, highest = (f1["by_wording"].get(f1[end]) for end in ("lowest", "highest"))
+            lowest, highest = _at(f1, f1["lowest"]), _at(f1, f1["highest"])
             lines.append(
                 (
                     model,
@@ -52,9 +54,9 @@ def wordings(run: RunData) -> Table:
                     len(found["names"]),
                     f1["by_wording"]["main"],
                     None if lowest is None else lowest["value"],
-                    _where(f1, "lowest"),
+                    _where(f1, f1["lowest"]),
                     None if highest is None else highest["value"],
-                    _where(f1, "highest"),
+                    _where(f1, f1["highest"]),
                     f1["range"],
                     f1["sd"],
                     spread["balanced_accuracy"]["range"],
@@ -69,9 +71,13 @@ def wordings(run: RunData) -> Table:
     return Table("wordings", "Spread over wordings", columns, tuple(lines), note)
 
 
-def _where(f1: Mapping[str, Any], end: str) -> str:
-    """The wording at that end, where there are two ends."""
-    return "all alike" if f1["range"] == 0 else f1[end] or "n/a"
+def _at(f1: RateSpread, wording: str | None) -> Estimate | None:
+    return None if wording is None else f1["by_wording"][wording]
+
+
+def _where(f1: RateSpread, wording: str | None) -> str:
+    """The wording at an end, where there are two ends."""
+    return "all alike" if f1["range"] == 0 else wording or "n/a"
 
 
 def wording_variance(run: RunData) -> Table:
@@ -232,7 +238,7 @@ def _what(probe: str) -> str:
 _TAKEN_AWAY = {"blank": "every pixel mid-grey", "shuffled": "frames in another order", "text-only": "no frames"}
 
 
-def _ahead(pair: Mapping[str, Any]) -> str:
+def _ahead(pair: PairOrder) -> str:
     """Who is ahead, in words; nobody is where F1 is undefined, and no two models are equal there."""
     wordings, order = pair["by_wording"].values(), pair["order"]
     known = sum(each["f1"] is not None for each in wordings)

@@ -7,12 +7,12 @@ says for which kinds of road user its alarms can be believed.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ghostbench.scoring.intervals import shares
+from ghostbench.scoring.metrics import ActorAlarms
 from ghostbench.scoring.slices import SMALL
 from ghostbench.scoring.views import Bools, alarms
 
@@ -74,7 +74,7 @@ def occluder_kind(words: str | None) -> str:
     return min(found)[1] if found else OTHER
 
 
-def alarms_by_actor(rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
+def alarms_by_actor(rows: pd.DataFrame, answered: Bools) -> dict[str, ActorAlarms]:
     """`actors` of metrics.json for one model: its alarms in the lenient view by the actor that each names.
 
     rows : the model's lines of predictions.jsonl. answered : which of them are its own answers.
@@ -96,15 +96,15 @@ def alarms_by_actor(rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
     kinds = np.array([actor_kind(said if isinstance(said, str) else None) for said in used["actor"]], dtype=object)
     right = np.asarray(used["truth"] == "ghost_probing")
     places = used["at"].to_numpy()
-    found: dict[str, Any] = {}
+    found: dict[str, ActorAlarms] = {}
     wanted = []
     for kind in KINDS:
         inside = kinds == kind
         if not inside.any():
             continue
         hits = np.bincount(places[inside], weights=right[inside]).astype(np.int64)
-        found[kind] = {"alarms": int(inside.sum()), "tp": int(hits.sum()), "fp": int(inside.sum() - hits.sum())}
-        found[kind]["precision"] = None
+        count, right_ones = int(inside.sum()), int(hits.sum())
+        found[kind] = {"alarms": count, "tp": right_ones, "fp": count - right_ones, "precision": None}
         if inside.sum() >= SMALL:
             wanted.append((kind, (hits, np.bincount(places[inside]).astype(np.int64))))
     for (kind, _), estimate in zip(wanted, shares([part for _, part in wanted]), strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ghostbench.scoring.rates import Estimate
+from ghostbench.scoring.warning_metrics import Legacy
 
 Clip = tuple[bool, float | None, tuple[float, ...], tuple[float, ...]]
 """Whether there is an event, when, and the moments with their scores."""
@@ -20,7 +21,7 @@ _STEP = 0.001
 _RECALL = 0.8
 
 
-def legacy(clips: Sequence[Clip]) -> dict[str, Estimate | None]:
+def legacy(clips: Sequence[Clip]) -> Legacy:
     """`mtta_s` and `tta_r80_s`, seconds, without intervals, as papers have none; null where no clip can be detected.
 
     A clip with an event counts up to it. For each threshold from the lowest score to 1 in steps of 0.001, the time is

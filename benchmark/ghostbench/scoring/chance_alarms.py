@@ -15,12 +15,12 @@ import numpy as np
 from ghostbench.scoring.draws import LEVEL, SEED
 from ghostbench.scoring.rates import Estimate, Floats
 from ghostbench.scoring.trivial import LEAST
+from ghostbench.scoring.warning_metrics import ByChance
 from ghostbench.scoring.watched import Watched
 from ghostbench.tasks.sustain import AT_ONCE, Sustain
 
 _DRAWS = 1000
 _RATES = 25
-Verdict = Literal["beats", "undecided", "does_not_beat"]
 
 
 def first_alarms(probability: float, moments: int, rule: Sustain = AT_ONCE) -> Floats:
@@ -69,7 +69,7 @@ def matched(share: float, safe: Sequence[Watched], rule: Sustain = AT_ONCE) -> f
 
 def by_chance(
     seen: Sequence[Watched], firsts: Sequence[float | None], alarmed: Estimate | None, rule: Sustain
-) -> dict[str, Any] | None:
+) -> ByChance | None:
     """`random` of `early_warning`: alarms by chance at the rate of a model, and what the model's own come to beyond.
 
     seen, firsts : the clips as the model watched them, and when its first alarm holds. alarmed : the share of safe
@@ -196,7 +196,7 @@ def _beyond(own: Floats, expected: Floats, at: np.ndarray[Any, Any]) -> Estimate
     return {"value": value, "low": min(value, float(low.min())), "high": max(value, float(high.max()))}
 
 
-def _verdict(more: Estimate, clips: int) -> Verdict:
+def _verdict(more: Estimate, clips: int) -> Literal["beats", "undecided", "does_not_beat"]:
     if clips >= LEAST and more["low"] is not None and more["low"] > 0:
         return "beats"
     return "does_not_beat" if more["high"] is not None and more["high"] <= 0 else "undecided"

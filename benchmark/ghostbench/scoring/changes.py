@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,12 @@ import pandas as pd
 from ghostbench.scoring.intervals import Ints, share
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.paired import paired_differences
+from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.significance import clip_scores, holm, mcnemar_exact
 from ghostbench.scoring.views import VIEWS, Basis, Bools, View, alarms, by_clip, cells
+from ghostbench.scoring.wording_metrics import Change, Difference
 
-BASES: Final[tuple[Basis, ...]] = ("answered", "worst_case")
+BASES: Final[tuple[Literal["answered", "worst_case"], ...]] = ("answered", "worst_case")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Said:
         return by_clip(found, at, len(positive))
 
 
-def change(one: Said, other: Said, positive: Bools) -> dict[View, dict[str, Any]]:
+def change(one: Said, other: Said, positive: Bools) -> dict[View, Change]:
     """How a row differs from another, in both views.
 
     Parameters
@@ -95,24 +97,26 @@ def right_only(one: Ints, other: Ints) -> tuple[int, int]:
     return int((better > 0).sum()), int((better < 0).sum())
 
 
-def _change(one: Said, other: Said, positive: Bools, view: View) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for basis in BASES:
-        first, second = (each.table(positive, view, basis) for each in (one, other))
-        both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
-        first, second = first[both], second[both]
-        only = right_only(first, second)
-        found[basis] = {
-            "n": len(first),
-            "differences": paired_differences(first, second) if len(first) else None,
-            "first_only": only[0],
-            "second_only": only[1],
-            "p": mcnemar_exact(*only),
-        }
-    return {**found, "verdict_changed": _verdict_changed(one, other, len(positive), view)}
+def _change(one: Said, other: Said, positive: Bools, view: View) -> Change:
+    answered, worst = (_difference(*(each.table(positive, view, basis) for each in (one, other))) for basis in BASES)
+    changed = _verdict_changed(one, other, len(positive), view)
+    return {"answered": answered, "worst_case": worst, "verdict_changed": changed}
 
 
-def _verdict_changed(one: Said, other: Said, clips: int, view: View) -> Any:
+def _difference(first: Ints, second: Ints) -> Difference:
+    both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
+    first, second = first[both], second[both]
+    only = right_only(first, second)
+    return {
+        "n": len(first),
+        "differences": paired_differences(first, second) if len(first) else None,
+        "first_only": only[0],
+        "second_only": only[1],
+        "p": mcnemar_exact(*only),
+    }
+
+
+def _verdict_changed(one: Said, other: Said, clips: int, view: View) -> Estimate | None:
     yes = [_in_order(each, alarms(each.rows["grade"], view)) for each in (one, other)]
     answered = [_in_order(each, each.answered) for each in (one, other)]
     at = _in_order(one, one.rows["at"].to_numpy())

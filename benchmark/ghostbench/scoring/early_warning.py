@@ -25,6 +25,7 @@ from ghostbench.scoring.intervals import shares
 from ghostbench.scoring.ranking import average_precision_estimate
 from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.visible_time import by_visible_time
+from ghostbench.scoring.warning_metrics import EarlyWarning, Leads, Named, OfVisible, Warnings
 from ghostbench.scoring.watched import Watched, asks_at_moments, watched
 from ghostbench.tasks.sustain import AT_ONCE, Sustain
 
@@ -44,7 +45,7 @@ _YES = 0.999
 
 def early_warning(
     rows: pd.DataFrame, clips: pd.DataFrame, rule: Sustain = AT_ONCE, moments_per_s: float | None = None
-) -> dict[str, Any] | None:
+) -> EarlyWarning | None:
     """`early_warning` of metrics.json for one model; None for a task that does not ask at moments.
 
     rows : the model's lines of predictions.jsonl. clips : the run's clips. rule : when an alarm holds.
@@ -141,7 +142,7 @@ def leads_by_rate(seen: Sequence[Watched], rule: Sustain = AT_ONCE) -> list[tupl
     return points
 
 
-def _at(seen: Sequence[Watched], rule: Sustain, *, by_score: bool) -> tuple[dict[str, Any], Estimate | None]:
+def _at(seen: Sequence[Watched], rule: Sustain, *, by_score: bool) -> tuple[Warnings, Estimate | None]:
     """Warnings and false alarms under a rule, at the threshold that the rule's false alarms leave; and the share of
     safe clips with one, with an interval, which is not shown where the threshold was chosen on those very clips."""
 
@@ -159,7 +160,7 @@ def _at(seen: Sequence[Watched], rule: Sustain, *, by_score: bool) -> tuple[dict
         ]
     )
     shown = alarmed if threshold is None else _bare(alarmed)
-    numbers = {
+    numbers: Warnings = {
         "threshold": threshold,
         "warned": warned,
         "early": early,
@@ -174,7 +175,7 @@ def _bare(estimate: Estimate | None) -> Estimate | None:
     return None if estimate is None else {"value": estimate["value"], "low": None, "high": None}
 
 
-def _stated(numbers: dict[str, Any]) -> dict[str, Any]:
+def _stated(numbers: Warnings) -> Warnings:
     """With a threshold that JSON can hold."""
     threshold = numbers["threshold"]
     return {**numbers, "threshold": None if threshold is None or math.isinf(threshold) else threshold}
@@ -212,14 +213,10 @@ def scores_before(seen: Sequence[Watched], before_s: float) -> tuple[list[float]
     return [score for score, *_ in found], [truth for _, truth, _ in found], [clip for *_, clip in found]
 
 
-def _named(rows: pd.DataFrame, clips: pd.DataFrame, seen: Sequence[Watched]) -> dict[str, Estimate | None]:
+def _named(rows: pd.DataFrame, clips: pd.DataFrame, seen: Sequence[Watched]) -> Named:
     """Of the warnings by grade at a single moment, the share whose words name the labelled kind of road user, of
     occluder, and either of them."""
-    found: dict[str, tuple[list[int], list[bool]]] = {
-        "named": ([], []),
-        "named_actor": ([], []),
-        "named_occluder": ([], []),
-    }
+    found: dict[str, tuple[list[int], list[bool]]] = {name: ([], []) for name in Named.__annotations__}
     nothing = [None] * len(seen)
     actors, occluders = (rows.get(name, nothing) for name in ("actor", "occluder"))
     for each, actor, occluder in zip(seen, actors, occluders, strict=True):
@@ -234,7 +231,8 @@ def _named(rows: pd.DataFrame, clips: pd.DataFrame, seen: Sequence[Watched]) -> 
         for name, right in {**known, **({"named": any(known.values())} if known else {})}.items():
             found[name][0].append(each.at)
             found[name][1].append(right)
-    return dict(zip(found, shares([_by_clip(*hits) for hits in found.values()]), strict=True))
+    named, actor_named, occluder_named = shares([_by_clip(*hits) for hits in found.values()])
+    return {"named": named, "named_actor": actor_named, "named_occluder": occluder_named}
 
 
 def _names(kind_of: Callable[[str | None], str], label: str | None, said: Any) -> bool | None:
@@ -250,7 +248,7 @@ def _by_clip(at: Sequence[int], hits: Sequence[bool]) -> tuple[np.ndarray[Any, A
     return counted.astype(np.int64), np.bincount(clusters, minlength=len(places)).astype(np.int64)
 
 
-def _of_visible(clips: list[tuple[Watched, float | None]]) -> dict[str, Any]:
+def _of_visible(clips: list[tuple[Watched, float | None]]) -> OfVisible:
     """Of clips with a window and their first alarms: warned, and the mean of the leads as they are."""
     at = [each.at for each, _ in clips]
     return {
@@ -259,22 +257,22 @@ def _of_visible(clips: list[tuple[Watched, float | None]]) -> dict[str, Any]:
     }
 
 
-def _leads(leads: Sequence[float], at: Sequence[int]) -> dict[str, Estimate | None]:
+def _leads(leads: Sequence[float], at: Sequence[int]) -> Leads:
     """Median and mean with percentile intervals over redrawn clips; one clip alone has no interval."""
     if not leads:
         return {"median": None, "mean": None}
     values = pd.Series(leads).groupby(np.array(at)).mean().to_numpy()
     drawn = values[np.random.default_rng(SEED).integers(0, len(values), (LEAD_DRAWS, len(values)))]
-    found: dict[str, Estimate | None] = {}
-    for name, statistic in (("median", np.median), ("mean", np.mean)):
+
+    def estimate(statistic: Callable[..., Any]) -> Estimate:
         low, high = np.quantile(statistic(drawn, axis=1), (0.025, 0.975)) if len(values) > 1 else (None, None)
-        value = float(statistic(values))
-        found[name] = {
-            "value": value,
+        return {
+            "value": float(statistic(values)),
             "low": None if low is None else float(low),
             "high": None if high is None else float(high),
         }
-    return found
+
+    return {"median": estimate(np.median), "mean": estimate(np.mean)}
 
 
 def mean_of(parts: Sequence[Estimate | None]) -> Estimate | None:

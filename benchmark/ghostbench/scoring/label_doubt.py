@@ -15,14 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from ghostbench.scoring.intervals import Ints
-from ghostbench.scoring.rates import RATES, Floats, rates
-from ghostbench.scoring.views import BASES, VIEWS, Basis, Bools, alarms, by_clip, cells
+from ghostbench.scoring.metrics import LabelDoubt
+from ghostbench.scoring.rates import RATES, Estimate, Floats, RateName, rates
+from ghostbench.scoring.views import BASES, VIEWS, Basis, Bools, View, alarms, by_clip, cells
 
 _BLOCK = 1 << 17
 """How many ways of deciding the labels are looked at together, about."""
 
 
-def score_doubt(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, doubted: Bools) -> dict[str, Any] | None:
+def score_doubt(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, doubted: Bools) -> LabelDoubt | None:
     """`label_doubt` of metrics.json for one model's predictions; None where no label is doubted.
 
     Returns
@@ -43,7 +44,7 @@ def score_doubt(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, doubt
         return None
     at = rows["at"].to_numpy()
     n = len(truth_of_clip)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[View, dict[Basis, dict[RateName, Estimate | None]]] = {}
     for view in VIEWS:
         alarm = alarms(rows["grade"], view)
         kinds = np.stack([answered & alarm, answered & ~alarm, ~answered], axis=1).astype(np.int64)
@@ -55,7 +56,7 @@ def score_doubt(rows: pd.DataFrame, answered: Bools, truth_of_clip: Bools, doubt
     return {"clips": int(doubted.sum()), "views": found}
 
 
-def rate_bounds(table: Ints, said: Ints, doubted: Bools, basis: Basis) -> dict[str, dict[str, float] | None]:
+def rate_bounds(table: Ints, said: Ints, doubted: Bools, basis: Basis) -> dict[RateName, Estimate | None]:
     """Every rate as the labels stand, and between what it lies whichever way the doubted ones go.
 
     Parameters

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
-from ghostbench.scoring.rates import Estimate, Rates
+from ghostbench.scoring.rates import Estimate, RateName, Rates
+from ghostbench.scoring.twin_metrics import TwinMetrics
 from ghostbench.scoring.views import Basis, View
+from ghostbench.scoring.warning_metrics import EarlyWarning
+from ghostbench.scoring.wording_metrics import Change, Wordings
 
 Cell = Literal["tp", "fp", "fn", "tn"]
 Verdict = Literal["beats", "undecided", "does_not_beat"]
@@ -209,10 +212,27 @@ class Slice(TypedDict):
     lenient: SliceCounts
 
 
+class LabelDoubt(TypedDict):
+    """See `scoring.label_doubt.score_doubt`. clips : the doubted ones. The ends of each rate are bounds."""
+
+    clips: int
+    views: dict[View, dict[Basis, dict[RateName, Estimate | None]]]
+
+
+class ActorAlarms(TypedDict):
+    """Alarms that name one kind of road user; see `scoring.actors.alarms_by_actor`."""
+
+    alarms: int
+    tp: int
+    fp: int
+    precision: Estimate | None
+
+
 class Row(TypedDict):
     """One row of the tables. What only a ledger tells is not there for a baseline that the run did not name,
     `sees_video` only in the row of a model that sees the video, `twins` only where the clips have twins, and `change`
-    only in the row of a probe or of another wording."""
+    only in the row of a probe or of another wording. `task` holds the numbers that only the run's task knows: JSON
+    values under names of its own."""
 
     kind: str
     reference: bool
@@ -245,13 +265,13 @@ class Row(TypedDict):
     agreement: Agreement | None
     scores: Probabilities | None
     event_time: dict[View, EventTime]
-    early_warning: Mapping[str, Any] | None
+    early_warning: EarlyWarning | None
     task: Mapping[str, Any]
-    label_doubt: Mapping[str, Any] | None
+    label_doubt: LabelDoubt | None
     slices: dict[str, dict[str, Slice]]
     sees_video: NotRequired[bool]
-    twins: NotRequired[Mapping[str, Any]]
-    change: NotRequired[dict[View, dict[str, Any]]]
+    twins: NotRequired[TwinMetrics]
+    change: NotRequired[dict[View, Change]]
     latency: NotRequired[dict[str, Percentiles | None]]
     batch_size: NotRequired[BatchSize | None]
     throughput_clips_per_s: NotRequired[float | None]
@@ -261,7 +281,7 @@ class Row(TypedDict):
     load_s: NotRequired[float | None]
     warm_up_s: NotRequired[dict[str, float] | None]
     warm_up_attempts: NotRequired[WarmUpAttempts | None]
-    actors: NotRequired[Mapping[str, Any]]
+    actors: NotRequired[dict[str, ActorAlarms]]
 
 
 class EventCoverage(TypedDict):
@@ -275,6 +295,16 @@ class EventCoverage(TypedDict):
     rate: Estimate | None
 
 
+class Intervals(TypedDict):
+    """How intervals were made: their level and its z, how often clips were redrawn, and the prior of shares."""
+
+    level: float
+    z: float
+    draws: int
+    seed: int
+    priors: list[float]
+
+
 class Metrics(TypedDict):
     """The whole file. `wordings` is there where models were asked in several."""
 
@@ -285,9 +315,9 @@ class Metrics(TypedDict):
     task: str
     n: int
     repeats: int
-    intervals: Mapping[str, Any]
+    intervals: Intervals
     event_coverage: EventCoverage
     slices_left_out: NotRequired[list[str]]
-    wordings: NotRequired[Mapping[str, Any]]
+    wordings: NotRequired[Wordings]
     models: dict[str, Row]
     reference: dict[str, Row]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ghostbench.scoring.intervals import share
 from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.significance import flipped_signs
+from ghostbench.scoring.twin_metrics import Detection, PairRates, TwinView
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -86,7 +87,7 @@ def find_pairs(scenes: Sequence[str | None], twins: Sequence[str | None], positi
     return Pairs(*places, np.array(scene_of), tuple(map(str, names)), positive[places[0]], positive[places[1]])
 
 
-def score_pairs(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
+def score_pairs(pairs: Pairs, alarms: Bools, answered: Bools) -> TwinView:
     """What a model makes of the pairs.
 
     Parameters
@@ -100,8 +101,7 @@ def score_pairs(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
     `both_right_worst_case` over all rows (a pair with a non-answer counts as wrong), `alarm_only_on` `{event, twin}`
     and `mcnemar_p`, the exact test that alarms are as frequent on either side (`signs_by_scene`); `d_prime` and
     `criterion` (see `detection`); `by_twin` the same rates for each kind of counterpart. `same_truth`: `pairs` and
-    `flip_rate` over the
-    pairs whose truth is the same, such as mirror images. Null where there is nothing to divide by.
+    `flip_rate` over the pairs whose truth is the same, such as mirror images. Null where there is nothing to divide by.
 
     Examples
     --------
@@ -114,15 +114,17 @@ def score_pairs(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
     (0.5, 0.5, {'event': 1, 'twin': 0})
     """
     opposite, same = pairs.take(pairs.opposite), pairs.take(~pairs.opposite)
-    found = _rates(opposite, alarms, answered)
-    found["by_twin"] = {
-        twin: _rates(opposite.take(np.array([each == twin for each in opposite.twin], dtype=bool)), alarms, answered)
+    both, differs = _both(same, answered), alarms[same.first] != alarms[same.second]
+    of_twin = {
+        twin: opposite.take(np.array([each == twin for each in opposite.twin], dtype=bool))
         for twin in sorted(set(opposite.twin))
     }
-    found |= detection(*_sides(opposite, alarms, answered))
-    both, differs = _both(same, answered), alarms[same.first] != alarms[same.second]
-    found["same_truth"] = {"pairs": len(same), "flip_rate": share_by_scene(differs & both, both, same.scene)}
-    return found
+    return {
+        **_rates(opposite, alarms, answered),
+        "by_twin": {twin: _rates(each, alarms, answered) for twin, each in of_twin.items()},
+        **detection(*_sides(opposite, alarms, answered)),
+        "same_truth": {"pairs": len(same), "flip_rate": share_by_scene(differs & both, both, same.scene)},
+    }
 
 
 def both_right(pairs: Pairs, alarms: Bools, answered: Bools) -> Bools:
@@ -140,7 +142,7 @@ def both_right(pairs: Pairs, alarms: Bools, answered: Bools) -> Bools:
     return both
 
 
-def _rates(pairs: Pairs, alarms: Bools, answered: Bools) -> dict[str, Any]:
+def _rates(pairs: Pairs, alarms: Bools, answered: Bools) -> PairRates:
     both, right = _both(pairs, answered), both_right(pairs, alarms, answered)
     first, second = alarms[pairs.first], alarms[pairs.second]
     event = np.where(pairs.first_positive[:, None], first, second)
@@ -215,7 +217,7 @@ def _sides(pairs: Pairs, alarms: Bools, answered: Bools) -> tuple[tuple[Ints, In
     return sides[0], sides[1]  # type: ignore[return-value]
 
 
-def detection(event: tuple[Ints, Ints], twins: tuple[Ints, Ints]) -> dict[str, Estimate | None]:
+def detection(event: tuple[Ints, Ints], twins: tuple[Ints, Ints]) -> Detection:
     """d' and criterion: how well the event is told from its counterparts, and how readily there is an alarm.
 
     Parameters

@@ -15,6 +15,7 @@ import pandas as pd
 
 from ghostbench.scoring.dose_response import Floats, Level, pooled
 from ghostbench.scoring.pairs import Bools, Pairs, both_right, find_pairs, score_pairs, share_by_scene
+from ghostbench.scoring.twin_metrics import InLight, OnTwins, TwinMetrics
 from ghostbench.scoring.views import VIEWS, View, alarms
 
 Words = npt.NDArray[np.str_]
@@ -54,7 +55,7 @@ class Twins:
         scenes, lights = (np.array([_word(values.get(name)) or "" for values in known]) for name in ("scene", "light"))
         return cls(pairs, positive, doses, scenes, lights)
 
-    def score(self, rows: pd.DataFrame, answered: Bools) -> dict[str, Any]:
+    def score(self, rows: pd.DataFrame, answered: Bools) -> TwinMetrics:
         """`twins` of a row of metrics.json: `views` with the pairs of each view, and `doses`: for each dose the levels
         as `[dose, alarms, answers]`, and the twins' `false_alarms` and `twin_answers`, in the strict view. `lights`,
         where there are two or more, counts the clips of each apart: the `levels` of `LIGHT_DOSE`, the events'
@@ -62,10 +63,12 @@ class Twins:
         views = {view: score_pairs(self.pairs, *self.answers(rows, answered, view)) for view in VIEWS}
         said, told = self.answers(rows, answered, "strict")
         everywhere = np.ones(len(self._positive), dtype=bool)
-        found: dict[str, Any] = {
+        on_twins = self._on_twins(said, told, everywhere)
+        found: TwinMetrics = {
             "views": views,
             "doses": {name: {"levels": self._levels(name, said, told, everywhere)} for name in self._doses},
-            **self._on_twins(said, told, everywhere),
+            "false_alarms": on_twins["false_alarms"],
+            "twin_answers": on_twins["twin_answers"],
         }
         lights = sorted({str(light) for light in self._lights} - {""}, key=_by_light)
         if len(lights) > 1:
@@ -78,11 +81,11 @@ class Twins:
         levels = pooled(np.broadcast_to(values[:, None], told.shape)[shown][told[shown]], said[shown][told[shown]])
         return [[level.dose, level.alarms, level.answers] for level in levels]
 
-    def _on_twins(self, said: Bools, told: Bools, among: Bools) -> dict[str, int]:
+    def _on_twins(self, said: Bools, told: Bools, among: Bools) -> OnTwins:
         twins = ~self._positive & self._in_a_pair & among
         return {"false_alarms": int((said & told)[twins].sum()), "twin_answers": int(told[twins].sum())}
 
-    def _in_light(self, among: Bools, said: Bools, told: Bools) -> dict[str, Any]:
+    def _in_light(self, among: Bools, said: Bools, told: Bools) -> InLight:
         events, twins = self._positive & among, ~self._positive & self._in_a_pair & among
         return {
             "answers": int(told[events].sum()),

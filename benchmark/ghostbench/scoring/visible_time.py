@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from ghostbench.scoring.warning_metrics import OfVisible, VisibleTime
 from ghostbench.scoring.watched import Watched
 from ghostbench.tasks.sustain import Sustain
 
@@ -19,8 +20,8 @@ def by_visible_time(
     seen: Sequence[Watched],
     firsts: Sequence[float | None],
     rule: Sustain,
-    measure: Callable[[list[tuple[Watched, float | None]]], dict[str, Any]],
-) -> list[dict[str, Any]]:
+    measure: Callable[[list[tuple[Watched, float | None]]], OfVisible],
+) -> list[VisibleTime]:
     """`by_visible_s` of `early_warning`: what `measure` gives for the clips with a window of each time, shortest first.
 
     seen, firsts : the clips as the model watched them, and when its first alarm holds.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -16,21 +16,30 @@ from ghostbench.scoring.changes import Said, right_only
 from ghostbench.scoring.intervals import Ints, estimate_rates, share
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.paired import paired_differences
+from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.significance import ALPHA, clip_scores, holm, mcnemar_exact
 from ghostbench.scoring.variance import components
 from ghostbench.scoring.views import VIEWS, Basis, Bools, View, alarms
+from ghostbench.scoring.wording_metrics import (
+    Ahead,
+    Order,
+    PairOrder,
+    RateSpread,
+    Spread,
+    Variance,
+    Wordings,
+    WordingTest,
+)
 from ghostbench.tasks.wording import MAIN
 
 BASIS: Final[Basis] = "worst_case"
-RATES: Final = ("f1", "balanced_accuracy")
+RATES: Final[tuple[Literal["f1", "balanced_accuracy"], ...]] = ("f1", "balanced_accuracy")
 """The rates whose spread is told."""
-Order = Literal["first", "second", "depends", "equal"] | None
-"""Who is ahead; None where no wording gives both models an F1."""
 
 
 def score_wordings(
     models: Mapping[str, Row], said: Mapping[str, Said], positive: Bools, variants: Sequence[str]
-) -> dict[str, Any] | None:
+) -> Wordings | None:
     """`wordings` of metrics.json; None where no model was asked in all of several wordings.
 
     Parameters
@@ -61,7 +70,7 @@ def score_wordings(
     rows = _rows_by_model(models, variants)
     if not variants or not rows:
         return None
-    found: dict[str, Any] = {"names": [MAIN, *variants], "models": list(rows), "basis": BASIS, "views": {}}
+    found: Wordings = {"names": [MAIN, *variants], "models": list(rows), "basis": BASIS, "views": {}}
     for view in VIEWS:
         tables = {
             model: {wording: said[name].table(positive, view, BASIS) for wording, name in names.items()}
@@ -69,7 +78,7 @@ def score_wordings(
         }
         found["views"][view] = {
             "spread": {
-                model: {**_spread(tables[model]), "same_verdict": _same_verdict(said, names, len(positive), view)}
+                model: _spread(tables[model], _same_verdict(said, names, len(positive), view))
                 for model, names in rows.items()
             },
             "variance": _variance(tables),
@@ -91,25 +100,27 @@ def _rows_by_model(models: Mapping[str, Row], variants: Sequence[str]) -> dict[s
     }
 
 
-def _spread(tables: Mapping[str, Ints]) -> dict[str, Any]:
+def _spread(tables: Mapping[str, Ints], same_verdict: Estimate | None) -> Spread:
     """Each rate under each wording, and how far it moves between them."""
     rates = {wording: estimate_rates(table) for wording, table in tables.items()}
-    found: dict[str, Any] = {}
-    for rate in RATES:
-        values = {wording: each[rate] for wording, each in rates.items()}
-        known = {wording: each["value"] for wording, each in values.items() if each is not None}
-        whole = len(known) == len(values)
-        found[rate] = {
-            "by_wording": values,
-            "lowest": min(known, key=lambda wording: known[wording]) if whole else None,
-            "highest": max(known, key=lambda wording: known[wording]) if whole else None,
-            "range": max(known.values()) - min(known.values()) if whole else None,
-            "sd": float(np.std(list(known.values()), ddof=1)) if whole else None,
-        }
-    return found
+    f1, balanced_accuracy = (_moves({wording: each[rate] for wording, each in rates.items()}) for rate in RATES)
+    return {"f1": f1, "balanced_accuracy": balanced_accuracy, "same_verdict": same_verdict}
 
 
-def _same_verdict(said: Mapping[str, Said], names: Mapping[str, str], clips: int, view: View) -> Any:
+def _moves(values: dict[str, Estimate | None]) -> RateSpread:
+    """How far a rate moves between wordings. values : by wording."""
+    known = {wording: each["value"] for wording, each in values.items() if each is not None}
+    whole = len(known) == len(values)
+    return {
+        "by_wording": values,
+        "lowest": min(known, key=lambda wording: known[wording]) if whole else None,
+        "highest": max(known, key=lambda wording: known[wording]) if whole else None,
+        "range": max(known.values()) - min(known.values()) if whole else None,
+        "sd": float(np.std(list(known.values()), ddof=1)) if whole else None,
+    }
+
+
+def _same_verdict(said: Mapping[str, Said], names: Mapping[str, str], clips: int, view: View) -> Estimate | None:
     """The share of clips of which the model says the same, yes or no, in every wording and repeat; a missing answer is
     like no other."""
     same = np.ones(clips, dtype=np.bool_)
@@ -124,7 +135,7 @@ def _same_verdict(said: Mapping[str, Said], names: Mapping[str, str], clips: int
     return share(same.astype(np.int64), np.ones(clips, dtype=np.int64))
 
 
-def _variance(tables: Mapping[str, Mapping[str, Ints]]) -> dict[str, Any] | None:
+def _variance(tables: Mapping[str, Mapping[str, Ints]]) -> Variance | None:
     right = np.array([[clip_scores(table) for table in of_model.values()] for of_model in tables.values()])
     if min(right.shape) < 2:
         return None
@@ -139,29 +150,30 @@ def _variance(tables: Mapping[str, Mapping[str, Ints]]) -> dict[str, Any] | None
     }
 
 
-def _order(tables: Mapping[str, Mapping[str, Ints]]) -> list[dict[str, Any]]:
+def _order(tables: Mapping[str, Mapping[str, Ints]]) -> list[PairOrder]:
     """For each two models who is ahead by F1 in each wording, and in how many the difference is shown.
 
     `p` is exact McNemar over right answers, `p_holm` adjusted over all pairs and wordings of the view.
     """
-    found = []
+    found: list[tuple[str, str, dict[str, WordingTest]]] = []
     for first, second in combinations(tables, 2):
-        by_wording = {}
+        by_wording: dict[str, WordingTest] = {}
         for wording, table in tables[first].items():
             other = tables[second][wording]
             only = right_only(table, other)
             f1 = paired_differences(table, other, ("f1",))["f1"]
             by_wording[wording] = {"f1": f1, "first_only": only[0], "second_only": only[1], "p": mcnemar_exact(*only)}
-        found.append({"first": first, "second": second, "by_wording": by_wording})
-    tests = [each for pair in found for each in pair["by_wording"].values()]  # type: ignore[attr-defined]
+        found.append((first, second, by_wording))
+    tests = [test for *_, by_wording in found for test in by_wording.values()]
     for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
         test["p_holm"] = p
-    return [{**pair, **_verdict(pair["by_wording"])} for pair in found]
+    return [_pair_order(*each) for each in found]
 
 
-def _verdict(by_wording: Any) -> dict[str, Any]:
+def _pair_order(first: str, second: str, by_wording: dict[str, WordingTest]) -> PairOrder:
+    """Who is ahead, where, and in how many wordings it is shown."""
     leads = {wording: each["f1"]["value"] for wording, each in by_wording.items() if each["f1"] is not None}
-    ahead = {
+    ahead: Ahead = {
         "first": [wording for wording, lead in leads.items() if lead > 0],
         "second": [wording for wording, lead in leads.items() if lead < 0],
     }
@@ -172,6 +184,9 @@ def _verdict(by_wording: Any) -> dict[str, Any]:
     elif ahead["first"] or ahead["second"]:
         order = "first" if ahead["first"] else "second"
     return {
+        "first": first,
+        "second": second,
+        "by_wording": by_wording,
         "ahead": ahead,
         "order": order,
         "shown": {

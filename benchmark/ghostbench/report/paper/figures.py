@@ -9,8 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.report.data import RunData
+from ghostbench.report.drawing import FAINT, INK
 from ghostbench.report.paper.narrow import COLUMN_PT
-from ghostbench.report.plots import FAINT, INK, saved_charts
+from ghostbench.report.plots import saved_charts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

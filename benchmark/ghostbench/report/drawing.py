@@ -1,0 +1,119 @@
+"""How charts are drawn: their colours and style, a figure to begin with, and a figure as SVG text."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ghostbench.report.escape import plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = 24
+"""The most models in one chart; more could not be told apart."""
+MOST_CURVES = 8
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7f3fbf", "#999999")
+"""Okabe and Ito's colours, the yellow darkened to be seen on white."""
+INK = "#010203"
+FAINT = "#010204"
+"""What stands for the colours of text and of rules until a chart is saved."""
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.4,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A chart under its name, to be saved."""
+
+    figure: Figure
+    name: str
+
+
+def figure_of(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """A figure of that width and height, inches, with one pair of axes under a title."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
+    return figure, axes
+
+
+def square(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    """A figure of two shares, each from 0 to 1."""
+    figure, axes = figure_of(3.6, 3.5, title)
+    axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.grid()
+    return figure, axes
+
+
+def as_svg(figure: Figure, name: str) -> str:
+    """The figure as an `<svg>` element that scales to its container; the same run gives the same text.
+
+    Names of parts are their number in the chart: matplotlib's are digests of coordinates, which may differ in the last
+    digit on another machine.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    # Laid out here, for what draws it: `savefig` would draw it once more, to nowhere, to have it laid out.
+    FigureCanvasSVG(figure)
+    figure.dpi = FigureCanvasSVG.fixed_dpi
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+        figure.set_layout_engine(None)
+    file = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) width="[\d.]+pt" height="[\d.]+pt"', r"\1", text, count=1)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    numbers: dict[str, str] = {}
+    text = re.sub(
+        r'(\bid="|xlink:href="#|url\(#)([^")]+)',
+        lambda match: f"{match[1]}{_word(name)}-{numbers.setdefault(match[2], str(len(numbers)))}",
+        text,
+    )
+    return text.replace(INK, "currentColor").replace(FAINT, "var(--faint, #999)")
+
+
+def short(name: str) -> str:
+    """A name as it fits beside an axis."""
+    shown = plain(name)
+    return shown if len(shown) <= 26 else shown[:25] + "…"
+
+
+def first_of(total: int) -> str:
+    """A sentence where a chart leaves models out."""
+    return f" The first {MOST} of {total} models." if total > MOST else ""
+
+
+def _word(text: str) -> str:
+    return text.replace(" ", "-")
