@@ -224,6 +224,12 @@ class Frames:
         )
         return self._shares(part, positions)
 
+    def with_pixels(self, pixels: npt.NDArray[np.uint8]) -> Frames:
+        """Other pictures in place of these, at the same moments of the same clip."""
+        return Frames(
+            pixels, indices=self.indices, times_s=self.times_s, duration_s=self.duration_s, decoder=self.decoder
+        )
+
     def _shares(self, part: Frames, positions: tuple[int, ...]) -> Frames:
         """These frames as a part, which shares what was made of each, and has no way to the others; one of private
         frames, whose pixels may have been written to, shares nothing."""

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from ghostbench.cli.run import command
-from ghostbench.running.plan.options import PLACES
+from ghostbench.running.plan.placement import PLACES, Placement
 
 TOP = Path(__file__).resolve().parents[2]
 RECIPES = TOP / "docs" / "recipes"
@@ -83,7 +83,7 @@ def test_the_words_of_a_recipe_are_those_of_bench_run(name: str, words: list[str
     given = [word for word in words[1:] if word not in ("${resume[@]}", "$resume")]
     context = command.make_context("run", [word.replace("$share/$SHARDS", "1/8") for word in given])
     assert context.params["models"].split(",")[0] == "drivemm"
-    assert context.params["on"].partition(":")[0] in PLACES
+    assert Placement.of(context.params["on"]).place in PLACES
 
 
 def test_as_many_pods_as_shares() -> None:

@@ -14,7 +14,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -174,7 +174,7 @@ def _each(change: Callable[[Pixels, int, bytes], Pixels], name: str) -> Callable
         made = np.empty_like(frames.pixels)
         for place, seed in enumerate(_seeds(frames, name)):
             made[place] = change(frames.pixels[place], severity, seed)
-        return _with_pixels(frames, made)
+        return frames.with_pixels(made)
 
     return change_all
 
@@ -185,7 +185,7 @@ def _rained(frames: Frames, severity: int) -> Frames:
     made = np.empty_like(frames.pixels)
     for place, seed in enumerate(seeds):
         made[place] = rain(frames.pixels[place], severity, seed, slant)
-    return _with_pixels(frames, made)
+    return frames.with_pixels(made)
 
 
 def _dropped(frames: Frames, severity: int) -> Frames:
@@ -193,7 +193,7 @@ def _dropped(frames: Frames, severity: int) -> Frames:
 
 
 def _flipped(frames: Frames, _: int) -> Frames:
-    return _with_pixels(frames, np.ascontiguousarray(frames.pixels[:, :, ::-1]))
+    return frames.with_pixels(np.ascontiguousarray(frames.pixels[:, :, ::-1]))
 
 
 CORRUPTIONS: Final[Mapping[str, Corruption]] = {
@@ -235,13 +235,3 @@ def _normal(sigma: float) -> npt.NDArray[np.int32]:
     """Normal deviates of full scale 255, rounded, by 16 random bits."""
     inverse = statistics.NormalDist(0, 255 * sigma).inv_cdf
     return np.array([round(inverse((place + 0.5) / 65536)) for place in range(65536)], dtype=np.int32)
-
-
-def _with_pixels(frames: Frames, pixels: npt.NDArray[Any]) -> Frames:
-    return Frames(
-        pixels,
-        indices=frames.indices,
-        times_s=frames.times_s,
-        duration_s=frames.duration_s,
-        decoder=frames.decoder,
-    )

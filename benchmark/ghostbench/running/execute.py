@@ -105,7 +105,7 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
 
     own_process : whether the process was started for this run, so that it has a start-up.
     """
-    if options.on_ray:
+    if options.placement.on_ray:
         require_ray()
     plan = make_plan(options, told=voice.looking_for_media)
     redactor = Redactor()
@@ -120,11 +120,10 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
 def _cluster(plan: Plan) -> Iterator[Cluster | None]:
     """The cluster that the run's local models live in; None where they live on this machine. Raises `BadInput`."""
     local = [host for host in plan.hosts if isinstance(host.model, LocalModel)]
-    if not plan.options.on_ray or not local:
+    if not plan.options.placement.on_ray or not local:
         yield None
         return
-    _, _, address = plan.options.on.partition(":")
-    cluster = Cluster(address or None, sum(host.resources.cpus * len(host.replicas) for host in local))
+    cluster = Cluster(plan.options.placement.address, sum(host.resources.cpus * len(host.replicas) for host in local))
     try:
         yield cluster
     finally:
@@ -183,7 +182,7 @@ def _execute(
 
 def _as_told(error: Exception, plan: Plan, folder: RunFolder, redactor: Redactor, going_on: str) -> Exception:
     """The error in the user's words: what the machine or a model's code did, or a mistake of ours."""
-    here = {"remote", "local"} if plan.options.on == "thread" else {"remote"}
+    here = {"remote", "local"} if plan.options.placement.place == "thread" else {"remote"}
     others = [host.choice.row for host in plan.hosts if host.choice.spec.kind in here]
     if others and is_closed_file(error):
         return BadInput(closed_by_others(error, others, redactor, going_on))

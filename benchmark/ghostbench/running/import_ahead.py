@@ -55,4 +55,4 @@ def importing_ahead(plan: Plan) -> Iterator[None]:
 
 def _lets_us(plan: Plan) -> bool:
     kinds = {host.choice.spec.kind for host in plan.hosts}
-    return plan.options.on == "process" and "local" in kinds and "remote" not in kinds
+    return plan.options.placement.place == "process" and "local" in kinds and "remote" not in kinds

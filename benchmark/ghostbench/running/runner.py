@@ -95,7 +95,9 @@ class Runner:
         self._questions = Questions(plan.task)
         self._feeding = Feeding(plan, context.folder, self._states, self._left, self._suspects, DECODE_WORKERS)
         self._pool = ThreadPoolExecutor(_decoders(plan), "decode")
-        elsewhere = plan.options.on != "thread" and any(isinstance(host.model, LocalModel) for host in plan.hosts)
+        elsewhere = plan.options.placement.place != "thread" and any(
+            isinstance(host.model, LocalModel) for host in plan.hosts
+        )
         self._far = FarAway(plan, context.cluster, self._pool) if context.cluster is not None else None
         if self._far is not None:
             decoding = self._far.decoding
@@ -186,7 +188,7 @@ class Runner:
             ),
             budget=budget,
             sent=sent,
-            begun=self._begun if options.on == "thread" else None,
+            begun=self._begun if options.placement.place == "thread" else None,
             media=functools.partial(self._lent, clips),
             videos=self._videos.lent if self._videos is not None else None,
             foresee=self._far.foresee if self._far is not None else None,
@@ -212,7 +214,7 @@ class Runner:
             redactor=self._context.redactor,
             model_key=functools.cache(key),
             say=self._context.say,
-            elsewhere=options.on not in {"thread", "process"},
+            elsewhere=options.placement.on_ray,
             code=lambda row: sources[row.host],
         )
 
@@ -330,7 +332,7 @@ class Runner:
 def _decoders(plan: Plan) -> int:
     """How many clips are decoded at the same time: here, or by the workers of a cluster."""
     replicas = max((len(host.replicas) for host in plan.hosts), default=1)
-    return min(256, DECODE_WORKERS * replicas) if plan.options.on_ray else DECODE_WORKERS
+    return min(256, DECODE_WORKERS * replicas) if plan.options.placement.on_ray else DECODE_WORKERS
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -24,6 +24,7 @@ from ghostbench.datasets.select import LABELS_VARIABLE, ROOT_VARIABLE
 from ghostbench.errors import BadInput
 from ghostbench.plugins.choose import parse_model
 from ghostbench.plugins.text import one_line
+from ghostbench.running.plan.placement import Placement
 
 _VARIABLES = {"data_root": ROOT_VARIABLE, "labels": LABELS_VARIABLE}
 _ON_A_SHARE = ("//", "\\\\")
@@ -102,10 +103,6 @@ def only_in_the_folder(options: Mapping[str, Any], models: str, environ: Mapping
     return found
 
 
-_OWN_CLUSTERS = frozenset({"", "auto", "local"})
-"""Addresses of a Ray cluster that lead nowhere but to one of this machine."""
-
-
 def from_environment(name: str, value: str, environ: Mapping[str, str]) -> str | None:
     """What the environment says where that is the same as the folder says, credentials aside; else None."""
     given = environ.get(_VARIABLES.get(name, ""), "")
@@ -129,7 +126,10 @@ def _names_a_server(name: str, key: str, value: str, models: str) -> bool:
     if name == "settings":
         return _setting_names_a_server(key, value, models)
     if name == "on":
-        return value.partition(":")[2] not in _OWN_CLUSTERS
+        try:
+            return Placement.of(value).leads_elsewhere
+        except BadInput:
+            return False  # what is no place is refused as that
     return _is_address(value.removeprefix("@") if name == "clips" else value, ports=False)
 
 

@@ -9,16 +9,14 @@ from pathlib import Path
 
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.errors import BadInput
-from ghostbench.plugins.registry import printable
 from ghostbench.records import MOST_REPEATS
+from ghostbench.running.plan.placement import Placement
 from ghostbench.running.rules.patience import Patience
 
 DEFAULT_MODELS = "motion,always,never,random"
 DEADLINE_S = 1800.0
 """The longest that loading a model, and one attempt, may take unless the user says otherwise, seconds. A large batch on
 a slow machine passes well within it."""
-PLACES = ("thread", "process", "ray")
-"""Where local models can live; Ray's cluster by its address, where one is given: "ray:ADDRESS"."""
 DEFAULT_ATTEMPTS = 6
 """Attempts at one clip where the user gives no limit; those that an outage took are not among them."""
 
@@ -30,7 +28,8 @@ class Options:
     sampling : None leaves it to the task. moments : how many a second, as given; None leaves it to the task. sustain :
     when an alarm holds, K/N as given; None for a single moment.
     cache : the folder of answers that runs share; None for none.
-    max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`. on : where local models live.
+    max_attempts : None leaves it to `DEFAULT_ATTEMPTS` and to time: `patience`. on : where local models live, as given;
+    `placement` says what it means.
     tag : what is written on the run.
     replicas : how many of each, as given, `MODEL=N`.
     """
@@ -60,9 +59,9 @@ class Options:
     tag: tuple[str, ...] = ()
 
     @property
-    def on_ray(self) -> bool:
-        """Whether local models live in a Ray cluster."""
-        return self.on.partition(":")[0] == "ray"
+    def placement(self) -> Placement:
+        """Where local models live, by `on`. Raises `BadInput` where that is no place."""
+        return Placement.of(self.on)
 
     @property
     def attempts_limit(self) -> int:
@@ -72,11 +71,7 @@ class Options:
 
 def check_numbers(options: Options) -> None:
     """Raise `BadInput` for an option that is out of its range, or that goes with another."""
-    place, colon, address = options.on.partition(":")
-    if place not in PLACES or (colon and (place != "ray" or not address)):
-        raise BadInput(
-            f"--on '{printable(options.on)}' is no place for models; choose from {', '.join(PLACES)} or ray:ADDRESS"
-        )
+    _ = options.placement
     if not 1 <= options.repeats <= MOST_REPEATS:
         raise BadInput(f"--repeats {options.repeats} is not from 1 to {MOST_REPEATS}")
     if options.max_attempts is not None and options.max_attempts < 1:

@@ -110,9 +110,9 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     for each in (task, *variants.values(), *(() if filmed is None else (filmed,))):
         check_wording(each, split)
     for host in hosts.values():
-        check_host(host, elsewhere=options.on_ray and isinstance(host.model, LocalModel))
+        check_host(host, elsewhere=options.placement.on_ray and isinstance(host.model, LocalModel))
     check_videos(rows, split.clips)
-    plan_replicas(hosts, options.replicas, options.on)
+    plan_replicas(hosts, options.replicas, options.placement.place)
     if split.data_root is None and looking and not any(c.media for c in split.clips):
         raise BadInput(f"model '{looking[0]}' needs the clips of {split.dataset}; say where they are with --data-root")
     if options.max_cost is not None:

@@ -18,7 +18,7 @@ def blank(frames: Frames) -> Frames:
     """The same number of frames at the same times, each pixel mid-grey."""
     import numpy as np
 
-    return _with_pixels(frames, np.full_like(frames.pixels, MID_GREY))
+    return frames.with_pixels(np.full_like(frames.pixels, MID_GREY))
 
 
 def shuffled(frames: Frames) -> Frames:
@@ -32,7 +32,7 @@ def shuffled(frames: Frames) -> Frames:
     draw = random.Random(len(order))  # noqa: S311 - not for security
     while len(order) > 1 and order == sorted(order):
         draw.shuffle(order)
-    return _with_pixels(frames, np.ascontiguousarray(frames.pixels[order]))
+    return frames.with_pixels(np.ascontiguousarray(frames.pixels[order]))
 
 
 def text_only(frames: Frames) -> None:
@@ -131,13 +131,3 @@ def thinned(frames: Frames | None, most: int | None) -> Frames | None:
     count = len(frames)
     positions = tuple(int((i + 0.5) * count / most) for i in range(most))
     return frames.memo(("thinned", most), lambda whole: whole.take(positions))
-
-
-def _with_pixels(frames: Frames, pixels: object) -> Frames:
-    return Frames(
-        pixels,  # type: ignore[arg-type]
-        indices=frames.indices,
-        times_s=frames.times_s,
-        duration_s=frames.duration_s,
-        decoder=frames.decoder,
-    )

@@ -15,6 +15,7 @@ from ghostbench.errors import BadInput
 from ghostbench.models import LocalModel, Model, Resources
 from ghostbench.plugins.choose import Choice
 from ghostbench.plugins.registry import printable
+from ghostbench.running.plan.placement import Place
 from ghostbench.running.rules.replies import in_words
 
 MOST_REPLICAS = 4096
@@ -46,8 +47,8 @@ class Host(Protocol):
     replicas: tuple[Replica, ...]
 
 
-def plan_replicas(hosts: Mapping[str, Host], given: Sequence[str], on: str) -> None:
-    """Give each local model its replicas. given : `MODEL=N` each. on : where they are to live.
+def plan_replicas(hosts: Mapping[str, Host], given: Sequence[str], place: Place) -> None:
+    """Give each local model its replicas. given : `MODEL=N` each. place : where they are to live.
 
     Raises `BadInput` for what does not fit this machine, or is no such thing.
     """
@@ -56,7 +57,7 @@ def plan_replicas(hosts: Mapping[str, Host], given: Sequence[str], on: str) -> N
         if isinstance(host.model, LocalModel):
             try:
                 host.resources = host.model.resources() or host.choice.spec.resources
-                host.replicas = _replicas(row, host.model.replicas(), host.resources, wanted.get(row), on)
+                host.replicas = _replicas(row, host.model.replicas(), host.resources, wanted.get(row), place)
             except (BadInput, KeyboardInterrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 - a stranger's code may raise anything
@@ -77,26 +78,28 @@ def _wanted(hosts: Mapping[str, Host], given: Sequence[str]) -> dict[str, int]:
     return wanted
 
 
-def _replicas(row: str, named: Sequence[Any], needs: Resources, wanted: int | None, on: str) -> tuple[Replica, ...]:
+def _replicas(
+    row: str, named: Sequence[Any], needs: Resources, wanted: int | None, place: Place
+) -> tuple[Replica, ...]:
     own = tuple(named)
     if not own:
         raise ValueError("its settings ask for no replica at all")
     count = wanted or len(own)
     if len(own) > 1 and count != len(own):
         raise BadInput(f"--replicas {row}={count}, and its settings ask for {len(own)}; leave one of them out")
-    if len(own) > 1 and on.partition(":")[0] == "ray":
+    if len(own) > 1 and place == "ray":
         raise BadInput(f"the settings of {row} name devices of this machine; on Ray say --replicas {row}={len(own)}")
     if count == 1:
         return (Replica(row, own[0]),)
     names = [f"{row}#{number}" for number in range(1, count + 1)]
-    if on in ("process", "thread"):
+    if place != "ray":
         _check_memory(row, needs, count)
     if len(own) > 1:
         return tuple(map(Replica, names, own))
-    if on == "process" and needs.gpus:
+    if place == "process" and needs.gpus:
         shares = _shares(row, needs.gpus, count)
         return tuple(Replica(name, own[0], share) for name, share in zip(names, shares, strict=True))
-    if on == "thread" and needs.gpus:
+    if place == "thread" and needs.gpus:
         raise BadInput(f"--replicas {row}={count}: threads cannot be given GPUs of their own; use --on process")
     return tuple(Replica(name, own[0]) for name in names)
 

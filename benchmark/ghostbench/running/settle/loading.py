@@ -61,7 +61,7 @@ class Loading:
         self._truths = Truths(clips=plan.split.known, seed=plan.options.seed)
         self._preparing: list[ThreadPoolExecutor] = []
         self._far = far
-        self._in_this_process = plan.options.on == "thread"
+        self._in_this_process = plan.options.placement.place == "thread"
         self._starter = ThreadPoolExecutor(1, "starter")
 
     async def load(self, state: ModelState, busy: Counter[str]) -> None:
