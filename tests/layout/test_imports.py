@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,3 +48,16 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 def test_every_adapter_of_the_tree_is_held_to_the_contracts() -> None:
     adapters = {path.name for path in (ROOT / "adapters").iterdir() if (path / "__init__.py").is_file()}
     assert adapters | {"ghostbench"} == set(packages())
+
+
+def test_no_answer_is_read_again_to_be_scored_or_reported() -> None:
+    """A task reads an answer once, when it is settled; a second reader would follow rules of its own."""
+    package = ROOT / "benchmark" / "ghostbench"
+    calls = {
+        str(path.relative_to(package))
+        for folder in ("scoring", "report")
+        for path in (package / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "parse"
+    }
+    assert calls == set()
