@@ -95,7 +95,8 @@ def _run(words: list[str], *, show_progress: bool) -> RunData:
     from rich.console import Console
 
     from ghostbench.cli.run import command, options_of
-    from ghostbench.running.execute import INTERRUPTED, Terminal, execute
+    from ghostbench.running.execute import INTERRUPTED, execute
+    from ghostbench.running.terminal import Terminal
 
     try:
         context = command.make_context("run", list(words))

@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from evidence_data import RunBuilder, watched_clip
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 from rich.console import Console
 
 from ghostbench.cli.compare import command
@@ -27,7 +26,7 @@ from ghostbench.evidence.warning_compare_files import (
 from ghostbench.evidence.warning_pairs import WarningComparison
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.report.data import RunData
-from ghostbench.report.warning_plots import Pens, warning_charts
+from ghostbench.report.warning_plots import warning_charts
 from ghostbench.report.warning_tables import at_moments
 from ghostbench.scoring.ranking import average_precision, weighted_average_precision
 from ghostbench.scoring.score import score_run
@@ -141,21 +140,13 @@ def test_no_line_is_drawn_where_nothing_was_said(tmp_path: Path) -> None:
     gap: list[str | None] = [*alarms(3)[:5], None, *alarms()[6:]]
     folder = build(tmp_path / "a", {"good": [gap] * 8 + GOOD[8:]})
     metrics = score_run(folder)
-    drawn = dict(
-        warning_charts(RunData(folder, read_run_records(folder), metrics), ["good"], Pens(figure, ["C0"], "C1"))
-    )
+    drawn = dict(warning_charts(RunData(folder, read_run_records(folder), metrics), ["good"]))
     [over_time] = [words for words, chart in drawn.items() if chart.name == "warning-0"]
     heights = drawn[over_time].figure.axes[0].lines[0].get_ydata()
     assert np.array_equal(np.asarray(heights, dtype=float), [0, 0, 0, 1, 0, np.nan, 0, 0], equal_nan=True)
     assert "none where an answer is missing" in over_time
     [timeline] = [words for words, chart in drawn.items() if chart.name == "warning-timeline"]
     assert "no dot it gave no alarm, or no answer" in timeline
-
-
-def figure(width: float, height: float, title: str) -> Any:
-    """A chart that is never shown."""
-    found = Figure((width, height))
-    return found, found.add_subplot(title=title)
 
 
 def test_baselines_stand_beside_the_models_and_no_draw_by_clip_does(tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from rich.console import Console
 
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.evidence.verify import verify
-from ghostbench.running.execute import Terminal, execute
+from ghostbench.running.execute import execute
 from ghostbench.running.plan.options import Options
 from ghostbench.running.rules.patience import Patience
+from ghostbench.running.terminal import Terminal
 
 pytest.importorskip("aiohttp")
 

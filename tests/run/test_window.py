@@ -187,7 +187,8 @@ def settled(folder: Path, name: str) -> list[dict[str, Any]]:
 def run(folder: Path, dataset: Path, **options: Any) -> int:
     from rich.console import Console
 
-    from ghostbench.running.execute import Terminal, execute
+    from ghostbench.running.execute import execute
+    from ghostbench.running.terminal import Terminal
 
     query = SplitQuery(dataset=str(dataset))
     usual = {"models": "motion,always", "patience": QUICK, "on": "thread"}

@@ -17,9 +17,10 @@ from ghostbench.errors import BadInput
 from ghostbench.folder.lines import MomentLine, QuestionLine
 from ghostbench.label import Label
 from ghostbench.outcomes import Outcome
+from ghostbench.scoring.alarm_thresholds import leads_by_rate
 from ghostbench.scoring.anticipation import legacy
 from ghostbench.scoring.chance_alarms import first_alarms, matched
-from ghostbench.scoring.early_warning import early_warning, leads_by_rate
+from ghostbench.scoring.early_warning import early_warning
 from ghostbench.scoring.timed_alarms import constant_times
 from ghostbench.scoring.watched import watched
 from ghostbench.tasks.sustain import AT_ONCE, Sustain, parse_sustain

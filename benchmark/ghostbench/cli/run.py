@@ -139,7 +139,8 @@ def command(
         from rich.console import Console
 
         from ghostbench.running.dry_run import print_dry_run
-        from ghostbench.running.execute import Terminal, execute
+        from ghostbench.running.execute import execute
+        from ghostbench.running.terminal import Terminal
 
         voice = Terminal(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
         if dry_run:

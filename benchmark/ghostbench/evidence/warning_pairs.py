@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.evidence.contenders import Contender, Field
+from ghostbench.scoring.alarm_thresholds import alarm_threshold, first_alarms_of
+from ghostbench.scoring.before_event import BEFORE_MS, scores_before
 from ghostbench.scoring.draws import LEVEL, SEED
-from ghostbench.scoring.early_warning import BEFORE_MS, alarm_threshold, early_warning, first_alarms_of, scores_before
+from ghostbench.scoring.early_warning import early_warning
 from ghostbench.scoring.paired import share_difference
 from ghostbench.scoring.ranking import weighted_average_precision
 from ghostbench.scoring.rates import Estimate, Floats

@@ -10,7 +10,7 @@ from ghostbench.folder.lines import STAGES
 from ghostbench.report.columns import Rows
 from ghostbench.report.drawing import MOST, PALETTE, Drawn, figure_of, first_of, short
 from ghostbench.scoring.account import QUANTILES
-from ghostbench.scoring.metrics import Percentiles
+from ghostbench.scoring.account_metrics import Percentiles
 
 _WIDE = 20
 """Times that differ by a larger factor are drawn on a logarithmic scale."""

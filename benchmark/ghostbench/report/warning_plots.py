@@ -10,8 +10,8 @@ import numpy as np
 from ghostbench.report.data import RunData
 from ghostbench.report.drawing import FAINT, PALETTE, Drawn, figure_of
 from ghostbench.report.escape import plain
+from ghostbench.scoring.alarm_thresholds import FALSE_ALARM_RATE, alarm_threshold, first_alarms_of, leads_by_rate
 from ghostbench.scoring.chance_alarms import leads_by_chance
-from ghostbench.scoring.early_warning import FALSE_ALARM_RATE, alarm_threshold, first_alarms_of, leads_by_rate
 from ghostbench.scoring.warning_metrics import VisibleTime
 from ghostbench.scoring.watched import Watched, watched
 from ghostbench.tasks.sustain import Sustain

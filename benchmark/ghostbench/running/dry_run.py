@@ -28,7 +28,7 @@ from ghostbench.scoring.watched import window_of
 from ghostbench.tasks.sustain import AT_ONCE
 
 if TYPE_CHECKING:
-    from ghostbench.running.execute import Terminal
+    from ghostbench.running.terminal import Terminal
 
 
 @dataclass(slots=True)

@@ -6,18 +6,12 @@ import asyncio
 import contextlib
 import dataclasses
 import errno
-import json
 import os
 import shlex
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from ghostbench.datasets.clip_ids import clip_id
-from ghostbench.datasets.storage import without_credentials
 from ghostbench.errors import BadInput, OurFault, OutputFailed
 from ghostbench.folder.begun import Lost
 from ghostbench.folder.ledger import DiskFailed
@@ -27,13 +21,19 @@ from ghostbench.folder.place import RunFolder
 from ghostbench.folder.prompts import keep_words
 from ghostbench.folder.tags import write_tags
 from ghostbench.models import LocalModel
-from ghostbench.plugins.finishers import run_finished
-from ghostbench.plugins.registry import printable, registry
-from ghostbench.redact import CROSSED_OUT, Redactor
+from ghostbench.plugins.registry import registry
+from ghostbench.redact import Redactor
 from ghostbench.running import manifest as manifests
+from ghostbench.running.announcements import (
+    resume_command,
+    say_what_is_early,
+    say_what_is_left_out,
+    say_what_is_missing,
+    say_what_it_was,
+)
 from ghostbench.running.ask.places.actor import Cluster, require_ray
+from ghostbench.running.conclude import conclude
 from ghostbench.running.import_ahead import importing_ahead
-from ghostbench.running.plan.named_servers import only_in_the_folder
 from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import Plan, make_plan
 from ghostbench.running.plan.start_up import start_up_s
@@ -50,41 +50,17 @@ from ghostbench.running.rules.predictions import AskKey, Last
 from ghostbench.running.runner import RunContext, Runner
 from ghostbench.running.settle.cache_entry import open_root
 from ghostbench.running.settle.faults import closed_by_others, in_one_line, is_closed_file
+from ghostbench.running.terminal import Terminal
 from ghostbench.running.watch import guard
 from ghostbench.running.watch.aside import bounded, printing_aside
 from ghostbench.running.watch.progress import Progress
 from ghostbench.running.watch.stopping import StopSignals
 from ghostbench.running.watch.surroundings import surroundings_put_back
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rich.console import Console
-
-DONE, NO_ANSWERS, INTERRUPTED = 0, 1, 130
+INTERRUPTED = 130
 _LAST_WORDS_S = 5.0
 """How long coroutines that are cancelled at the end may take, seconds."""
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terminal:
-    """How the command speaks: `quiet` prints nothing but errors, `as_json` prints the metrics as one JSON object."""
-
-    out: Console
-    err: Console
-    quiet: bool = False
-    as_json: bool = False
-
-    def warn(self, line: str) -> None:
-        """Say what is worth knowing and no error, unless nothing but errors is to be said."""
-        if not self.quiet:
-            self.err.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-
-    def looking_for_media(self, listed: int, of: int) -> None:
-        """Say how far the listing of a dataset's folders has come."""
-        if not self.quiet:
-            self.err.print(f"looking for the media: {listed} of {of} folders listed", style="dim", highlight=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +124,8 @@ def _execute(
         lost = write_down_losses(folder, LineCheck.of(plan))
         if lost.requests:
             done = what_was_done(folder.attempts, plan)
-        _say_what_it_was(before, command, voice)
-        _say_what_is_early(still_put_off(before, done), voice)
+        say_what_it_was(before, command, voice)
+        say_what_is_early(still_put_off(before, done), voice)
         manifest = manifests.gone_on_with(before, manifest)
     else:
         folder.create()
@@ -157,8 +133,8 @@ def _execute(
         write_tags(folder.path, add=options.tag)
     for plugin in registry().warnings:
         voice.warn(f"warning: {plugin}")
-    _say_what_is_left_out(plan, voice)
-    _say_what_is_missing(plan, voice)
+    say_what_is_left_out(plan, voice)
+    say_what_is_missing(plan, voice)
     going_on = resume_command(redactor.command(command), plan, manifest.options or {})
     guard.tell(folder=str(folder.path.absolute()), going_on=going_on)
     try:
@@ -199,60 +175,6 @@ def _as_told(error: Exception, plan: Plan, folder: RunFolder, redactor: Redactor
 def _is_within(file: object, folder: RunFolder) -> bool:
     """Whether the file that an error of the system names lies in the run folder: others have been at it."""
     return isinstance(file, str) and Path(os.path.abspath(file)).is_relative_to(folder.path.absolute())
-
-
-def _say_what_it_was(before: Manifest, command: list[str], voice: Terminal) -> None:
-    """Show how the run was begun, where the command line that goes on with it does not say it all."""
-    if not voice.quiet and not any(word == "--models" or word.startswith("--models=") for word in command):
-        begun = printable(f"run '{before.run_id}' was begun with: {shlex.join(before.command)}")
-        voice.err.print(begun, markup=False, highlight=False, soft_wrap=True)
-
-
-def _say_what_is_early(put_off: Iterable[tuple[str, datetime]], voice: Terminal) -> None:
-    for row, until in put_off:
-        voice.warn(
-            f"{row}: the server asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC; asking again already"
-        )
-
-
-def _say_what_is_left_out(plan: Plan, voice: Terminal) -> None:
-    """Name the examples that the wordings tell of: those that are not scored, and those that nobody knows."""
-    left_out = plan.split.left_out
-    if left_out:
-        voice.warn(f"not scored, as examples are told with their answers: {printable(', '.join(left_out))}")
-    told = {clip_id(clip) for wording in plan.wordings for clip in wording.example_clips}
-    if strangers := sorted(told - set(left_out)):
-        named = printable(", ".join(strangers))
-        voice.warn(f"examples that are no clips of this run: {named}; a clip under another name would be scored")
-
-
-def _say_what_is_missing(plan: Plan, voice: Terminal) -> None:
-    """Name the clips without media before anything is asked: a wrong root costs a whole run otherwise."""
-    clips, root = plan.split.clips, plan.split.data_root
-    missing = sum(clip.media is None for clip in clips)
-    if missing and root is not None and plan.needs_media:
-        where = printable(without_credentials(root))
-        voice.warn(
-            f"{missing} of {len(clips)} clips have no media under {where}: "
-            "models that look at frames give no answer for them; leave them out with --only-available"
-        )
-
-
-def resume_command(command: list[str], plan: Plan, kept: Mapping[str, Any]) -> str:
-    """The command line that goes on with this run, ready to paste: the whole one where the manifest keeps no secret.
-
-    kept : the options as the manifest has them.
-    """
-    if CROSSED_OUT not in json.dumps(kept, ensure_ascii=False):
-        servers = only_in_the_folder(kept, plan.options.models, os.environ)
-        again = [word for server in servers for word in server.words]
-        # A folder outside the run is opened for the user's word alone, and not for the manifest's.
-        again += ["--cache", str(plan.options.cache)] if plan.options.cache is not None else []
-        return shlex.join(["bench", "run", "--resume", "--run-id", plan.run_id, "--out", str(plan.options.out), *again])
-    words = [word for word in command if word != "--resume"]
-    if "--run-id" not in words and not any(word.startswith("--run-id=") for word in words):
-        words += ["--run-id", plan.run_id]
-    return shlex.join([*words, "--resume"])
 
 
 def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, conduct: RunControl) -> int:
@@ -343,25 +265,3 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
     if not left:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
-
-
-def conclude(folder: Path, voice: Terminal) -> int:
-    """Score a finished run, write its pages, print what came of it; return the exit status."""
-    from ghostbench.report.brief import print_brief, print_failures
-    from ghostbench.report.data import read_run
-    from ghostbench.report.write import write_report
-    from ghostbench.scoring.score import score_run
-
-    metrics = score_run(folder)
-    write_report(folder)
-    run = read_run(folder)
-    if voice.as_json:
-        sys.stdout.write(json.dumps({"run": str(folder), "metrics": metrics}, ensure_ascii=False) + "\n")
-    if voice.as_json or voice.quiet:
-        print_failures(run, voice.err, silent_only=voice.quiet)
-    else:
-        print_brief(run, voice.out, voice.err)
-    for failure in run_finished(folder.absolute()):
-        voice.warn(f"warning: {failure}; the run itself is whole")
-    silent = any(row["answered"] == 0 and not row["probe"] for row in metrics["models"].values())
-    return NO_ANSWERS if silent else DONE

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.folder.lines import MEMORY, STAGES
-from ghostbench.scoring.metrics import BatchSize, Percentiles, Usage, Workers, WorkerShare
+from ghostbench.scoring.account_metrics import BatchSize, Percentiles, Usage, Workers, WorkerShare
 from ghostbench.scoring.warm_up import is_warm_up
 
 Quantile = Literal["p50", "p90", "p99"]

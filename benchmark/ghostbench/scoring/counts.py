@@ -11,7 +11,7 @@ import pandas as pd
 from ghostbench.folder.lines import COLUMNS, NO_ANSWER
 from ghostbench.outcomes import FALLS_BACK, Outcome
 from ghostbench.records import GRADES, TRUTHS
-from ghostbench.scoring.metrics import AttemptCounts
+from ghostbench.scoring.account_metrics import AttemptCounts
 from ghostbench.scoring.views import Bools
 
 SECONDS_PER_HOUR = 3600

@@ -18,27 +18,22 @@ import pandas as pd
 
 from ghostbench.label import Label
 from ghostbench.scoring.actors import UNSTATED, actor_kind, occluder_kind
+from ghostbench.scoring.alarm_thresholds import FALSE_ALARM_RATE, first_alarms_of, has_scores, threshold_at
 from ghostbench.scoring.anticipation import legacy
+from ghostbench.scoring.before_event import BEFORE_MS, average_precision_before, mean_of
 from ghostbench.scoring.chance_alarms import by_chance, clips_per_hour
 from ghostbench.scoring.draws import SEED
 from ghostbench.scoring.intervals import shares
-from ghostbench.scoring.ranking import average_precision_estimate
 from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.visible_time import by_visible_time
 from ghostbench.scoring.warning_metrics import EarlyWarning, Leads, Named, OfVisible, Warnings
 from ghostbench.scoring.watched import Watched, asks_at_moments, watched
 from ghostbench.tasks.sustain import AT_ONCE, Sustain
 
-FALSE_ALARM_RATE: Final = 0.1
-"""The share of safe clips that may have an alarm, where a model's scores leave the choice of a threshold."""
-BEFORE_MS: Final = (500, 1000, 1500)
-"""How long before the event a clip ends, milliseconds, for average precision: Nexar's protocol."""
 SUSTAINED: Final = (AT_ONCE, Sustain(2, 3), Sustain(3, 3))
 """The rules that are shown beside the run's own."""
 LEAD_DRAWS: Final = 1000
 """Sets of redrawn clips behind the intervals of leads."""
-_LOST, _FALSE = -1.0, 2.0
-"""Scores below and above all others."""
 _YES = 0.999
 """A yes, as high as the papers' code can tell from 1."""
 
@@ -63,7 +58,7 @@ def early_warning(
         return None
     seen = list(watched(rows, clips, moments_per_s))
     safe = [each for each in seen if each.safe]
-    by_score = _has_scores(seen)
+    by_score = has_scores(seen)
     held = {each: _at(seen, each, by_score=by_score) for each in dict.fromkeys((rule, *SUSTAINED))}
     ap_at = {str(before): average_precision_before(seen, before / 1000) for before in BEFORE_MS}
     own, alarmed = held[rule]
@@ -90,56 +85,6 @@ def early_warning(
             ]
         ),
     }
-
-
-def alarm_threshold(seen: Sequence[Watched], rule: Sustain) -> float | None:
-    """The score from which a model alarms, where all its answers have one: see `threshold_at`; None for alarms by
-    grade."""
-    safe = [each for each in seen if each.safe]
-    return threshold_at(safe, FALSE_ALARM_RATE, rule) if _has_scores(seen) else None
-
-
-def _has_scores(seen: Sequence[Watched]) -> bool:
-    """Whether a threshold can be chosen: there are safe clips, and no answer lacks a score. An answer that is missing
-    has no say: it must not turn alarms by score into alarms by grade."""
-    safe = any(each.safe for each in seen)
-    whole = [each for each in seen if each.whole]
-    return safe and bool(whole) and all(not math.isnan(score) for each in whole for score in each.scores)
-
-
-def threshold_at(safe: Iterable[Watched], rate: float, rule: Sustain = AT_ONCE) -> float:
-    """The lowest score from which an alarm is given, with an alarm that holds in at most that share of safe clips;
-    infinity where no score of theirs may give one.
-
-    >>> quiet = Watched(0, False, None, None, None, (0.5, 1.0), (False, False), (0.1, 0.2), True)
-    >>> threshold_at([quiet] * 9 + [Watched(1, False, None, None, None, (0.5,), (True,), (0.9,), True)], 0.1) > 0.2
-    True
-    """
-    peaks = sorted((each.peak(rule) for each in safe), reverse=True)
-    allowed = int(rate * len(peaks) + 1e-9)
-    reached = peaks[allowed] if allowed < len(peaks) else -math.inf
-    return reached if math.isinf(reached) else math.nextafter(reached, math.inf)
-
-
-def first_alarms_of(seen: Sequence[Watched], threshold: float | None, rule: Sustain) -> list[float | None]:
-    """When each clip's first alarm holds, seconds; None without one. threshold : None for alarms by grade."""
-    return [each.first(each.alarms_at(threshold), rule) for each in seen]
-
-
-def leads_by_rate(seen: Sequence[Watched], rule: Sustain = AT_ONCE) -> list[tuple[float, float]]:
-    """The share of safe clips with an alarm, and the mean lead, for every threshold, from the highest down; [] where
-    there are no safe clips or no windows. Of scores alone: every answer must have one."""
-    safe = [each for each in seen if each.safe]
-    window = [each for each in seen if each.has_window(rule)]
-    if not safe or not window:
-        return []
-    points = []
-    given = {score for each in seen for score in each.scores if not math.isnan(score)}
-    for threshold in sorted(given, reverse=True):
-        alarmed = sum(each.peak(rule) >= threshold for each in safe)
-        leads = [each.lead_s(each.first(each.alarms_at(threshold), rule)) for each in window]
-        points.append((alarmed / len(safe), sum(leads) / len(leads)))
-    return points
 
 
 def _at(seen: Sequence[Watched], rule: Sustain, *, by_score: bool) -> tuple[Warnings, Estimate | None]:
@@ -179,38 +124,6 @@ def _stated(numbers: Warnings) -> Warnings:
     """With a threshold that JSON can hold."""
     threshold = numbers["threshold"]
     return {**numbers, "threshold": None if threshold is None or math.isinf(threshold) else threshold}
-
-
-def average_precision_before(seen: Sequence[Watched], before_s: float) -> Estimate | None:
-    """Average precision of the scores so long before the event; safe clips end when clips with an event do.
-
-    A clip with a missing answer stands where it does most harm. None where one of the two kinds is missing, and where
-    no clip at all is answered.
-    """
-    scores, truths, at = scores_before(seen, before_s)
-    if len(set(truths)) < 2 or not any(each.whole for each in seen):
-        return None
-    return average_precision_estimate(np.array(scores), np.array(truths), np.array(at))
-
-
-def scores_before(seen: Sequence[Watched], before_s: float) -> tuple[list[float], list[bool], list[int]]:
-    """Score, whether there is an event, and the clip, of all that are long enough; a missing answer is minus one where
-    there is an event, and two where there is none."""
-    found: list[tuple[float, bool, int]] = []
-    ends = []
-    for each in seen:
-        if each.event and each.event_s is not None and each.asked_by(each.event_s - before_s):
-            ends.append(each.event_s - before_s)
-            score = each.score_at(ends[-1])
-            found.append((_LOST if score is None else score, True, each.at))
-    safe = [each for each in seen if each.safe]
-    ends.sort()
-    for place, each in enumerate(safe):
-        end = ends[place * len(ends) // len(safe)] if ends else -math.inf
-        if each.asked_by(end):
-            score = each.score_at(end)
-            found.append((_FALSE if score is None else score, False, each.at))
-    return [score for score, *_ in found], [truth for _, truth, _ in found], [clip for *_, clip in found]
 
 
 def _named(rows: pd.DataFrame, clips: pd.DataFrame, seen: Sequence[Watched]) -> Named:
@@ -273,24 +186,6 @@ def _leads(leads: Sequence[float], at: Sequence[int]) -> Leads:
         }
 
     return {"median": estimate(np.median), "mean": estimate(np.mean)}
-
-
-def mean_of(parts: Sequence[Estimate | None]) -> Estimate | None:
-    """The mean of figures of the same clips; its interval is no wider than the mean of theirs, and stated as that.
-
-    None where one of them is missing.
-
-    >>> mean_of([{"value": 0.5, "low": 0.25, "high": 0.75}, {"value": 1.0, "low": 0.5, "high": 1.0}])
-    {'value': 0.75, 'low': 0.375, 'high': 0.875}
-    """
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
-        return None
-    return {
-        "value": sum(part["value"] for part in known) / len(known),
-        "low": sum(part["low"] or 0.0 for part in known) / len(known),
-        "high": sum(1.0 if part["high"] is None else part["high"] for part in known) / len(known),
-    }
 
 
 def _times(share: Estimate | None, factor: float) -> Estimate | None:

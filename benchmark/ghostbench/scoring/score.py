@@ -182,30 +182,35 @@ class _Scorer:
         if self.twins is not None:
             found["twins"] = self.twins.score(rows, answered)
         if attempts is not None:
-            tried = counts.attempt_counts(attempts)
-            found["attempts"], found["retries"], found["fallbacks"] = (
-                tried["attempts"],
-                tried["retries"],
-                tried["fallbacks"],
-            )
-            found["attempt_outcomes"] = tried["attempt_outcomes"]
-            found["served_models"] = sorted({name for name in attempts["served_model"] if isinstance(name, str)})
-            found["latency"] = account.latency(attempts)
-            found["batch_size"] = account.batch_size(attempts)
-            cached = account.from_cache(attempts)
-            clips_cached = len(attempts.loc[cached, ["clip", "repeat"]].drop_duplicates())
-            if clips_cached:
-                found["from_cache"] = int(cached.sum())
-            found["throughput_clips_per_s"] = account.throughput(attempts, found["answered"] - clips_cached)
-            if (several := account.workers(attempts)) is not None:
-                found["workers"] = several
-            found["memory"] = account.memory(attempts)
-            found["usage"] = account.usage(attempts)
-            found["load_s"] = entry.load_s
-            found["warm_up_s"] = stated_warm_up(entry.facts)
-            found["warm_up_attempts"] = warm_up_attempts(attempts)
-            found["actors"] = alarms_by_actor(rows, answered)
+            _add_account(found, rows, answered, attempts, entry)
         return found
+
+
+def _add_account(found: Row, rows: pd.DataFrame, answered: Bools, attempts: pd.DataFrame, entry: ModelEntry) -> None:
+    """What only a ledger tells: how often was tried, what it took and who answered."""
+    tried = counts.attempt_counts(attempts)
+    found["attempts"], found["retries"], found["fallbacks"] = (
+        tried["attempts"],
+        tried["retries"],
+        tried["fallbacks"],
+    )
+    found["attempt_outcomes"] = tried["attempt_outcomes"]
+    found["served_models"] = sorted({name for name in attempts["served_model"] if isinstance(name, str)})
+    found["latency"] = account.latency(attempts)
+    found["batch_size"] = account.batch_size(attempts)
+    cached = account.from_cache(attempts)
+    clips_cached = len(attempts.loc[cached, ["clip", "repeat"]].drop_duplicates())
+    if clips_cached:
+        found["from_cache"] = int(cached.sum())
+    found["throughput_clips_per_s"] = account.throughput(attempts, found["answered"] - clips_cached)
+    if (several := account.workers(attempts)) is not None:
+        found["workers"] = several
+    found["memory"] = account.memory(attempts)
+    found["usage"] = account.usage(attempts)
+    found["load_s"] = entry.load_s
+    found["warm_up_s"] = stated_warm_up(entry.facts)
+    found["warm_up_attempts"] = warm_up_attempts(attempts)
+    found["actors"] = alarms_by_actor(rows, answered)
 
 
 def _by_model(lines: pd.DataFrame) -> dict[str, pd.DataFrame]:

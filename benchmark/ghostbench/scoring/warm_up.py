@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import pandas as pd
 
-from ghostbench.scoring.metrics import WarmUpAttempts
+from ghostbench.scoring.account_metrics import WarmUpAttempts
 
 WARM_UP = "warm-up"
 """A ledger note that begins with this marks an attempt that also paid for compiling or first use."""

@@ -13,7 +13,8 @@ from ghostbench.report.escape import latex, without_places
 from ghostbench.report.paper.references import References
 from ghostbench.report.table import NOT_AVAILABLE, shown
 from ghostbench.report.warning_tables import at_moments
-from ghostbench.scoring.early_warning import FALSE_ALARM_RATE, LEAD_DRAWS
+from ghostbench.scoring.alarm_thresholds import FALSE_ALARM_RATE
+from ghostbench.scoring.early_warning import LEAD_DRAWS
 from ghostbench.scoring.intervals import Z
 from ghostbench.tasks.sustain import AT_ONCE
 

@@ -1,0 +1,34 @@
+"""What follows when a run has asked all: scores, pages, what is printed of them, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from ghostbench.plugins.finishers import run_finished
+from ghostbench.running.terminal import Terminal
+
+DONE, NO_ANSWERS = 0, 1
+
+
+def conclude(folder: Path, voice: Terminal) -> int:
+    """Score a finished run, write its pages, print what came of it; return the exit status."""
+    from ghostbench.report.brief import print_brief, print_failures
+    from ghostbench.report.data import read_run
+    from ghostbench.report.write import write_report
+    from ghostbench.scoring.score import score_run
+
+    metrics = score_run(folder)
+    write_report(folder)
+    run = read_run(folder)
+    if voice.as_json:
+        sys.stdout.write(json.dumps({"run": str(folder), "metrics": metrics}, ensure_ascii=False) + "\n")
+    if voice.as_json or voice.quiet:
+        print_failures(run, voice.err, silent_only=voice.quiet)
+    else:
+        print_brief(run, voice.out, voice.err)
+    for failure in run_finished(folder.absolute()):
+        voice.warn(f"warning: {failure}; the run itself is whole")
+    silent = any(row["answered"] == 0 and not row["probe"] for row in metrics["models"].values())
+    return NO_ANSWERS if silent else DONE
