@@ -173,7 +173,7 @@ class Storage:
         self.back_at: float | None = None
         monkeypatch.setattr(decoding_module, "decode", self)
 
-    def __call__(self, media: Any, sampling: Any) -> Frames:
+    def __call__(self, media: Any, sampling: Any, credentials: Any) -> Frames:
         self.back_at = self.back_at or time.monotonic() + self.away_s
         if time.monotonic() < self.back_at or (self.lost and self.lost in str(media)):
             raise MediaUnreachable("503 from the storage")

@@ -13,15 +13,10 @@ import ghostbench.scoring
 
 MODULES = sorted(module.name for module in pkgutil.iter_modules(ghostbench.scoring.__path__))
 OF_RUNS = {
+    "alarm_thresholds": {"alarm_threshold", "first_alarms_of", "leads_by_rate"},
+    "before_event": {"average_precision_before", "scores_before"},
     "chance_alarms": {"by_chance", "leads_by_chance"},
-    "early_warning": {
-        "alarm_threshold",
-        "average_precision_before",
-        "early_warning",
-        "first_alarms_of",
-        "leads_by_rate",
-        "scores_before",
-    },
+    "early_warning": {"early_warning"},
     "references": {"predicted", "trivial_rows", "reference_rows", "repeats"},
     "score": {"score_run", "read_metrics", "compute_metrics"},
     "task_numbers": {"task_numbers"},

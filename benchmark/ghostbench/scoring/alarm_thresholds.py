@@ -22,7 +22,13 @@ def alarm_threshold(seen: Sequence[Watched], rule: Sustain) -> float | None:
 
 def has_scores(seen: Sequence[Watched]) -> bool:
     """Whether a threshold can be chosen: there are safe clips, and no answer lacks a score. An answer that is missing
-    has no say: it must not turn alarms by score into alarms by grade."""
+    has no say: it must not turn alarms by score into alarms by grade.
+
+    >>> told = Watched(0, False, None, None, None, (0.5,), (False,), (0.1,), True)
+    >>> by_grade = Watched(1, False, None, None, None, (0.5,), (False,), (math.nan,), True)
+    >>> has_scores([told]), has_scores([told, by_grade])
+    (True, False)
+    """
     safe = any(each.safe for each in seen)
     whole = [each for each in seen if each.whole]
     return safe and bool(whole) and all(not math.isnan(score) for each in whole for score in each.scores)
