@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from ghostbench.errors import BadInput
 from ghostbench.folder.lines import COLUMNS
+from ghostbench.folder.names import METRICS
 from ghostbench.records import TRUTHS
 from ghostbench.report import account_tables as account
 from ghostbench.report import evidence_tables as evidence
@@ -17,9 +21,35 @@ from ghostbench.report.table import Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.rates import RATES
+from ghostbench.scoring.score import compute_metrics
 from ghostbench.scoring.views import BASES, VIEWS, Basis, View
 
 _MARKS = Column("marks", "Marks")
+
+
+def stated_tables(run: RunData) -> list[Table]:
+    """`run_tables` of a run whose metrics.json was read, and not made here.
+
+    Raises `BadInput` where that file holds what no run writes: where the ledger's own metrics give tables. What else is
+    wrong is a mistake in ghostbench, and raised as it is.
+    """
+    try:
+        return _readable(run)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        _readable(replace(run, metrics=compute_metrics(run.records)))
+        raise BadInput(
+            f"{run.folder / METRICS} holds what no run writes: remove it and run `bench report {run.folder}` again"
+        ) from None
+
+
+def _readable(run: RunData) -> list[Table]:
+    """The tables, every value of which can be shown."""
+    tables = run_tables(run)
+    for table in tables:
+        for row in table.rows:
+            for value, column in zip(row, table.columns, strict=True):
+                shown(value, column.kind)
+    return tables
 
 
 def run_tables(run: RunData) -> list[Table]:

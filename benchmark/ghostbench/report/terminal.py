@@ -10,7 +10,7 @@ from ghostbench.plugins.text import printable
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
 from ghostbench.report.table import Column, Table, interval, shown
-from ghostbench.report.tables import run_tables
+from ghostbench.report.tables import stated_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ def print_tables(run: RunData, console: Console, name: str | None = None) -> Non
 
 def chosen_tables(run: RunData, name: str | None = None) -> list[Table]:
     """Every table of a run, or the one of that name. Raises `BadInput`, with near names, where there is none."""
-    tables = run_tables(run)
+    tables = stated_tables(run)
     if name is None:
         return tables
     found = [table for table in tables if table.name == name]

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ghostbench.errors import BadInput, Unparseable
 from ghostbench.folder.lines import AttemptLine, ClipLine, as_mapping
 from ghostbench.folder.manifest import ModelEntry, has_manifest
+from ghostbench.folder.names import CLIPS, PREDICTIONS
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.reader import Folder, changed_at, runs_in
 from ghostbench.folder.tags import read_tags
@@ -140,6 +141,8 @@ class Runs:
         said: dict[str, dict[int, tuple[str, str]]] = {model: {} for model in entries}
         if run.header.status == "complete":
             for line in run.predictions():
+                if line.clip not in place:
+                    raise BadInput(f"{PREDICTIONS} has a line of a clip that {CLIPS} does not have: see `bench verify`")
                 at = place[line.clip] * repeats + line.repeat
                 grade = _NONE if line.grade is None else str(GRADES.index(line.grade))
                 said.setdefault(line.model, {})[at] = (grade, str(line.outcome))
@@ -304,7 +307,7 @@ def _estimate(stated: Any) -> list[float | None] | None:
 def _tables(path: Path) -> list[dict[str, Any]]:
     from ghostbench.report.data import read_run
     from ghostbench.report.table import shown
-    from ghostbench.report.tables import run_tables
+    from ghostbench.report.tables import stated_tables
 
     return [
         {
@@ -320,7 +323,7 @@ def _tables(path: Path) -> list[dict[str, Any]]:
                 for row in table.rows
             ],
         }
-        for table in run_tables(read_run(path))
+        for table in stated_tables(read_run(path))
     ]
 
 
