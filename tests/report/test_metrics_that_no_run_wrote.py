@@ -12,6 +12,7 @@ from evidence_data import RunBuilder, clip
 from ghostbench.errors import BadInput
 from ghostbench.report import tables
 from ghostbench.report.data import read_run
+from ghostbench.report.export import export_run
 from ghostbench.report.terminal import chosen_tables
 from ghostbench.scoring.score import score_run
 from ghostbench.viewer.runs import Runs
@@ -50,6 +51,17 @@ def test_it_is_named_in_one_line(tmp_path: Path, change: str) -> None:
     assert str(error.value).isprintable()
     with pytest.raises(BadInput, match="holds what no run writes"):
         Runs(tmp_path).detail("run")
+
+
+@pytest.mark.parametrize("value", ["no", {}, 3])
+def test_it_is_not_exported(tmp_path: Path, value: Any) -> None:
+    folder = scored(tmp_path)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["models"]["m"]["views"]["strict"]["answered"]["f1"] = value
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(BadInput, match="holds what no run writes"):
+        export_run(folder, "json", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_mistake_of_ours_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

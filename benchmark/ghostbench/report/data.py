@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import Manifest
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ghostbench.scoring.metrics import Metrics, Row
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -119,3 +121,20 @@ def read_run(folder: Path) -> RunData:
     if not whole:
         raise BadInput(f"{path} does not belong to this run's ledger: remove it and run `bench report {folder}` again")
     return RunData(folder, records, metrics)
+
+
+def from_stated(run: RunData, make: Callable[[RunData], T]) -> T:
+    """What is made of a run whose metrics.json was read, and not made here.
+
+    Raises `BadInput` where that file holds what no run writes: where the same can be made of the ledger's own metrics.
+    What else `make` raises is a mistake in ghostbench, and raised as it is.
+    """
+    from ghostbench.scoring.score import compute_metrics
+
+    try:
+        return make(run)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        make(replace(run, metrics=compute_metrics(run.records)))
+        raise BadInput(
+            f"{run.folder / METRICS} holds what no run writes: remove it and run `bench report {run.folder}` again"
+        ) from None

@@ -13,7 +13,7 @@ from ghostbench.folder.lines import as_mapping
 from ghostbench.folder.manifest import has_manifest, require_complete
 from ghostbench.folder.reader import Folder
 from ghostbench.plugins.text import printable
-from ghostbench.report.data import RunData, read_run
+from ghostbench.report.data import RunData, from_stated, read_run
 from ghostbench.report.escape import csv_cell, without_places
 from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.views import BASES, VIEWS
@@ -47,7 +47,7 @@ def export_run(folder: Path, form: Form, out: Path, *, places: bool = True) -> l
         "clips": pd.json_normalize([as_mapping(line) for line in run.clips()]),
         "attempts": pd.json_normalize([as_mapping(line) for line in run.attempts()]),
         "predictions": pd.json_normalize([as_mapping(line) for line in run.predictions()]),
-        "metrics": pd.DataFrame(metrics_lines(read_run(folder))),
+        "metrics": pd.DataFrame(from_stated(read_run(folder), metrics_lines)),
     }
     if not places:
         frames = {name: frame.map(_without_places) for name, frame in frames.items()}

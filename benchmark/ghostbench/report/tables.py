@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from ghostbench.errors import BadInput
 from ghostbench.folder.lines import COLUMNS
-from ghostbench.folder.names import METRICS
 from ghostbench.records import TRUTHS
 from ghostbench.report import account_tables as account
 from ghostbench.report import evidence_tables as evidence
@@ -15,31 +11,20 @@ from ghostbench.report import twin_tables as twins
 from ghostbench.report import warning_tables as warning
 from ghostbench.report import wording_tables as wordings
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
-from ghostbench.report.data import RunData
+from ghostbench.report.data import RunData, from_stated
 from ghostbench.report.reasons import no_answer
 from ghostbench.report.table import Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.rates import RATES
-from ghostbench.scoring.score import compute_metrics
 from ghostbench.scoring.views import BASES, VIEWS, Basis, View
 
 _MARKS = Column("marks", "Marks")
 
 
 def stated_tables(run: RunData) -> list[Table]:
-    """`run_tables` of a run whose metrics.json was read, and not made here.
-
-    Raises `BadInput` where that file holds what no run writes: where the ledger's own metrics give tables. What else is
-    wrong is a mistake in ghostbench, and raised as it is.
-    """
-    try:
-        return _readable(run)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
-        _readable(replace(run, metrics=compute_metrics(run.records)))
-        raise BadInput(
-            f"{run.folder / METRICS} holds what no run writes: remove it and run `bench report {run.folder}` again"
-        ) from None
+    """`run_tables` of a run whose metrics.json was read. Raises `BadInput` where that holds what no run writes."""
+    return from_stated(run, _readable)
 
 
 def _readable(run: RunData) -> list[Table]:
