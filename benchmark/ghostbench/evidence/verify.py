@@ -13,7 +13,7 @@ from ghostbench.evidence.differences import Finding
 from ghostbench.evidence.prompt_checks import check_words
 from ghostbench.evidence.report_checks import check_metrics, check_reports, check_sums, scored_before, unchecked
 from ghostbench.evidence.sent_checks import check_sent
-from ghostbench.evidence.video_checks import check_videos
+from ghostbench.evidence.video_checks import check_videos, speaks_of_videos
 from ghostbench.folder.manifest import Manifest, read_manifest, require_complete
 from ghostbench.folder.names import MANIFEST, METRICS, PAGE, REPORT, SENT
 from ghostbench.folder.run_records import read_run_records
@@ -57,7 +57,6 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
         (ledger.check_strays, "that every attempt belongs to the run"),
         (ledger.check_attempts, "that the attempts can have been made one after the other"),
         (ledger.check_frames, "frame digests"),
-        (partial(check_videos, granted=granted), "what rows that see the video were shown"),
         (ledger.check_predictions, "predictions from the attempts"),
     ):
         found, note = check(records)
@@ -65,6 +64,11 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
         if note:
             notes.append(note)
         checked.append(words)
+    if speaks_of_videos(records):
+        found, note = check_videos(records, granted)
+        findings += found
+        notes += [note] if note else []
+        checked.append("what rows that see the video were shown")
     if (folder / SENT).is_file():
         found, unsure = check_sent(records)
         findings += found

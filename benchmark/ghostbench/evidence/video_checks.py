@@ -14,13 +14,17 @@ from ghostbench.folder.run_records import RunRecords
 from ghostbench.outcomes import Outcome
 
 
+def speaks_of_videos(run: RunRecords) -> bool:
+    """Whether a row sees the video, or a line of the ledger has the digest of one."""
+    entries = run.manifest.models.values()
+    return any(entry.needs_video for entry in entries) or bool(run.attempts["video_sha256"].notna().any())
+
+
 def check_videos(run: RunRecords, granted: Granted) -> tuple[list[Finding], str]:
     """Rows that see the video have the digest of one and no frames, all others have none; of a clip it is one digest,
     and that of the file where the media may be looked at. With a note where it may not."""
     seeing = [name for name, entry in run.manifest.models.items() if entry.needs_video]
     filmed = run.attempts["video_sha256"].notna()
-    if not seeing and not filmed.any():
-        return [], ""
     sees = run.attempts["model"].isin(seeing)
     answered = (run.attempts["outcome"] == Outcome.ANSWERED) & sees
     found = [
