@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from loopback_openai import Fault, Server, running
 
 import ghostbench
 from ghostbench import BadInput, Video
+from ghostbench.cli.main import bench
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.doctor.examine import Examiner
 from ghostbench.doctor.judge import judge
@@ -299,3 +301,10 @@ def test_the_doctor_asks_about_the_video(native: Server) -> None:
     assert lines["depends on the frames"].why == SEES.join(("it ", ""))
     assert len(native.natives.asked("gemini")) == 4
     assert all("inlineData" in json.dumps(body) for body in native.natives.asked("gemini"))
+
+
+@pytest.mark.parametrize("words", [["models"], ["models", "google-video"]])
+def test_the_list_of_models_says_what_such_a_model_sees(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    said = CliRunner().invoke(bench, words, catch_exceptions=False).output
+    assert SEES in " ".join(said.split())

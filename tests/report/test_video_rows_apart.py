@@ -15,6 +15,7 @@ from ghostbench.report.paper.references import references
 from ghostbench.report.trackers.tracked import tracked
 from ghostbench.report.twin_tables import models
 from ghostbench.scoring.score import compute_metrics, score_run
+from ghostbench.viewer.runs import Runs
 
 SEES = "sees the video, not the frames"
 G, N = "ghost_probing", "normal"
@@ -53,3 +54,7 @@ def test_it_is_marked_where_a_paper_a_tracker_or_a_table_shows_it_and_is_not_the
     assert "sees_video" not in numbers
     (line,) = overview(tmp_path)
     assert line["best"]["model"] == "still"
+    shown = Runs(tmp_path)
+    assert {each["name"]: each["saw"] for each in shown.index("r")["models"]} == {"film": SEES, "still": ""}
+    assert shown.clip("r", run.clips["clip"][0])["saw"] == {"film": SEES}
+    assert {each["name"]: each["saw"] for each in shown.line("r", folder)["rows"]} == {"film": SEES, "still": ""}

@@ -78,7 +78,8 @@ def _show(console: Console, spec: ModelSpec) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console.print(f"{_usage(spec)}: {spec.summary}", markup=False, highlight=False, soft_wrap=True)
+    remark = f" ({spec.remark})" if spec.remark else ""
+    console.print(f"{_usage(spec)}: {spec.summary}{remark}", markup=False, highlight=False, soft_wrap=True)
     fields = dataclasses.fields(spec.settings)
     if not fields:
         console.print("It has no settings.")
