@@ -65,7 +65,7 @@ def test_a_killed_run_is_gone_on_with_and_ends_the_same(grid: Grid, rendered: Pa
     out = tmp_path / "out"
     words = [sys.executable, "-m", "ghostbench", "render", str(written), "--out", str(out), "--workers", "1"]
     killed = subprocess.Popen(words, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not list(out.glob("begun/*.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(killed.pid, signal.SIGKILL)
@@ -155,14 +155,21 @@ def test_ctrl_c_is_one_line_and_leaves_no_process(grid: Grid, tmp_path: Path) ->
     written.write_text(yaml.safe_dump(many), encoding="utf-8")
     words = [sys.executable, "-m", "ghostbench", "render", str(written), "--out", str(out), "--workers", "2"]
     asked = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(out.glob("begun/*.json")) and time.monotonic() < deadline:
-        assert asked.poll() is None
-        time.sleep(0.02)
-    assert list(out.glob("begun/*.json")), "no scene was drawn in time"
+    try:
+        deadline = time.monotonic() + 240
+        while not list(out.glob("begun/*.json")) and time.monotonic() < deadline:
+            assert asked.poll() is None
+            time.sleep(0.02)
+        assert list(out.glob("begun/*.json")), "no scene was drawn in time"
+    except BaseException:
+        os.killpg(asked.pid, signal.SIGKILL)
+        raise
     os.killpg(asked.pid, signal.SIGINT)
     _, said = asked.communicate(timeout=60)
-    assert (asked.returncode, said) == (130, "interrupted; the same command goes on from here\n")
+    # A slow machine may say before how far it is.
+    *far, last = said.splitlines()
+    assert (asked.returncode, last) == (130, "interrupted; the same command goes on from here")
+    assert all(" of 800 scenes, " in line for line in far)
     for _ in range(200):
         try:
             os.killpg(asked.pid, 0)

@@ -242,13 +242,13 @@ def test_a_table_that_is_added_to_the_one_list_reaches_the_terminal_the_files_an
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ghostbench.report import html as pages
-    from ghostbench.report import terminal, write
+    from ghostbench.report import tables, terminal, write
 
     run = RunBuilder(dash_clips(1, 0, 1))
     run.rows("m", [G, N])
     folder = run.write(tmp_path / "run")
     added = Table("brand_new", "Something brand new", (Column("model", "Model"),), (("only here",),))
-    for module in (pages, terminal, write):
+    for module in (pages, tables, write):
         monkeypatch.setattr(module, "run_tables", lambda run: [*run_tables(run), added])
     score_run(folder)
     write.write_report(folder)

@@ -130,6 +130,15 @@ def test_the_settled_part_of_a_run_is_reported_and_nobody_takes_it_for_a_result(
     assert digests(folder) == before
 
 
+def test_a_clip_that_was_decoded_again_when_the_run_went_on_counts_once(tmp_path: Path) -> None:
+    folder = under_way(tmp_path / "r")
+    lines = (folder / "clips.jsonl").read_text()
+    (folder / "clips.jsonl").write_text(lines + lines)
+    with read_part(folder) as part:
+        assert list(part.run.clips["clip"]) == ["c0", "c1", "c2", "c3"]
+        assert part.of == 6
+
+
 def test_a_run_of_which_nothing_is_settled_has_no_part(tmp_path: Path) -> None:
     folder = under_way(tmp_path / "r")
     (folder / "attempts.jsonl").write_text("")

@@ -119,6 +119,13 @@ class LocalSpy(LocalModel):
         return [self.behaviour.respond(request) for request in requests]
 
 
+def kill_oneself(number: int) -> None:
+    """Send the signal to this process, and wait for it: another thread may be the one that takes it, when it comes to
+    run."""
+    os.kill(os.getpid(), number)
+    time.sleep(600)
+
+
 def wait_at(gate: Path) -> None:
     """Say beside the gate that one waits, and wait until it is there."""
     with gate.with_suffix(".waiting").open("a") as waiting:
@@ -257,7 +264,7 @@ class Deadly(LocalModel):
             os._exit(0)
         if how == "block":
             ctypes.PyDLL(None).sleep(3600)
-        os.kill(os.getpid(), signal.Signals[how])
+        kill_oneself(signal.Signals[how])
 
     def load(self) -> Any:
         if self.argument == "load":
@@ -287,7 +294,7 @@ class Rogue(LocalModel):
 
     def load(self) -> Any:
         if self.argument == "load-dies":
-            os.kill(os.getpid(), signal.SIGSEGV)
+            kill_oneself(signal.SIGSEGV)
         if self.argument == "load-dies-once" and not (mark := Path("died-once")).exists():
             mark.touch()
             os._exit(3)
@@ -321,7 +328,7 @@ class Rogue(LocalModel):
         ctypes.string_at(0)
 
     def _killed(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+        kill_oneself(signal.SIGKILL)
 
     def _os_exit(self) -> None:
         os._exit(0)
@@ -341,9 +348,7 @@ class Rogue(LocalModel):
         ctypes.PyDLL(None).sleep(3600)
 
     def _freeze(self) -> None:
-        os.kill(os.getpid(), signal.SIGSTOP)
-        # Another thread may be the one that takes the signal, when it comes to run.
-        time.sleep(3600)
+        kill_oneself(signal.SIGSTOP)
 
     def _leak(self) -> None:
         import numpy

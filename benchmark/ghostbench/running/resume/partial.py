@@ -64,7 +64,7 @@ def read_part(folder: Path) -> Iterator[Part]:
     nothing is settled yet.
     """
     begun = Folder.open(folder)
-    manifest, clips = begun.header, list(begun.clips())
+    manifest, clips = begun.header, list({line.clip: line for line in begun.clips()}.values())
     units = last_lines(begun.attempts())
     lines = sum(last.attempts for last in units.values())
     entries, repeats = manifest.models, manifest.repeats
