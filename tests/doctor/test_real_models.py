@@ -20,7 +20,7 @@ def examined(*words: str, status: int = 0, **environment: str) -> dict[str, tupl
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
     assert done.returncode == status, done.stdout + done.stderr

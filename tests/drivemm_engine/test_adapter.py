@@ -100,7 +100,7 @@ def bench(
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=700,
         check=False,
     )
     assert "Traceback" not in done.stderr
@@ -139,7 +139,7 @@ def test_a_checkpoint_from_the_hub_librarys_cache_is_pinned_in_the_manifest(tmp_
         env={**kept, "HF_HUB_CACHE": str(tmp_path / "hub"), "XDG_CACHE_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=700,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -156,7 +156,7 @@ def test_a_checkpoint_that_cannot_be_had_is_told_in_one_line_on_the_terminal(tmp
         env={**kept, "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=700,
         check=False,
     )
     assert done.returncode == 1

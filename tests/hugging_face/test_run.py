@@ -35,7 +35,7 @@ def bench(*words: str, folder: Path, **environment: str) -> subprocess.Completed
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
 

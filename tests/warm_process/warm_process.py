@@ -50,7 +50,7 @@ atexit.register(_SERVER.close)
 
 
 def run_bench(
-    words: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 120, out: int | None = None
+    words: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 400, out: int | None = None
 ) -> subprocess.CompletedProcess[str]:
     """What `subprocess.run(["python", "-m", "ghostbench", *words], capture_output=True, text=True, …)` returns.
 
