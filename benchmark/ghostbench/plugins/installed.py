@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import Distribution, EntryPoints, distributions
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from ghostbench import imported
 
@@ -57,6 +56,8 @@ def own_source(distribution: Distribution) -> str:
     """
     if name_of(distribution) != OWN:
         return ""
+    from urllib.request import url2pathname  # a sixth of what `bench --help` takes
+
     try:
         if Path(str(distribution.locate_file(""))).resolve() == own_folder():
             return str(own_folder())
