@@ -19,7 +19,7 @@ from warm_process import run_bench
 
 sys.path.insert(0, str(Path(__file__).parent / "server"))
 
-from loopback_openai import Server, draw_clips, running
+from loopback_openai import NATIVE_KEY, Server, draw_clips, running
 
 from ghostbench import Frames, ModelError, RemoteModel, Reply, Request
 from ghostbench.tasks.ghost_probing import GhostProbing
@@ -46,6 +46,22 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[Server]:
     """A fresh server that lets in KEY alone."""
     with running(Server(key=KEY)) as started:
+        yield started
+
+
+@pytest.fixture
+def native_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of who has a key for Claude's and Gemini's own APIs, at the vendors' addresses."""
+    for name in ("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", NATIVE_KEY)
+    monkeypatch.setenv("GEMINI_API_KEY", NATIVE_KEY)
+
+
+@pytest.fixture
+def native() -> Iterator[Server]:
+    """A fresh server that lets NATIVE_KEY in, in the header that each API has for it."""
+    with running(Server(key=NATIVE_KEY)) as started:
         yield started
 
 

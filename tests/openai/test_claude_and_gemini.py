@@ -7,11 +7,11 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from loopback_openai import Fault, Server, running
+from loopback_openai import NATIVE_KEY, Fault, Server, running
 
 from ghostbench import BadInput, ModelError, RemoteModel, Reply, Request, errors
 from ghostbench.outcomes import Outcome
@@ -27,26 +27,12 @@ from ghostbench_google.settings import GeminiSettings
 from ghostbench_remote.address import key_for
 
 Build = Callable[..., Request]
-KEY = "key-of-loopback-0123456789abcdefghijk"
+pytestmark = pytest.mark.usefixtures("native_keys")
+KEY = NATIVE_KEY
 CLAUDE, GEMINI = "claude-sonnet-4-5-20250929", "gemini-2.5-flash"
 OTHERS = {"ANTHROPIC_AUTH_TOKEN": "auth-token-of-another", "ANTHROPIC_PROFILE": "another"}
 OTHERS |= {"GOOGLE_GENAI_USE_VERTEXAI": "true", "GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "l"}
 OTHERS |= {"GOOGLE_GENAI_API_VERSION": "v9", "OPENAI_API_KEY": "sk-of-openai-0123456789abcdef"}
-
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    monkeypatch.setenv("GEMINI_API_KEY", KEY)
-
-
-@pytest.fixture
-def native() -> Iterator[Server]:
-    """A fresh server that lets KEY in, in the header that each API has for it."""
-    with running(Server(key=KEY)) as server:
-        yield server
 
 
 def claude(server: Server, **settings: Any) -> ClaudeModel:

@@ -6,12 +6,12 @@ import asyncio
 import base64
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback_openai import Fault, Server, running
+from loopback_openai import NATIVE_KEY, Fault, Server
 
 from ghostbench import ModelError, Reply, Request, Video, errors
 from ghostbench.media.own_file import read_video
@@ -22,23 +22,11 @@ pytest.importorskip("google.genai")
 from ghostbench_google.settings import GeminiVideoSettings
 from ghostbench_google.video import GeminiVideoModel
 
-KEY = "key-of-loopback-0123456789abcdefghijk"
+pytestmark = pytest.mark.usefixtures("native_keys")
+KEY = NATIVE_KEY
 GEMINI = "gemini-2.5-flash"
 GHOST5 = Path(__file__).parents[2] / "datasets" / "ghost5" / "clips"
 Ask = Callable[..., list[Reply | ModelError]]
-
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GOOGLE_GEMINI_BASE_URL", "GOOGLE_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GEMINI_API_KEY", KEY)
-
-
-@pytest.fixture
-def native() -> Iterator[Server]:
-    with running(Server(key=KEY)) as server:
-        yield server
 
 
 def model(server: Server, **settings: Any) -> GeminiVideoModel:

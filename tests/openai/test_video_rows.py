@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from loopback_openai import Fault, Server, running
+from loopback_openai import NATIVE_KEY, Fault, Server
 
 import ghostbench
 from ghostbench import BadInput, Video
@@ -35,24 +35,12 @@ from ghostbench.running.plan.plan import make_plan
 
 pytest.importorskip("google.genai")
 
-KEY = "key-of-loopback-0123456789abcdefghijk"
+pytestmark = pytest.mark.usefixtures("native_keys")
+KEY = NATIVE_KEY
 VIDEO = "google-video:gemini-2.5-flash"
 FRAMES = "google:gemini-2.5-flash"
 SEES = "sees the video, not the frames"
 Asked = Callable[..., RunData]
-
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GOOGLE_GEMINI_BASE_URL", "GOOGLE_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GEMINI_API_KEY", KEY)
-
-
-@pytest.fixture
-def native() -> Iterator[Server]:
-    with running(Server(key=KEY)) as server:
-        yield server
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bare_request import request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostbench.errors import RequestRejected
 from ghostbench.models import LocalModel, NoSettings
-from ghostbench.records import Clip, Prompt, Reply, Request
+from ghostbench.records import Clip, Reply, Request
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.local import LocalDispatcher
 from ghostbench.running.ask.places.place import InThread
@@ -67,20 +68,6 @@ class Counting(LocalModel):
             self.batches.append([request.id for request in requests])
         time.sleep(self.pause_s)
         return [Reply(text=request.id) for request in requests]
-
-
-def request(name: str) -> Request:
-    prompt = Prompt(
-        system="",
-        parts=(),
-        schema={},
-        schema_name="",
-        verdict_field=None,
-        verdict_values=(),
-        max_output_tokens=1,
-        sha256="",
-    )
-    return Request(id=name, prompt=prompt, frames=None, seed=0, level=0, level_settings={}, write_answer=str)
 
 
 async def asked(model: Counting, arrivals: list[tuple[str, bool, bool, int]]) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bare_request import request
 from typing_extensions import override
 
 from ghostbench.errors import DecodeFailed, MediaUnreachable, Unavailable
@@ -18,7 +19,7 @@ from ghostbench.media.far import Recipe
 from ghostbench.media.sampling import parse_sampling
 from ghostbench.models import LocalModel, NoSettings
 from ghostbench.outcomes import Outcome
-from ghostbench.records import Clip, Prompt, Reply, Request
+from ghostbench.records import Clip, Reply, Request
 from ghostbench.running.ask.far_decoding import FarDecoding
 from ghostbench.running.ask.local import LocalDispatcher
 from ghostbench.running.ask.places import looking
@@ -144,20 +145,6 @@ def place_of(*workers: Worker) -> tuple[InWorker, list[bool]]:
         return left.pop(0)
 
     return InWorker(Preparing(), "m#1", start), starts
-
-
-def request(name: str) -> Request:
-    prompt = Prompt(
-        system="",
-        parts=(),
-        schema={},
-        schema_name="",
-        verdict_field=None,
-        verdict_values=(),
-        max_output_tokens=1,
-        sha256="",
-    )
-    return Request(id=name, prompt=prompt, frames=None, seed=0, level=0, level_settings={}, write_answer=str)
 
 
 def test_a_worker_that_cannot_be_replaced_is_looked_for_once() -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from bare_request import request
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -22,7 +23,7 @@ from ghostbench.errors import BadInput, TimedOut, Unavailable, WorkerLost
 from ghostbench.models import LocalModel, ModelSpec, NoSettings, Resources
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.choose import Choice
-from ghostbench.records import Clip, Prompt, Reply, Request
+from ghostbench.records import Clip, Reply, Request
 from ghostbench.running.ask import seat
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.local import LocalDispatcher
@@ -110,20 +111,6 @@ class Failing(InThread):
 class NotLoading(InThread):
     def load(self) -> Any:
         raise Unavailable("no such device")
-
-
-def request(name: str) -> Request:
-    prompt = Prompt(
-        system="",
-        parts=(),
-        schema={},
-        schema_name="",
-        verdict_field=None,
-        verdict_values=(),
-        max_output_tokens=1,
-        sha256="",
-    )
-    return Request(id=name, prompt=prompt, frames=None, seed=0, level=0, level_settings={}, write_answer=str)
 
 
 def asked(

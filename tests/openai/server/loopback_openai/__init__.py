@@ -5,4 +5,7 @@ from loopback_openai.chat import Bucket, Fault, Log, Storm
 from loopback_openai.clips import draw_clips
 from loopback_openai.serve import Server, running
 
-__all__ = ["Batches", "Bucket", "Fault", "Log", "Server", "Storm", "draw_clips", "running"]
+NATIVE_KEY = "key-of-loopback-0123456789abcdefghijk"
+"""Of who asks Claude's and Gemini's own APIs."""
+
+__all__ = ["NATIVE_KEY", "Batches", "Bucket", "Fault", "Log", "Server", "Storm", "draw_clips", "running"]
