@@ -387,6 +387,21 @@ def test_a_sound_jpeg_ends_where_it_should_however_it_was_written(name: str) -> 
         assert len(list(known.parts())) == (-(-blocks // 5) if name == "with restarts" else 1)
 
 
+@pytest.mark.parametrize("filling", [b"\0", b"\0" * 3, b"\0" * 40])
+def test_a_plain_jpeg_whose_blocks_are_zeros_is_sound_however_many_zeros_follow(filling: bytes) -> None:
+    """A grey ramp over black, and white alone, with tables of their own: a block as the one before it is two zeros."""
+    ramp = np.zeros((96, 160), np.uint8)
+    ramp[:40] = np.arange(160)
+    listen()
+    for picture in (ramp, np.full((23, 482, 3), 255, np.uint8)):
+        file = io.BytesIO()
+        Image.fromarray(picture).convert("RGB").save(file, "JPEG", optimize=True)
+        packet = av.Packet(file.getvalue()[:-2] + filling + b"\xff\xd9")
+        frames = av.CodecContext.create("mjpeg", "r").decode(packet)
+        assert len(frames) == 1
+        assert JpegWitness().agrees(packet, frames)
+
+
 def test_a_jpeg_with_a_block_too_many_or_too_few_is_told_apart() -> None:
     """A black picture of 12 times 9 blocks of six: of each of them two bytes or so."""
     file = io.BytesIO()

@@ -34,6 +34,8 @@ _MARKER: Final = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 """What ends the data of a scan: no restart, and no byte 255 of the data, which a 0 follows."""
 _RESTART: Final = re.compile(rb"\xff+[\xd0-\xd7]")
 _ONES: Final = b"\xff\0" * 24
+_TRIED: Final = 3
+"""How many of the last bytes may be data or no data, each of them tried, beside all of them."""
 _MOST: Final = 0xFFFF
 """The largest height and width."""
 _BLOCK: Final = 8
@@ -106,15 +108,30 @@ class JpegPart:
         head[whole.size_at : whole.size_at + 4] = b"".join(each.to_bytes(2, "big") for each in self.size)
         if whole.interval_at:
             head[whole.interval_at : whole.interval_at + 2] = bytes(2)
-        bare = self.begin + len(whole.data[self.begin : self.end].rstrip(b"\0\xff"))
-        for end in sorted({self.end, *(min(bare + more, self.end) for more in range(3))}, reverse=True):
+        bare = self.end - self.filling
+        for end in sorted({self.end, *(min(bare + more, self.end) for more in range(_TRIED))}, reverse=True):
             yield bytes(head) + whole.data[self.begin : end] + _ONES + bytes((0xFF, _END))
+
+    @property
+    def filling(self) -> int:
+        """How many bytes at the end may be no data."""
+        data = self.picture.data[self.begin : self.end]
+        return len(data) - len(data.rstrip(b"\0\xff"))
 
     def ends_well(self) -> bool:
         """Whether its data end with its last block; True too where the decoder does not tell."""
-        return any(self._ends_at_last(data) for data in self.taller())
+        stops, after_last = [], (self.rows, 0)
+        for data in self.taller():
+            stop = self._stop(data)
+            if stop is None or stop == (after_last, str(self.picture.table)):
+                return True
+            stops.append(stop[0])
+        # Zeros are blocks too where a plain picture's own tables say so: its data then end among more than were tried.
+        return self.filling > _TRIED and stops[1] < after_last <= stops[0]
 
-    def _ends_at_last(self, data: bytes) -> bool:
+    def _stop(self, data: bytes) -> tuple[tuple[int, int], str | None] | None:
+        """At which block the decoder stops, by row and place in it, and by the table of its first number; None where it
+        does not tell."""
         context = av.CodecContext.create("mjpeg", "r")
         context.options = {"max_pixels": str(2 * MAX_FRAME_PIXELS)}
         context.thread_count = 1
@@ -122,9 +139,7 @@ class JpegPart:
             context.decode(cast("Packet[VideoStream]", av.Packet(data)))
         words = "\n".join(heard)
         at, what = _STOPPED_AT.search(words), _BY_WHAT.search(words)
-        if at is None or what is None:
-            return True
-        return (int(at[1]), int(at[2])) == (self.rows, 0) and what[1] == str(self.picture.table)
+        return None if at is None or what is None else ((int(at[1]), int(at[2])), what[1])
 
 
 class JpegWitness:
