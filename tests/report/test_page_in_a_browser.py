@@ -86,6 +86,21 @@ def test_filters_show_misses_false_alarms_silence_and_disagreements(page: Any) -
     assert len(choose(page, "all")) == 6
 
 
+def test_who_saw_the_video_disagrees_with_nobody_who_saw_the_frames(
+    browser: Any, rich_run: Path, tmp_path: Path
+) -> None:
+    text = (rich_run / "report.html").read_text(encoding="utf-8")
+    assert text.count('"video":false') == 3
+    first, second, third, rest = text.split('"video":false')
+    text = '"video":false'.join([first, '"video":true'.join([second, third]), rest])
+    (tmp_path / "report.html").write_text(text, encoding="utf-8")
+    page = load(browser, tmp_path, 1280)
+    assert choose(page, "disagreements") == []
+    assert pick(page, "model", "1") == []
+    # It is set against nobody, and a yardstick against those that saw the frames.
+    assert pick(page, "model", "2") == ["images_1_002", "images_2_004"]
+
+
 def test_every_clip_has_a_link_that_shows_it(page: Any) -> None:
     link = page.find_element("css selector", "article.clip[data-clip=images_2_004] h3 a")
     page.execute_script("arguments[0].click()", link)

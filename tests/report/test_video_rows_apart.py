@@ -7,6 +7,7 @@ from pathlib import Path
 from evidence_data import RunBuilder, clip, dash_clips
 
 from ghostbench.folder.run_records import read_run_records
+from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.export import metrics_lines
 from ghostbench.report.overview import overview
@@ -54,6 +55,10 @@ def test_it_is_marked_where_a_paper_a_tracker_or_a_table_shows_it_and_is_not_the
     assert "sees_video" not in numbers
     (line,) = overview(tmp_path)
     assert line["best"]["model"] == "still"
+    assert {each["name"]: each["video"] for each in ClipRows(run, {}).page()["models"]} == {
+        "film": True,
+        "still": False,
+    }
     shown = Runs(tmp_path)
     assert {each["name"]: each["saw"] for each in shown.index("r")["models"]} == {"film": SEES, "still": ""}
     assert shown.clip("r", run.clips["clip"][0])["saw"] == {"film": SEES}

@@ -121,6 +121,20 @@ def test_clips_are_filtered_by_keys_and_every_state_has_a_link(browser: Any, vie
     until(lambda: listed(page) == alarms)
 
 
+def test_who_saw_the_video_disagrees_with_nobody_who_saw_the_frames(browser: Any, tmp_path: Path) -> None:
+    folder = two_models(tmp_path / "r")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["models"]["n"] |= {"kind": "remote", "sees_video": True, "needs_frames": False}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with serving(tmp_path) as viewer:
+        page = opened(browser, viewer, "#/run/r/clips")
+        until(lambda: len(listed(page)) == 6)
+        press(page, "d")
+        until(lambda: "0 of 6" in text(page))
+        press(page, "m")
+        until(lambda: listed(page) == ["c1"])
+
+
 def test_runs_are_found_by_words_and_tags_and_what_was_said_at_moments_is_judged_by_its_window(
     browser: Any, viewer: Viewer
 ) -> None:

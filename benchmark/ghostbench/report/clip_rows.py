@@ -59,14 +59,15 @@ class ClipRows:
         Returns
         -------
         repeats, grades, truths, outcomes (names that `o` of a part counts into), models (per row `name, reference,
-        probe`), key (what the run's files bear), folder (where they are, or null), and, for a small run, `index` and
-        `parts`, which are else in the files: see `index` and `part`.
+        probe, video`), key (what the run's files bear), folder (where they are, or null), and, for a small run, `index`
+        and `parts`, which are else in the files: see `index` and `part`.
         """
         models = [
             {
                 "name": plain(name),
                 "reference": bool(self._run.rows[name]["baseline"]),
                 "probe": bool(self._run.rows[name]["probe"] or self._run.rows[name]["variant"]),
+                "video": bool(self._run.rows[name].get("sees_video")),
             }
             for name in self._run.records.names
         ]

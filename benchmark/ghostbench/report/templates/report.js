@@ -99,11 +99,13 @@
     .flatMap((model) => repeats.map((repeat) => side(model, place(clip, repeat), yes)))
     .filter((opinion) => opinion !== "none"));
 
-  const disagree = (models, clip, yes) => opinions(models, clip, yes).size > 1;
+  // Who saw the video disagrees with nobody who saw the frames: their evidence was not the same.
+  const peers = (models, video) => models.filter((model) => data.models[model].video === video);
+  const disagree = (models, clip, yes) => [false, true].some((video) => opinions(peers(models, video), clip, yes).size > 1);
 
   // One model disagrees with the others, or with itself when it saw the clip more than once.
-  const disagrees = (one, clip, yes) => opinions([one], clip, yes).size > 0 && disagree(judged.includes(one) ? judged : [one, ...judged], clip, yes)
-    && (opinions([one], clip, yes).size > 1 || judged.some((other) => [...opinions([other], clip, yes)].some((opinion) => !opinions([one], clip, yes).has(opinion))));
+  const disagrees = (one, clip, yes) => opinions([one], clip, yes).size > 0
+    && (opinions([one], clip, yes).size > 1 || peers(judged, data.models[one].video).some((other) => [...opinions([other], clip, yes)].some((opinion) => !opinions([one], clip, yes).has(opinion))));
 
   const chosen = () => {
     const show = form.elements.show.value;

@@ -172,14 +172,16 @@
       if (wanted.category !== "" && String(index.categories[clip]) !== wanted.category) continue;
       if (wanted.slice !== "" && !inSlice(index, wanted.slice, clip)) continue;
       const positive = index.truths_of[Number(index.truths[clip])] === "ghost_probing";
-      const opinions = new Set();
+      // Who saw the video disagrees with nobody who saw the frames: their evidence was not the same.
+      const opinions = new Map();
       let fits = wanted.show === "all";
       let ended = outcome === -2;
       for (const model of judged) {
+        const { saw } = index.models[model];
         for (let repeat = 0; repeat < index.repeats; repeat += 1) {
           const at = clip * index.repeats + repeat;
           const grade = gradeOf(index, model, at);
-          if (grade >= 0) opinions.add(yes.includes(grade));
+          if (grade >= 0) opinions.set(saw, (opinions.get(saw) || new Set()).add(yes.includes(grade)));
           if (index.outcomes[model][at] === outcome) ended = true;
           if (wanted.show === "misses") fits ||= positive && grade >= 0 && !yes.includes(grade);
           else if (wanted.show === "alarms") fits ||= !positive && yes.includes(grade);
@@ -187,7 +189,7 @@
         }
       }
       // Only answers can disagree: that a model gave none is no opinion.
-      if (wanted.show === "disagreements") fits = opinions.size > 1;
+      if (wanted.show === "disagreements") fits = [...opinions.values()].some((each) => each.size > 1);
       if (fits && ended) found.push(clip);
     }
     return found;
