@@ -15,7 +15,7 @@ from warm_process import run_bench
 from ghostbench.cli.main import bench
 from ghostbench.errors import BadInput
 from ghostbench.evidence.carry_over import carry_over
-from ghostbench.report.data import read_run
+from ghostbench.report.data import RunData, read_run
 
 ERRORS = {"best": 0.02, "good": 0.15, "fair": 0.3, "poor": 0.45}
 """How often each recorded model says the opposite of the truth."""
@@ -72,6 +72,23 @@ def test_what_saw_the_video_has_no_rank_among_those_that_saw_the_frames(runs: tu
     found = carry_over(replace(grid, metrics={**grid.metrics, "models": marked}), real)
     assert [row[0] for row in found.table.rows] == ["best", "good", "fair"]
     assert found.table.note.endswith("Left out: poor, which sees the video, not the frames.")
+
+
+def test_a_model_that_saw_the_video_in_one_run_alone_has_no_rank(runs: tuple[Path, Path]) -> None:
+    grid, real = map(read_run, runs)
+
+    def marked(run: RunData, *names: str) -> RunData:
+        rows = run.metrics["models"]
+        filmed = {name: {**row, "sees_video": True} if name in names else row for name, row in rows.items()}
+        return replace(run, metrics={**run.metrics, "models": filmed})
+
+    with pytest.raises(BadInput, match="best saw the video in one and the frames in the other"):
+        carry_over(marked(grid, *ERRORS), real)
+    found = carry_over(marked(grid, *ERRORS), marked(real, "best", "good", "fair"))
+    assert [row[0] for row in found.table.rows] == ["best", "good", "fair"]
+    assert found.table.note.endswith(
+        "Each of these models sees the video, not the frames. Left out: poor, which saw the frames in one of the runs."
+    )
 
 
 def test_it_is_printed_and_is_json(runs: tuple[Path, Path]) -> None:

@@ -54,7 +54,7 @@ def carry_over(grid: RunData, real: RunData) -> CarryOver:
     """The models of a run over twins, by right on both, beside those of a run over real clips, by balanced accuracy.
 
     Strict view, over answered clips; baselines are left out. Raises `BadInput` where the first run has no twins or the
-    second has, or where no model is in both.
+    second has, or where no model is in both, or saw the same in both.
     """
     from scipy.stats import kendalltau
 
@@ -63,12 +63,18 @@ def carry_over(grid: RunData, real: RunData) -> CarryOver:
             raise BadInput(f"{run.folder} {told}: name a run over rendered twins and then one over real clips")
     drawn, filmed = grid.metrics["models"], real.metrics["models"]
     shared = [name for name, row in drawn.items() if not row["baseline"] and name in filmed]
-    # Ranks of models that did not see the same say nothing.
-    of_frames = [name for name in shared if not (drawn[name].get("sees_video") or filmed[name].get("sees_video"))]
-    left_out = [name for name in shared if of_frames and name not in of_frames]
-    shared = of_frames or shared
     if not shared:
         raise BadInput(f"no model is in both {grid.folder} and {real.folder}: run one model on both datasets")
+    # Ranks of models that did not see the same say nothing, nor do those of one that saw other things in each run.
+    saw = {name: {bool(models[name].get("sees_video")) for models in (drawn, filmed)} for name in shared}
+    alike = [[name for name in shared if saw[name] == {seen}] for seen in (False, True)]
+    of_videos, left_out = not alike[0], [name for name in shared if name not in (alike[0] or alike[1])]
+    shared = alike[0] or alike[1]
+    if not shared:
+        raise BadInput(
+            f"no model saw the same in {grid.folder} and {real.folder}: {left_out[0]} saw the video in one and the "
+            "frames in the other; run one model on both datasets"
+        )
     lines = [_line(name, drawn[name], filmed[name]) for name in shared]
     ranks = [_ranks([line[key] for line in lines]) for key in ("both_right", "real_balanced_accuracy")]
     for line, grid_rank, real_rank in zip(lines, *ranks, strict=True):
@@ -80,8 +86,11 @@ def carry_over(grid: RunData, real: RunData) -> CarryOver:
         tau, p = float(found.statistic), float(found.pvalue)
     rows = tuple(tuple(line[column.key] for column in _COLUMNS) for line in lines)
     note = "Strict view, answered clips; rank 1 is best, equals share the mean rank."
+    if of_videos:
+        note += f" Each of these models {SEES_VIDEO}."
     if left_out:
-        note += f" Left out: {', '.join(left_out)}, which {SEES_VIDEO}."
+        why = "saw the frames in one of the runs" if of_videos else SEES_VIDEO
+        note += f" Left out: {', '.join(left_out)}, which {why}."
     return CarryOver(Table("carry_over", "From twins to real clips", _COLUMNS, rows, note), len(both), tau, p)
 
 
