@@ -54,7 +54,8 @@ def media(tmp_path: Path, draw_dataset: Callable[[int], Path]) -> Path:
 def ask(native: Server, tmp_path: Path, media: Path) -> Asked:
     def run(run_id: str, models: str, settings: dict[str, Any] | None = None, **options: Any) -> RunData:
         url = f"http://127.0.0.1:{native.port}"
-        names = {name.partition("=")[2] or name for name in models.split(",") if "google" in name}
+        rows = [name.partition(">")[0] for name in models.split(",") if "google" in name]
+        names = {name.partition("=")[2] or name for name in rows}
         given = {"sampling": "uniform:2", "on": "thread", "dataset": str(media / "dataset.yaml"), **options}
         return ghostbench.run(
             models,
@@ -252,6 +253,21 @@ def test_what_says_nothing_true_of_a_video_is_refused_before_anything_is_sent(
         make_plan(options(f"motion,{VIDEO}", **given))
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("pair", [f"{FRAMES}>{VIDEO}", f"{VIDEO}>{FRAMES}", f"{VIDEO}>motion"])
+def test_no_row_has_answers_to_the_video_among_answers_to_the_frames(pair: str) -> None:
+    with pytest.raises(BadInput, match="answers to the video among answers to the frames; name a substitute"):
+        make_plan(options(pair))
+
+
+def test_the_row_of_a_substitute_says_that_its_answers_are_of_the_video(just_ask: Callable[..., Path]) -> None:
+    folder = just_ask("r", f"{VIDEO}=film>always,never")
+    models = read_manifest(folder).models
+    assert {name: entry.sees_video for name, entry in models.items()} == {
+        "film": True, "film>always": True, "never": False,
+    }  # fmt: skip
+    assert findings(folder, NOTHING) == []
 
 
 def test_clips_that_are_frames_have_no_video(tmp_path: Path) -> None:

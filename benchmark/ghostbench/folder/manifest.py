@@ -87,8 +87,9 @@ class ModelEntry(_Entry):
 
     @property
     def needs_video(self) -> bool:
-        """Whether its requests carried the clip's own video: recorded answers to videos carry nothing."""
-        return self.sees_video and self.spec != RECORDED
+        """Whether its requests carried the clip's own video: recorded answers to videos carry nothing, nor does a
+        substitute that looks at nothing and has answers to videos in its row."""
+        return self.sees_video and self.kind == "remote" and not self.needs_frames
 
     @property
     def remark(self) -> str | None:

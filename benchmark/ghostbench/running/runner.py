@@ -326,6 +326,9 @@ class Runner:
             entry = self._context.manifest.models[row.name]
             if state.load_s is not None or state.stopped is not None:
                 manifests.describe_state(entry, state, self._context.redactor)
+            if row.substitute and row.of is not None:
+                # Its row has the answers of the one that it stands in for.
+                entry.sees_video = entry.sees_video or self._context.manifest.models[row.of].sees_video
         self._context.manifest.write(self._context.folder.path)
 
 

@@ -18,14 +18,21 @@ def video_wording(
 ) -> Task | None:
     """The wording in which the rows are asked that see the video; None where there is no such row.
 
-    Raises `BadInput` for what says nothing true of such a row: moments, probes on frames, and tasks and variants that
-    have no words for a video.
+    Raises `BadInput` for what says nothing true of such a row: moments, probes on frames, tasks and variants that have
+    no words for a video, and a substitute that sees other than the row that it stands in for.
     """
     seeing = next((row for row in rows if row.sees_video), None)
     if seeing is None:
         return None
     who = f"model '{printable(seeing.name)}' sees the video, not the frames"
     out = "leave it out, or run it by itself without"
+    for row in rows:
+        main = next((each for each in rows if row.substitute and each.name == row.of), row)
+        if row.looks and main.looks and row.sees_video != main.sees_video:
+            raise BadInput(
+                f"row '{printable(row.name)}' would have answers to the video among answers to the frames; name a "
+                f"substitute that sees what '{printable(main.name)}' sees"
+            )
     if task.at_moments:
         raise BadInput(
             f"{who}: task '{printable(task.name)}' asks at moments, and a video shows what comes after; leave it out"
