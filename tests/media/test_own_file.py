@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from ghostbench.datasets.storage import Media
@@ -46,6 +48,49 @@ def test_a_file_that_names_its_clip_is_not_handed_on(make_video: MakeVideo) -> N
     with pytest.raises(DecodeFailed, match="the file's own tags name the clip"):
         read_video(str(path), "images_1_001")
     assert read_video(str(path), "images_1_002").mime_type == "video/mp4"
+
+
+@pytest.mark.parametrize(
+    ("clip", "title", "names"),
+    [
+        ("images_1_001", "Images 1/001.avi", True),
+        ("images_1_001", "images1_001", True),
+        ("nexar-00822", "from NEXAR 00822", True),
+        ("00822", "nexar00822.mp4", True),
+        ("positive/00822", "positive_00822", True),
+        ("images_1_001", "images_1_0011", False),
+        ("images_1_001", "images 1001", False),
+        ("00822", "1008220", False),
+        ("video", "handled by VideoHandler", False),
+        ("0000", "00000000", False),
+    ],
+)
+def test_a_clip_is_named_however_it_is_written_and_by_no_piece_of_a_longer_word(
+    make_video: MakeVideo, clip: str, title: str, names: bool
+) -> None:
+    path = make_video("a.mp4", title=title, frames=2)
+    if names:
+        with pytest.raises(DecodeFailed, match="the file's own tags name the clip"):
+            read_video(str(path), clip)
+    else:
+        assert read_video(str(path), clip).mime_type == "video/mp4"
+
+
+def test_the_date_and_the_form_of_a_file_name_no_clip_and_its_chapters_may(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        container.metadata["creation_time"] = "2024-01-02T03:04:05.000000Z"
+        chapter = {"id": 1, "start": 0, "end": 1000, "time_base": Fraction(1, 1000)}
+        container.set_chapters([{**chapter, "metadata": {"title": "images_1_001"}}])  # type: ignore[typeddict-item]
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+        container.mux(stream.encode())
+    for clip in ("2024", "000000", "isom"):
+        assert read_video(str(path), clip).mime_type == "video/mp4"
+    with pytest.raises(DecodeFailed, match="the file's own tags name the clip"):
+        read_video(str(path), "images_1_001")
 
 
 def test_what_cannot_be_sent_is_the_medias_failure(

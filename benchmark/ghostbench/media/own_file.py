@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
+import re
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Final
 
@@ -24,6 +26,12 @@ MOST_BYTES: Final = 512 << 20
 """The largest media file that is read whole to be sent."""
 _SHORTEST_ID: Final = 4
 """Characters: what is shorter stands in many a word by chance."""
+_RUN: Final = re.compile(r"[^\W\d_]+|\d+")
+"""Letters or digits of an id that stand together."""
+_OF_THE_FORM: Final = frozenset(
+    {"compatible_brands", "creation_time", "duration", "major_brand", "minor_version", "timecode"}
+)
+"""Tags that say when, in what form and how long: an id of digits stands in many of them by chance."""
 _TYPES: Final = {
     "avi": "video/avi",
     "matroska,webm": "video/webm",
@@ -61,7 +69,8 @@ def video_of(data: bytes, clip: str) -> Video:
     """
     try:
         with open_video(io.BytesIO(data)) as (container, stream):
-            if len(clip) >= _SHORTEST_ID and any(clip.casefold() in words.casefold() for words in _says(container)):
+            named = _naming(clip)
+            if named is not None and any(named.search(words.casefold()) for words in _says(container)):
                 raise DecodeFailed("the file's own tags name the clip, which no model may be told: remove them")
             kind, seconds = _type_of(container), _seconds(container, stream)
             return Video(data=data, sha256=hashlib.sha256(data).hexdigest(), mime_type=kind, duration_s=seconds)
@@ -97,10 +106,25 @@ def _read(file: IO[bytes]) -> bytes:
 
 
 def _says(container: InputContainer) -> Iterator[str]:
-    """Every word that the file says of itself: titles, comments and the like, of the whole and of each stream."""
-    yield from container.metadata.values()
-    for stream in container.streams:
-        yield from stream.metadata.values()
+    """Every word that the file says of itself: titles, comments and the like, of the whole, each stream and chapter."""
+    tags = [container.metadata, *(stream.metadata for stream in container.streams)]
+    tags += [chapter["metadata"] for chapter in container.chapters()]
+    for each in tags:
+        yield from (words for name, words in each.items() if name.casefold() not in _OF_THE_FORM)
+
+
+def _naming(clip: str) -> re.Pattern[str] | None:
+    """What finds a clip's id in small letters, whatever marks stand between its letters and numbers, and not as a piece
+    of a longer word or number; None for an id that is too short to tell."""
+    runs = _RUN.findall(clip.casefold())
+    if len(clip) < _SHORTEST_ID or not runs:
+        return None
+    letter, digit = r"[^\W\d_]", r"\d"
+    words = runs[0]
+    for before, run in itertools.pairwise(runs):
+        words += (r"[\W_]+" if before.isdecimal() == run.isdecimal() else r"[\W_]*") + run
+    first, last = (digit if run.isdecimal() else letter for run in (runs[0], runs[-1]))
+    return re.compile(f"(?<!{first}){words}(?!{last})")
 
 
 def _type_of(container: InputContainer) -> str:
