@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evidence_data import RunBuilder, clip, dash_clips
 
+from ghostbench.evidence.contenders import read_field
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData, read_run
@@ -34,6 +35,19 @@ def test_models_are_set_against_each_other_where_they_saw_the_same(tmp_path: Pat
     table = models(RunData(records.folder, records, compute_metrics(records)))
     assert [row[:2] for row in table.rows] == [("film-1", "film-2"), ("still-1", "still-2")]
     assert "Not set against the others: film-1, film-2 (sees the video, not the frames)." in table.note
+
+
+def test_a_yardstick_that_stood_in_for_who_saw_the_video_is_not_beside_who_saw_the_frames(tmp_path: Path) -> None:
+    builder = RunBuilder(dash_clips(2, 0, 2))
+    builder.model("film", kind="remote", sees_video=True, needs_frames=False)
+    given = {"kind": "reference", "reference": True, "needs_frames": False}
+    builder.model("film>often", spec="often", of="film", substitute=True, sees_video=True, **given)
+    for name in ("film", "film>often", "still"):
+        builder.rows(name, [G, G, N, N])
+    field = read_field([builder.write(tmp_path / "r")])
+    assert [one.name for one in field.contenders] == ["still"]
+    assert "film>often" not in [one.name for one in field.baselines]
+    assert field.without == {"film": SEES, "film>often": SEES}
 
 
 def test_it_is_marked_where_a_paper_a_tracker_or_a_table_shows_it_and_is_not_the_best_of_a_run(tmp_path: Path) -> None:

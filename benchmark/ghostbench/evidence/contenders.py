@@ -229,6 +229,10 @@ def _contenders(
         return each.name if names.count(each.name) == 1 else f"{each.name} ({each.run.manifest.run_id})"
 
     chosen, without = _of_one_evidence(_chosen({label(each): each for each in entrants}, models), models)
+    if not any(each.entry.sees_video for each in chosen.values()):
+        # The row of a yardstick that stood in for a model that saw the video has that model's answers.
+        without |= {label(each): SEES_VIDEO for each in beside if each.entry.sees_video}
+        beside = [each for each in beside if not each.entry.sees_video]
     own = [{name: _on(rows, place) for name, rows in found.items()} for found in trivial]
     place_of = {id(run): index for index, run in enumerate(runs)}
     contenders = [
