@@ -7,6 +7,8 @@ from pathlib import Path
 from evidence_data import RunBuilder, clip, dash_clips
 
 from ghostbench.evidence.contenders import read_field
+from ghostbench.evidence.regress import check_run
+from ghostbench.evidence.snapshot import Snapshot, take_snapshot
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData, read_run
@@ -48,6 +50,20 @@ def test_a_yardstick_that_stood_in_for_who_saw_the_video_is_not_beside_who_saw_t
     assert [one.name for one in field.contenders] == ["still"]
     assert "film>often" not in [one.name for one in field.baselines]
     assert field.without == {"film": SEES, "film>often": SEES}
+
+
+def test_the_gate_names_a_video_that_is_not_the_one_of_the_reference(tmp_path: Path) -> None:
+    def seen(digest: str) -> Snapshot:
+        builder = RunBuilder(dash_clips(1, 0, 1))
+        builder.model("film", kind="remote", sees_video=True, needs_frames=False)
+        for line, grade in zip(builder.clips, (G, N), strict=True):
+            shown = {"video_sha256": digest if grade == G else "a" * 64, "frames_sha256": None}
+            builder.row("film", line["clip"], grade, attempts=[shown])
+        return take_snapshot(read_run_records(builder.write(tmp_path / digest[0])))
+
+    changed = [str(check) for check in check_run(seen("b" * 64), seen("c" * 64), times=False) if check.fails]
+    (clip_of,) = {line["clip"] for line in dash_clips(1, 0, 1) if line["truth"] == G}
+    assert changed == [f"film, {clip_of}: video_sha256 was {12 * 'c'}…, is {12 * 'b'}…"]
 
 
 def test_it_is_marked_where_a_paper_a_tracker_or_a_table_shows_it_and_is_not_the_best_of_a_run(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def _model(name: str, before: ModelSnapshot, after: ModelSnapshot) -> Iterator[C
 
 
 def _answer(old: Answer, new: Answer) -> Iterator[str]:
-    for field in ("outcome", "grade", "fallback_level", "prompt_sha256"):
+    for field in ("outcome", "grade", "fallback_level", "prompt_sha256", "video_sha256"):
         yield from _change(field, getattr(old, field), getattr(new, field))
 
 

@@ -38,7 +38,8 @@ class Tolerances(BaseModel):
 
 
 class Answer(BaseModel):
-    """What one model said of one clip in one repeat. prompt_sha256 : of its last attempt."""
+    """What one model said of one clip in one repeat. prompt_sha256, video_sha256 : of its last attempt; that of a video
+    only where the row saw one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,6 +47,7 @@ class Answer(BaseModel):
     grade: str | None
     fallback_level: int | None
     prompt_sha256: str | None
+    video_sha256: str | None = None
 
 
 class ModelSnapshot(BaseModel):
@@ -118,18 +120,19 @@ def _model(run: RunRecords, name: str) -> ModelSnapshot:
     lines = run.attempts[run.attempts["model"] == name]
     key = ["clip", "repeat"]
     last = lines.sort_values("attempt", kind="stable").drop_duplicates(key, keep="last").set_index(key)
-    prompts = last["prompt_sha256"].reindex(pd.MultiIndex.from_frame(rows[key]))
+    sent = last[["prompt_sha256", "video_sha256"]].reindex(pd.MultiIndex.from_frame(rows[key]))
     answered = own_answers(rows, substitute=run.manifest.models.get(name, ModelEntry()).substitute)
     tried = int(answered.sum()) + int((rows["outcome"] == "unparseable").sum())
     timed = latency(lines)["wall_s"]
     answers = {}
-    for line, prompt in zip(rows.to_dict("records"), prompts, strict=True):
+    for line, prompt, video in zip(rows.to_dict("records"), sent["prompt_sha256"], sent["video_sha256"], strict=True):
         clip = line["clip"] if line["repeat"] == 0 else f"{line['clip']}#{line['repeat']}"
         answers[clip] = Answer(
             outcome=line["outcome"],
             grade=line["grade"] if isinstance(line["grade"], str) else None,
             fallback_level=None if pd.isna(line["fallback_level"]) else int(line["fallback_level"]),
             prompt_sha256=prompt if isinstance(prompt, str) else None,
+            video_sha256=video if isinstance(video, str) else None,
         )
     return ModelSnapshot(
         coverage=float(answered.mean()),
