@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from viewing import Viewer, grow, growing_run, listed, run_on_media, serving, text, two_models, until
 
+from ghostbench.scoring.score import score_run
+
 pytestmark = pytest.mark.slow
 REAL = "images_5_004"
 PAPER_PX = 718
@@ -133,6 +135,18 @@ def test_who_saw_the_video_disagrees_with_nobody_who_saw_the_frames(browser: Any
         until(lambda: "0 of 6" in text(page))
         press(page, "m")
         until(lambda: listed(page) == ["c1"])
+
+
+def test_the_best_of_a_run_is_no_wording_or_probe_of_a_model(browser: Any, tmp_path: Path) -> None:
+    folder = two_models(tmp_path / "r", "GGNNNN")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["models"]["m"] |= {"of": "n", "probe": "blank"}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    score_run(folder)
+    with serving(tmp_path) as viewer:
+        page = opened(browser, viewer)
+        until(lambda: "n: .571" in text(page))
+        assert "m: " not in text(page)
 
 
 def test_runs_are_found_by_words_and_tags_and_what_was_said_at_moments_is_judged_by_its_window(

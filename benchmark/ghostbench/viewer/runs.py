@@ -282,6 +282,7 @@ def _rates(path: Path) -> list[dict[str, Any]]:
             {
                 "name": plain(str(name)),
                 "baseline": bool(row["baseline"]),
+                "beside": bool(row["probe"] or row.get("variant")),
                 "saw": SEES_VIDEO if row.get("sees_video") else "",
                 "answered": int(row["answered"]),
                 "of": int(row["rows"]),

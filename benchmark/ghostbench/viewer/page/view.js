@@ -83,7 +83,8 @@
   const best = (line) => {
     // Where moments are asked there is no F1 of whole clips: how often a model warned in time stands in its place.
     const figure = (row) => row.f1_lenient || row.warned;
-    const rows = (line.rows || []).filter((row) => !row.baseline && figure(row)).sort((a, b) => figure(b)[0] - figure(a)[0]);
+    // The best of several wordings is no measure of a model, and frames that were made worse none at all.
+    const rows = (line.rows || []).filter((row) => !row.baseline && !row.beside && figure(row)).sort((a, b) => figure(b)[0] - figure(a)[0]);
     // Who saw the video is no better than who saw the frames: their evidence was not the same.
     rows.sort((a, b) => Boolean(a.saw) - Boolean(b.saw));
     return rows.length ? `${rows[0].name}${seen(rows[0].saw)}: ${rows[0].warned ? "warned " : ""}${estimate(figure(rows[0]))}` : "";
