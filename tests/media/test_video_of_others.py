@@ -402,6 +402,26 @@ def test_a_plain_jpeg_whose_blocks_are_zeros_is_sound_however_many_zeros_follow(
         assert JpegWitness().agrees(packet, frames)
 
 
+def test_a_picture_coded_by_the_tables_of_the_one_before_it_is_sound() -> None:
+    """A motion JPEG may name its tables once: the decoder keeps them."""
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:32] = np.random.default_rng(1).integers(0, 256, (32, 96, 3))
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", optimize=True)
+    whole = bare = file.getvalue()
+    while (at := bare.find(b"\xff\xc4")) >= 0:
+        bare = bare[:at] + bare[at + 2 + int.from_bytes(bare[at + 2 : at + 4], "big") :]
+    listen()
+    decoder, witness = av.CodecContext.create("mjpeg", "r"), JpegWitness()
+    shown = []
+    for data in (whole, bare, bare):
+        frames = decoder.decode(packet := av.Packet(data))
+        shown += [frame.to_ndarray(format="rgb24").tobytes() for frame in frames]
+        assert witness.agrees(packet, frames)
+    assert len(shown) == 3
+    assert len(set(shown)) == 1
+
+
 def test_a_jpeg_with_a_block_too_many_or_too_few_is_told_apart() -> None:
     """A black picture of 12 times 9 blocks of six: of each of them two bytes or so."""
     file = io.BytesIO()

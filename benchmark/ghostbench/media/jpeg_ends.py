@@ -36,6 +36,7 @@ _RESTART: Final = re.compile(rb"\xff+[\xd0-\xd7]")
 _ONES: Final = b"\xff\0" * 24
 _TRIED: Final = 3
 """How many of the last bytes may be data or no data, each of them tried, beside all of them."""
+_TABLES: Final = b"\xff\xc4"
 _MOST: Final = 0xFFFF
 """The largest height and width."""
 _BLOCK: Final = 8
@@ -145,9 +146,16 @@ class JpegPart:
 class JpegWitness:
     """Holds each packet of a motion JPEG against where it ends."""
 
+    def __init__(self) -> None:
+        self._told_tables = False
+
     def agrees(self, packet: Packet[VideoStream] | None, frames: list[VideoFrame]) -> bool:
-        """Whether a packet of which one frame came ends where it should; True too where that cannot be told."""
-        picture = jpeg_picture(bytes(packet)) if packet is not None and len(frames) == 1 else None
+        """Whether a packet of which one frame came ends where it should; True too where that cannot be told, as of one
+        without tables after one with tables, which hold for it too."""
+        data = bytes(packet) if packet is not None else b""
+        lacks_tables = self._told_tables and _TABLES not in data
+        self._told_tables = self._told_tables or _TABLES in data
+        picture = jpeg_picture(data) if len(frames) == 1 and not lacks_tables else None
         return picture is None or all(part.ends_well() for part in picture.parts())
 
 
