@@ -182,6 +182,67 @@ def test_loading_a_lost_model_anew_takes_nothing_from_the_deadline_of_a_call(cal
     assert starts == [False, True]
 
 
+def test_a_lost_model_is_gone_until_it_is_loaded_anew() -> None:
+    new = Told({"load": ..., "answer": Answered([Reply(text="yes")], 0.0, [()])})
+    place, _ = place_of(Told({"answer": None}), new)
+    place.load()
+    assert place.answer([request("1")]).lost
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(place.load_anew)
+        while not new.waiting:
+            time.sleep(0.01)
+        meanwhile = place.gone
+        new.waiting[0].set_result(({"files": 1}, 1))
+        loading.result()
+    assert (meanwhile, place.gone) == (True, False)
+    assert place.answer([request("1")]).results == [Reply(text="yes")]
+
+
+@pytest.mark.parametrize("call", ["prepare", "answer"])
+def test_a_worker_that_is_ended_while_a_call_loads_it_is_started_again(call: str) -> None:
+    said = {"prepare": Prepared(None, None, 0.0), "answer": Answered([Reply(text="yes")], 0.0, [()])}
+    hung = Told({"load": ...})
+    place, starts = place_of(Told({call: None}), hung, Told(said))
+    place.load()
+
+    def ask() -> Any:
+        return place.prepare(request("1")) if call == "prepare" else place.answer([request("1")])
+
+    assert ask().lost
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        while not hung.waiting:
+            time.sleep(0.01)
+        place.end_work("did not answer in time and was ended")
+        ended = asked.result()
+    assert (ended.stops, ended.lost) == (False, False)
+    found = ask()
+    assert found.failure is None if call == "prepare" else found.results == [Reply(text="yes")]
+    assert starts == [False, True, True]
+
+
+def test_a_call_whose_loading_took_too_long_ends_no_later_one() -> None:
+    said = {"prepare": Prepared(None, None, 0.0), "answer": Answered([Reply(text="yes")], 0.0, [()])}
+    place, starts = place_of(Told({"answer": None}), Told({"load": ...}), Slow(0.2, said))
+
+    async def ask() -> list[Any]:
+        with ThreadPoolExecutor(3) as pool:
+            seat = Seat[Any](place, pool, 1.0)
+            await seat.load()
+            try:
+                assert (await seat.answer([request("1")])).lost
+                calls = [seat.prepare(request(str(number)), lambda: False) for number in range(3)]
+                return list(await asyncio.gather(*calls))
+            finally:
+                await seat.close()
+
+    late, *others = asyncio.run(ask())
+    assert late.failure.outcome is Outcome.TIMED_OUT
+    assert not late.lost  # it has taken no worker down
+    assert [done.failure for done in others] == [None, None]
+    assert starts == [False, True, True]
+
+
 @pytest.mark.parametrize("facts", [{"files": 2}, {}, None])
 def test_a_worker_that_is_started_anew_from_other_files_is_no_worker_of_the_model(facts: Any) -> None:
     other = Told({"load": (facts, 1), "prepare": ...})

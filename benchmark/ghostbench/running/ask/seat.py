@@ -57,6 +57,7 @@ class Seat(Generic[Item]):
         self._deadline_s = deadline_s
         self._threads = ThreadPoolExecutor(1, "model")
         self._running = 0
+        self._loading_anew = asyncio.Lock()
 
     async def load(self) -> Mapping[str, Any]:
         """Load the model; return its facts. Raises what it raises, and `Unavailable` at the deadline."""
@@ -84,29 +85,39 @@ class Seat(Generic[Item]):
         Raises `Withdrawn` where `stopped` comes true while it waits for that.
         """
         call: asyncio.Future[Any] | None = None
+        begun = False
         try:
-            if self.place.gone:
-                call = await self._begun(self.place.load_anew, stopped)
-                await self._ended(call, _LOADING)
+            # One at a time: another one's loading takes nothing from a deadline either, nor is it ended for one.
+            async with self._loading_anew:
+                if stopped():
+                    raise Withdrawn
+                if self.place.gone:
+                    call = await self._begun(self.place.load_anew, stopped)
+                    await self._ended(call, _LOADING)
             preparing = await self._begun(functools.partial(self.place.prepare, request), stopped)
-            call = preparing
+            call, begun = preparing, True
             return await self._ended(preparing)
         except TimedOut as error:
             ended = await self._end_work(call, "did not answer in time and was ended")
             failure = _timed_out(error, ended=ended)
-        return Prepared(None, failure, self._deadline_s, worker=self.place.worker, lost=ended, stops=not ended)
+        # That a model could not be loaded in time is no request's fault.
+        return Prepared(
+            None, failure, self._deadline_s, worker=self.place.worker, lost=ended and begun, stops=not ended
+        )
 
     async def answer(self, requests: Sequence[Request]) -> Answered:
         """What the model gives for a batch; `TimedOut` for all where it does not by the deadline."""
         self._running += 1
         batch = self.pace.begin(len(requests), time.perf_counter())
         call: asyncio.Future[Any] | None = None
+        begun = False
         try:
-            if self.place.gone:
-                call = self._call(self.place.load_anew)
-                await self._ended(call, _LOADING)
+            async with self._loading_anew:
+                if self.place.gone:
+                    call = self._call(self.place.load_anew)
+                    await self._ended(call, _LOADING)
             answering = self._call(self.place.answer, requests)
-            call = answering
+            call, begun = answering, True
             answered = await self._ended(answering)
         except TimedOut as error:
             ended = await self._end_work(call, "did not answer in time and was ended")
@@ -117,12 +128,13 @@ class Seat(Generic[Item]):
                 self._deadline_s,
                 [()] * len(requests),
                 worker=self.place.worker,
-                lost=ended,
+                lost=ended and begun,
                 stops=not ended,
             )
+            self.pace.end(batch, time.perf_counter(), counts=False)
         else:
             self._running -= 1
-        self.pace.end(batch, time.perf_counter(), counts=not (answered.lost or answered.stops))
+            self.pace.end(batch, time.perf_counter(), counts=not (answered.lost or answered.stops))
         return answered
 
     def forget(self, value: Any) -> None:

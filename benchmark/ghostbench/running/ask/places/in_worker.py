@@ -86,7 +86,7 @@ class InWorker(Place):
         self._start = start
         self._lock = threading.Lock()
         self._worker: Worker | None = None
-        self._closed = self._loaded = False
+        self._closed = self._loaded = self._starting = False
         self._parallel = 1
         self._facts: Mapping[str, Any] = {}
         self._failure: AttemptError | None = None
@@ -115,7 +115,10 @@ class InWorker(Place):
     @property
     @override
     def gone(self) -> bool:
-        return self._loaded and not self._closed and self._failure is None and not self.can_be_asked
+        if not self._loaded or self._closed or self._failure is not None:
+            return False
+        # A new worker that has not loaded the model yet would have a call wait for that.
+        return self._starting or not self.can_be_asked
 
     @override
     def load_anew(self) -> None:
@@ -127,7 +130,7 @@ class InWorker(Place):
         try:
             worker = self._ready()
         except AttemptError as error:
-            return Prepared(None, error, 0.0, stops=True)
+            return Prepared(None, error, 0.0, stops=not isinstance(error, WorkerLost))
         try:
             number, waiting = worker.ask("prepare", request)
             done: Prepared = waiting.result()
@@ -144,7 +147,7 @@ class InWorker(Place):
         try:
             worker = self._ready()
         except AttemptError as error:
-            return Answered([error] * len(requests), 0.0, none, stops=True)
+            return Answered([error] * len(requests), 0.0, none, stops=not isinstance(error, WorkerLost))
         try:
             _, waiting = worker.ask("answer", [_for(worker, request) for request in requests])
             answered: Answered = waiting.result()
@@ -166,7 +169,10 @@ class InWorker(Place):
 
         Raises `Gone`, and `AttemptError` where there is no worker any more.
         """
-        worker = self._ready(deadline_s)
+        try:
+            worker = self._ready(deadline_s)
+        except WorkerLost as lost:
+            raise Unavailable(str(lost)) from None
         return _in_time(worker, worker.ask("look", given)[1], deadline_s)
 
     @override
@@ -201,14 +207,17 @@ class InWorker(Place):
                 raise self._failure.with_traceback(None)
             if self._worker is not None and not self._worker.gone:
                 return self._worker
+            self._starting = True
             try:
                 return self._started(deadline_s)
             except _EndedFromHere as ended:
                 # It was ended for the sake of one call, which may have come late: the next one tries again.
-                raise Unavailable(f"its worker {ended} while it was loaded") from None
+                raise WorkerLost(f"its worker {ended} while it was loaded") from None
             except AttemptError as error:
                 self._failure = error
                 raise
+            finally:
+                self._starting = False
 
     def _started(self, deadline_s: float) -> Worker:
         """A new worker, with the same model loaded. Raises `AttemptError`, `_EndedFromHere`."""
