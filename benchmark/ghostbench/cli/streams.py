@@ -39,6 +39,13 @@ class _Output(io.TextIOWrapper):
         except OSError as error:
             self._failed(error)
 
+    def let_go(self) -> None:
+        """Part from the file. What has failed was told; asked once more, at the end of all, it would be told again."""
+        with contextlib.suppress(OutputFailed):
+            self.flush()
+        self._lost = None
+        self.detach()
+
     def _failed(self, error: OSError) -> None:
         _point_at_nothing(self.fileno())
         if not isinstance(error, BrokenPipeError):
@@ -73,9 +80,10 @@ def forgiving_streams() -> Iterator[None]:
         yield
     finally:
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, _Output | _Errors):
-                with contextlib.suppress(OutputFailed):
-                    stream.detach()
+            if isinstance(stream, _Output):
+                stream.let_go()
+            elif isinstance(stream, _Errors):
+                stream.detach()
         sys.stdout, sys.stderr = before
 
 
