@@ -68,10 +68,9 @@ class Language:
         x: Tensor | None = None
         for index, layer in enumerate(weights.layers):
             keys, values = cache.layer(index)
-            normed = self._do.add_rmsnorm(x, residual, layer.input_norm, weights.eps)
-            qkv = functional.linear(normed, layer.qkv, layer.qkv_bias)
+            qkv = layer.qkv.of_normed(self._do, x, residual, layer.input_norm, weights.eps)
             queries = self._do.rope_store(qkv, cache.tables, position, row, (keys, values), into)
-            del normed, qkv
+            del qkv
             whole = attend_prompts(queries, (keys, values), packed.rows, packed.lengths, self._scale, asked)
             if index == len(weights.layers) - 1:
                 whole = whole[wanted_at if into is None else into[1][wanted_at]]
@@ -106,8 +105,7 @@ class Language:
         x: Tensor | None = None
         for index, layer in enumerate(weights.layers):
             keys, values = cache.layer(index, new.first.shape[0])
-            normed = self._do.add_rmsnorm(x, residual, layer.input_norm, weights.eps)
-            qkv = functional.linear(normed, layer.qkv, layer.qkv_bias)
+            qkv = layer.qkv.of_normed(self._do, x, residual, layer.input_norm, weights.eps)
             queries = self._do.rope_store(qkv, cache.tables, new.position, new.row, (keys, values))
             mixed = self._do.attend_new(queries, keys, values, new, self._scale).flatten(1)
             if index == len(weights.layers) - 1:
@@ -118,10 +116,9 @@ class Language:
 
     def _rest(self, layer: LayerWeights, mixed: Tensor, residual: Tensor) -> Tensor:
         """What follows attention in a layer; the result is still to be added to `residual`."""
-        attended = functional.linear(mixed, layer.out, layer.out_bias)
-        normed = self._do.add_rmsnorm(attended, residual, layer.post_norm, self.weights.eps)
-        active = self._do.silu_mul(functional.linear(normed, layer.gate_up, layer.gate_up_bias))
-        return functional.linear(active, layer.down, layer.down_bias)
+        attended = layer.out.of(self._do, mixed)
+        gate_up = layer.gate_up.of_normed(self._do, attended, residual, layer.post_norm, self.weights.eps)
+        return layer.down.of_active(self._do, gate_up)
 
 
 def is_short(computed: int, length: int) -> bool:

@@ -16,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.bias import causal_lower_right
 
 from ghostbench_drivemm.engine import reference
+from ghostbench_drivemm.engine.float8 import Rounded
 from ghostbench_drivemm.engine.placed import NewTokens
 
 PREFERRED = (
@@ -50,6 +51,18 @@ class _SiluMul(Protocol):
     def __call__(self, gate_up: Tensor) -> Tensor: ...
 
 
+class _Rounded(Protocol):
+    def __call__(self, x: Tensor) -> Rounded: ...
+
+
+class _AddNormRounded(Protocol):
+    def __call__(self, x: Tensor | None, residual: Tensor, weight: Tensor, eps: float) -> Rounded: ...
+
+
+class _SiluMulRounded(Protocol):
+    def __call__(self, gate_up: Tensor) -> Rounded: ...
+
+
 class _Choose(Protocol):
     def __call__(self, logits: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]: ...
 
@@ -64,6 +77,9 @@ class Operations:
     silu_mul: _SiluMul
     attend_new: _AttendNew
     choose: _Choose
+    rounded: _Rounded
+    add_rmsnorm_rounded: _AddNormRounded
+    silu_mul_rounded: _SiluMulRounded
 
 
 _CHOOSING = threading.Lock()
@@ -80,11 +96,12 @@ def preferred_attention() -> Iterator[None]:
 def operations_for(device: torch.device) -> Operations:
     """What this device computes with."""
     if device.type == "cuda":
-        from ghostbench_drivemm.engine import kernels
+        from ghostbench_drivemm.engine import float8_kernels, kernels
 
         home: Any = kernels
+        rounding: Any = float8_kernels
     else:
-        home = reference
+        home = rounding = reference
     return Operations(
         add_rmsnorm=home.add_rmsnorm,
         add_layernorm=home.add_layernorm,
@@ -92,6 +109,9 @@ def operations_for(device: torch.device) -> Operations:
         silu_mul=home.silu_mul,
         attend_new=home.attend_new,
         choose=home.choose,
+        rounded=rounding.rounded,
+        add_rmsnorm_rounded=rounding.add_rmsnorm_rounded,
+        silu_mul_rounded=rounding.silu_mul_rounded,
     )
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ghostbench_drivemm.engine.float8 import Rounded, rounded
 from ghostbench_drivemm.engine.placed import NewTokens
 
 
@@ -19,6 +20,11 @@ def add_rmsnorm(x: Tensor | None, residual: Tensor, weight: Tensor, eps: float) 
     wide = residual.float()
     scaled = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
     return weight * scaled.to(residual.dtype)
+
+
+def add_rmsnorm_rounded(x: Tensor | None, residual: Tensor, weight: Tensor, eps: float) -> Rounded:
+    """What `add_rmsnorm` gives, in float8."""
+    return rounded(add_rmsnorm(x, residual, weight, eps))
 
 
 def add_layernorm(x: Tensor | None, residual: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -62,6 +68,11 @@ def silu_mul(gate_up: Tensor) -> Tensor:
     """SiLU of the first half of each row times the second half: [tokens, 2 width] -> [tokens, width]."""
     gate, up = gate_up.chunk(2, dim=-1)
     return functional.silu(gate) * up
+
+
+def silu_mul_rounded(gate_up: Tensor) -> Rounded:
+    """What `silu_mul` gives, in float8."""
+    return rounded(silu_mul(gate_up))
 
 
 def attend_new(queries: Tensor, keys: Tensor, values: Tensor, new: NewTokens, scale: float) -> Tensor:

@@ -11,23 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from ghostbench_drivemm.engine.float8 import Rounded, ScaledLinear
+from ghostbench_drivemm.engine.products import Product, Scaled, Stored
 
 
 @dataclass(frozen=True, slots=True)
 class LayerWeights:
-    """One decoder layer. Matrices are [outputs, inputs]; biases are None where the configuration has none."""
+    """One decoder layer: its norms, and what it multiplies with."""
 
     input_norm: Tensor
-    qkv: Tensor
-    qkv_bias: Tensor | None
-    out: Tensor
-    out_bias: Tensor | None
+    qkv: Product
+    out: Product
     post_norm: Tensor
-    gate_up: Tensor
-    gate_up_bias: Tensor | None
-    down: Tensor
-    down_bias: Tensor | None
+    gate_up: Product
+    down: Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class LanguageWeights:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What they are stored in, which is also the type of activations and cache."""
+        """What they are stored in, float8 matrices aside, which is also the type of activations and cache."""
         return self.head.dtype
 
     @property
@@ -88,20 +87,14 @@ def join(model: Any) -> LanguageWeights:
     layers = []
     for layer in inner.layers:
         attention, mlp = layer.self_attn, layer.mlp
-        qkv, qkv_bias = _joined((attention.q_proj, attention.k_proj, attention.v_proj))
-        gate_up, gate_up_bias = _joined((mlp.gate_proj, mlp.up_proj))
         layers.append(
             LayerWeights(
                 input_norm=layer.input_layernorm.weight.data,
-                qkv=qkv,
-                qkv_bias=qkv_bias,
-                out=attention.o_proj.weight.data,
-                out_bias=_data(attention.o_proj.bias),
+                qkv=_joined((attention.q_proj, attention.k_proj, attention.v_proj)),
+                out=_joined((attention.o_proj,)),
                 post_norm=layer.post_attention_layernorm.weight.data,
-                gate_up=gate_up,
-                gate_up_bias=gate_up_bias,
-                down=mlp.down_proj.weight.data,
-                down_bias=_data(mlp.down_proj.bias),
+                gate_up=_joined((mlp.gate_proj, mlp.up_proj)),
+                down=_joined((mlp.down_proj,)),
             )
         )
     rotary = inner.rotary_emb
@@ -119,10 +112,13 @@ def join(model: Any) -> LanguageWeights:
     )
 
 
-def _joined(parts: tuple[nn.Linear, ...]) -> tuple[Tensor, Tensor | None]:
+def _joined(parts: tuple[Any, ...]) -> Product:
     weight = merged([part.weight for part in parts])
     biases = [part.bias for part in parts if part.bias is not None]
-    return weight, merged(biases) if biases else None
+    bias = merged(biases) if biases else None
+    if isinstance(parts[0], ScaledLinear):
+        return Scaled(Rounded(weight, merged([part.scale for part in parts])), bias)
+    return Stored(weight, bias)
 
 
 def merged(parts: Sequence[Tensor]) -> Tensor:
@@ -146,7 +142,3 @@ def merged(parts: Sequence[Tensor]) -> Tensor:
         part.data = whole[start : start + part.shape[0]]
         start += part.shape[0]
     return whole
-
-
-def _data(bias: nn.Parameter | None) -> Tensor | None:
-    return None if bias is None else bias.data

@@ -145,6 +145,10 @@ class DriveMM:
         listed = {name: {"bytes": size, "sha256": digest} for name, (size, digest) in sorted(hashes.items())}
         return {**self._facts, "config": self.config.described(), "files": listed}
 
+    def note_facts(self, more: Mapping[str, Any]) -> None:
+        """Add to the facts of this model what was done to it after loading."""
+        self._facts = {**self._facts, **more}
+
     def prepare(
         self,
         images: Sequence[Image.Image] | npt.NDArray[np.uint8],
