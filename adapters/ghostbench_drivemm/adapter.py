@@ -130,18 +130,21 @@ class DriveMMModel(LocalModel):
         self._threads = ThreadPoolExecutor(os.cpu_count() or 2, "pixels")
         vocabulary = Vocabulary(self._model.tokenizer, self._model.config.vocab_size, self._model.eos_ids)
         self._forms = Forms("drivemm", vocabulary)
-        warm = self._warm_up() if self.settings.warm_up else {}
         return {
             **facts,
             "devices": [described(str(self._replica.device))],
             "dtype": self.settings.dtype,
             "load_s": seconds,
-            "warm_up_s": warm,
             "batch_size": self.batch_size,
             "source": source,
             "arithmetic": arithmetic(self._replica.device),
             "libraries": versions_of(_LIBRARIES),
         }
+
+    @override
+    def warm_up(self) -> Mapping[str, Any]:
+        seconds = self._warm_up() if self.settings.warm_up else {}
+        return {"warm_up_s": seconds, "batch_size": self.batch_size}
 
     @override
     def prepare(self, request: Request) -> Ready:
@@ -268,6 +271,7 @@ class DriveMMModel(LocalModel):
         # A batch size that was asked for may be more than fits, which the first batches find out and halve.
         rows, positions = min(self.batch_size, self._fitting(replica)), self._longest + self._new_tokens
         warm(engine_of(model), rows, positions, options, range(*_USUAL_POSITIONS, 16), shared=_USUAL_TEXT)
+        model.expect_frames(10, *_USUAL_FRAME)
         noise = np.random.default_rng(0).integers(0, 256, (10, *_USUAL_FRAME, 3), dtype=np.uint8)
         ready = model.prepare(noise, "<image>\n", kind="video")
         # As many as are prefilled together, so that every kernel meets the shapes it will see.

@@ -180,14 +180,24 @@ class LocalModel(Model):
         run is gone on with only where it is equal. `libraries` and `arithmetic` say what else decides how its numbers
         are rounded: with `files`, they are what answers in a reply cache must have in common.
 
-        A model that compiles or answers a first time here says how long that took in the fact `warm_up_s`: a number of
-        seconds, or an object of such numbers by device, e.g. `{"cuda:0": 41.5}`. The reports show it in a line of its
-        own, apart from latencies. What is no such number is only text among the other facts.
+        A model that compiles or answers a first time, here or in `warm_up`, says how long that took in the fact
+        `warm_up_s`: a number of seconds, or an object of such numbers by device, e.g. `{"cuda:0": 41.5}`. The reports
+        show it in a line of its own, apart from latencies. What is no such number is only text among the other facts.
+        """
+        return {}
+
+    def warm_up(self) -> Mapping[str, Any]:
+        """What remains to be done before the first batch, while the first requests are prepared: compiling, say.
+
+        Called once, after `load` and before `answer`, in the thread that answers. Returns facts, which are added to
+        those of `load` or replace them. Raises `Unavailable`. Loading ends when it has ended.
         """
         return {}
 
     def prepare(self, request: Request) -> Any:
         """Work for one request that can be done ahead, in several threads, while earlier batches are computed.
+
+        It may be called as soon as `load` has ended, during `warm_up` too.
 
         What it returns comes back as `Request.prepared`. A `ModelError` raised here is that request's outcome.
         """

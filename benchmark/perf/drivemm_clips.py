@@ -9,7 +9,9 @@ clips in the same batches, prepared beforehand, in this process. Where the folde
 are made from them, brighter by a step each, so that no two have a frame in common. A checkpoint of random weights of
 the exact full shape is written where none is (17 GB).
 
-With --replicas N, `bench run` answers them on N GPUs too, twice, and its speed is held against that of one GPU.
+With --replicas N, `bench run` answers them on N GPUs too, twice, and its speed is held against that of one GPU. Where
+several measurements follow each other, --keep FOLDER makes the clips once, and --once leaves first runs out; --passes 0
+leaves out the engine.
 """
 
 # ruff: noqa: E402
@@ -21,6 +23,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -61,6 +64,7 @@ def make_dataset(media: Path, labels: Path, count: int, folder: Path) -> Path:
     found = [clip for clip in sorted(media.glob("*.avi")) if clip.stem in named]
     if not found:
         raise SystemExit(f"no labelled clip in {media}")
+    shutil.rmtree(folder / "clips", ignore_errors=True)
     (folder / "clips").mkdir(parents=True)
     rows, making = [], []
     with ThreadPoolExecutor() as threads:
@@ -164,14 +168,17 @@ def bench_run(dataset: Path, settings: Sequence[str], folder: Path, name: str, r
     }
 
 
-def engine_alone(dataset: Path, settings: Sequence[str], sizes: Sequence[int], order: Sequence[str]) -> dict[str, Any]:
-    """The same clips in batches of the same sizes, prepared beforehand; seconds of the median of three passes."""
+def engine_alone(
+    dataset: Path, settings: Sequence[str], sizes: Sequence[int], order: Sequence[str], passes: int
+) -> dict[str, Any]:
+    """The same clips in batches of the same sizes, prepared beforehand; seconds of the median of so many passes."""
     chosen = tuple(f"drivemm.{setting}" for setting in settings)
     query = SplitQuery(dataset=str(dataset), data_root=str(dataset.parent / "clips"))
     plan = make_plan(Options(models="drivemm", query=query, settings=chosen))
     model = plan.rows[0].host.model
     assert isinstance(model, DriveMMModel)
     model.load()
+    model.warm_up()
     by_id = {clip.id: clip for clip in plan.split.clips}
 
     def request(clip: str) -> Request:
@@ -190,7 +197,7 @@ def engine_alone(dataset: Path, settings: Sequence[str], sizes: Sequence[int], o
     batches = [requests[start : start + size] for start, size in zip(starts, sizes, strict=True)]
     walls = []
     loaded = model._model
-    for _ in range(4):
+    for _ in range(1 + passes):
         forget(loaded)
         started = time.perf_counter()
         for batch in batches:
@@ -210,6 +217,9 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="setting of drivemm")
     parser.add_argument("--replicas", type=int, default=1, help="as many GPUs as are held against one")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the clips lie for later measurements")
+    parser.add_argument("--once", action="store_true", help="caches are warm already: one run of each kind")
+    parser.add_argument("--passes", type=int, default=3, help="of the engine, after one that warms it up")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     if not (chosen.checkpoint / "config.json").is_file():
@@ -224,32 +234,40 @@ def main() -> None:
         print(f"checkpoint written in {time.perf_counter() - started:.1f} s", flush=True)
     settings = [f"checkpoint={chosen.checkpoint}", *chosen.set]
     with tempfile.TemporaryDirectory() as scratch:
-        dataset = make_dataset(chosen.media, chosen.labels, chosen.clips, Path(scratch) / "set")
-        first = bench_run(dataset, settings, Path(scratch), "first")
-        through = bench_run(dataset, settings, Path(scratch), "second")
-        several = None
-        for name in ("several-first", "several-second") if chosen.replicas > 1 else ():
-            several = bench_run(dataset, settings, Path(scratch), name, chosen.replicas)
-            several.pop("lines")
+        dataset = (chosen.keep or Path(scratch)) / f"set-{chosen.clips}" / "set.yaml"
+        if not dataset.is_file():
+            make_dataset(chosen.media, chosen.labels, chosen.clips, dataset.parent)
+
+        def runs(named: str, replicas: int) -> list[dict[str, Any]]:
+            names = [f"{named}-second"] if chosen.once else [f"{named}-first", f"{named}-second"]
+            return [bench_run(dataset, settings, Path(scratch), name, replicas) for name in names]
+
+        found = runs("one", 1)
+        many = runs("several", chosen.replicas) if chosen.replicas > 1 else []
+        through, several = found[-1], many[-1] if many else None
         order = [clip for batch in through["batches"] for clip in batch]
-        alone = engine_alone(dataset, settings, through["batch_sizes"], order)
-    lines = through.pop("lines")
-    first.pop("lines")
+        alone = None
+        if chosen.passes:
+            alone = engine_alone(dataset, settings, through["batch_sizes"], order, chosen.passes)
+    lines = through["lines"]
+    for run in (*found, *many):
+        run.pop("lines")
     result = {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "torch": torch.__version__,
         "clips": chosen.clips,
         "settings": chosen.set,
-        "first bench run": first,
+        "first bench run": found[0],
         "bench run": through,
         "engine": alone,
-        "share": alone["wall_s"] / through["wall_s"],
+        "share": None if alone is None else alone["wall_s"] / through["wall_s"],
         "replicas": chosen.replicas,
         "bench run on all": several,
+        "all runs": [*found, *many],
     }
     if chosen.json:
         chosen.json.write_text(json.dumps({**result, "lines": lines}, indent=1))
-    for name, run in (("first bench run", first), ("second bench run", through)):
+    for name, run in (("first bench run", found[0]), ("last bench run", through)):
         print(
             f"{name}: {run['wall_s']:.2f} s = {chosen.clips / run['wall_s']:.2f} clips/s, ready to last line; whole "
             f"process {run['whole_s']:.2f} s = {run['whole_s'] / run['wall_s']:.2f} times: "
@@ -257,16 +275,18 @@ def main() -> None:
             f"{run['after_last_line_s']:.2f} s after; batches {run['batch_sizes']}, {run['positions']:.0f} positions, "
             f"{run['output_tokens']:.0f} tokens, {run['outcomes']}"
         )
-    print(
-        f"engine: {alone['wall_s']:.2f} s = {chosen.clips / alone['wall_s']:.2f} clips/s, first pass "
-        f"{alone['first_pass_s']:.2f} s\n"
-        f"share of the engine's own speed: {result['share']:.1%}",
-        flush=True,
-    )
+    if alone is not None:
+        print(
+            f"engine: {alone['wall_s']:.2f} s = {chosen.clips / alone['wall_s']:.2f} clips/s, first pass "
+            f"{alone['first_pass_s']:.2f} s\n"
+            f"share of the engine's own speed: {result['share']:.1%}",
+            flush=True,
+        )
     if several is not None:
         print(
             f"{chosen.replicas} GPUs: {several['wall_s']:.2f} s = {chosen.clips / several['wall_s']:.2f} clips/s, "
-            f"{through['wall_s'] / several['wall_s']:.2f} times one; batches {several['batch_sizes']}",
+            f"{through['wall_s'] / several['wall_s']:.2f} times one; whole process {several['whole_s']:.2f} s, "
+            f"{several['before_ready_s']:.2f} s before; batches {several['batch_sizes']}",
             flush=True,
         )
 

@@ -44,8 +44,8 @@ def test_greedy_tokens_on_the_gpu_are_the_librarys(family: str, checkpoint: Chec
         turns, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
         processor_kwargs={"padding": True, "padding_side": "left"},
     ).to("cuda")  # fmt: skip
-    written = network.generate(**inputs, do_sample=False, max_new_tokens=16)[:, inputs["input_ids"].shape[1] :]
-    expected = processor.tokenizer.batch_decode(written, skip_special_tokens=True)
+    new = network.generate(**inputs, do_sample=False, max_new_tokens=16)[:, inputs["input_ids"].shape[1] :]
+    expected = processor.tokenizer.batch_decode(new, skip_special_tokens=True)
     assert [written(reply).text for reply in model.answer(requests)] == expected
 
 

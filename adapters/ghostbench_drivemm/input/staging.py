@@ -25,6 +25,13 @@ class Staging:
         self._device = device
         self._used: deque[tuple[torch.Tensor, Any]] = deque()
 
+    def reserve(self, size: int) -> None:
+        """Get all buffers for arrays of so many bytes now: in a first batch the device would wait for each of them."""
+        while self._device.type == "cuda" and len(self._used) < _BUFFERS and self._held() + size <= _MOST_BYTES:
+            free = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            free.record(torch.cuda.current_stream(self._device))
+            self._used.append((torch.empty(size, dtype=torch.uint8, pin_memory=True), free))
+
     def copy(self, array: npt.NDArray[np.uint8]) -> torch.Tensor:
         """The array on the device, same shape."""
         if self._device.type != "cuda":

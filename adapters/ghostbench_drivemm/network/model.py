@@ -184,6 +184,10 @@ class DriveMM:
         with on_device(self.device):
             return self._merged(prepared, skips or [0] * len(prepared), plainly)
 
+    def expect_frames(self, count: int, height: int, width: int) -> None:
+        """Get the memory ready through which videos of so many such frames reach the device."""
+        self._staging.reserve(count * height * width * 3)
+
     def forget(self) -> None:
         """Give back what is kept of frames that were seen."""
         self._features.clear()

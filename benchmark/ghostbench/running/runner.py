@@ -63,7 +63,8 @@ _BLOCKED_S = 60.0
 """How much longer than a deadline the event loop may stand still before the process is ended from outside, seconds."""
 _SMALLEST_WINDOW = 2 * DECODE_WORKERS
 _WHILE_LOADING = 8 * DECODE_WORKERS
-"""Clips that are decoded while the models load, as far as there is room: a first batch waits for all of its clips."""
+"""Clips that are decoded while the models load, for each replica of one, as far as there is room: a first batch waits
+for all of its clips."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,9 @@ class Runner:
         self._videos = videos if plan.filmed is not None else None
         self._window = FrameWindow(decoding, budget, storage, self._feeding.is_wanted)
         self._begun = Begun(context.folder.begun, lost.loading)
-        self._loading = Loading(plan, self._begun, lost, DECODE_WORKERS, self._require_same_files, self._far)
+        self._loading = Loading(
+            plan, self._begun, lost, DECODE_WORKERS, self._require_same_files, self._write_manifest, self._far
+        )
         self.longest_s = plan.options.deadline + _BLOCKED_S
         seen = {row.name for row in plan.rows if row.looks}
         self._first = FirstClips(
@@ -154,6 +157,7 @@ class Runner:
             self._write_manifest()
             await self._look_at_first_clips()
             await self._ask(settler, clips)
+            await self._loading.ready()
         finally:
             silence.cancel()
             for file in (ledger, clips, sent):
@@ -249,7 +253,8 @@ class Runner:
 
     def _begin_decoding(self) -> None:
         """Decode the clips whose frames will be wanted first while the models load."""
-        self._window.begin(islice(self._left.clips(self._feeding.looking()), _WHILE_LOADING))
+        replicas = max((len(host.replicas) for host in self._plan.hosts), default=1)
+        self._window.begin(islice(self._left.clips(self._feeding.looking()), replicas * _WHILE_LOADING))
 
     async def _look_at_first_clips(self) -> None:
         """See that clips can be decoded here at all. Raises `BadInput` before anything is asked about them."""

@@ -77,10 +77,20 @@ class Dispatcher(ABC):
     """How many requests it can make use of at the same time, those being worked on and those waiting their turn."""
     left: Callable[[], int] | None = None
     """How many units of the model are not settled yet, where who asks can tell: so much is to be shared out."""
+    lost: Callable[[BaseException], None] | None = None
+    """Told why the model cannot be asked after all, where that is found once it was loaded: before what waits for it is
+    withdrawn."""
 
     @abstractmethod
     async def load(self) -> Mapping[str, Any]:
-        """Make the model ready; return facts for the manifest. Raises what the model raises."""
+        """Load the model; return facts for the manifest. Raises what the model raises. It can be asked from then on."""
+
+    async def ready(self) -> Mapping[str, Any]:
+        """Wait until it answers without further delay; return the facts that have been added since it was loaded.
+
+        Raises what the model raises.
+        """
+        return {}
 
     @abstractmethod
     async def ask(

@@ -40,10 +40,23 @@ def dispatcher_for(
 
 
 async def load(dispatcher: Dispatcher) -> Mapping[str, Any]:
+    """Load the model, and wait until it is ready; return its facts. Raises what the model raises, or TypeError."""
+    return {**await begin(dispatcher), **await ready(dispatcher)}
+
+
+async def begin(dispatcher: Dispatcher) -> Mapping[str, Any]:
     """Load the model; return its facts, {} for one that returns nothing. Raises what the model raises, or TypeError."""
-    facts: Any = await dispatcher.load()
-    if facts is None:
+    return _facts(await dispatcher.load(), "load")
+
+
+async def ready(dispatcher: Dispatcher) -> Mapping[str, Any]:
+    """Wait until a model that was loaded is ready; return the facts that this has added. Raises as `begin` does."""
+    return _facts(await dispatcher.ready(), "warm_up")
+
+
+def _facts(told: Any, by: str) -> Mapping[str, Any]:
+    if told is None:
         return {}
-    if not isinstance(facts, Mapping):
-        raise TypeError(f"its load returned {type(facts).__name__} where a mapping of facts belongs")
-    return facts
+    if not isinstance(told, Mapping):
+        raise TypeError(f"its {by} returned {type(told).__name__} where a mapping of facts belongs")
+    return told

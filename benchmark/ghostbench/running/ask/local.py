@@ -15,7 +15,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from ghostbench.errors import TimedOut, WorkerLost
+from ghostbench.errors import TimedOut, Unavailable, WorkerLost
 from ghostbench.folder.log import LOGGER, about
 from ghostbench.media.far import FarFrames
 from ghostbench.records import Clip, Request
@@ -85,6 +85,8 @@ class LocalDispatcher(Dispatcher):
         self._answered: set[asyncio.Task[Any]] = set()
         self._idle: dict[Seat[_Waiting], None] = {}
         self._servers: list[asyncio.Task[None]] = []
+        self._facts: dict[Seat[_Waiting], Mapping[str, Any]] = {}
+        self._warming: dict[Seat[_Waiting], asyncio.Task[Mapping[str, Any]]] = {}
         self.in_flight = 1
 
     @property
@@ -95,21 +97,63 @@ class LocalDispatcher(Dispatcher):
     @override
     async def load(self) -> Mapping[str, Any]:
         loaded = await asyncio.gather(*(seat.load() for seat in self._seats), return_exceptions=True)
-        facts: dict[str, Mapping[str, Any]] = {}
         failures: list[BaseException] = []
-        for number, (seat, found) in enumerate(zip(self._seats, loaded, strict=True), 1):
+        for seat, found in zip(self._seats, loaded, strict=True):
             if isinstance(found, BaseException):
                 seat.closed = True
                 failures.append(found)
             else:
-                facts[seat.place.worker or str(number)] = found
-        if not facts:
+                self._facts[seat] = found
+        if not self._facts:
             raise failures[0]
         for failure in failures:
-            LOGGER.warning("a replica cannot be loaded, %d are asked: %s", len(facts), failure)
+            LOGGER.warning("a replica cannot be loaded, %d are asked: %s", len(self._facts), failure)
         self.in_flight = sum(2 * seat.parallel * max(1, seat.place.batch_size) for seat in self._open())
+        self._warming = {seat: asyncio.create_task(self._warm_up(seat)) for seat in self._open() if seat.place.warms_up}
         self._servers = [asyncio.create_task(self._serve(seat)) for seat in self._open() for _ in range(seat.parallel)]
-        return next(iter(facts.values())) if len(self._seats) == 1 else facts_of_all(facts)
+        return self._told(self._facts)
+
+    @override
+    async def ready(self) -> Mapping[str, Any]:
+        if not self._warming:
+            return {}
+        await asyncio.wait(self._warming.values())
+        facts = dict(self._facts)
+        failures: list[BaseException] = []
+        for seat, warming in self._warming.items():
+            failure = warming.exception()
+            if failure is not None:
+                failures.append(failure)
+                del facts[seat]
+            else:
+                # A model without facts may have returned nothing.
+                facts[seat] = {**(facts[seat] or {}), **warming.result()}
+        if not facts:
+            raise failures[0]
+        return self._told(facts)
+
+    def _told(self, facts: Mapping[Seat[_Waiting], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What the replicas tell, as one model's facts."""
+        if len(self._seats) == 1:
+            return next(iter(facts.values()))
+        named = {seat.place.worker or str(number): facts.get(seat) for number, seat in enumerate(self._seats, 1)}
+        return facts_of_all({worker: each for worker, each in named.items() if each is not None})
+
+    async def _warm_up(self, seat: Seat[_Waiting]) -> Mapping[str, Any]:
+        """Have a replica warmed up; where that fails, its requests are for the others."""
+        try:
+            facts: Any = await seat.warm_up()
+            if not isinstance(facts, Mapping):
+                raise Unavailable(f"its warm_up returned {type(facts).__name__} where a mapping of facts belongs")
+        except Exception as failure:
+            seat.closed = True
+            if self._open():
+                LOGGER.warning("a replica cannot be warmed up, %d are asked: %s", len(self._open()), failure)
+            elif self.lost is not None:
+                self.lost(failure)
+            self._leave(seat)
+            raise
+        return facts
 
     @override
     def expect(self, count: int, group: str = "") -> None:
@@ -153,9 +197,10 @@ class LocalDispatcher(Dispatcher):
 
     @override
     async def close(self) -> None:
-        for server in self._servers:
-            server.cancel()
-        await asyncio.gather(*self._servers, return_exceptions=True)
+        working = [*self._servers, *self._warming.values()]
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
         await asyncio.gather(*(seat.close() for seat in self._seats))
 
     def _open(self) -> list[Seat[_Waiting]]:
@@ -242,7 +287,11 @@ class LocalDispatcher(Dispatcher):
             await sending()
         async with turn():
             self._require_open(seat)
-            done = self._seen(seat, await seat.prepare(request, lambda: self.stopped or seat.closed))
+            done = await seat.prepare(request, lambda: self.stopped or seat.closed)
+            if (done.lost or done.stops) and not isinstance(done.failure, TimedOut):
+                # Where the seat is closed by now, that is why, and nothing that the request has done.
+                self._require_open(seat)
+            done = self._seen(seat, done)
         if done.failure is not None:
             queue_s = max(0.0, time.perf_counter() - asked - done.seconds)
             failure = self._read(done.failure)
@@ -263,6 +312,8 @@ class LocalDispatcher(Dispatcher):
         return item.answered.result()
 
     async def _serve(self, seat: Seat[_Waiting]) -> None:
+        if seat in self._warming:
+            await asyncio.wait([self._warming[seat]])
         while True:
             while not (batch := self._next_batch(seat)):
                 if seat.closed:
@@ -332,14 +383,7 @@ class LocalDispatcher(Dispatcher):
         any."""
         if not done.stops:
             return done
-        seat.closed = True
-        self.stopped = self.stopped or not self._open()
-        left = [*seat.ready.values(), *(self._ready.values() if self.stopped else ())]
-        for waiting in left:
-            items = list(waiting)
-            waiting.clear()
-            self._hand_back(items)
-        seat.free.set()
+        self._leave(seat)
         if self.stopped:
             return done
         lost = WorkerLost(f"the replica {seat.place.worker or ''} can be asked nothing more")
@@ -351,6 +395,17 @@ class LocalDispatcher(Dispatcher):
         if isinstance(done, Prepared):
             return replace(done, failure=told(done.failure), stops=False, lost=True)
         return replace(done, results=[told(result) for result in done.results], stops=False, lost=True)
+
+    def _leave(self, seat: Seat[_Waiting]) -> None:
+        """Ask a replica nothing more: what it has prepared is for the others, or withdrawn where there is none."""
+        seat.closed = True
+        self.stopped = self.stopped or not self._open()
+        left = [*seat.ready.values(), *(self._ready.values() if self.stopped else ())]
+        for waiting in left:
+            items = list(waiting)
+            waiting.clear()
+            self._hand_back(items)
+        seat.free.set()
 
     def _next_batch(self, seat: Seat[_Waiting]) -> list[_Waiting]:
         """Take the batch that the replica is to start now; empty where there is none."""

@@ -61,10 +61,22 @@ class Seat(Generic[Item]):
 
     async def load(self) -> Mapping[str, Any]:
         """Load the model; return its facts. Raises what it raises, and `Unavailable` at the deadline."""
+        facts = await self._loading(self.place.load)
+        self.parallel = max(1, self.place.parallel_batches)
+        if self.parallel > 1:
+            self._threads.shutdown(wait=False)
+            self._threads = ThreadPoolExecutor(self.parallel, "model")
+        return facts
+
+    async def warm_up(self) -> Mapping[str, Any]:
+        """Have it done what remains before the first batch; return the facts that this adds. Raises as `load` does."""
+        return await self._loading(self.place.warm_up)
+
+    async def _loading(self, function: Callable[[], T]) -> T:
         self._running += 1
-        call = self._call(self.place.load)
+        call = self._call(function)
         try:
-            facts = await self._ended(call)
+            done = await self._ended(call)
         except TimedOut as error:
             if await self._end_work(call, "did not load in time and was ended"):
                 self._running -= 1
@@ -73,11 +85,7 @@ class Seat(Generic[Item]):
             self._running -= 1
             raise
         self._running -= 1
-        self.parallel = max(1, self.place.parallel_batches)
-        if self.parallel > 1:
-            self._threads.shutdown(wait=False)
-            self._threads = ThreadPoolExecutor(self.parallel, "model")
-        return facts
+        return done
 
     async def prepare(self, request: Request, stopped: Callable[[], bool]) -> Prepared:
         """What preparing gives; to wait for a thread that prepares takes nothing from the deadline.

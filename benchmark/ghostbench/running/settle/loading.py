@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 import time
@@ -18,7 +19,7 @@ from ghostbench.models import LocalModel, Truths
 from ghostbench.outcomes import Outcome
 from ghostbench.plugins.choose import Choice, build_model
 from ghostbench.running.ask.dispatch import Dispatcher, as_unavailable, within
-from ghostbench.running.ask.dispatchers import dispatcher_for, load
+from ghostbench.running.ask.dispatchers import begin, dispatcher_for, ready
 from ghostbench.running.ask.far import FarAway
 from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import InWorker, Worker
@@ -42,6 +43,7 @@ class Loading:
     far : tells how models are reached that live in a cluster, None where none do. lost : what earlier loads took with
     them. preparing : how many threads each local model prepares requests in.
     same : raises `Unavailable` where the facts that a model tells are not those that the run was begun with.
+    told : called when a model that was already asked while it warmed up is ready, or turns out to be unavailable.
     """
 
     def __init__(
@@ -51,13 +53,15 @@ class Loading:
         lost: Lost,
         preparing: int,
         same: Callable[[ModelState, Mapping[str, Any]], None],
+        told: Callable[[], None],
         far: FarAway | None = None,
     ) -> None:
         self._plan = plan
         self._begun = begun
         self._lost = lost
         self._width = preparing
-        self._same = same
+        self._same, self._told = same, told
+        self._warming: list[asyncio.Task[None]] = []
         self._truths = Truths(clips=plan.split.known, seed=plan.options.seed)
         self._preparing: list[ThreadPoolExecutor] = []
         self._far = far
@@ -65,7 +69,11 @@ class Loading:
         self._starter = ThreadPoolExecutor(1, "starter")
 
     async def load(self, state: ModelState, busy: Counter[str]) -> None:
-        """Load a model; one that fails to is stopped. busy : told what is waited for, by name."""
+        """Load a model; one that fails to is stopped. busy : told what is waited for, by name.
+
+        A model with a process of its own can be asked when this returns, and may still be warming up.
+        """
+        await self.ready()
         row = state.host.choice.row
         started = time.perf_counter()
         busy[f"{row} (loading)"] += 1
@@ -80,19 +88,43 @@ class Loading:
             state.dispatcher = dispatcher_for(
                 state.host.model, self._truths, pool, self._plan.options.deadline, partial(self._places, state)
             )
+            state.dispatcher.lost = partial(_unavailable, state)
             with about(row):
-                facts = await load(state.dispatcher)
+                facts = await begin(state.dispatcher)
             self._same(state, facts)
             state.facts = facts
             if self._far is not None:
                 self._far.loaded(state.host)
-            LOGGER.info("loaded in %.3g s", time.perf_counter() - started, extra={"row": row})
         except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
-            LOGGER.warning("unavailable: %s", as_unavailable(error), extra={"row": row})
-            state.stop(Stop(Outcome.UNAVAILABLE, str(as_unavailable(error))))
+            _unavailable(state, error)
+            await self.give_up(state)
+        if self._in_this_process or state.dispatcher is None or not isinstance(state.host.model, LocalModel):
+            await self._become_ready(state, busy, started)
+        else:
+            self._warming.append(asyncio.create_task(self._warm_up(state, busy, started)))
+
+    async def ready(self) -> None:
+        """Wait until all models that were loaded are ready, or unavailable."""
+        warming, self._warming = self._warming, []
+        await asyncio.gather(*warming)
+
+    async def _warm_up(self, state: ModelState, busy: Counter[str], started: float) -> None:
+        await self._become_ready(state, busy, started)
+        self._told()
+
+    async def _become_ready(self, state: ModelState, busy: Counter[str], started: float) -> None:
+        """Wait for a model that was loaded, if it was."""
+        row = state.host.choice.row
+        try:
+            if state.dispatcher is not None:
+                with about(row):
+                    state.facts = {**state.facts, **await ready(state.dispatcher)}
+                LOGGER.info("loaded in %.3g s", time.perf_counter() - started, extra={"row": row})
+        except Exception as error:  # noqa: BLE001
+            _unavailable(state, error)
             await self.give_up(state)
         self._begun.loaded(row)
-        busy.clear()
+        busy.pop(f"{row} (loading)", None)
         state.load_s = time.perf_counter() - started
 
     def _places(self, state: ModelState, model: LocalModel) -> list[Place]:
@@ -139,8 +171,17 @@ class Loading:
 
     def close(self) -> None:
         """Let the threads go; what they were about to do is not done."""
+        for warming in self._warming:
+            warming.cancel()
         for pool in (*self._preparing, self._starter):
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _unavailable(state: ModelState, error: BaseException) -> None:
+    """Say once why a model cannot be asked."""
+    if state.stopped is None:
+        LOGGER.warning("unavailable: %s", as_unavailable(error), extra={"row": state.host.choice.row})
+        state.stop(Stop(Outcome.UNAVAILABLE, str(as_unavailable(error))))
 
 
 async def close_quietly(dispatcher: Dispatcher) -> None:

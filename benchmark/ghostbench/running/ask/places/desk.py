@@ -76,10 +76,10 @@ class Desk:
     def take(self, kind: str, call: int, given: Any, reply: Reply) -> None:
         """Take a call; `reply` is called in a thread when it is done.
 
-        kind : "load" gives the model's facts and how many batches it computes at once, "prepare" a `Prepared` for a
-        request, "answer" an `Answered` for several, "look" what is `Seen` of a clip, "question" one about it, "forget"
-        None, once what was prepared in the call of that number is let go, "close" None; or an `AttemptError`, or words,
-        in its place.
+        kind : "load" gives the model's facts and how many batches it computes at once, "warm up" the facts that this
+        adds, "prepare" a `Prepared` for a request, "answer" an `Answered` for several, "look" what is `Seen` of a clip,
+        "question" one about it, "forget" None, once what was prepared in the call of that number is let go, "close"
+        None; or an `AttemptError`, or words, in its place.
         """
         match kind:
             case "prepare":
@@ -93,6 +93,8 @@ class Desk:
                 self._preparing.submit(lambda: reply(self._looked(given)))
             case "load":
                 self._computing.submit(lambda: reply(self._loaded()))
+            case "warm up":
+                self._computing.submit(lambda: reply(self._warmed_up()))
             case "close":
                 self._computing.submit(lambda: reply(self._closed()))
 
@@ -109,8 +111,15 @@ class Desk:
                 self._computing = ThreadPoolExecutor(parallel, "model")
             return _plain_facts(facts), parallel
         except BaseException as error:  # noqa: BLE001 - whatever a stranger's import raises
-            failure = _sendable(as_unavailable(error))
-            return failure if isinstance(failure, AttemptError) else Unavailable("it cannot be loaded")
+            return _why_unavailable(error)
+
+    def _warmed_up(self) -> Any:
+        try:
+            facts = self._place.warm_up()
+        except BaseException as error:  # noqa: BLE001
+            return _why_unavailable(error)
+        self.batch_size = self._place.batch_size
+        return _plain_facts(facts)
 
     def _prepared(self, call: int, request: Request) -> Prepared:
         try:
@@ -162,6 +171,11 @@ class Desk:
         except Exception as error:  # noqa: BLE001
             return in_words(error)
         return None
+
+
+def _why_unavailable(error: BaseException) -> AttemptError:
+    failure = _sendable(as_unavailable(error))
+    return failure if isinstance(failure, AttemptError) else Unavailable("it cannot be loaded")
 
 
 def _portable(answered: Answered) -> Answered:

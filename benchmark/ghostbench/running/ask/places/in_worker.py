@@ -82,6 +82,7 @@ class InWorker(Place):
 
     def __init__(self, model: LocalModel, name: str, start: Callable[[bool], Worker], *, decodes: bool = False) -> None:
         self._prepares = decodes or type(model).prepare is not LocalModel.prepare
+        self._warms_up = type(model).warm_up is not LocalModel.warm_up
         self.worker = name
         self._start = start
         self._lock = threading.Lock()
@@ -89,6 +90,8 @@ class InWorker(Place):
         self._closed = self._loaded = self._starting = False
         self._parallel = 1
         self._facts: Mapping[str, Any] = {}
+        self._added: Mapping[str, Any] = {}
+        self._warm: Worker | None = None
         self._failure: AttemptError | None = None
 
     @property
@@ -111,6 +114,25 @@ class InWorker(Place):
     def load(self) -> Mapping[str, Any]:
         self._ready()
         return self._facts
+
+    @property
+    @override
+    def warms_up(self) -> bool:
+        return self._warms_up
+
+    @override
+    def warm_up(self) -> Mapping[str, Any]:
+        worker = self._ready()
+        if worker is self._warm:
+            return self._added
+        try:
+            self._added = _warmed_up(worker)
+        except Gone as gone:
+            if worker.was_ended:
+                raise Unavailable(f"its worker {gone} while it was warmed up") from None
+            # The one that is started in its place is warmed up as it is loaded.
+            self._ready()
+        return self._added
 
     @property
     @override
@@ -226,11 +248,16 @@ class InWorker(Place):
             self._worker = worker = self._start(self._loaded)
             try:
                 loaded = _in_time(worker, worker.ask("load", None)[1], deadline_s)
+                if self._loaded and self._warms_up and not isinstance(loaded, AttemptError):
+                    self._added, self._warm = _warmed_up(worker, deadline_s), worker
             except Gone as gone:
                 how = str(gone)
                 if worker.was_ended:
                     raise _EndedFromHere(how) from None
                 continue
+            except AttemptError:
+                worker.end("was closed")
+                raise
             if isinstance(loaded, AttemptError):
                 worker.end("was closed")
                 raise loaded
@@ -242,6 +269,18 @@ class InWorker(Place):
             self._loaded = True
             return worker
         raise Unavailable(f"its worker {how} while it was loaded, after {MOST_LOADS} tries at most")
+
+
+def _warmed_up(worker: Worker, deadline_s: float = math.inf) -> Mapping[str, Any]:
+    """The facts that warming up adds; the worker is ended at the deadline alone, since it may be preparing requests.
+
+    Raises `AttemptError` and `Gone`.
+    """
+    said = _in_time(worker, worker.ask("warm up", None)[1], deadline_s)
+    if isinstance(said, AttemptError):
+        raise said
+    facts: Mapping[str, Any] = said
+    return facts
 
 
 def _in_time(worker: Worker, waiting: Future[Any], deadline_s: float) -> Any:

@@ -77,6 +77,15 @@ class Place(ABC):
         """Load the model; return its facts. Raises `Unavailable`."""
 
     @property
+    def warms_up(self) -> bool:
+        """Whether there is more to be done before the first batch."""
+        return False
+
+    def warm_up(self) -> Mapping[str, Any]:
+        """Do it; return the facts that this adds. Raises `Unavailable`."""
+        return {}
+
+    @property
     def gone(self) -> bool:
         """Whether a call would have to load the model anew first, as far as is known."""
         return False
@@ -141,6 +150,20 @@ class InThread(Place):
         # takes it.
         try:
             facts = self._model.load()
+            self._stated_size()
+        except BaseException as error:  # noqa: BLE001
+            raise as_unavailable(error) from None
+        return facts
+
+    @property
+    @override
+    def warms_up(self) -> bool:
+        return type(self._model).warm_up is not LocalModel.warm_up
+
+    @override
+    def warm_up(self) -> Mapping[str, Any]:
+        try:
+            facts = self._model.warm_up()
             self._stated_size()
         except BaseException as error:  # noqa: BLE001
             raise as_unavailable(error) from None
