@@ -133,6 +133,32 @@ def test_what_tens_of_thousands_of_clips_hang_on_takes_little_memory() -> None:
     assert peak < 100 << 20
 
 
+@pytest.mark.parametrize("basis", BASES)
+def test_with_repeats_the_ways_that_are_looked_at_do_not_grow_with_the_square_of_the_clips(
+    monkeypatch: pytest.MonkeyPatch, basis: Basis
+) -> None:
+    rng = np.random.default_rng(4)
+    n, repeats = 4000, 3
+    truths, alarms = rng.random(n) < 0.4, rng.integers(0, repeats + 1, n)
+    said = np.stack([alarms, repeats - alarms, 0 * alarms], axis=1)
+    said[:20] = (1, 1, 1)
+    table = table_of(truths, [["a"] * a + ["q"] * q + ["m"] * m for a, q, m in said], basis)
+    looked_at = []
+
+    def counted(*cells: np.ndarray) -> dict[str, np.ndarray]:
+        looked_at.append(cells[0].size)
+        return rates(*cells)
+
+    monkeypatch.setattr(label_doubt, "rates", counted)
+    bounds = rate_bounds(table, said, np.ones(n, dtype=bool), basis)
+    # The most that are right are of clips that are called what most of their answers say.
+    right = np.maximum(said[:, 0], said[:, 1]) + (said[:, 2] if basis == "best_case" else 0)
+    counts = table.sum()
+    assert bounds["accuracy"] is not None
+    assert bounds["accuracy"]["high"] == pytest.approx(right.sum() / counts)
+    assert sum(looked_at) < 50 * n * repeats
+
+
 def test_a_run_says_what_hangs_on_its_doubted_labels(tmp_path: Path) -> None:
     run = RunBuilder(
         [

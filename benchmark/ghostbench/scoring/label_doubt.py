@@ -5,7 +5,6 @@ These are bounds and no intervals: each is reached by some way of deciding the d
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -109,45 +108,57 @@ def rate_bounds(table: Ints, said: Ints, doubted: Bools, basis: Basis) -> dict[R
 
 
 def _outermost(clips: Ints) -> Iterator[Ints]:
-    """Sums as `_reachable` gives them, among which are those at which each rate is least and largest.
+    """Sums of alarms, quiet and missing answers over some choices of these clips as positives, int [sums, 3], among
+    which are those at which each rate is least and largest. No block is empty.
 
-    Of clips with one answer each any number of alarms, of quiet and of missing answers can be positive. No rate falls
-    when one more alarm is positive, nor rises when one more quiet answer is (the rate of false alarms the other way
-    round), so that all or none of them are, or, where that leaves no positive or no negative, all but one or one.
-    """
-    if clips.sum(axis=1).max(initial=0) > 1:
-        yield from _reachable(clips)
-        return
-    alarms_, quiet, missing = (int(count) for count in clips.sum(axis=0))
-    ends = [sorted({0, min(1, count), max(count - 1, 0), count}) for count in (alarms_, quiet)]
-    yield np.stack(np.meshgrid(*ends, np.arange(missing + 1), indexing="ij"), axis=-1).reshape(-1, 3)
-
-
-def _reachable(clips: Ints) -> Iterator[Ints]:
-    """The sums of alarms, quiet and missing answers, int [sums, 3], over every choice of these clips as positives.
-
-    They grow with the square of the clips, so they come in blocks, none of which is empty.
+    No rate falls when one more clip of nothing but alarms is positive, nor rises when one more of nothing but quiet
+    answers is (the rate of false alarms the other way round). So at the ends all of the one kind are and none of the
+    other, but where that leaves no positive or no negative at all: then one clip is decided otherwise than all others.
 
     clips : the three numbers of each, int [clips, 3].
     """
-    counted = Counter((int(a), int(b), int(c)) for a, b, c in clips if a or b or c)
-    grid = np.zeros(tuple(clips.sum(axis=0) + 1), dtype=np.bool_)
-    grid[0, 0, 0] = True
-    for kind, times in counted.items():
-        left, step = times, 1
+    kinds, counts = np.unique(np.append(clips, [[0, 0, 0]], axis=0), axis=0, return_counts=True)
+    yield np.concatenate([kinds, clips.sum(axis=0) - kinds])
+    plain = (kinds[:, 2] == 0) & ((kinds[:, 0] == 0) | (kinds[:, 1] == 0))
+    alarms_, quiet, _ = counts[plain] @ kinds[plain]
+    for most, sure in ((True, (alarms_, 0, 0)), (False, (0, quiet, 0))):
+        for sums in _reachable(kinds[~plain], counts[~plain], most=most):
+            yield sums + np.array(sure)
+
+
+_NEVER = -(1 << 30)
+
+
+def _reachable(kinds: Ints, counts: Ints, *, most: bool) -> Iterator[Ints]:
+    """The sums of alarms, quiet and missing answers, int [sums, 3], over choices of clips of these kinds: for each
+    number of answers and of missing ones that can be had, the choice with the most alarms, or the fewest.
+
+    With these numbers fixed each rate goes one way with the alarms. Their number grows with the answers of these clips
+    times their missing ones, so they come in blocks.
+
+    kinds : the three numbers of a clip of each kind, int [kinds, 3]. counts : how many clips are of it.
+    """
+    sign = 1 if most else -1
+    alarm, quiet, missing = counts @ kinds
+    grid = np.full((alarm + quiet + 1, missing + 1), _NEVER, dtype=np.int32)
+    grid[0, 0], reached = 0, np.array([1, 1])
+    for place in np.argsort(kinds[:, 2], kind="stable"):  # the grid has one column until answers are missing
+        each, left, step = kinds[place], int(counts[place]), 1
         while left:  # so many of a kind in steps of 1, 2, 4 … and the rest: each number of them can be put together
             taken = min(step, left)
-            moved = grid.copy()
-            shift = tuple(size * taken for size in kind)
-            into = tuple(slice(by, None) for by in shift)
-            out_of = tuple(slice(None, length - by) for length, by in zip(grid.shape, shift, strict=True))
-            moved[into] |= grid[out_of]
-            grid, left, step = moved, left - taken, step * 2
-    at_once = max(1, _BLOCK // int(np.prod(grid.shape[1:])))
+            answers, lacking = taken * (each[0] + each[1]), taken * each[2]
+            moved = grid[: reached[0], : reached[1]] + np.int32(sign * taken * each[0])
+            into = grid[answers : answers + reached[0], lacking : lacking + reached[1]]
+            np.maximum(into, moved, out=into)
+            reached += (answers, lacking)
+            left, step = left - taken, step * 2
+    at_once = max(1, _BLOCK // grid.shape[1])
     for first in range(0, len(grid), at_once):
-        block = np.argwhere(grid[first : first + at_once]).astype(np.int64)
-        if len(block):
-            yield block + np.array([first, 0, 0])
+        block = grid[first : first + at_once]
+        answers, lacking = np.nonzero(block > _NEVER // 2)
+        if len(answers):
+            of = sign * block[answers, lacking].astype(np.int64)
+            yield np.stack([of, answers + first - of, lacking], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
