@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ghostbench.models import SEES_VIDEO
+from ghostbench.report.columns import Rows
 from ghostbench.report.escape import plain
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 MOST = 24
 """The most models in one chart; more could not be told apart."""
 MOST_CURVES = 8
+_VIDEO = " [video]"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7f3fbf", "#999999")
 """Okabe and Ito's colours, the yellow darkened to be seen on white."""
 INK = "#010203"
@@ -108,6 +112,16 @@ def short(name: str) -> str:
     """A name as it fits beside an axis."""
     shown = plain(name)
     return shown if len(shown) <= 26 else shown[:25] + "…"
+
+
+def named(name: str, rows: Rows) -> str:
+    """A row's name as it fits beside an axis or in a legend, with a mark where the row saw the video."""
+    return short(name) + (_VIDEO if rows[name].get("sees_video") else "")
+
+
+def marked(names: Iterable[str], rows: Rows) -> str:
+    """A sentence on the mark of `named`, where a chart of these rows has it."""
+    return f" {_VIDEO.strip()}: {SEES_VIDEO}." if any(rows[name].get("sees_video") for name in names) else ""
 
 
 def first_of(total: int) -> str:

@@ -18,7 +18,8 @@ from ghostbench.report.drawing import (
     as_svg,
     figure_of,
     first_of,
-    short,
+    marked,
+    named,
     square,
 )
 from ghostbench.report.time_plots import latency, memory
@@ -70,8 +71,10 @@ def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
     in_order = sorted(rows.items(), key=lambda each: _beside(each[1]))
     shown = [(name, row["views"][view]["answered"]["f1"], row) for name, row in in_order]
     known = [(name, f1, row["baseline"]) for name, f1, row in shown if f1 is not None][:MOST]
+    # A yardstick that stood in for a model has that model's answers: it is no bar.
+    bars = [f1["value"] for _, f1, row in shown if f1 is not None and row["baseline"] and row["of"] is None]
     figure, axes = figure_of(5.2, 0.9 + 0.26 * max(len(known), 1), f"F1, {view} view, 95% intervals")
-    bar = max((f1["value"] for _, f1, reference in known if reference), default=None)
+    bar = max(bars, default=None)
     if bar is not None:
         axes.axvline(bar, color=PALETTE[1], linewidth=1, linestyle=(0, (4, 3)))
     for place, (_, f1, reference) in enumerate(known):
@@ -79,7 +82,7 @@ def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
         if f1["low"] is not None and f1["high"] is not None:
             axes.plot([f1["low"], f1["high"]], [place, place], color=colour, linewidth=2, solid_capstyle="round")
         axes.plot([f1["value"]], [place], "o", color=colour, markersize=5)
-    axes.set_yticks(range(len(known)), [short(name) for name, _, _ in known])
+    axes.set_yticks(range(len(known)), [named(name, rows) for name, _, _ in known])
     axes.set_ylim(len(known) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
     axes.grid(axis="x")
@@ -88,7 +91,7 @@ def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
     unknown = sum(f1 is None for _, f1, _ in shown)
     rule += f" {unknown} without an F1 {'is' if unknown == 1 else 'are'} left out." if unknown else ""
     words = f"F1 in the {view} view over the clips that each model answered, with 95% intervals.{rule}"
-    words += first_of(len(shown))
+    words += marked((name for name, _, _ in known), rows) + first_of(len(shown))
     return words, Drawn(figure, f"forest {view}")
 
 
@@ -110,6 +113,7 @@ def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, Drawn]]:
     if not picked:
         return
     note = f" The {MOST_CURVES} of {len(scored)} models with the highest AP." if len(scored) > len(picked) else ""
+    note += marked((name for name, *_ in picked), rows)
     roc, roc_axes = square("ROC", "false positive rate", "recall")
     pr, pr_axes = square("Precision and recall", "recall", "precision")
     dots, dots_axes = square("Reliability", "stated probability", "share that was true")
@@ -119,8 +123,8 @@ def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, Drawn]]:
         score, truth = _scored(run, name)
         fpr, tpr, _ = roc_curve(truth, score)
         precision, recall, _ = precision_recall_curve(truth, score)
-        roc_axes.plot(fpr, tpr, color=colour, label=f"{short(name)} {auc:.2f}")
-        pr_axes.plot(recall, precision, color=colour, drawstyle="steps-post", label=f"{short(name)} {ap:.2f}")
+        roc_axes.plot(fpr, tpr, color=colour, label=f"{named(name, rows)} {auc:.2f}")
+        pr_axes.plot(recall, precision, color=colour, drawstyle="steps-post", label=f"{named(name, rows)} {ap:.2f}")
         bins = scores["reliability"]
         at = [b["mean_score"] for b in bins]
         dots_axes.plot(at, [b["share"]["value"] for b in bins], "-", color=colour, linewidth=1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ghostbench.folder.lines import STAGES
 from ghostbench.report.columns import Rows
-from ghostbench.report.drawing import MOST, PALETTE, Drawn, figure_of, first_of, short
+from ghostbench.report.drawing import MOST, PALETTE, Drawn, figure_of, first_of, marked, named
 from ghostbench.scoring.account import QUANTILES
 from ghostbench.scoring.account_metrics import Percentiles
 
@@ -40,18 +40,18 @@ def latency(rows: Rows) -> Iterable[tuple[str, Drawn]]:
         axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_yticks(range(len(timed)), [short(name) for name, _ in timed])
+    axes.set_yticks(range(len(timed)), [named(name, rows) for name, _ in timed])
     axes.set_ylim(len(timed) - 0.5, -0.6)
     axes.grid(axis="x")
     yield (
         f"Wall time of an attempt{', logarithmic' if wide else ''}: median, 90th and 99th percentile, without warm-up."
-        f"{first_of(len(rows))}",
+        f"{marked((name for name, _ in timed), rows)}{first_of(len(rows))}",
         Drawn(figure, "latency"),
     )
-    yield from _stages(timed, len(rows))
+    yield from _stages(timed, rows)
 
 
-def _stages(timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], total: int) -> Iterable[tuple[str, Drawn]]:
+def _stages(timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], rows: Rows) -> Iterable[tuple[str, Drawn]]:
     stages = [stage for stage in STAGES if any(found[stage] for _, found in timed) and stage != "first_token_s"]
     if not stages:
         return
@@ -61,13 +61,13 @@ def _stages(timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], total
         width = np.array([taken["p50"] if (taken := found[stage]) else 0.0 for _, found in timed])
         axes.barh(range(len(timed)), width, left=left, height=0.6, color=colour, label=_stage(stage))
         left += width
-    axes.set_yticks(range(len(timed)), [short(name) for name, _ in timed])
+    axes.set_yticks(range(len(timed)), [named(name, rows) for name, _ in timed])
     axes.set_ylim(len(timed) - 0.5, -0.5)
     axes.set_xlabel("seconds")
     figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     yield (
         "Median time of each stage of an attempt; medians need not add up to the whole. A clip's video is decoded "
-        f"once, for all models.{first_of(total)}",
+        f"once, for all models.{marked((name for name, _ in timed), rows)}{first_of(len(rows))}",
         Drawn(figure, "stages"),
     )
 
@@ -84,11 +84,15 @@ def memory(rows: Rows) -> Iterable[tuple[str, Drawn]]:
         sizes = [(found[kind] or 0) / 2**30 for _, found in used]
         title = kind.removeprefix("peak_").removesuffix("_bytes")
         axes.barh(np.arange(len(used)) + 0.25 * (index - 1), sizes, height=0.23, color=colour, label=title)
-    axes.set_yticks(range(len(used)), [short(name) for name, _ in used])
+    axes.set_yticks(range(len(used)), [named(name, rows) for name, _ in used])
     axes.set_ylim(len(used) - 0.5, -0.5)
     axes.set_xlabel("GiB")
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
-    yield f"Highest allocated, reserved and process memory.{first_of(len(rows))}", Drawn(figure, "memory")
+    yield (
+        f"Highest allocated, reserved and process memory.{marked((name for name, _ in used), rows)}"
+        f"{first_of(len(rows))}",
+        Drawn(figure, "memory"),
+    )
 
 
 def _stage(stage: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ghostbench.report.columns import Rows
-from ghostbench.report.drawing import MOST_CURVES, PALETTE, Drawn, figure_of, short
+from ghostbench.report.drawing import MOST_CURVES, PALETTE, Drawn, figure_of, marked, named, short
 from ghostbench.report.twin_tables import curves, lights_of
 from ghostbench.scoring.twins import DOSES, levels_of
 
@@ -34,16 +34,17 @@ def _doses(rows: Rows, fits: bool) -> Iterable[tuple[str, Drawn]]:
             axes.scatter(at, [level.alarms / level.answers for level in levels], s=16, color=colour)
             threshold = fit.threshold if fit is not None else None
             if fit is None or threshold is None:
-                axes.plot([], [], color=colour, label=f"{short(name)}: none")
+                axes.plot([], [], color=colour, label=f"{named(name, rows)}: none")
                 continue
             fine = np.linspace(at[0], at[-1], 80)
             rise = [fit.at(float(each)) or 0.0 for each in fine]
-            axes.plot(fine, rise, color=colour, label=f"{short(name)} {threshold['value']:.2f}")
+            axes.plot(fine, rise, color=colour, label=f"{named(name, rows)} {threshold['value']:.2f}")
         axes.set_ylim(-0.04, 1.04)
         axes.set_ylabel("says ghost probing")
         axes.legend(loc="best", title="threshold", alignment="left", fontsize=7)
         yield (
-            f"Share of clips with the event that are called ghost probing, against {title}; the lines are fitted.",
+            f"Share of clips with the event that are called ghost probing, against {title}; the lines are fitted."
+            + marked((name for name, _, _ in counted), rows),
             Drawn(figure, f"dose-{dose}"),
         )
 
@@ -64,7 +65,7 @@ def _by_light(rows: Rows) -> Iterable[tuple[str, Drawn]]:
             for x, (_, found) in zip(at, known, strict=True):
                 if found["low"] is not None and found["high"] is not None:
                     axes.plot([x, x], [found["low"], found["high"]], color=colour, linewidth=1)
-            label = short(name) if marker == "o" else None
+            label = named(name, rows) if marker == "o" else None
             values = [found["value"] for _, found in known]
             axes.plot(at, values, marker, color=colour, markerfacecolor=filled, markersize=4, label=label)
     axes.set_xticks(range(len(lights)), [short(light) for light in lights])
@@ -73,6 +74,7 @@ def _by_light(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     axes.set_ylabel("says ghost probing")
     axes.legend(loc="best", fontsize=7)
     yield (
-        "Share of clips that are called ghost probing, by light: dots with the event, squares their counterparts.",
+        "Share of clips that are called ghost probing, by light: dots with the event, squares their counterparts."
+        + marked((name for name, _ in seen[:MOST_CURVES]), rows),
         Drawn(figure, "dose-light"),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ghostbench.report.data import RunData
-from ghostbench.report.drawing import FAINT, PALETTE, Drawn, figure_of
+from ghostbench.report.drawing import FAINT, PALETTE, Drawn, figure_of, marked, named
 from ghostbench.report.escape import plain
 from ghostbench.scoring.alarm_thresholds import FALSE_ALARM_RATE, alarm_threshold, first_alarms_of, leads_by_rate
 from ghostbench.scoring.chance_alarms import leads_by_chance
@@ -25,10 +25,11 @@ _NAME = 24
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """One model: its clips by their place (with repeats: the first), when its first alarm holds, and from which score
-    it alarms (None: by grade)."""
+    """One model: its name in a legend, its clips by their place (with repeats: the first), when its first alarm holds,
+    and from which score it alarms (None: by grade)."""
 
     name: str
+    label: str
     rows: tuple[Watched, ...]
     by_clip: Mapping[int, tuple[Watched, float | None]]
     threshold: float | None
@@ -42,6 +43,11 @@ def warning_charts(run: RunData, names: Sequence[str]) -> Iterable[tuple[str, Dr
     told = [_told(run, name, rule) for name in list(names)[: len(PALETTE)]]
     if not told:
         return
+    for words, drawn in _charts(run, told, rule):
+        yield words + marked((each.name for each in told), run.rows), drawn
+
+
+def _charts(run: RunData, told: Sequence[_Told], rule: Sustain) -> Iterable[tuple[str, Drawn]]:
     clips = [plain(str(clip)) for clip in run.clips["clip"]]
     asked = {at: each for at, (each, _) in told[0].by_clip.items() if each.times_s}
     windows = [at for at, each in asked.items() if each.has_window(rule)]
@@ -54,7 +60,7 @@ def warning_charts(run: RunData, names: Sequence[str]) -> Iterable[tuple[str, Dr
         yield _leads(scored, rule)
     doses = {name: row["early_warning"]["by_visible_s"] for name, row in run.rows.items() if row["early_warning"]}
     if any(len(doses[each.name]) > 1 for each in told):
-        yield _by_visible_time({each.name: doses[each.name] for each in told})
+        yield _by_visible_time([(each.label, doses[each.name]) for each in told])
 
 
 def _told(run: RunData, name: str, rule: Sustain) -> _Told:
@@ -63,7 +69,7 @@ def _told(run: RunData, name: str, rule: Sustain) -> _Told:
     by_clip: dict[int, tuple[Watched, float | None]] = {}
     for each, first in zip(rows, first_alarms_of(rows, threshold, rule), strict=True):
         by_clip.setdefault(each.at, (each, first))
-    return _Told(name, rows, by_clip, threshold)
+    return _Told(name, named(name, run.rows), rows, by_clip, threshold)
 
 
 def _timeline(told: Sequence[_Told], clips: Sequence[str], places: Sequence[int], rule: Sustain) -> tuple[str, Drawn]:
@@ -81,7 +87,7 @@ def _timeline(told: Sequence[_Told], clips: Sequence[str], places: Sequence[int]
         found = [(one.by_clip[at], line) for line, at in enumerate(shown) if at in one.by_clip]
         at_y = [(first, line - 0.35 + height * (number + 0.5)) for (_, first), line in found if first is not None]
         axes.plot([x for x, _ in at_y], [y for _, y in at_y], "o", color=colour, markersize=3.5, linestyle="none",
-                  label=plain(one.name)[:_NAME])  # fmt: skip
+                  label=one.label)  # fmt: skip
     axes.set_yticks(range(len(shown)), [clips[at][:_NAME] for at in shown], fontsize=7)
     axes.set(xlabel="seconds", xlim=(0, None), ylim=(len(shown) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
@@ -106,7 +112,7 @@ def _over_time(clip: str, at: int, told: Sequence[_Told], windows: int) -> tuple
         each, first = one.by_clip[at]
         window = window or each
         levels = each.levels()
-        axes.plot(each.times_s, levels, color=colour, drawstyle="steps-post", label=plain(one.name)[:_NAME])
+        axes.plot(each.times_s, levels, color=colour, drawstyle="steps-post", label=one.label)
         if first is not None:
             axes.plot([first], [levels[each.times_s.index(first)]], "o", color=colour, markersize=4)
     if window is not None and window.start_s is not None and window.event_s is not None:
@@ -131,7 +137,7 @@ def _leads(told: Sequence[_Told], rule: Sustain) -> tuple[str, Drawn]:
             [lead for _, lead in points],
             color=colour,
             drawstyle="steps-post",
-            label=plain(one.name)[:_NAME],
+            label=one.label,
         )
     rates = np.linspace(0, 1, 21)
     chance = leads_by_chance(told[0].rows, [float(rate) for rate in rates], rule)
@@ -145,11 +151,11 @@ def _leads(told: Sequence[_Told], rule: Sustain) -> tuple[str, Drawn]:
     return words, Drawn(figure, "warning-leads")
 
 
-def _by_visible_time(doses: Mapping[str, Sequence[VisibleTime]]) -> tuple[str, Drawn]:
+def _by_visible_time(doses: Sequence[tuple[str, Sequence[VisibleTime]]]) -> tuple[str, Drawn]:
     """Mean true lead against how long the road user can be seen before contact."""
     figure, axes = figure_of(4.6, 3.2, "Lead against visible time")
     longest = 0.0
-    for (name, levels), colour in zip(doses.items(), PALETTE, strict=False):
+    for (label, levels), colour in zip(doses, PALETTE, strict=False):
         points = [
             ((level["from_s"] + level["to_s"]) / 2, lead["value"])
             for level in levels
@@ -157,7 +163,7 @@ def _by_visible_time(doses: Mapping[str, Sequence[VisibleTime]]) -> tuple[str, D
         ]
         longest = max([longest, *(at for at, _ in points)])
         axes.plot([x for x, _ in points], [y for _, y in points], "o-", color=colour, markersize=4,
-                  label=plain(name)[:_NAME])  # fmt: skip
+                  label=label)  # fmt: skip
     axes.plot([0, longest], [0, longest], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set(xlabel="visible before contact, seconds", ylabel="mean lead, seconds")
     axes.legend(loc="upper left", fontsize=7)

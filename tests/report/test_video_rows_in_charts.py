@@ -1,0 +1,97 @@
+"""In every chart of a report the rows that saw the video are marked, and its words say what the mark means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from evidence_data import RunBuilder, clip, dash_clips, watched_clip
+
+from ghostbench.report.data import RunData, read_run
+from ghostbench.report.plots import saved_charts
+from ghostbench.scoring.score import score_run
+
+SEES = "[video]: sees the video, not the frames."
+G, N = "ghost_probing", "normal"
+
+
+def texts(figure: Any, _: str) -> list[str]:
+    """The names that a chart shows: beside its axes and in its legends."""
+    legends = [*figure.legends, *filter(None, (axes.get_legend() for axes in figure.axes))]
+    ticks = [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
+    return [*ticks, *(text.get_text() for legend in legends for text in legend.get_texts())]
+
+
+def drawn(run: RunData) -> dict[str, list[str]]:
+    """The texts of each chart that names a model, by its words."""
+    found = {words: shown for charts in saved_charts(run, texts).values() for words, shown in charts}
+    return {words: shown for words, shown in found.items() if any("still" in text for text in shown)}
+
+
+def assert_marked(charts: dict[str, list[str]]) -> None:
+    for words, shown in charts.items():
+        assert SEES in words, words
+        assert all("[video]" in text for text in shown if "film" in text), shown
+        assert any("[video]" in text for text in shown if "film" in text), shown
+        assert not any("[video]" in text for text in shown if "still" in text), shown
+
+
+def seeing(builder: RunBuilder) -> None:
+    builder.model("film", kind="remote", sees_video=True, needs_frames=False)
+    builder.model("still")
+
+
+def test_they_are_marked_in_charts_of_answers_on_whole_clips(tmp_path: Path) -> None:
+    twins = [
+        clip(f"{scene}-{twin}", G if twin == "as_is" else N)
+        | {"parameters": {"scene": scene, "twin": twin, "light": light, "visible_s": dose}}
+        for scene, light, dose in (("a", "day", 0.5), ("b", "night", 1.0), ("c", "day", 2.0))
+        for twin in ("as_is", "no_actor")
+    ]
+    builder = RunBuilder(twins)
+    seeing(builder)
+    used = {"memory": {"peak_allocated_bytes": 1 << 30, "peak_reserved_bytes": 1 << 30, "process_bytes": 1 << 30}}
+    for name in ("film", "still"):
+        for place, line in enumerate(twins):
+            grade = line["truth"] if place else N
+            builder.row(name, line["clip"], grade, score=0.9 if grade == G else 0.1, attempts=[used])
+    score_run(builder.write(tmp_path / "r"))
+    charts = drawn(read_run(tmp_path / "r"))
+    # F1 in two views, a dose and the lights, ROC and precision, time and its stages, and memory.
+    assert len(charts) == 9
+    assert_marked(charts)
+
+
+def test_they_are_marked_in_charts_of_warnings(tmp_path: Path) -> None:
+    seen = [watched_clip(f"images_1_{n:03}", G, 8, (1.2 if n % 2 else 2.2, 3.0)) for n in range(4)]
+    safe = [watched_clip(f"images_2_{n:03}", N, 8) for n in range(2)]
+    builder = RunBuilder([*seen, *safe])
+    seeing(builder)
+    for name in ("film", "still"):
+        for line in builder.clips:
+            said = [G if line["truth"] == G and at > 4 else N for at in range(8)]
+            builder.watch(name, line["clip"], said, [0.9 if each == G else 0.1 for each in said])
+    task = {"name": "ghost-warning", "version": "1", "template_sha256": "c" * 64, "moments_per_s": 2.0}
+    score_run(builder.write(tmp_path / "r", task={**task, "sustain": "1/1"}, sampling="fps:2"))
+    charts = drawn(read_run(tmp_path / "r"))
+    # First alarms, each of four clips over time, leads against false alarms and by visible time; time and its stages.
+    assert len(charts) == 9
+    assert_marked(charts)
+
+
+def test_the_best_baseline_of_the_chart_is_none_that_stood_in_for_a_model(tmp_path: Path) -> None:
+    builder = RunBuilder(dash_clips(8, 0, 4))
+    builder.model("still")
+    given = {"kind": "reference", "reference": True, "needs_frames": False}
+    builder.model("still>often", spec="often", of="still", substitute=True, **given)
+    right = [line["truth"] for line in builder.clips]
+    builder.rows("still", right)
+    builder.rows("still>often", right)
+    score_run(builder.write(tmp_path / "r"))
+    run = read_run(tmp_path / "r")
+    stood_in = run.rows["still>often"]
+    assert stood_in["baseline"]
+    assert stood_in["views"]["strict"]["answered"]["f1"]["value"] == 1.0  # type: ignore[index]
+    # Yes to all is right on eight of twelve: 2 * 8 / (2 * 8 + 4).
+    for words, _ in saved_charts(run, texts)["summary"]:
+        assert "best baseline, over all clips: 0.800." in words
