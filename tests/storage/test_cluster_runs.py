@@ -214,3 +214,23 @@ def test_a_machine_gets_what_speaks_of_the_runs_own_store_and_keeps_an_account_o
     monkeypatch.setattr(os, "environ", dict(os.environ))
     take_over(given)
     assert {name: os.environ.get(name) for name in named} == {name: f"of {name}" for name in named}
+
+
+@pytest.mark.parametrize(
+    ("own", "store", "account"),
+    [
+        ("AWS_REGION", "s3://dada/v", ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
+        ("AWS_ENDPOINT_URL", "s3://dada/v", ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")),
+        ("AZURE_STORAGE_ACCOUNT_NAME", "az://dada/v", ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY")),
+        ("AZURE_TENANT_ID", "abfs://dada/v", ("AZURE_STORAGE_CONNECTION_STRING",)),
+    ],
+)
+def test_a_machine_that_only_says_where_such_a_store_is_takes_the_account_over(
+    monkeypatch: pytest.MonkeyPatch, own: str, store: str, account: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(os, "environ", {name: f"of {name}" for name in account})
+    given = handed_over(store, NO_CREDENTIALS)
+    monkeypatch.setattr(os, "environ", {own: "its own", "PATH": "/bin"})
+    take_over(given)
+    taken = {name: f"of {name}" for name in account}
+    assert dict(os.environ) == {"PATH": "/bin", own: "its own", **taken}

@@ -28,28 +28,27 @@ _ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]")
 class Store:
     """A kind of storage. extra : the extra of ghostbench that brings its package, None where none is needed.
 
-    environment : the variables by which its package is told where the store is and who asks. Those that name files of
+    where, who : the variables by which its package is told where the store is, and who asks. Those that name files of
     one machine are not among them.
     """
 
     extra: str | None
-    environment: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    who: tuple[str, ...] = ()
 
 
 _S3: Final = Store(
     "s3",
-    (
-        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-        *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
-    ),
+    where=("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+    who=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
 )
 _AZURE: Final = Store(
     "azure",
-    (
-        *("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"),
-        *("AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CLIENT_ID", "AZURE_STORAGE_CLIENT_SECRET"),
-        *("AZURE_STORAGE_TENANT_ID", "AZURE_STORAGE_ANON"),
-        *("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"),
+    where=("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_TENANT_ID", "AZURE_TENANT_ID"),
+    who=(
+        *("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
+        *("AZURE_STORAGE_CLIENT_ID", "AZURE_STORAGE_CLIENT_SECRET", "AZURE_STORAGE_ANON"),
+        *("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
     ),
 )
 STORES: Final[dict[str, Store]] = {
@@ -89,16 +88,17 @@ def handed_over(location: str | None, credentials: Credentials) -> Credentials:
     of the environment what speaks of the location's store."""
     match = URL.fullmatch(location or "")
     store = STORES.get(match["scheme"].lower()) if match is not None else None
-    names = store.environment if store is not None else ()
+    names = (*store.where, *store.who) if store is not None else ()
     return replace(credentials, environment={name: os.environ[name] for name in names if name in os.environ})
 
 
 def take_over(credentials: Credentials) -> None:
     """Have the stores' packages, which look into the environment themselves, find there what was handed over. A machine
-    that has variables of its own for the store keeps them, all of them: halves of two accounts are none."""
+    that has an account of its own for the store keeps all that it has: halves of two accounts are none. That it says
+    where a store of that kind is, such as its region, is no account."""
     given = {*credentials.environment}
-    spoken_of = [store for store in STORES.values() if given & {*store.environment}]
-    if not any(name in os.environ for store in spoken_of for name in store.environment):
+    spoken_of = [store for store in STORES.values() if given & {*store.where, *store.who}]
+    if not any(name in os.environ for store in spoken_of for name in store.who):
         os.environ.update(credentials.environment)
 
 
