@@ -37,6 +37,8 @@ _PAIR = re.compile(r"[\"']?([A-Za-z][\w.-]*)[\"']?\s*[=:]\s*[\"']?([^\"';,\r\n]+
 """One name with its value in a connection string, a list of headers or JSON."""
 _URL_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
 _URL_QUERY = re.compile(r"(://[^\s?]*\?)\S+")
+_QUERY = re.compile(r"(?<=[^\s?]\?)[\w.~%\[\]-]+=[^\s'\"<>`]*")
+"""The query of a URL, or of a path in one, as libraries quote requests."""
 _SET = re.compile(r"(?:--set=)?(?:[^=]*\.)?(?P<key>[^.=]+)=(?P<value>.+)", re.DOTALL)
 _LOOKS_SECRET = re.compile(
     r"\b(?:sk|pk|rk|ghp|gho|hf|xox[abp])[-_][A-Za-z0-9_*.-]{8,}"
@@ -95,6 +97,10 @@ class Redactor:
             spelled = {form for secret in self._known for form in _spellings(secret)}
             self._secrets = sorted(spelled, key=len, reverse=True)
 
+    def learn_location(self, url: str) -> None:
+        """Cross out a URL's password and signature from now on, by themselves too: libraries quote parts of URLs."""
+        self.learn([*_in_url(url)])
+
     def learn_settings(self, values: Mapping[str, Any]) -> None:
         """Cross out the values of secret-looking names from now on."""
         for name, value in values.items():
@@ -109,8 +115,9 @@ class Redactor:
         return _URL_USER.sub(rf"\g<scheme>{CROSSED_OUT}@", text) if "@" in text else text
 
     def message(self, text: str) -> str:
-        """As `text`, and whatever else looks like a key, a token or a header that holds one, for messages of others."""
-        return _LOOKS_SECRET.sub(CROSSED_OUT, self.text(text))
+        """As `text`, and whatever else looks like a key, a token or a header that holds one, and every query of a URL,
+        which may be a signature: for messages of others."""
+        return _QUERY.sub(CROSSED_OUT, _LOOKS_SECRET.sub(CROSSED_OUT, self.text(text)))
 
     def location(self, text: str) -> str:
         """A path or URL without its user part and its query, which may be a signature."""
@@ -164,9 +171,23 @@ def _parts(text: str) -> Iterator[str]:
         if is_secret_name(name):
             yield value
             yield value.rpartition(" ")[2]
+    yield from _in_url(text)
     scheme, _, rest = text.partition(" ")
     if scheme.lower() in {"bearer", "basic", "token"}:
         yield rest
+
+
+def _in_url(text: str) -> Iterator[str]:
+    """The password before a URL's host, and the values of secret names in its query, or in a query alone."""
+    found = [login.partition(":")[2] for login in re.findall(r"://([^/?#\s]*)@", text)]
+    for pair in re.split(r"[?&#\s]", text):
+        name, _, value = pair.partition("=")
+        if is_secret_name(name):
+            found.append(value)
+    for value in found:
+        yield value
+        yield urllib.parse.unquote(value)
+        yield urllib.parse.unquote_plus(value)
 
 
 def _spellings(secret: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ from ghostbench.errors import BadInput
 from ghostbench.folder import log
 from ghostbench.folder.log import LOGGER, about, logging_into
 from ghostbench.redact import Redactor
+from ghostbench.running.ask.places.said import Said, into_the_log
 
 SECRET = "swordfish-and-chips"
 
@@ -128,3 +129,22 @@ def test_a_run_logs_loading_failures_and_what_libraries_say(bench: Any) -> None:
     assert {line["clip"] for line in failed} == {line["clip"] for line in bench.lines("r", "clips.jsonl")}
     assert {(line["level"], line["row"]) for line in failed} == {("warning", "talkative")}
     assert done.stderr.count("looking at a batch") == 0
+
+
+def test_a_signed_url_that_a_library_quotes_in_a_worker_is_in_no_line(tmp_path: Path, redactor: Redactor) -> None:
+    path = tmp_path / "log.jsonl"
+    redactor.learn_location("https://store/dada?sv=2022-11-02&sig=c2lnbmF0dXJl%3D")
+    told = (
+        "/dada/1.avi?sv=2022-11-02&sig=c2lnbmF0dXJl%3D failed",
+        "signed by c2lnbmF0dXJl=",
+        "https://x/y?Key=bm9ib2R5",
+    )
+    with logging_into(path, redactor):
+        for words in told:
+            into_the_log("m#1", Said("aiohttp.client", logging.WARNING, words, 0.0, None))
+    assert [line["message"] for line in lines_of(path)] == [
+        "/dada/1.avi?[redacted] failed",
+        "signed by [redacted]",
+        "https://x/y?[redacted]",
+    ]
+    assert {line["worker"] for line in lines_of(path)} == {"worker m#1"}

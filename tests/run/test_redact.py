@@ -138,6 +138,40 @@ def test_the_secret_within_a_value_is_known_by_itself(value: str, secret: str) -
 @pytest.mark.parametrize(
     "words",
     [
+        "Unclosed connection https://store/dada/1.avi?sv=2022&sig=c2VjcmV0%3D&se=1 here",
+        "Retrying after connection broken by 'SSLError': /dada/1.avi?X-Amz-Signature=c2VjcmV0 here",
+        "URL('https://store/dada?token=c2VjcmV0') not found",
+        '"GET /dada?key=c2VjcmV0 HTTP/1.1" 403',
+    ],
+)
+def test_a_query_of_a_url_is_crossed_out_of_messages(words: str) -> None:
+    told = Redactor({}).message(words)
+    assert "c2VjcmV0" not in told
+    assert told.startswith(words.partition("?")[0] + "?[redacted]")
+    assert told.endswith(words[-4:])
+
+
+@pytest.mark.parametrize("words", ["Really?", "what? a=b", "is it? x=1", "a ?b=c", "1 + 1 = 2?yes", "x == y?no"])
+def test_what_is_no_query_is_left_in_messages(words: str) -> None:
+    assert Redactor({}).message(words) == words
+
+
+def test_the_signature_and_the_password_of_a_location_are_known_by_themselves() -> None:
+    redactor = Redactor({}, [])
+    url = "https://anna:pa55%2Bword@store/dada?sv=2022-11-02&sr=container&sig=c2VjcmV0%2Bc2Vj%3D&X-Amz-Credential=AKyz1234"
+    redactor.learn_location(url)
+    for secret in ("pa55%2Bword", "pa55+word", "c2VjcmV0%2Bc2Vj%3D", "c2VjcmV0+c2Vj=", "AKyz1234"):
+        assert redactor.text(f"{{'sig': '{secret}'}}") == "{'sig': '[redacted]'}"
+    assert redactor.text("the container of 2022-11-02 at https://store/dada") == (
+        "the container of 2022-11-02 at https://store/dada"
+    )
+    with_token = Redactor({"AZURE_STORAGE_SAS_TOKEN": "?sv=2022-11-02&sig=c2VjcmV0%2Bc2Vj%3D"}, [])
+    assert with_token.text("sig is c2VjcmV0+c2Vj= of 2022-11-02") == "sig is [redacted] of 2022-11-02"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
         "Incorrect API key provided: sk-abcd1234********wxyz",
         "401 for Bearer abc.def-ghi",
         "sent Basic dXNlcjpwYXNzd29yZA==",

@@ -87,6 +87,9 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
     redactor = Redactor()
     for host in plan.hosts:
         redactor.learn_settings({f.name: getattr(host.settings, f.name) for f in dataclasses.fields(host.settings)})
+    opens, query = plan.split.credentials, plan.options.query
+    for place in (opens.full(opens.under), query.data_root, query.labels, *query.annotations):
+        redactor.learn_location(place or "")
     manifest = manifests.start(plan, command, start_up_s() if own_process else None, redactor)
     with _cluster(plan) as cluster:
         return _execute(plan, manifest, command, voice, redactor, cluster)

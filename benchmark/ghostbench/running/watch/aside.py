@@ -109,6 +109,6 @@ def _tidy(path: Path, redactor: Redactor) -> None:
         if not printed:
             path.unlink()
             return
-        clean = redactor.text(printed)
+        clean = redactor.message(printed)
         if clean != printed:
             path.write_bytes(clean.encode("utf-8", "replace")[:MOST_BYTES])
