@@ -182,6 +182,58 @@ def test_loading_a_lost_model_anew_takes_nothing_from_the_deadline_of_a_call(cal
     assert starts == [False, True]
 
 
+def test_to_wait_for_room_takes_nothing_from_the_deadline_of_loading_anew() -> None:
+    said = Answered([Reply(text="yes")], 0.0, [()])
+    workers: list[Worker] = [Told({"answer": None}), Told({"answer": said})]
+
+    def start(again: bool) -> Worker:
+        time.sleep(1.3 if again else 0)  # longer than the deadline
+        return workers.pop(0)
+
+    async def ask() -> list[Any]:
+        with ThreadPoolExecutor(1) as pool:
+            seat = Seat[Any](InWorker(Preparing(), "m#1", start, room_s=60.0), pool, 1.0)
+            await seat.load()
+            try:
+                return [(await seat.answer([request("1")])).results[0] for _ in range(2)]
+            finally:
+                await seat.close()
+
+    lost, found = asyncio.run(ask())
+    assert (lost.outcome, found) == (Outcome.WORKER_LOST, Reply(text="yes"))
+
+
+@pytest.mark.parametrize("waits", ["for room", "for the model"])
+def test_a_model_that_is_being_loaded_anew_can_be_closed_at_once(waits: str) -> None:
+    new, room, looked_for = Told({"load": ...}), threading.Event(), threading.Event()
+
+    def start(again: bool) -> Worker:
+        if not again:
+            return Told({"answer": None})
+        looked_for.set()
+        if waits == "for room":
+            room.wait()
+        return new
+
+    place = InWorker(Preparing(), "m#1", start)
+    place.load()
+    assert place.answer([request("1")]).lost
+    with ThreadPoolExecutor(2) as pool:
+        loading = pool.submit(place.load_anew)
+        assert looked_for.wait(60)
+        while waits == "for the model" and not new.waiting:
+            time.sleep(0.01)
+        try:
+            pool.submit(place.close).result(60)
+        finally:
+            room.set()
+            if waits == "for the model":
+                new.end("was ended by the test")
+        loading.result(60)
+    assert new.ended == "was closed"
+    assert place.prepare(request("2")).stops
+
+
 def test_a_lost_model_is_gone_until_it_is_loaded_anew() -> None:
     new = Told({"load": ..., "answer": Answered([Reply(text="yes")], 0.0, [()])})
     place, _ = place_of(Told({"answer": None}), new)

@@ -14,7 +14,7 @@ from ghostbench.media.far import Recipe
 from ghostbench.models import LocalModel
 from ghostbench.running.ask.decoding import Decoding
 from ghostbench.running.ask.far_decoding import FarDecoding
-from ghostbench.running.ask.places.actor import Cluster
+from ghostbench.running.ask.places.actor import ROOM_S, Cluster
 from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import InWorker
 from ghostbench.running.plan.configured import ConfiguredModel
@@ -66,7 +66,7 @@ class FarAway:
                 handed_over(split.data_root, split.credentials) if looks else NO_CREDENTIALS,
             )
             start = partial(self._cluster.start, given, host.resources)
-            found.append(InWorker(host.model, replica.name, start, decodes=looks))
+            found.append(InWorker(host.model, replica.name, start, decodes=looks, room_s=ROOM_S))
         if looks:
             self._places[host] = found
         return found

@@ -37,7 +37,8 @@ class Seat(Generic[Item]):
     cannot, since no thread can be stopped from outside, the call is left to itself and the replica asked nothing more.
 
     pool : where requests are prepared; a call that never ends keeps one of its threads. deadline_s : for each call, and
-    for loading a lost model anew before one, which takes nothing from the call's own.
+    for loading a lost model anew before one, which takes nothing from the call's own, as to wait for a machine with
+    room takes nothing from either.
 
     ready : what was prepared here, by group. assigned : how many requests were given to it and have not come back.
     taken : how many batches it is at. parallel : how many it can be at.
@@ -101,7 +102,7 @@ class Seat(Generic[Item]):
                     raise Withdrawn
                 if self.place.gone:
                     call = await self._begun(self.place.load_anew, stopped)
-                    await self._ended(call, _LOADING)
+                    await self._ended(call, _LOADING, self.place.room_s)
             preparing = await self._begun(functools.partial(self.place.prepare, request), stopped)
             call, begun = preparing, True
             return await self._ended(preparing)
@@ -123,7 +124,7 @@ class Seat(Generic[Item]):
             async with self._loading_anew:
                 if self.place.gone:
                     call = self._call(self.place.load_anew)
-                    await self._ended(call, _LOADING)
+                    await self._ended(call, _LOADING, self.place.room_s)
             answering = self._call(self.place.answer, requests)
             call, begun = answering, True
             answered = await self._ended(answering)
@@ -181,12 +182,13 @@ class Seat(Generic[Item]):
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._threads, copy_context().run, function, *given)
 
-    async def _ended(self, call: asyncio.Future[T], late: str = "no answer") -> T:
+    async def _ended(self, call: asyncio.Future[T], late: str = "no answer", room_s: float = 0.0) -> T:
         """What the call in a thread returns. Raises `TimedOut` at the deadline, and leaves the thread to itself.
 
-        late : what there is not by the deadline, in words.
+        late : what there is not by the deadline, in words. room_s : how long it may wait for room before, seconds.
         """
-        done, _ = await asyncio.wait({call}, timeout=None if math.isinf(self._deadline_s) else self._deadline_s)
+        limit_s = self._deadline_s + room_s
+        done, _ = await asyncio.wait({call}, timeout=None if math.isinf(limit_s) else limit_s)
         if not done:
             call.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise TimedOut(f"{late} within the deadline of {self._deadline_s:g} s")

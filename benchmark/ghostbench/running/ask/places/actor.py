@@ -30,7 +30,7 @@ from ghostbench.running.ask.places.said import Said, SayingSo, into_the_log
 
 _CALLS_AT_ONCE = 64
 """How many calls an actor takes at the same time; what they wait for is its desk's threads."""
-_ROOM_S = 60.0
+ROOM_S = 60.0
 """How long a worker that is to replace a lost one waits for a node with room, seconds."""
 _LONGEST = 300
 """The most characters of Ray's words on how an actor ended."""
@@ -114,7 +114,7 @@ class Cluster:
         try:
             handle = self._actor.options(**options).remote(tuple(sys.path), pickle.dumps(assignment))
             if again:
-                ray.get(handle.is_there.remote(), timeout=_ROOM_S)
+                ray.get(handle.is_there.remote(), timeout=ROOM_S)
         except ray.exceptions.GetTimeoutError:
             ray.kill(handle, no_restart=True)
             raise Unavailable("its worker was lost, and no node has room for another") from None

@@ -27,6 +27,8 @@ MOST_LOADS = 3
 """How often a model is started before it is said that it cannot be loaded."""
 _CLOSING_S = 30.0
 """How long a model may take to close, seconds."""
+_LOOK_S = 0.1
+"""How often who closes a model looks whether it is being loaded, seconds."""
 
 
 class Gone(Exception):
@@ -75,16 +77,26 @@ class InWorker(Place):
 
     name : of the worker, for the ledger. start : starts one, with whether it is in
     place of a lost one; raises `Unavailable`. decodes : whether it comes by frames
-    itself, which is work that can be done ahead.
+    itself, which is work that can be done ahead. room_s : how long starting one in place of a lost one may wait for
+    room, seconds.
 
     That it cannot be started any more is final: it is not tried again for each call.
     """
 
-    def __init__(self, model: LocalModel, name: str, start: Callable[[bool], Worker], *, decodes: bool = False) -> None:
+    def __init__(
+        self,
+        model: LocalModel,
+        name: str,
+        start: Callable[[bool], Worker],
+        *,
+        decodes: bool = False,
+        room_s: float = 0.0,
+    ) -> None:
         self._prepares = decodes or type(model).prepare is not LocalModel.prepare
         self._warms_up = type(model).warm_up is not LocalModel.warm_up
         self.worker = name
         self._start = start
+        self._room_s = room_s
         self._lock = threading.Lock()
         self._worker: Worker | None = None
         self._closed = self._loaded = self._starting = False
@@ -141,6 +153,11 @@ class InWorker(Place):
             return False
         # A new worker that has not loaded the model yet would have a call wait for that.
         return self._starting or not self.can_be_asked
+
+    @property
+    @override
+    def room_s(self) -> float:
+        return self._room_s
 
     @override
     def load_anew(self) -> None:
@@ -212,9 +229,14 @@ class InWorker(Place):
 
     @override
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            worker, self._worker = self._worker, None
+        self._closed = True  # first: who is loading the model has the lock, and may keep it for long
+        while not self._lock.acquire(timeout=_LOOK_S):
+            if self._starting:
+                # Who starts a worker now looks once it is there, and ends it.
+                self.end_work("was closed")
+                return
+        worker, self._worker = self._worker, None
+        self._lock.release()
         if worker is not None:
             with contextlib.suppress(Gone, TimeoutError):
                 worker.ask("close", None)[1].result(_CLOSING_S)
@@ -246,6 +268,9 @@ class InWorker(Place):
         how = ""
         for _ in range(MOST_LOADS):
             self._worker = worker = self._start(self._loaded)
+            if self._closed:
+                worker.end("was closed")
+                raise _EndedFromHere("was closed")
             try:
                 loaded = _in_time(worker, worker.ask("load", None)[1], deadline_s)
                 if self._loaded and self._warms_up and not isinstance(loaded, AttemptError):

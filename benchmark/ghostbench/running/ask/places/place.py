@@ -90,6 +90,11 @@ class Place(ABC):
         """Whether a call would have to load the model anew first, as far as is known."""
         return False
 
+    @property
+    def room_s(self) -> float:
+        """How long loading the model anew may wait for a machine with room, before it begins; seconds."""
+        return 0.0
+
     def load_anew(self) -> None:
         """Load the model again where it is gone. Raises nothing: the call that follows tells why it could not be."""
 
