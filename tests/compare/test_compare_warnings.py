@@ -76,6 +76,33 @@ def test_pairs_differ_by_what_both_did_in_the_same_clips(tmp_path: Path) -> None
     assert ap.difference is not None
 
 
+def test_false_alarms_by_which_a_threshold_was_chosen_are_not_tested(tmp_path: Path) -> None:
+    clips = [watched_clip(f"images_1_{n:03}", G, 8, (1.2, 3.0)) for n in range(8)]
+    clips += [watched_clip(f"images_2_{n:03}", N, 8) for n in range(20)]
+    run = RunBuilder(clips)
+    for name in ("by grade", "too", "by score"):
+        for place, each in enumerate(clips):
+            said = alarms(3) if place < 8 or (name == "too" and place % 2) else alarms()
+            levels = [0.9 if grade == G else place / 100 for grade in said] if name == "by score" else None
+            run.watch(name, each["clip"], said, levels)
+    comparison = WarningComparison(read_field([run.write(tmp_path / "a", task=TASK, sampling="fps:2")]))
+    found = {(pair.first, pair.second): pair for pair in comparison.pairs if pair.measure == "false_alarms"}
+    tested = found["by grade", "too"]
+    assert tested.difference is not None
+    assert tested.difference["low"] is not None
+    # One test of three: there is nothing to correct it for.
+    assert tested.p == tested.p_holm == pytest.approx(2 * 0.5**10)
+    for other in ("by grade", "too"):
+        chosen = found[other, "by score"]
+        # Two of twenty safe clips are above any threshold that leaves a tenth of them.
+        apart = (0.5 if other == "too" else 0) - 0.1
+        assert chosen.difference == {"value": pytest.approx(apart), "low": None, "high": None}
+        assert (chosen.p, chosen.p_holm) == (None, None)
+    said = Console(record=True, width=200)
+    print_warning_comparison(comparison, said)
+    assert "False alarms per safe clip: 1 of 1 pairs differ" in said.export_text()
+
+
 def test_repeats_of_a_clip_are_one_clip(tmp_path: Path) -> None:
     once = build(tmp_path / "once", {"good": GOOD, "poor": POOR})
     thrice = build(tmp_path / "thrice", {"good": GOOD * 3, "poor": POOR * 3})

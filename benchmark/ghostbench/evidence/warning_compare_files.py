@@ -118,10 +118,13 @@ def _significant(comparison: WarningComparison, measure: Measure) -> str:
     if measure == "ap_mean":
         apart = sum(_excludes_zero(pair) for pair in pairs)
         return f"{title}: {apart} of {len(pairs)} pairs have a difference whose interval excludes 0 (no exact test)."
-    apart = sum(_differ(pair) is True for pair in pairs)
+    tested = [pair for pair in pairs if pair.p is not None]
+    if pairs and not tested:
+        return f"{title}: not tested, as the thresholds were chosen by them."
+    apart = sum(_differ(pair) is True for pair in tested)
     smallest = min((pair.p_holm for pair in pairs if pair.p_holm is not None), default=None)
     least = "" if smallest is None else f", smallest p {smallest:.2g}"
-    return f"{title}: {apart} of {len(pairs)} pairs differ (exact, Holm{least})."
+    return f"{title}: {apart} of {len(tested)} pairs differ (exact, Holm{least})."
 
 
 def _differ(pair: WarningPair) -> bool | None:
@@ -149,7 +152,10 @@ def _pairs(comparison: WarningComparison, measure: Measure) -> Table:
     rows = tuple(line(columns, asdict(pair)) for pair in comparison.pairs if pair.measure == measure)
     tests = {
         "warned": "Of the clips with a window. Exact McNemar test, by clip.",
-        "false_alarms": "Of the safe clips. Exact McNemar test, by clip.",
+        "false_alarms": (
+            "Of the safe clips. Exact McNemar test, by clip; no test and no interval where a threshold was chosen by "
+            "these very false alarms."
+        ),
         "lead_s": "Of the clips with a window, misses as 0. Exact test over the signs of the clips’ differences.",
         "ap_mean": "Nexar’s mean, interval over redrawn clips, the same for both models; there is no exact test of it.",
     }

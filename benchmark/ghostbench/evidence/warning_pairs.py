@@ -42,7 +42,8 @@ class WarningPair:
     n : clips compared: with a window, safe, or (`ap_mean`) all. difference : the first's minus the second's, with a
     paired interval that knows a clip's repeats to be one clip. first_more, second_more : clips on which that model has
     more of it. p, p_holm : exact, and Holm's correction over all pairs by that measure; None for `ap_mean`, which has
-    no exact test.
+    no exact test, and for false alarms of a model whose threshold was chosen by these very false alarms: how many it
+    has was decided, not seen, and the difference has no interval either.
     """
 
     first: str
@@ -59,7 +60,8 @@ class WarningPair:
 @dataclass(frozen=True, slots=True)
 class _Told:
     """What one model's alarms come to, by common clip. warned, false_alarms : alarms and rows, float [clips, 2]. lead :
-    seconds, NaN where there is no window. ap : the value and redrawn ones, NaN where it is undefined."""
+    seconds, NaN where there is no window. ap : the value and redrawn ones, NaN where it is undefined. chosen : whether
+    its threshold is one that its false alarms leave."""
 
     seen: tuple[Watched, ...]
     firsts: tuple[float | None, ...]
@@ -67,6 +69,7 @@ class _Told:
     false_alarms: Floats
     lead: Floats
     ap: Floats
+    chosen: bool
 
 
 class WarningComparison:
@@ -129,7 +132,8 @@ class WarningComparison:
     def _of(self, one: Contender) -> _Told:
         count = len(self.field.clips)
         seen = list(watched(one.rows, self.clips, self.moments_per_s))
-        firsts = first_alarms_of(seen, alarm_threshold(seen, self.rule), self.rule)
+        threshold = alarm_threshold(seen, self.rule)
+        firsts = first_alarms_of(seen, threshold, self.rule)
         warned, false, lead, rows = np.zeros((count, 2)), np.zeros((count, 2)), np.zeros(count), np.zeros(count)
         for each, first in zip(seen, firsts, strict=True):
             if each.has_window(self.rule):
@@ -139,7 +143,8 @@ class WarningComparison:
             elif each.safe:
                 false[each.at] += (each.false_alarm(first), 1)
         leads = np.divide(lead, rows, out=np.full(count, np.nan), where=rows > 0)
-        return _Told(tuple(seen), tuple(firsts), warned, false, leads, self._precisions(seen))
+        precisions = self._precisions(seen)
+        return _Told(tuple(seen), tuple(firsts), warned, false, leads, precisions, chosen=threshold is not None)
 
     def _precisions(self, seen: list[Watched]) -> Floats:
         """Mean average precision of the clips as they are, and of each redrawn set, the same for all models."""
@@ -169,6 +174,7 @@ class WarningComparison:
 
     def _pair(self, one: str, other: str, measure: Measure) -> WarningPair:
         first, second = self._told[one], self._told[other]
+        p: float | None
         if measure == "ap_mean":
             apart = first.ap - second.ap
             n = len(self.field.clips)
@@ -180,6 +186,10 @@ class WarningComparison:
         else:
             difference, apart = _shares_apart(getattr(first, measure), getattr(second, measure))
             p = mcnemar_exact(int((apart > 0).sum()), int((apart < 0).sum()))
+        if measure == "false_alarms" and (first.chosen or second.chosen):
+            p = None
+            if difference is not None:
+                difference = {"value": difference["value"], "low": None, "high": None}
         more, fewer = int((apart > 0).sum()), int((apart < 0).sum())
         return WarningPair(one, other, measure, len(apart), difference, more, fewer, p, p)
 
