@@ -237,6 +237,12 @@ def test_two_hundred_runs_of_which_one_grows(browser: Any, tmp_path: Path) -> No
         grow(growing, "c2")
         page.execute_script("location.hash = '#/run/growing'")
         until(lambda: "3/6" in text(page))
+        # An answer that nobody has read yet is no other one than an answer that was.
+        page.execute_script("location.hash = '#/compare/run-000/growing'")
+        until(lambda: "cannot be compared yet: growing has not ended" in text(page))
+        page.execute_script("location.hash = '#/run/growing/clips?show=silent'")
+        until(lambda: listed(page) == ["c3", "c4", "c5"])
+        assert "answers are read when the run has ended" in text(page)
 
 
 @pytest.fixture(scope="module")

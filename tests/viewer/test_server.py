@@ -138,7 +138,11 @@ def test_a_run_is_followed_as_its_ledger_grows(viewer: Viewer, results: Path) ->
     assert after["rows"] == [{"name": "m", "of": 6, "asked": 3, "outcomes": {"answered": 3}}]
     assert after["cost_usd"] == pytest.approx(0.75)
     assert [line["clip"] for line in after["newest"]] == ["c2", "c1", "c0"]  # type: ignore[attr-defined]
-    assert viewer.json("/api/runs/growing/index")["grades"] == ["220---"]
+    index = viewer.json("/api/runs/growing/index")
+    # Its task reads the answers when the run ends: till then they are answers, and of no grade.
+    assert index["grades"] == ["------"]
+    answered = index["outcomes_of"].index("answered")
+    assert index["outcomes"] == [[answered] * 3 + [-1] * 3]
 
 
 def test_a_clip_is_told_of_with_every_attempt(viewer: Viewer) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ghostbench.errors import BadInput, Unparseable
-from ghostbench.folder.lines import AttemptLine, ClipLine, as_mapping
+from ghostbench.errors import BadInput
+from ghostbench.folder.lines import ClipLine, as_mapping
 from ghostbench.folder.manifest import ModelEntry, has_manifest
 from ghostbench.folder.names import CLIPS, PREDICTIONS
 from ghostbench.folder.prompts import read_words
@@ -21,26 +19,14 @@ from ghostbench.models import SEES_VIDEO
 from ghostbench.outcomes import Outcome
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.report.escape import plain, without_places
-from ghostbench.tasks.base import Task
+from ghostbench.viewer.ended import headline_rates, shown_tables
+from ghostbench.viewer.growing import GrowingLedger
 
 T = TypeVar("T")
 _NONE = "-"
-_NEWEST = 12
-"""Answers of a run that goes on, newest first."""
 _MOST_VALUES = 24
 """Of a label or parameter that clips are chosen by."""
 _OUTCOMES = tuple(map(str, Outcome))
-
-
-@dataclass(slots=True)
-class _Growing:
-    """What a ledger has told so far. last : of each unit (row, clip, repeat) the last outcome and grade."""
-
-    end: int = 0
-    last: dict[tuple[str, str, int], tuple[str, str]] = field(default_factory=dict)
-    attempts: Counter[str] = field(default_factory=Counter)
-    cost_usd: float | None = None
-    newest: list[AttemptLine] = field(default_factory=list)
 
 
 class Runs:
@@ -49,7 +35,7 @@ class Runs:
     def __init__(self, results: Path) -> None:
         self.results = results
         self._kept: dict[tuple[str, Path], tuple[tuple[int, ...], Any]] = {}
-        self._growing: dict[Path, _Growing] = {}
+        self._growing: dict[Path, GrowingLedger] = {}
         self._lock = threading.RLock()
 
     def paths(self) -> dict[str, Path]:
@@ -93,32 +79,15 @@ class Runs:
             "models": [plain(model) for model in manifest.models],
         }
         if state == "complete":
-            return {**found, "rows": self._once("rates", path, lambda: _rates(path))}
+            return {**found, "rows": self._once("rates", path, lambda: headline_rates(path))}
         return {**found, "progress": self.progress(head)}
 
     def progress(self, run: Folder) -> dict[str, Any]:
-        """How far a run is that has not ended: units by their last outcome, cost, and the newest answers."""
-        grown = self._grown(run)
-        manifest = run.header
-        units = (manifest.dataset.n or 0) * manifest.repeats
-        by_row: dict[str, Counter[str]] = {name: Counter() for name in manifest.models}
-        for (row, _, _), (outcome, _) in grown.last.items():
-            by_row.setdefault(row, Counter())[outcome] += 1
-        rows = [
-            {"name": plain(name), "of": units, "asked": sum(seen.values()), "outcomes": dict(seen.most_common())}
-            for name, seen in by_row.items()
-        ]
-        newest = [
-            {
-                "model": plain(line.model),
-                "clip": plain(line.clip),
-                "outcome": str(line.outcome),
-                "said": plain((line.raw or (line.error.message if line.error else ""))[:400]),
-                "at": plain(line.started_at or ""),
-            }
-            for line in reversed(grown.newest)
-        ]
-        return {"rows": rows, "attempts": sum(grown.attempts.values()), "cost_usd": grown.cost_usd, "newest": newest}
+        """How far a run is that has not ended; see `GrowingLedger.progress`."""
+        with self._lock:
+            grown = self._growing.setdefault(run.path, GrowingLedger())
+            grown.read_on(run)
+            return grown.progress(run.header)
 
     def index(self, name: str) -> dict[str, Any]:
         """What clips are chosen by, of the whole run.
@@ -128,7 +97,7 @@ class Runs:
         clips (ids), truths (a digit a clip, its place in `TRUTHS`), categories, remarks, facts (labels and parameters
         by name, with a text a clip, "" for none), models, and per model and row (clip * repeats + repeat) a character
         of `grades` (its place in `GRADES`, "-" for none) and a number of `outcomes` (its place in the names; -1 for not
-        asked so far).
+        asked so far). Of a run that has not ended there are no grades: its task reads the answers when it ends.
         """
         run = self.folder(name)
         found: dict[str, Any] = self._once("index", run.path, lambda: self._index(run))
@@ -147,9 +116,9 @@ class Runs:
                 grade = _NONE if line.grade is None else str(GRADES.index(line.grade))
                 said.setdefault(line.model, {})[at] = (grade, str(line.outcome))
         else:
-            for (row, clip, repeat), (outcome, grade) in self._grown(run).last.items():
+            for (row, clip, repeat), outcome in self._outcomes(run).items():
                 if clip in place:
-                    said.setdefault(row, {})[place[clip] * repeats + repeat] = (grade, outcome)
+                    said.setdefault(row, {})[place[clip] * repeats + repeat] = (_NONE, outcome)
         rows = range(len(clips) * repeats)
         return {
             "repeats": repeats,
@@ -187,27 +156,15 @@ class Runs:
         run = self.folder(name)
         found = {**self.line(name, run.path), "command": without_places(plain(" ".join(run.header.command)))}
         if found["state"] == "complete":
-            found["tables"] = self._once("tables", run.path, lambda: _tables(run.path))
+            found["tables"] = self._once("tables", run.path, lambda: shown_tables(run.path))
         return found
 
-    def _grown(self, run: Folder) -> _Growing:
-        """The ledger as far as it is written now; what was read before is not read again."""
+    def _outcomes(self, run: Folder) -> dict[tuple[str, str, int], str]:
+        """The last outcome so far of each row, clip and repeat of a run that has not ended."""
         with self._lock:
-            grown = self._growing.setdefault(run.path, _Growing())
-            read = _Reader(run.header.task.name)
-            more = True
-            while more:
-                new = run.new_attempts(grown.end)
-                if new.anew:
-                    grown = self._growing[run.path] = _Growing()
-                grown.end, more = new.end, new.more
-                for _, line in new.lines:
-                    grown.last[line.model, line.clip, line.repeat] = (str(line.outcome), read.grade(line))
-                    grown.attempts[line.model] += 1
-                    if line.usage.cost_usd is not None:
-                        grown.cost_usd = (grown.cost_usd or 0.0) + line.usage.cost_usd
-                grown.newest = [*grown.newest, *(line for _, line in new.lines[-_NEWEST:])][-_NEWEST:]
-            return grown
+            grown = self._growing.setdefault(run.path, GrowingLedger())
+            grown.read_on(run)
+            return dict(grown.last)
 
     def _once(self, what: str, path: Path, make: Callable[[], T]) -> T:
         """What `make` gives, made again only when the run's files have changed."""
@@ -221,25 +178,6 @@ class Runs:
         with self._lock:
             self._kept[what, path] = (at, found)
         return found
-
-
-class _Reader:
-    """Reads grades out of answers as the run's task does; "-" where that task is not here, or cannot."""
-
-    def __init__(self, task: str) -> None:
-        from ghostbench.tasks.load import load_task
-
-        self._task: Task | None = None
-        with contextlib.suppress(BadInput):
-            self._task = load_task(task)
-
-    def grade(self, line: AttemptLine) -> str:
-        if self._task is None or line.raw is None or line.outcome is not Outcome.ANSWERED:
-            return _NONE
-        try:
-            return str(GRADES.index(self._task.parse(line.raw).grade))
-        except Unparseable:
-            return _NONE
 
 
 def _facts(clips: list[ClipLine]) -> dict[str, list[str]]:
@@ -268,64 +206,6 @@ def _model(name: str, entry: ModelEntry) -> dict[str, Any]:
 def _saw(entry: ModelEntry) -> str:
     """What a row saw, where that is not the frames that the others saw."""
     return SEES_VIDEO if entry.sees_video else ""
-
-
-def _rates(path: Path) -> list[dict[str, Any]]:
-    """The headline of each row, of a run that has been scored."""
-    from ghostbench.scoring.score import read_metrics
-
-    try:
-        models = read_metrics(path)["models"]
-        # Where moments are asked, a yes at any time of a clip is no warning.
-        whole = not any(row.get("early_warning") is not None for row in models.values())
-        return [
-            {
-                "name": plain(str(name)),
-                "baseline": bool(row["baseline"]),
-                "beside": bool(row["probe"] or row.get("variant")),
-                "saw": SEES_VIDEO if row.get("sees_video") else "",
-                "answered": int(row["answered"]),
-                "of": int(row["rows"]),
-                "f1_strict": _estimate(row["views"]["strict"]["answered"]["f1"]) if whole else None,
-                "f1_lenient": _estimate(row["views"]["lenient"]["answered"]["f1"]) if whole else None,
-                "warned": _estimate((row.get("early_warning") or {}).get("warned")),
-                "balanced_accuracy": (
-                    _estimate(row["views"]["lenient"]["answered"]["balanced_accuracy"]) if whole else None
-                ),
-            }
-            for name, row in models.items()
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return []
-
-
-def _estimate(stated: Any) -> list[float | None] | None:
-    if stated is None:
-        return None
-    return [None if stated[key] is None else float(stated[key]) for key in ("value", "low", "high")]
-
-
-def _tables(path: Path) -> list[dict[str, Any]]:
-    from ghostbench.report.data import read_run
-    from ghostbench.report.table import shown
-    from ghostbench.report.tables import stated_tables
-
-    return [
-        {
-            "name": table.name,
-            "title": plain(table.title),
-            "note": plain(table.note),
-            "columns": [{"title": plain(column.title), "text": column.kind == "text"} for column in table.columns],
-            "rows": [
-                [
-                    without_places(plain(shown(value, column.kind)))
-                    for value, column in zip(row, table.columns, strict=True)
-                ]
-                for row in table.rows
-            ],
-        }
-        for table in stated_tables(read_run(path))
-    ]
 
 
 def _words(run: Folder) -> str | None:

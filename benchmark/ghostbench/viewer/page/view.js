@@ -186,7 +186,7 @@
           if (index.outcomes[model][at] === outcome) ended = true;
           if (wanted.show === "misses") fits ||= positive && grade >= 0 && !yes.includes(grade);
           else if (wanted.show === "alarms") fits ||= !positive && yes.includes(grade);
-          else if (wanted.show === "silent") fits ||= grade < 0;
+          else if (wanted.show === "silent") fits ||= index.outcomes_of[index.outcomes[model][at]] !== "answered";
         }
       }
       // Only answers can disagree: that a model gave none is no opinion.
@@ -249,7 +249,7 @@
     const refresh = () => {
       const before = performance.now();
       found = chosen(index, wanted);
-      count.textContent = `${found.length} of ${index.clips.length} clips`;
+      count.textContent = `${found.length} of ${index.clips.length} clips${index.state === "complete" ? "" : "; answers are read when the run has ended"}`;
       const rows = found.slice(0, LISTED).map((clip) => make("a", { href: link(["run", run, "clips"], { ...wanted, clip: index.clips[clip] }), "data-clip": index.clips[clip], "aria-current": index.clips[clip] === current ? "true" : null,
         onclick: (event) => { event.preventDefault(); open(index.clips[clip]); } }, index.clips[clip], make("div", { class: "soft small" }, TITLES[index.truths_of[Number(index.truths[clip])]])));
       list.replaceChildren(...rows, ...(found.length > LISTED ? [make("p", { class: "soft small" }, `and ${found.length - LISTED} more: narrow them down`)] : []));
@@ -421,7 +421,9 @@
     const common = first.clips.map((clip, number) => [clip, number, places.get(clip)]).filter(([, , there]) => there !== undefined);
     const rows = [];
     const changes = [];
-    first.models.forEach((model, number) => {
+    // Answers that were not read yet are no other than those that were.
+    const open = [[one, first], [other, second]].filter(([, index]) => index.state !== "complete").map(([name]) => name);
+    if (!open.length) first.models.forEach((model, number) => {
       const there = second.models.findIndex((each) => each.name === model.name);
       if (there < 0) return;
       if (model.saw !== second.models[there].saw) { rows.push([`${model.name}: the one saw the video, the other the frames`, "", ""]); return; }
@@ -439,8 +441,9 @@
       rows.push([model.name, String(same), String(changed)]);
     });
     main.replaceChildren(make("h1", {}, `${one} and ${other}`), make("p", {}, `${common.length} clips are in both (${first.clips.length} and ${second.clips.length}). The first repeat of each.`),
-      table([{ title: "Model", text: 1 }, { title: "Same", text: 0 }, { title: "Changed", text: 0 }], rows), make("h2", {}, "What changed"),
-      table([{ title: "Model", text: 1 }, { title: "Clip", text: 1 }, { title: "Label", text: 1 }, { title: one, text: 1 }, { title: other, text: 1 }], changes),
+      ...(open.length ? [make("p", {}, `What was answered cannot be compared yet: ${open.join(" and ")} ${open.length === 1 ? "has" : "have"} not ended.`)] : [
+        table([{ title: "Model", text: 1 }, { title: "Same", text: 0 }, { title: "Changed", text: 0 }], rows), make("h2", {}, "What changed"),
+        table([{ title: "Model", text: 1 }, { title: "Clip", text: 1 }, { title: "Label", text: 1 }, { title: one, text: 1 }, { title: other, text: 1 }], changes)]),
       make("h2", {}, "How the runs differ"), table([{ title: "", text: 1 }, { title: one, text: 1 }, { title: other, text: 1 }], differences(heads)));
   };
 
