@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import deque
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -24,8 +23,24 @@ class Replay(ReferenceModel):
         self._rows: dict[tuple[str, float | None, str | None], Row] = {}
 
     def check(self) -> None:
-        """Read the whole file once. Raises `BadInput` where it is absent, unreadable, empty or malformed."""
-        deque(self._recording().rows(), maxlen=0)
+        """Read the whole file once.
+
+        Raises `BadInput` where it is absent, unreadable, empty or malformed, and where some of its responses are to the
+        clips' own videos and some are not: a row of both could be set against no other.
+        """
+        recording = self._recording()
+        seen = set[tuple[str, float | None, str | None]]()
+        of_kind: dict[bool, str] = {}
+        for row in recording.rows():
+            key = (_stem(row.clip), row.moment_s, row.variant)
+            if key not in seen and row.raw is not None:
+                of_kind.setdefault(row.to_video, row.clip)
+            seen.add(key)
+        if len(of_kind) > 1:
+            raise BadInput(
+                f"recording {recording.file!r} has responses to the clips' own videos ({of_kind[True]!a}) and others "
+                f"that state no video_sha256 ({of_kind[False]!a}): give each kind a file of its own"
+            )
 
     def begin(self, truths: Truths) -> Mapping[str, Any]:
         """Keep the split's rows. Facts, all counts of rows but the last two:
@@ -80,5 +95,11 @@ def _clip_id(recorded: str, ids: set[str]) -> str | None:
     recorded = unicodedata.normalize("NFC", recorded)
     if recorded in ids:
         return recorded
-    stem = PurePosixPath(recorded).stem if "/" not in recorded else recorded
+    stem = _stem(recorded)
     return stem if stem in ids else None
+
+
+def _stem(recorded: str) -> str:
+    """A recorded id without its extension."""
+    recorded = unicodedata.normalize("NFC", recorded)
+    return PurePosixPath(recorded).stem if "/" not in recorded else recorded

@@ -146,6 +146,17 @@ def test_a_malformed_line_is_bad_input_named_by_its_number(
     assert "bad.jsonl" in message
 
 
+def test_responses_to_videos_and_to_frames_are_of_no_one_row(
+    write_recording: WriteRecording, open_replay: OpenReplay
+) -> None:
+    film, still = {"clip": "a", "raw": "x", "video_sha256": "1" * 64}, {"clip": "b", "raw": "y"}
+    for number, rows in enumerate(([film, still], [still, {**film, "clip": "b", "moment_s": 1.0}])):
+        message = refusal(open_replay(write_recording(*rows, name=f"mixed-{number}.jsonl")))
+        assert "video_sha256 ('b'): give each kind a file of its own" in message
+    # An error is a response to nothing, and later rows of a clip are not used.
+    open_replay(write_recording(film, {"clip": "b", "raw": None}, {"clip": "a.avi", "raw": "y"})).check()
+
+
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf"])
 def test_an_empty_file_is_bad_input(tmp_path: Path, open_replay: OpenReplay, content: bytes) -> None:
     path = tmp_path / "empty.jsonl"
