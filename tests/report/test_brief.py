@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
-from evidence_data import RunBuilder, clip, dash_clips
+from evidence_data import RunBuilder, clip, dash_clips, watched_clip
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -77,6 +77,21 @@ def test_what_failed_alike_is_one_reason_and_rows_alike_are_one_line(tmp_path: P
         ("decode_failed", 3, "images_1_000.avi: 120 of 300 frames decoded"),
         ("decode_failed", 1, "moov atom not found"),
     ]
+
+
+def test_the_words_are_of_the_moment_that_had_no_answer(tmp_path: Path) -> None:
+    run = RunBuilder([watched_clip("images_1_001", G, 4, (0.6, 2.0))])
+    run.watch("m", "images_1_001", [N, None, N, None])
+    for line in run.attempts:
+        line["outcome"] = "refused" if line["moment_s"] in (1.0, 2.0) else "answered"
+        line["error"] = (
+            {"type": "Refused", "message": f"not at {line['moment_s']}"} if line["outcome"] == "refused" else None
+        )
+    run.predictions[0]["outcome"] = "refused"
+    # As a probe of a batch may come, the lines lie in no order of time.
+    run.attempts = [run.attempts[place] for place in (3, 1, 0, 2)]
+    [found] = unanswered(run_of(run, tmp_path))
+    assert [str(reason) for reason in found.reasons] == ["1 refused (not at 1.0)"]
 
 
 def test_a_probe_without_answers_is_told_and_is_no_silent_model(tmp_path: Path) -> None:

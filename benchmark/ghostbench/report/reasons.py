@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ghostbench.report.columns import MODEL
@@ -64,7 +63,7 @@ def unanswered(run: RunData) -> list[Unanswered]:
         found: Counter[tuple[str, str]] = Counter()
         first: dict[tuple[str, str], str] = {}
         for clip, repeat, outcome in zip(lines["clip"], lines["repeat"], lines["outcome"], strict=True):
-            words = said.get((name, clip, repeat), stopped)
+            words = said.get((name, clip, repeat, str(outcome)), stopped)
             key = (str(outcome), _NUMBER.sub("#", words.replace(clip, "#")))
             found[key] += 1
             first.setdefault(key, words)
@@ -97,13 +96,17 @@ def no_answer(run: RunData) -> Table:
     return Table("no_answer", "Why there was no answer", columns, tuple(rows), note)
 
 
-def _last_words(run: RunData) -> dict[tuple[str, str, int], str]:
-    """What the last attempt of every unit was told, "" for nothing."""
-    lines = run.attempts
-    keys: Iterator[tuple[str, str, int]] = zip(lines["model"], lines["clip"], lines["repeat"], strict=True)
+def _last_words(run: RunData) -> dict[tuple[str, str, int, str], str]:
+    """What the last attempt of every question was told, "" for nothing, by row, clip, repeat and outcome; of several
+    moments that ended so, the first."""
+    asked = ["model", "clip", "repeat", "moment_s"]
+    lasts = run.attempts.drop_duplicates(asked, keep="last").sort_values("moment_s", kind="stable", ascending=False)
+    lines = lasts[lasts["outcome"] != "answered"]
     return {
-        key: message if isinstance(message, str) else ""
-        for key, message in zip(keys, lines["error_message"], strict=True)
+        (model, clip, repeat, str(outcome)): message if isinstance(message, str) else ""
+        for model, clip, repeat, outcome, message in zip(
+            *(lines[name] for name in ("model", "clip", "repeat", "outcome", "error_message")), strict=True
+        )
     }
 
 
