@@ -277,6 +277,16 @@ def test_labels_that_are_gone_are_said_not_to_be_compared(tmp_path: Path) -> Non
     verdict = verify(folder, Granted.of(labels=str(tmp_path / "labels.csv")))
     assert verdict.findings == ()
     assert any("labels were not compared" in note for note in verdict.notes)
+    assert [each for each in verdict.checked if "label" in each or "split" in each] == ["split"]
+
+
+def test_predictions_that_cannot_be_read_again_are_not_said_to_be_checked(tmp_path: Path) -> None:
+    run = RunBuilder([clip("a", G), clip("b")])
+    run.rows("m", [G, N])
+    # The digest of the task's words is of no task that is here.
+    verdict = verify(run.write(tmp_path / "run"))
+    assert any("predictions were not read from the answers again" in note for note in verdict.notes)
+    assert not [each for each in verdict.checked if "prediction" in each and "digests" not in each]
 
 
 def test_labels_are_opened_where_the_user_says_and_their_place_is_asked_for_otherwise(tmp_path: Path) -> None:
