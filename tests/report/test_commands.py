@@ -26,7 +26,7 @@ G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
 
 
 def bench(*words: str) -> subprocess.CompletedProcess[str]:
-    return run_bench(words, cwd=Path.cwd(), env=os.environ, timeout=60)
+    return run_bench(words, cwd=Path.cwd(), env=os.environ, timeout=240)
 
 
 def test_tables_are_printed_on_demand_and_nothing_is_written(rich_run: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ PLUGIN = """
 
     class Waiting(LocalModel):
         def load(self):
-            until = time.monotonic() + 20
+            until = time.monotonic() + 120
             while time.monotonic() < until and len(set(OPENED)) < 4:
                 time.sleep(0.01)
             if os.environ.get("LOAD_FAILS"):

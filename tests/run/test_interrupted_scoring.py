@@ -25,7 +25,7 @@ def test_a_run_stopped_while_it_is_scored_is_scored_on_resume_and_asks_nobody(
         time.sleep(0.005)
     time.sleep(later_s)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert out == ""
     assert len(err.splitlines()) == 1, err

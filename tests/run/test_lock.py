@@ -51,7 +51,7 @@ def holder(path: Path, how: str) -> subprocess.Popen[str]:
 def test_a_process_that_a_model_forked_off_holds_nothing(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The forked process lives for a minute; what it inherited it has let go of once it runs.
     monkeypatch.setattr(folders, "PATIENCE_S", 30.0)
-    assert holder(begun, "fork").wait(30) == 0
+    assert holder(begun, "fork").wait(120) == 0
     folder = RunFolder(begun)
     folder.reopen()
     folder.close()

@@ -117,7 +117,7 @@ def test_workers_end_with_a_run_that_is_killed_and_it_is_gone_on_with(bench: Any
     assert len(family) == 2, "the process of the run, and the model's"
     running.kill()
     running.communicate()
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert alive == []
     done = bench.run(*given, "--resume")
     assert done.returncode == 0, done.stderr

@@ -122,16 +122,17 @@ def test_giving_up_names_a_model_of_a_run_that_is_gone_on_with(bench: Any, rest:
 def test_a_second_ctrl_c_ends_a_run_that_cannot_react(bench: Any) -> None:
     running = bench.start("--on", "thread", "--models", "deadly:block,local-spy", "--run-id", "r")
     begun = bench.folder / "results" / "r" / "begun.jsonl"
-    until = time.monotonic() + 40
+    until = time.monotonic() + 120
     while not (begun.exists() and "request_id" in begun.read_text()):
         assert time.monotonic() < until
         time.sleep(0.05)
     time.sleep(0.8)
     running.send_signal(signal.SIGINT)
-    time.sleep(1.0)
+    # Two that arrive together are one, and a busy machine brings them nearer to each other.
+    time.sleep(3)
     assert running.poll() is None
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=20)
+    _, said = running.communicate(timeout=120)
     assert running.returncode == 130
     assert said.startswith("interrupted; go on with: bench run")
     assert said.count("\n") == 1
@@ -159,14 +160,14 @@ def test_a_run_killed_from_outside_blames_nobody_and_leaves_nobody_behind(bench:
     folder = bench.folder / "results" / "r"
     running = bench.start(*given)
     for _ in range(3):
-        until = time.monotonic() + 40
+        until = time.monotonic() + 120
         while not ((folder / "begun.jsonl").exists() and "request_id" in (folder / "begun.jsonl").read_text()):
             assert time.monotonic() < until
             time.sleep(0.02)
         running.kill()
         running.communicate()
         running = bench.start(*given, "--resume")
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=240)
     assert running.returncode == 0, said
     assert {line["outcome"] for line in bench.lines("r", "attempts.jsonl")} == {"answered"}
 
@@ -218,7 +219,7 @@ def test_nothing_that_happens_at_the_end_of_the_process_changes_what_a_run_has_s
     end: str, raises: bool, status: int
 ) -> None:
     words = [sys.executable, "-c", LAST.format(end=end, raises=raises)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (status, "")
     if not raises:
         assert done.stdout == "said\n"

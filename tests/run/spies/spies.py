@@ -614,7 +614,7 @@ class CarelessRemote(RemoteModel):
         if self.argument == "exit":
             sys.exit(0)
         if self.argument == "slow-close":
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
         if self.argument in {"cancel-close", "exit-close", "exit-estimate"}:
             return Reply(text=request.write_answer(Verdict(grade="normal")))
         if self.argument == "speechless":
@@ -632,7 +632,7 @@ class CarelessRemote(RemoteModel):
         if self.argument == "cancel-close":
             raise asyncio.CancelledError
         if self.argument == "slow-close":
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
         if self.argument == "exit-close":
             sys.exit(0)
 
@@ -702,7 +702,7 @@ class Careless(LocalModel):
 
     def load(self) -> Any:
         if self.argument == "slow-load":
-            time.sleep(30)
+            time.sleep(600)
         return {}
 
     def prepare(self, request: Request) -> Any:
