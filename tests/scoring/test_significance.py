@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from ghostbench.scoring.significance import (
     clip_scores,
@@ -56,13 +57,14 @@ def test_holm_steps_down_and_never_goes_back() -> None:
 
 @settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_equals_its_definition(p_values: list[float]) -> None:
+def test_holm_equals_its_definition_and_statsmodels(p_values: list[float]) -> None:
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     want, worst = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(order):
         worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[place]))
         want[place] = worst
     assert holm(p_values) == pytest.approx(want)
+    assert holm(p_values) == multipletests(p_values, method="holm")[1].tolist()
 
 
 @pytest.mark.parametrize("family", [1, 10])

@@ -22,7 +22,7 @@ WARM = (
     "matplotlib.backends.backend_svg", "matplotlib.figure", "matplotlib.style", "numpy", "pandas",
     "pandas.core.methods.to_dict", "PIL.Image", "pluggy", "psutil", "pydantic", "pylatexenc.latexencode",
     "rich.console", "rich.live", "rich.progress", "rich.table", "scipy.stats", "sklearn.metrics",
-    "statsmodels.stats.multitest", "statsmodels.stats.proportion", "tenacity", "yaml",
+    "statsmodels.stats.proportion", "tenacity", "yaml",
     "ghostbench.cli.main", "ghostbench.cli.report", "ghostbench.cli.run", "ghostbench.datasets.builtin",
     "ghostbench.datasets.embedded", "ghostbench.evidence.verify", "ghostbench.media.decode", "ghostbench.report.brief",
     "ghostbench.report.plots", "ghostbench.report.warning_plots", "ghostbench.report.write",

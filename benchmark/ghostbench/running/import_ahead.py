@@ -14,7 +14,6 @@ MODULES = (
     "sklearn.metrics",
     "scipy.stats",
     "statsmodels.stats.proportion",
-    "statsmodels.stats.multitest",
     "ghostbench.report.write",
     "ghostbench.report.plots",
     "ghostbench.report.brief",
