@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -58,15 +58,13 @@ _SCORE_ROWS = 32
 """Enough to fill a GPU with prompts; more would hold memory for answers that are never written."""
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "llguidance", "pillow", "numpy", "jinja2", "triton")
-_NO_CHECKPOINT = (
-    "drivemm has no checkpoint: name a folder with --set drivemm.checkpoint=DIR, or fetch the public one (17 GB) with "
-    "--set drivemm.download=true"
-)
 
 
 class DriveMMModel(LocalModel):
     """DriveMM on one or more devices of this machine."""
 
+    name: ClassVar[str] = "drivemm"
+    """As `--set` has it."""
     settings: DriveMMSettings
 
     def __init__(self, settings: DriveMMSettings, argument: str | None = None) -> None:
@@ -82,20 +80,21 @@ class DriveMMModel(LocalModel):
         self._devices()
         if self.settings.checkpoint is not None and self.settings.revision != public.REVISION:
             raise BadInput(
-                "drivemm.revision is of the public checkpoint, which drivemm.checkpoint replaces: leave one out"
+                f"{self.name}.revision is of the public checkpoint, which {self.name}.checkpoint replaces: "
+                "leave one out"
             )
 
     @override
     def check_here(self) -> None:
-        look_for("drivemm", self._devices())
+        look_for(self.name, self._devices())
         chosen = self.settings.checkpoint
         try:
             if chosen is not None:
                 inspect(chosen)
             elif public.find_public(self.settings.revision) is None and not self.settings.download:
-                raise BadInput(_NO_CHECKPOINT)
+                raise BadInput(self._no_checkpoint())
         except CheckpointError as error:
-            raise BadInput(f"drivemm.checkpoint: {error}") from None
+            raise BadInput(f"{self.name}.checkpoint: {error}") from None
 
     @property
     @override
@@ -109,7 +108,7 @@ class DriveMMModel(LocalModel):
 
     @override
     def replicas(self) -> Sequence[DriveMMSettings]:
-        return one_on_each("drivemm", self.settings)
+        return one_on_each(self.name, self.settings)
 
     @override
     def load(self) -> Mapping[str, Any]:
@@ -129,7 +128,7 @@ class DriveMMModel(LocalModel):
         # Frame by frame and first come, first served: the first prompts of a batch are whole before the others begin.
         self._threads = ThreadPoolExecutor(os.cpu_count() or 2, "pixels")
         vocabulary = Vocabulary(self._model.tokenizer, self._model.config.vocab_size, self._model.eos_ids)
-        self._forms = Forms("drivemm", vocabulary)
+        self._forms = Forms(self.name, vocabulary)
         return {
             **facts,
             "devices": [described(str(self._replica.device))],
@@ -227,7 +226,13 @@ class DriveMMModel(LocalModel):
         return min(rows, replica.most_rows.get(self.settings.dtype, rows))
 
     def _devices(self) -> list[str]:
-        return devices_of("drivemm", self.settings)
+        return devices_of(self.name, self.settings)
+
+    def _no_checkpoint(self) -> str:
+        return (
+            f"{self.name} has no checkpoint: name a folder with --set {self.name}.checkpoint=DIR, or fetch the public "
+            f"one (17 GB) with --set {self.name}.download=true"
+        )
 
     def _find(self) -> tuple[Path, dict[str, str] | None]:
         """The checkpoint's folder, and repository, revision and commit where it is known to be from the hub."""
@@ -237,7 +242,7 @@ class DriveMMModel(LocalModel):
         found = public.find_public(self.settings.revision)
         if found is None:
             if not self.settings.download:
-                raise CheckpointError(_NO_CHECKPOINT)
+                raise CheckpointError(self._no_checkpoint())
             found = public.fetch_public(self.settings.revision)
         return found.folder, {"repository": found.repository, "revision": found.revision, "commit": found.commit}
 

@@ -1,12 +1,13 @@
-"""Registers `drivemm`. Nothing heavy is imported here."""
+"""Registers `drivemm` and `drivemm:fp8`. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ghostbench import ModelSpec, hookimpl
-from ghostbench_drivemm.settings import DriveMMSettings
+from ghostbench_drivemm.settings import DriveMMFloat8Settings, DriveMMSettings
 
+_REQUIRES = ("torch", "transformers", "safetensors", "tokenizers", "huggingface_hub", "llguidance", "pynvml")
 _CITATION = """@article{huang2024drivemm,
   author = {Huang, Zhijian and Feng, Chengjian and Yan, Feng and Xiao, Baihui and Jie, Zequn and Zhong, Yujie
             and Liang, Xiaodan and Ma, Lin},
@@ -17,7 +18,7 @@ _CITATION = """@article{huang2024drivemm,
 
 @hookimpl
 def register_models(register: Callable[[ModelSpec], None]) -> None:
-    """Register `drivemm`."""
+    """Register `drivemm` and `drivemm:fp8`."""
     register(
         ModelSpec(
             name="drivemm",
@@ -27,6 +28,19 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             settings=DriveMMSettings,
             extra="ghostbench[drivemm]",
             citation=_CITATION,
-            requires=("torch", "transformers", "safetensors", "tokenizers", "huggingface_hub", "llguidance", "pynvml"),
+            requires=_REQUIRES,
+        )
+    )
+    register(
+        ModelSpec(
+            name="drivemm:fp8",
+            load="ghostbench_drivemm.adapter_float8:DriveMMFloat8",
+            kind="local",
+            summary="DriveMM with its language model's products rounded to FP8: faster, and another model than drivemm",
+            settings=DriveMMFloat8Settings,
+            extra="ghostbench[drivemm]",
+            citation=_CITATION,
+            requires=_REQUIRES,
+            mark="rounded to FP8",
         )
     )

@@ -38,3 +38,23 @@ class DriveMMSettings(LocalSettings):
     warm_up: bool = setting(
         True, "compile kernels and record graphs of full batches while loading, not while clips wait"
     )
+
+
+FLOAT8 = "float8_e4m3"
+"""What stands for the type of `drivemm:fp8`'s products."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriveMMFloat8Settings(DriveMMSettings):
+    """The settings of `drivemm:fp8`."""
+
+    dtype: str = setting(
+        FLOAT8, "type of the products in the language model's layers; all else is bfloat16", choices=(FLOAT8,)
+    )
+    compare: int = setting(
+        0,
+        "have bfloat16 answer the first batches too, up to so many answers or more, and show how far both are apart",
+        minimum=0,
+        maximum=1_000_000,
+        throughput=True,
+    )

@@ -55,6 +55,12 @@ class Replica(Generic[Loaded]):
             self._models[dtype] = self._load(dtype, self._name)
         return self._models[dtype]
 
+    def unload(self, dtype: str) -> None:
+        """Give back the model in this type, weights and all; it is loaded again where it is asked for again."""
+        if dtype in self._models:
+            self._forget(self._models.pop(dtype))
+            self.release()
+
     def run(self, work: Callable[[], Result]) -> Result:
         """Do some work on the device, in the replica's own thread, to which cuDNN's plans belong."""
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         TRUTHS,
         Answer,
         Clip,
+        Compared,
         Conclusion,
         FramePart,
         Grade,
@@ -87,6 +88,7 @@ __all__ = [
     "AuthFailed",
     "BadInput",
     "Clip",
+    "Compared",
     "Conclusion",
     "ConnectionFailed",
     "ContentFiltered",
@@ -199,6 +201,7 @@ _HOMES = {
     "ghostbench.records": (
         "Answer",
         "Clip",
+        "Compared",
         "Conclusion",
         "FramePart",
         "GRADES",

@@ -180,6 +180,10 @@ class LocalModel(Model):
         run is gone on with only where it is equal. `libraries` and `arithmetic` say what else decides how its numbers
         are rounded: with `files`, they are what answers in a reply cache must have in common.
 
+        A model that is an approximation of another says so in the fact `compared_with`, the other's name: "bfloat16".
+        How far its answers are from the other's is then shown beside its row, as measured on the answers of the run
+        that have `Reply.compared`, and where none has, that it was not measured.
+
         A model that compiles or answers a first time, here or in `warm_up`, says how long that took in the fact
         `warm_up_s`: a number of seconds, or an object of such numbers by device, e.g. `{"cuda:0": 41.5}`. The reports
         show it in a line of its own, apart from latencies. What is no such number is only text among the other facts.
@@ -321,7 +325,8 @@ def remark(mark: str | None, *, sees_video: bool) -> str | None:
 class ModelSpec:
     """A model as plugins register it: everything the harness must know without importing the model's code.
 
-    name : letters, digits, ".", "_", "-"; for a family the part before the colon.
+    name : letters, digits, ".", "_", "-"; for a family the part before the colon. "NAME:FORM" is another form of the
+        model NAME, which the same plugin has registered before it and which is no family.
     load : "package.module:Class", imported when the model is named in a run.
     kind : which base class it has.
     summary : one line for `bench models`.

@@ -37,6 +37,7 @@ Count = Annotated[int, Ge(0), Le(MOST_COUNT)]
 Seconds = Annotated[float, Ge(0), Le(1e9)]
 """Up to thirty years: more is no measurement."""
 Dollars = Annotated[float, Ge(0), Le(1e12)]
+Probability = Annotated[float, Ge(0), Le(1)]
 TRUTHS: tuple[Truth, ...] = ("ghost_probing", "cut_in", "normal")
 """Every truth, in the order of tables."""
 GRADES: tuple[Grade, ...] = ("ghost_probing", "potential_ghost_probing", "normal")
@@ -210,6 +211,17 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What another model gave for the very same request: one that this one is an approximation of.
+
+    against : its name, as the fact `compared_with` has it, e.g. "bfloat16". grade_probabilities : as in `Reply`.
+    """
+
+    against: str
+    grade_probabilities: Mapping[str, Probability]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What a model gave for one request, unread: the task decides whether it is an answer.
 
@@ -219,6 +231,7 @@ class Reply:
     grade_probabilities : P(grade) for the grades in GRADES, each in [0, 1]; None where the model gives none.
     batch_size : how many requests were computed together with this one, itself included.
     notes : events worth a line in the ledger that changed nothing of the answer ("batch halved to 16 …").
+    compared : what the model that this one is an approximation of gave too. It changes nothing of the answer.
     """
 
     text: str
@@ -232,6 +245,7 @@ class Reply:
     batch_size: int | None = None
     grade_probabilities: Mapping[str, float] | None = None
     notes: tuple[str, ...] = ()
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,6 +188,23 @@ class TestDriveMM(AdapterConformance):
         }
 
 
+def spoil_scale(model: Any) -> None:
+    """Make the scale of a float8 matrix infinite, one that every prompt meets."""
+    model._model.language_model.model.layers[0].mlp.down_proj.scale.data.fill_(float("inf"))
+
+
+@pytest.mark.slow
+class TestDriveMMFloat8(TestDriveMM):
+    """With float8 products, and bfloat16 beside them for the first answers."""
+
+    model = "drivemm:fp8"
+    faults: ClassVar = {**TestDriveMM.faults, Nonfinite: Fault(by=spoil_scale)}
+
+    @pytest.fixture(autouse=True)
+    def _rounded(self, _checkpoint: None) -> None:
+        self.settings = {**self.settings, "dtype": "float8_e4m3", "compare": "1"}
+
+
 def starve_network(model: Any) -> None:
     """Run out of memory where the prompt enters the network, as a device would."""
     import torch

@@ -52,7 +52,7 @@ def tiny() -> Callable[..., DriveMM]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def checkpoint() -> Path:
     """The tiny checkpoint with golden values."""
     here = Path(os.environ.get("GHOSTBENCH_SHARED", Path(__file__).parents[2].parent / "shared" / "data"))

@@ -156,6 +156,42 @@ def test_a_taken_name_stays_with_its_owner_and_an_in_tree_name_with_the_harness(
     assert "\nown " in table
 
 
+def test_another_form_of_a_model_is_its_own_plugins_alone(plugin_site: PluginSite) -> None:
+    source = """
+        from ghostbench import ModelSpec, TaskSpec, hookimpl
+
+        def spec(name, **more):
+            return ModelSpec(name=name, load="ill_m:Ill", kind="local", summary="a form", **more)
+
+        @hookimpl
+        def register_models(register):
+            for name in ("own", "own:small", "always:small", "nobody:small", "own:", "own:x1:y2"):
+                register(spec(name))
+            register(spec("many", family="NAME"))
+            register(spec("many:small"))
+            register(spec("own:many", family="NAME"))
+
+        @hookimpl
+        def register_tasks(register):
+            register(TaskSpec(name="ghost:small", load="ill_m:T", summary="ill"))
+    """
+    plugin_site.add("ill", modules={"ill.py": source})
+    table, (warning,) = models_of(plugin_site)
+    assert "\nown:small " in table
+    assert table.count("a form") == 3
+    for name in ("always:small", "nobody:small", "many:small"):
+        assert (
+            f"model '{name}' is another form of '{name[:-6]}', which this plugin has not registered before it"
+            in warning
+        )
+    for name in ("'own:'", "'own:x1:y2'"):
+        assert f"the model name {name} is not made of letters" in warning
+    assert "model 'own:many' has a family, and a colon in its own name" in warning
+    assert "the task name 'ghost:small' is not made of letters" in warning
+    shown = plugin_site.bench("models", "own:small")
+    assert (shown.returncode, shown.stdout.splitlines()[0]) == (0, "own:small: a form")
+
+
 def test_a_name_registered_twice_by_one_plugin_is_kept_once(plugin_site: PluginSite) -> None:
     twice = SOUND + '        register(ModelSpec(name="sound", load="ill:B", kind="local", summary="a second"))\n'
     plugin_site.add("ill", modules={"ill.py": twice.replace('"sound"', '"double"')})

@@ -10,7 +10,7 @@ CLIP_FIELDS = """clip truth truth_time_s category remark duration_s frame_indice
     frames_sha256 labels parameters questions"""
 ATTEMPT_FIELDS = """model clip repeat attempt fallback_level outcome error started_at wall_s wait_s stages batch_size
     usage memory served_model system_fingerprint request_id server_request_id finish_reason grade_probabilities
-    frames_sha256 prompt_sha256 raw notes moment_s worker from_cache video_sha256"""
+    frames_sha256 prompt_sha256 raw notes moment_s worker from_cache video_sha256 compared"""
 PREDICTION_FIELDS = """model clip repeat truth truth_time_s grade event_time_s score answered_by fallback_level outcome
     attempts actor occluder evidence alarm_time_s moments"""
 STAGES = "queue_s video_decode_s preprocess_s vision_s prefill_s first_token_s generate_s"

@@ -39,7 +39,9 @@ class Rounded(NamedTuple):
 def rounded(x: Tensor) -> Rounded:
     """The rows of x [rows, width] in float8; the specification of the kernel of that name."""
     wide = x.float()
-    scales = wide.abs().amax(-1, keepdim=True).clamp_min(SMALLEST_ROW) / LARGEST
+    # Dividing by a tensor is a true division on every device; by a Python number CUDA multiplies by the reciprocal.
+    largest = torch.full((), LARGEST, dtype=torch.float32, device=x.device)
+    scales = wide.abs().amax(-1, keepdim=True).clamp_min(SMALLEST_ROW) / largest
     return Rounded((wide / scales).to(FLOAT8), scales)
 
 

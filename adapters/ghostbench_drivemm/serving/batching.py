@@ -58,12 +58,12 @@ class DriveMMBatch(Batch[DriveMM]):
 
     @override
     def positions(self, request: Request) -> int:
-        return _ready(request).prepared.length
+        return ready_of(request).prepared.length
 
     @override
     def compute(self, requests: Sequence[Request], model: DriveMM) -> dict[str, Reply | ModelError]:
         options = self._options(requests, model)
-        ready = [_ready(request) for request in requests]
+        ready = [ready_of(request) for request in requests]
         memory.reset(model.device)
         answers = generate_prepared(model, [one.prepared for one in ready], options)
         used = memory.read(model.device)
@@ -80,7 +80,7 @@ class DriveMMBatch(Batch[DriveMM]):
                 stages=_stages(one, answer),
                 memory=used,
                 batch_size=len(requests),
-                grade_probabilities=_probabilities(answer),
+                grade_probabilities=probabilities_of(answer),
                 notes=tuple(self.notes),
             )
             results[request.id] = self._judged(model, one, answer, reply, options)
@@ -103,7 +103,7 @@ class DriveMMBatch(Batch[DriveMM]):
     def _text(self, request: Request, model: DriveMM, answer: Generation) -> str:
         if answer.finish != "score":
             return str(model.tokenizer.decode(answer.output_ids, skip_special_tokens=True))
-        chances = _probabilities(answer)
+        chances = probabilities_of(answer)
         if chances is None:
             return ""
         return request.write_answer(Verdict(grade=max(GRADES, key=chances.__getitem__)))
@@ -118,12 +118,14 @@ def _diagnosed(model: DriveMM, ready: Ready, written: Sequence[int]) -> str:
         return "there was not enough memory to look for the place"
 
 
-def _ready(request: Request) -> Ready:
+def ready_of(request: Request) -> Ready:
+    """What `prepare` made of a request."""
     assert isinstance(request.prepared, Ready)
     return request.prepared
 
 
-def _probabilities(answer: Generation) -> dict[str, float] | None:
+def probabilities_of(answer: Generation) -> dict[str, float] | None:
+    """The grades' probabilities, normalised over the three; None where none were read."""
     shares = None if answer.grade_masses is None else normalised(answer.grade_masses)
     return None if shares is None else dict(zip(GRADES, shares, strict=True))
 

@@ -32,7 +32,8 @@ def command(name: str | None, quiet: bool, as_json: bool) -> int:
     refuse_both(quiet, as_json)
     console = Console(quiet=quiet or as_json)
     if name is not None:
-        spec = find("model", registry().models, name.partition(":")[0] if ":" in name else name)
+        known = registry().models
+        spec = find("model", known, name if name in known else name.partition(":")[0])
         _show(console, spec)
         stated: object = _as_mapping(spec)
     else:

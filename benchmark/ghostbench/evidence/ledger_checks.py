@@ -25,6 +25,7 @@ from ghostbench.folder.prompts import read_words
 from ghostbench.folder.reader import Folder
 from ghostbench.folder.run_records import Attempts, RunRecords
 from ghostbench.records import Truth
+from ghostbench.scoring.compared import FACT, with_comparison
 
 
 def digested(folder: Path, manifest: Manifest) -> tuple[str, ...]:
@@ -104,6 +105,16 @@ def check_attempts(run: RunRecords) -> tuple[list[Finding], str]:
     taken = run.attempts["from_cache"].notna()
     if taken.any() and not (run.manifest.options or {}).get("cache"):
         found.append(Finding(ATTEMPTS, f"line {int(taken.to_numpy().argmax()) + 1} is from a cache: the run had none"))
+    return found, ""
+
+
+def check_comparisons(run: RunRecords) -> tuple[list[Finding], str]:
+    """What the manifest says of approximations, against what the ledger's lines come to."""
+    found = []
+    for name, entry in run.manifest.models.items():
+        if with_comparison(name, entry.facts, run.attempts) != entry.facts:
+            what = f"{name}: how far it is from {entry.facts.get(FACT)} is not what {ATTEMPTS} comes to"
+            found.append(Finding(MANIFEST, what))
     return found, ""
 
 

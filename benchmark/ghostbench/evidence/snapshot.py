@@ -9,10 +9,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.lines import Finite, Probability
+from ghostbench.folder.lines import Finite
 from ghostbench.folder.manifest import ModelEntry
 from ghostbench.folder.run_records import RunRecords
-from ghostbench.records import Seconds
+from ghostbench.records import Probability, Seconds
 from ghostbench.scoring.account import latency
 from ghostbench.scoring.counts import own_answers
 

@@ -56,6 +56,7 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
         (partial(ledger.check_labels, granted=granted), "labels and split", "split"),
         (ledger.check_strays, "that every attempt belongs to the run", ""),
         (ledger.check_attempts, "that the attempts can have been made one after the other", ""),
+        (ledger.check_comparisons, "how far approximations are from their models", ""),
         (ledger.check_frames, "frame digests", ""),
         (ledger.check_predictions, "predictions from the attempts", ""),
     ):

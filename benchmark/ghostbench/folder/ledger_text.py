@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ghostbench.errors import BadInput
-from ghostbench.folder.lines import AttemptFault, AttemptLine, Probability, adapter_of
+from ghostbench.folder.lines import AttemptFault, AttemptLine, adapter_of
+from ghostbench.records import Probability
 
 KEPT = 4 << 20
 """Characters up to which a ledger's texts stay in memory."""

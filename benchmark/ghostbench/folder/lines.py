@@ -20,10 +20,12 @@ from ghostbench.records import (
     MOST_COUNT,
     AnsweredBy,
     Clip,
+    Compared,
     Count,
     Dollars,
     Grade,
     Memory,
+    Probability,
     Seconds,
     Stages,
     Truth,
@@ -37,7 +39,6 @@ L = TypeVar("L")
 
 _LARGEST = 1.7976931348623157e308
 Finite = Annotated[float, Ge(-_LARGEST), Le(_LARGEST)]
-Probability = Annotated[float, Ge(0), Le(1)]
 Value = str | Annotated[int, Ge(-MOST_COUNT), Le(MOST_COUNT)] | Finite | bool
 """A parameter's."""
 
@@ -136,6 +137,7 @@ class AttemptLine:
     moment_s : the moment that was asked about, seconds from the clip's start; None for the whole clip.
     worker : who computed it, where a local model has a process of its own.
     from_cache : SHA-256 of the reply cache's entry that the answer is from; None where the model was asked.
+    compared : what a model gave to the same request that this one is an approximation of, where it was asked too.
     """
 
     model: str
@@ -166,6 +168,7 @@ class AttemptLine:
     worker: str | None = None
     from_cache: str | None = None
     video_sha256: str | None = None
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

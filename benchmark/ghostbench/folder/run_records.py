@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILES = (MANIFEST, *LEDGER)
-_SPREAD = ("stages", "usage", "memory", "error")
+_SPREAD = ("stages", "usage", "memory", "error", "compared")
 _LEFT_OUT = ("raw", "grade_probabilities")
 """Fields of attempts.jsonl that are not kept for all lines: nothing but the predictions is scored by them."""
 _MEASURED = ("truth_time_s", "event_time_s", "score", "fallback_level", "alarm_time_s")
@@ -37,6 +37,8 @@ class RunRecords:
     clips : one row a clip in the split's order, indexed 0..n-1, with the fields of `ClipLine`.
     attempts : one row a line of attempts.jsonl, in file order, with the fields of `AttemptLine`; `stages`,
         `usage` and `memory` are spread into columns of their own, `notes` is a tuple. Missing values are NaN or None.
+        of `compared` there are `compared_with`, `score_change` (the largest of a grade's probability) and
+        `grade_changed` (1 where another grade is the most likely, else 0).
         `raw` and `grade_probabilities` are not held: `raw_length` is the answer's length in characters, `starts_at` the
         byte at which the line starts, by which `texts` has it. Errors and notes are shortened.
     predictions : one row a (model, clip, repeat), in file order, with the fields of `PredictionLine`, and `at`, the
@@ -169,7 +171,8 @@ def _read_predictions(folder: Path, clips: pd.DataFrame) -> pd.DataFrame:
 def _read_attempts(path: Path) -> Attempts:
     import pandas as pd
 
-    measured = ("moment_s", "wall_s", "wait_s", "batch_size", *STAGES, *USAGE, *MEMORY)
+    apart = ("score_change", "grade_changed")
+    measured = ("moment_s", "wall_s", "wait_s", "batch_size", *apart, *STAGES, *USAGE, *MEMORY)
     names = [name for name in names_of(AttemptLine) if name not in (*_SPREAD, *_LEFT_OUT, *measured)]
     own = [*names, "moment_s", "wall_s", "wait_s", "batch_size"]
 
@@ -183,6 +186,9 @@ def _read_attempts(path: Path) -> Attempts:
         if line.error is not None:
             fields["error_type"] = shortened(line.error.type)
             fields["error_message"] = shortened(line.error.message)
+        if line.compared is not None and line.grade_probabilities is not None:
+            fields["compared_with"] = shortened(line.compared.against)
+            fields |= _apart(line.grade_probabilities, line.compared.grade_probabilities)
         if line.raw is not None:
             fields["raw_length"] = len(line.raw)
         fields["notes"] = tuple(map(shortened, line.notes))
@@ -193,13 +199,20 @@ def _read_attempts(path: Path) -> Attempts:
         path,
         AttemptLine,
         spread,
-        (*names, "error_type", "error_message", "starts_at", "raw_length", *measured),
+        (*names, "error_type", "error_message", "compared_with", "starts_at", "raw_length", *measured),
         numbers=(*measured, "raw_length"),
         unlike=("started_at", "request_id", "server_request_id"),
     )
     frame = _frame(columns)
     frame["outcome"] = pd.Categorical(frame["outcome"], categories=[str(o) for o in Outcome])
     return Attempts(frame, texts)
+
+
+def _apart(given: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """How far two models' probabilities of the grades are apart; a grade that one does not name has none there."""
+    both = [(given.get(grade, 0.0), other.get(grade, 0.0)) for grade in GRADES]
+    one, two = (max(range(len(both)), key=lambda place: both[place][side]) for side in (0, 1))
+    return {"score_change": max(abs(p - q) for p, q in both), "grade_changed": float(one != two)}
 
 
 def _flat(line: Line, _: int) -> Mapping[str, Any]:

@@ -38,7 +38,8 @@ def parse_model(text: str) -> Choice:
     name, colon, argument = text.partition(":")
     spec = find("model", models, name if colon else text)
     if spec.family is None:
-        raise BadInput(f"model '{printable(text)}': {spec.name} takes nothing after a colon; write {spec.name}")
+        forms = " or ".join([spec.name, *(known for known in models if known.startswith(f"{spec.name}:"))])
+        raise BadInput(f"model '{printable(text)}': {spec.name} takes nothing else after a colon; write {forms}")
     argument, _, named = argument.rpartition("=") if "=" in argument else (argument, "", "")
     if not argument:
         raise BadInput(f"model '{printable(text)}' is not complete; write {spec.name}:{spec.family}")

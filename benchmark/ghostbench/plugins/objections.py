@@ -20,6 +20,8 @@ KINDS: dict[str, type[ModelSpec] | type[TaskSpec] | type[DatasetSpec] | type[Rep
 """What each hook registers, by the hook's name without `register_` and the plural."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MODEL_NAME = re.compile(rf"{NAME.pattern}(:{NAME.pattern})?")
+"""A model may be another form of one that the same plugin registers, e.g. "drivemm:fp8"."""
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _TEXTS = ("summary", "title", "family", "argument", "extra", "mark", "citation")
 _SHOWN = tuple(name for name in _TEXTS if name not in {"argument", "citation"})
@@ -32,7 +34,8 @@ def objections(kind: str, spec: Any) -> Iterator[str]:
     if not isinstance(spec, wanted):
         yield f"it registered {printable(repr(spec))} where a {wanted.__name__} belongs"
         return
-    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
+    allowed = MODEL_NAME if wanted is ModelSpec else NAME
+    if not isinstance(spec.name, str) or not allowed.fullmatch(spec.name):
         yield f"the {kind} name {printable(repr(spec.name))} is not made of letters, digits, '.', '_' and '-'"
         return
     subject = f"{kind} '{spec.name}'"
@@ -63,6 +66,8 @@ def _model_objections(spec: ModelSpec) -> Iterator[str]:
         yield "settings that are not a dataclass"
     elif any(f.default is dataclasses.MISSING for f in dataclasses.fields(spec.settings)):
         yield "a setting without a default"
+    if spec.family is not None and ":" in spec.name:
+        yield "a family, and a colon in its own name"
     if spec.family is not None and spec.argument is not None:
         yield "both a family and a fixed argument"
     if not isinstance(spec.requires, tuple) or not all(isinstance(name, str) for name in spec.requires):

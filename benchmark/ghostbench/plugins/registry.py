@@ -191,6 +191,8 @@ def _add(found: Registry, plugin: Found, offered: list[tuple[str, Any]]) -> None
     for kind, spec in offered:
         table: dict[str, Any] = getattr(found, f"{kind}s")
         reason = next(objections(kind, spec), "")
+        if not reason and kind == "model":
+            reason = _without_main(found, plugin, spec)
         if not reason and spec.name in table:
             owner = found.origin[f"{kind} {spec.name}"].name
             reason = f"the {kind.replace('_', ' ')} name '{spec.name}' is taken by plugin '{printable(owner)}'"
@@ -203,6 +205,15 @@ def _add(found: Registry, plugin: Found, offered: list[tuple[str, Any]]) -> None
     if reasons:
         way_out = f"{'give it another name' if taken else 'repair it'}, or {plugin.removal}"
         found.quarantined.append(Quarantined(printable(plugin.name), ", and ".join(reasons), way_out))
+
+
+def _without_main(found: Registry, plugin: Found, spec: ModelSpec) -> str:
+    """Why a model's name may not have a colon in it: what stands before it is a model of the same plugin, no family."""
+    name, colon, _ = spec.name.partition(":")
+    main = found.models.get(name)
+    if not colon or (main is not None and main.family is None and found.origin[f"model {name}"] is plugin):
+        return ""
+    return f"model '{spec.name}' is another form of '{name}', which this plugin has not registered before it"
 
 
 @contextlib.contextmanager

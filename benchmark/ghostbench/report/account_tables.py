@@ -81,6 +81,36 @@ def ledger(run: RunData) -> Table:
     return Table("attempts", "Attempts, retries and fallbacks", columns, lines, note)
 
 
+def compared(rows: Rows) -> Table:
+    """How far each approximation is from the model that it is one of."""
+    columns = (
+        MODEL,
+        Column("against", "Against"),
+        Column("answers", "Answers of both", "count"),
+        Column("changed_grades", "Another grade", "count"),
+        Column("changed_share", "Share", "rate"),
+        Column("largest_change", "Largest change of a score", "number"),
+    )
+    lines = tuple(
+        (
+            name,
+            found["against"],
+            found["answers"],
+            found["changed_grades"] if found["answers"] else None,
+            found["changed_share"],
+            found["largest_change"],
+        )
+        for name, row in rows.items()
+        if (found := row.get("compared")) is not None
+    )
+    note = (
+        "Measured on those answers of this run that both models gave, to the very same requests. Another grade: the "
+        "one that either holds the most likely is not the same. Largest change: of the probability of any grade in any "
+        "of these answers. n/a: not measured. The time of these attempts is in no latency: in it both were asked."
+    )
+    return Table("compared", "Approximations beside the models that they are of", columns, lines, note)
+
+
 def models(run: RunData) -> Table:
     """Each model of the run under its settings, with what it said of itself when it was loaded."""
     columns = (

@@ -15,6 +15,7 @@ from ghostbench.report.data import RunData, from_stated
 from ghostbench.report.reasons import no_answer
 from ghostbench.report.table import Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
+from ghostbench.scoring import compared as comparison
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.views import BASES, VIEWS, Basis, View
@@ -54,6 +55,7 @@ def run_tables(run: RunData) -> list[Table]:
         table
         for table in (
             times.workers(rows),
+            account.compared(rows),
             wordings.wordings(run),
             wordings.wording_order(run),
             wordings.wording_variance(run),
@@ -138,6 +140,8 @@ def marks(row: Row) -> list[str]:
         found.append("baseline")
     if row["mark"]:
         found.append(str(row["mark"]))
+    if "compared" in row:
+        found.append(comparison.in_words(row["compared"]))
     if row["probe"]:
         found.append(f"probe {row['probe']} of {row['of']}")
     elif row["variant"]:

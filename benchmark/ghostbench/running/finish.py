@@ -12,6 +12,7 @@ from ghostbench.folder.run_records import read_attempts
 from ghostbench.running import manifest as manifests
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.rules.predictions import RowFacts, predict
+from ghostbench.scoring.compared import with_comparison
 
 
 def finish(plan: Plan, folder: RunFolder, manifest: Manifest) -> None:
@@ -19,7 +20,10 @@ def finish(plan: Plan, folder: RunFolder, manifest: Manifest) -> None:
     clips = put_in_order(folder.clips, plan.split.clips)
     rows = [RowFacts.of_entry(row.name, manifest.models[row.name]) for row in plan.rows]
     repeats = plan.options.repeats
-    words = LastWords(read_attempts(folder.path), [clip.clip for clip in clips], repeats)
+    attempts = read_attempts(folder.path)
+    for name, entry in manifest.models.items():
+        entry.facts = with_comparison(name, entry.facts, attempts.lines)
+    words = LastWords(attempts, [clip.clip for clip in clips], repeats)
     write_lines(folder.predictions, map(encode, predict(rows, clips, repeats, words, plan.task)))
     sealed = [folder.clips, folder.attempts, folder.predictions]
     if folder.sent.is_file():

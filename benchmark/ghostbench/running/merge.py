@@ -18,8 +18,10 @@ from ghostbench.folder.manifest import Manifest, MergedEntry, ModelEntry, ShardE
 from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, LOG, MANIFEST, PREDICTIONS, PROMPTS, SENT
 from ghostbench.folder.place import RunFolder, write_lines
 from ghostbench.folder.reading import read_records
+from ghostbench.folder.run_records import read_attempts
 from ghostbench.plugins.text import printable
 from ghostbench.running.resume.resume import check_unchanged
+from ghostbench.scoring.compared import stated, with_comparison
 
 _OF_ITS_OWN = {
     "run_id", "command", "options", "started_at", "finished_at", "hardware", "max_cost", "resumed", "digests",
@@ -134,6 +136,10 @@ def _write(target: RunFolder, shares: Sequence[_Share], command: list[str]) -> N
     write_lines(target.predictions, map(encode, lines))
     sealed = [*LEDGER, *([SENT] if target.sent.is_file() else [])]
     whole = shares[0].shard
+    if any(stated(entry.facts) is not None for entry in models.values()):
+        attempts = read_attempts(target.path).lines
+        for name, entry in models.items():
+            entry.facts = with_comparison(name, entry.facts, attempts)
     manifest = first.model_copy(
         update={
             "run_id": target.path.name,

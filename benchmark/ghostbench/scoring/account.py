@@ -21,8 +21,9 @@ def latency(attempts: pd.DataFrame) -> dict[str, Percentiles | None]:
     """Percentiles over the attempts of one model, seconds: each stage, `wall_s`, `batch_share_s` (wall time over the
     batch's size) and `clip_s` (all attempts of a clip together, with the waits between them).
 
-    Attempts that asked no model, or are marked as warm-up, are left out, and so is the whole clip of a warm-up attempt
-    or of an answer from the cache from `clip_s`; null where nothing is known.
+    Attempts that asked no model, are marked as warm-up, or took the time of a comparison with another model as well,
+    are left out, and so is the whole clip of such an attempt or of an answer from the cache from `clip_s`; null where
+    nothing is known.
 
     attempts : [lines] the ledger's lines of one model, with a column for each stage.
 
@@ -34,7 +35,7 @@ def latency(attempts: pd.DataFrame) -> dict[str, Percentiles | None]:
     ([2.0, 1.25, 3.0], None)
     """
     asked = attempts[~attempts["outcome"].isin(NOT_COMPUTED)]
-    warming = is_warm_up(asked)
+    warming = is_warm_up(asked) | compared(asked).to_numpy()
     steady = asked[~warming]
     found = {"wall_s": _percentiles(steady["wall_s"])}
     found["batch_share_s"] = _percentiles(steady["wall_s"] / steady["batch_size"].where(steady["batch_size"] > 0))
@@ -43,6 +44,17 @@ def latency(attempts: pd.DataFrame) -> dict[str, Percentiles | None]:
     apart = pd.Series(warming, index=asked.index) | from_cache(asked)
     found["clip_s"] = _percentiles(whole[~apart.groupby(key, sort=False).any()])
     return {**found, **{stage: _percentiles(steady[stage]) for stage in STAGES}}
+
+
+def compared(attempts: pd.DataFrame) -> pd.Series[bool]:
+    """Whether another model was asked the same in the time of each line.
+
+    >>> compared(pd.DataFrame({"compared_with": ["bfloat16", None]})).tolist()
+    [True, False]
+    """
+    if "compared_with" not in attempts:
+        return pd.Series(False, index=attempts.index)
+    return attempts["compared_with"].notna()
 
 
 def from_cache(attempts: pd.DataFrame) -> pd.Series[bool]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from ghostbench.scoring.rates import Estimate
+
 
 class Percentiles(TypedDict):
     """Of `n` durations, seconds."""
@@ -47,6 +49,16 @@ class Usage(TypedDict):
     output_tokens: int | None
     cost_usd: float | None
     attempts_without_price: int
+
+
+class ComparedWith(TypedDict):
+    """See `scoring.compared.compared`."""
+
+    against: str
+    answers: int
+    changed_grades: int
+    changed_share: Estimate | None
+    largest_change: float | None
 
 
 class WarmUpAttempts(TypedDict):

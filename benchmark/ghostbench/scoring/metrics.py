@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
-from ghostbench.scoring.account_metrics import BatchSize, Percentiles, Usage, WarmUpAttempts, Workers
+from ghostbench.scoring.account_metrics import BatchSize, ComparedWith, Percentiles, Usage, WarmUpAttempts, Workers
 from ghostbench.scoring.rates import Estimate, RateName, Rates
 from ghostbench.scoring.twin_metrics import TwinMetrics
 from ghostbench.scoring.views import Basis, View
@@ -171,9 +171,9 @@ class ActorAlarms(TypedDict):
 
 class Row(TypedDict):
     """One row of the tables. What only a ledger tells is not there for a baseline that the run did not name,
-    `sees_video` only in the row of a model that sees the video, `twins` only where the clips have twins, and `change`
-    only in the row of a probe or of another wording. `task` holds the numbers that only the run's task knows: JSON
-    values under names of its own."""
+    `sees_video` only in the row of a model that sees the video, `compared` only in that of an approximation of another
+    model, `twins` only where the clips have twins, and `change` only in the row of a probe or of another wording.
+    `task` holds the numbers that only the run's task knows: JSON values under names of its own."""
 
     kind: str
     reference: bool
@@ -192,6 +192,7 @@ class Row(TypedDict):
     fallbacks: dict[str, int] | None
     attempt_outcomes: NotRequired[dict[str, int]]
     from_cache: NotRequired[int]
+    compared: NotRequired[ComparedWith]
     served_models: list[str]
     asked_model: str | None
     stopped: StoppedRow | None

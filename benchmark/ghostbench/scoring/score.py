@@ -14,6 +14,7 @@ from ghostbench.folder.manifest import ModelEntry
 from ghostbench.folder.names import METRICS
 from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.scoring import account, counts
+from ghostbench.scoring import compared as comparison
 from ghostbench.scoring.actors import alarms_by_actor
 from ghostbench.scoring.agreement import agreement
 from ghostbench.scoring.changes import Said, add_changes
@@ -210,6 +211,8 @@ def _add_account(found: Row, rows: pd.DataFrame, answered: Bools, attempts: pd.D
     found["load_s"] = entry.load_s
     found["warm_up_s"] = stated_warm_up(entry.facts)
     found["warm_up_attempts"] = warm_up_attempts(attempts)
+    if (against := comparison.stated(entry.facts)) is not None:
+        found["compared"] = comparison.compared(attempts, against)
     found["actors"] = alarms_by_actor(rows, answered)
 
 

@@ -26,6 +26,7 @@ from ghostbench.folder.run_records import read_attempts
 from ghostbench.outcomes import FALLS_BACK, RETRIED
 from ghostbench.report.data import RunData
 from ghostbench.running.rules.predictions import AskKey, Last, RowFacts, last_lines, predict
+from ghostbench.scoring.compared import with_comparison
 from ghostbench.tasks.load import task_of_run
 
 
@@ -84,7 +85,10 @@ def read_part(folder: Path) -> Iterator[Part]:
         # The ledger may have grown since it was looked at.
         kept = (each for each in itertools.islice(begun.attempts(), lines) if each.clip in names and each.model in rows)
         write_lines(copy / ATTEMPTS, map(encode, kept))
-        words = LastWords(read_attempts(copy), [clip.clip for clip in settled], repeats)
+        attempts = read_attempts(copy)
+        for name in rows:
+            entries[name].facts = with_comparison(name, entries[name].facts, attempts.lines)
+        words = LastWords(attempts, [clip.clip for clip in settled], repeats)
         write_lines(copy / PREDICTIONS, map(encode, predict(facts, settled, repeats, words, task)))
         part = {"status": "complete", "digests": {}, "models": {name: entries[name] for name in rows}}
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ghostbench.errors import AttemptError, Crashed, ModelError, RequestRejected
 from ghostbench.outcomes import Outcome
-from ghostbench.records import GRADES, MOST_COUNT, Memory, Reply, Stages, Usage
+from ghostbench.records import GRADES, MOST_COUNT, Compared, Memory, Reply, Stages, Usage
 from ghostbench.running.rules.standing import PART
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -45,10 +45,20 @@ def _checked(result: object) -> Reply | AttemptError:
     objection = _objection(reply)
     if objection:
         return Crashed(objection)
-    given = reply.grade_probabilities
-    if given is not None:
-        reply = replace(reply, grade_probabilities={grade: min(1.0, max(0.0, p)) for grade, p in given.items()})
+    if reply.grade_probabilities is not None:
+        reply = replace(reply, grade_probabilities=_within(reply.grade_probabilities))
+    if reply.compared is not None:
+        other = replace(
+            reply.compared,
+            against=encodable(reply.compared.against),
+            grade_probabilities=_within(reply.compared.grade_probabilities),
+        )
+        reply = replace(reply, compared=other)
     return replace(reply, text=encodable(reply.text))
+
+
+def _within(given: Mapping[str, float]) -> dict[str, float]:
+    return {grade: min(1.0, max(0.0, p)) for grade, p in given.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -59,7 +69,7 @@ def _plain(value: Any) -> Any:
     for kind, plain in _PLAIN.items():
         if isinstance(value, kind):
             return plain(value)
-    for part in (Usage, Stages, Memory):
+    for part in (Usage, Stages, Memory, Compared):
         if isinstance(value, part):
             return part(**{field.name: _plain(getattr(value, field.name)) for field in fields(part)})
     if isinstance(value, Mapping):
@@ -123,7 +133,7 @@ def _objection(reply: Reply) -> str | None:
         return f"the adapter's reply has batch_size = {reply.batch_size!r}, which is no count"
     if not isinstance(reply.notes, tuple) or not all(isinstance(note, str) for note in reply.notes):
         return "the adapter's reply has notes that are no tuple of texts"
-    return _probabilities(reply) or _numbers(reply)
+    return _probabilities(reply.grade_probabilities) or _compared(reply) or _numbers(reply)
 
 
 def encodable(text: str) -> str:
@@ -134,8 +144,20 @@ def encodable(text: str) -> str:
     return text if clean == text else clean
 
 
-def _probabilities(reply: Reply) -> str | None:
-    given = reply.grade_probabilities
+def _compared(reply: Reply) -> str | None:
+    other = reply.compared
+    if other is None:
+        return None
+    if not isinstance(other, Compared):
+        return f"the adapter's reply has compared of type {type(other).__name__}"
+    if not isinstance(other.against, str) or not other.against:
+        return "the adapter's reply is compared with a model without a name"
+    if not reply.grade_probabilities or not other.grade_probabilities:
+        return "the adapter's reply is compared with another, and one of the two has no grade probabilities"
+    return _probabilities(other.grade_probabilities)
+
+
+def _probabilities(given: Any) -> str | None:
     if given is None:
         return None
     if not isinstance(given, Mapping):

@@ -219,6 +219,7 @@ class Recorder:
                 grade_probabilities=reply.grade_probabilities,
                 raw=reply.text,
                 notes=(*reply.notes, *line.notes),
+                compared=reply.compared,
             )
         return line
 
