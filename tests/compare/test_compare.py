@@ -14,6 +14,7 @@ from evidence_data import RunBuilder, clip, dash_clips
 from ghostbench.cli.compare import command
 from ghostbench.errors import BadInput
 from ghostbench.evidence.compare import compare, differing_clips
+from ghostbench.evidence.compare_files import comparison_json
 from ghostbench.evidence.compare_tables import comparison_tables
 from ghostbench.evidence.contenders import read_field
 from ghostbench.scoring.significance import mcnemar_exact
@@ -180,6 +181,22 @@ def test_runs_are_compared_on_their_common_clips_and_like_names_are_told_apart(t
     assert len(field.clips) == 10
     assert [contender.name for contender in field.contenders] == ["m (one)", "m (two)"]
     assert "split" in field.differences[0]
+
+
+def test_runs_of_one_id_are_told_apart_and_none_of_their_models_is_lost(tmp_path: Path) -> None:
+    for place, grade in (("here", G), ("there", N)):
+        run = RunBuilder([clip("a", G), clip("b", N)])
+        run.rows("m", [grade, N])
+        run.write(tmp_path / place / "same")
+    field = read_field([tmp_path / "here" / "same", tmp_path / "there" / "same"])
+    assert [one.name for one in field.contenders] == ["m (same #1)", "m (same #2)"]
+    assert comparison_json(compare(field))["runs"] == ["same #1", "same #2"]
+    assert differing_clips(field) == {"a": {"m (same #1)": "ghost probing", "m (same #2)": "normal"}}
+    run.model("m (same #1)")
+    run.rows("m (same #1)", [G, N])
+    run.write(tmp_path / "there" / "same")
+    with pytest.raises(BadInput, match=r"two models would be called 'm \(same #1\)'"):
+        read_field([tmp_path / "here" / "same", tmp_path / "there" / "same"])
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
     truths = truths_of(comparison)
     return {
         "schema_version": SCHEMA_VERSION,
-        "runs": [run.manifest.run_id for run in field.runs],
+        "runs": field.titles,
         "clips": len(field.clips),
         "positives": int(field.positive.sum()),
         "models": names,
@@ -148,7 +148,7 @@ def comparison_html(field: Field, tables: Sequence[Table], baselines: Sequence[s
     return _template("comparison.html.j2").render(
         style=_style(),
         claim=plain(field.runs[0].manifest.task.claim),
-        runs=[plain(run.manifest.run_id) for run in field.runs],
+        runs=[plain(name) for name in field.titles],
         clips=len(field.clips),
         positives=int(field.positive.sum()),
         warnings=[plain(words) for words in warnings_of(field)],
@@ -163,7 +163,7 @@ def warnings_of(field: Field) -> list[str]:
     """What must be known before the numbers are read: in what the runs differ, and who saw what."""
     found = [f"The runs differ in {words}." for words in field.differences]
     if field.relabelled:
-        count, first = len(field.relabelled), field.runs[0].manifest.run_id
+        count, first = len(field.relabelled), field.titles[0]
         found.append(
             f"{count} clips have other labels in another run; those of {first} count: {_some(field.relabelled, 5)}"
         )

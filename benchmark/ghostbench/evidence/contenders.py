@@ -97,9 +97,21 @@ class Field:
     of_videos: bool = False
 
     @property
+    def titles(self) -> list[str]:
+        """What each run is called here; see `run_titles`."""
+        return run_titles(self.runs)
+
+    @property
     def at_moments(self) -> bool:
         """Whether the runs ask at moments: what is compared is then warnings, and no yes and no of whole clips."""
         return _at_moments(self.runs[0])
+
+
+def run_titles(runs: Sequence[RunRecords]) -> list[str]:
+    """What each of these runs is called: its id; runs of one id, made on two machines say, are numbered as they were
+    named, from 1."""
+    ids = [run.manifest.run_id for run in runs]
+    return [name if ids.count(name) == 1 else f"{name} #{number}" for number, name in enumerate(ids, 1)]
 
 
 def _at_moments(run: RunRecords) -> bool:
@@ -164,7 +176,7 @@ def _differences(runs: Sequence[RunRecords]) -> dict[str, str]:
     for key in KEYS:
         values = [_value(run, key) for run in runs]
         if len(set(values)) > 1:
-            each = ", ".join(f"{run.manifest.run_id} has {value}" for run, value in zip(runs, values, strict=True))
+            each = ", ".join(f"{name} has {value}" for name, value in zip(run_titles(runs), values, strict=True))
             found[key] = f"{key} ({each})"
     return found
 
@@ -224,17 +236,22 @@ def _contenders(
         entrants, trivial = [each for each in entries if each.run is runs[0]], [{} for _ in runs]
     beside = [each for each in yardsticks if each not in entrants]
     names = [each.name for each in (*entrants, *beside)] + list(trivial[0])
+    place_of = {id(run): index for index, run in enumerate(runs)}
+    titles = run_titles(runs)
 
     def label(each: _Entry) -> str:
-        return each.name if names.count(each.name) == 1 else f"{each.name} ({each.run.manifest.run_id})"
+        return each.name if names.count(each.name) == 1 else f"{each.name} ({titles[place_of[id(each.run)]]})"
 
+    labels = [label(each) for each in entrants]
+    twice = next((name for name in labels if labels.count(name) > 1), None)
+    if twice is not None:
+        raise BadInput(f"two models would be called '{printable(twice)}': compare their runs apart")
     chosen, without = _of_one_evidence(_chosen({label(each): each for each in entrants}, models), models)
     if not any(each.entry.sees_video for each in chosen.values()):
         # The row of a yardstick that stood in for a model that saw the video has that model's answers.
         without |= {label(each): SEES_VIDEO for each in beside if each.entry.sees_video}
         beside = [each for each in beside if not each.entry.sees_video]
     own = [{name: _on(rows, place) for name, rows in found.items()} for found in trivial]
-    place_of = {id(run): index for index, run in enumerate(runs)}
     contenders = [
         replace(
             _contender(title, each.rows, place, each.entry.substitute, own[place_of[id(each.run)]]),

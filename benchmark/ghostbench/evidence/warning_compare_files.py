@@ -35,7 +35,7 @@ def warning_comparison_json(comparison: WarningComparison) -> dict[str, Any]:
     first = field.runs[0].manifest
     return {
         "schema_version": SCHEMA_VERSION,
-        "runs": [run.manifest.run_id for run in field.runs],
+        "runs": field.titles,
         "clips": len(field.clips),
         "positives": int(field.positive.sum()),
         "models": [one.name for one in field.contenders],
