@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 MOST_VALUES = 100_000
 """Values that a file may stand for, each alias counted with all that it stands for."""
+
+
+TRUE_AND_FALSE: Final = "yes, no, on and off without quotes are true and false"
+
+
+def told(misfit: ErrorDetails) -> str:
+    """What does not fit in a YAML file, in pydantic's words, or in ours where the author meant a text and wrote what
+    YAML takes for a number, a date or a truth value. misfit : with its `input`."""
+    if misfit["type"] == "string_type" and isinstance(misfit["input"], bool | int | float | date):
+        return f"it must be a text: quote it ({TRUE_AND_FALSE}, digits are a number or a date)"
+    return misfit["msg"].removeprefix("Value error, ")
 
 
 class BoundedLoader(yaml.SafeLoader):

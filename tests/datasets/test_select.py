@@ -133,6 +133,7 @@ def test_every_bad_query_is_bad_input_on_one_line(dataset: Path, query: dict[str
         ("name: !!python/object/apply:os.getcwd []\n", "not YAML"),
         ("labels: x.csv\n", "name"),
         ("\x00", "not YAML"),
+        ("name: 2024\nroot: m\nlayout: files\nlabels: l.csv\nsplits: {}\n", "name: it must be a text: quote it"),
     ],
 )
 def test_a_dataset_file_with_a_mistake_is_bad_input_that_names_it(tmp_path: Path, content: str, words: str) -> None:

@@ -16,7 +16,7 @@ from ghostbench.datasets.location import Location
 from ghostbench.errors import BadInput
 from ghostbench.plugins import registry
 from ghostbench.records import Layout
-from ghostbench.yaml_text import BoundedLoader
+from ghostbench.yaml_text import BoundedLoader, told
 
 _SUFFIXES = (".yaml", ".yml")
 _LIMIT_BYTES = 1 << 20
@@ -115,9 +115,9 @@ def read_definition(path: Path) -> Definition:
         content = yaml.load(text, BoundedLoader)  # noqa: S506 - a SafeLoader
         definition = Definition.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadInput(f"{shown}: {registry.printable(key + ': ' + first['msg'])}; {_KEYS}") from None
+        raise BadInput(f"{shown}: {registry.printable(key + ': ' + told(first))}; {_KEYS}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""

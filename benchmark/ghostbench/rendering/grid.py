@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from ghostbench.errors import BadInput
 from ghostbench.plugins.registry import printable
 from ghostbench.rendering.parameters import SceneParameters, Twin
-from ghostbench.yaml_text import BoundedLoader
+from ghostbench.yaml_text import BoundedLoader, told
 
 _LIMIT_BYTES: Final = 1 << 20
 MOST_CLIPS: Final = 100_000
@@ -164,10 +164,9 @@ def _cell(chosen: Mapping[str, Value]) -> SceneParameters:
 
 
 def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
+    first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    told = first["msg"].removeprefix("Value error, ")
-    return f"{key}: {told}" if key else told
+    return f"{key}: {told(first)}" if key else told(first)
 
 
 def _words(chosen: Mapping[str, Value]) -> str:

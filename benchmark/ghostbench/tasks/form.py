@@ -36,7 +36,7 @@ from ghostbench.tasks.wording import (
     VideoWords,
     check_example_words,
 )
-from ghostbench.yaml_text import BoundedLoader
+from ghostbench.yaml_text import TRUE_AND_FALSE, BoundedLoader, told
 
 LARGEST = 1 << 18
 """The most bytes of a task file."""
@@ -44,7 +44,6 @@ MOST_TOKENS = 8192
 """The largest limit of an answer that a task may state."""
 _LONGEST_TEXT = 4000
 _MOST_NUMBER = 1e9
-_TRUE_AND_FALSE = "yes, no, on and off without quotes are true and false"
 _OF_A_UNION = re.compile(r"Words|literal\[.*\]")
 """Steps of pydantic's own on its way to a value that can be one of several things."""
 _OF_OBJECT = frozenset({"type", "properties", "required", "additionalProperties"})
@@ -197,12 +196,12 @@ def form_of(stated: Any, where: str) -> Form:
         # Of what can be one of several things, what it comes nearest to.
         first = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))
         steps = [str(step) for step in first["loc"] if not _OF_A_UNION.fullmatch(str(step))]
-        told = first["msg"].removeprefix("Value error, ")
+        what = told(first)
         if steps and steps[-1] == "[key]":
             steps.pop()
-            told = f"a name must be a text: quote it ({_TRUE_AND_FALSE})"
+            what = f"a name must be a text: quote it ({TRUE_AND_FALSE})"
         place = ".".join(steps)
-        raise BadInput(f"{where}: {printable(f'{place}: {told}' if place else told)}") from None
+        raise BadInput(f"{where}: {printable(f'{place}: {what}' if place else what)}") from None
 
 
 def shipped_form(name: str) -> Form:
@@ -256,7 +255,7 @@ def _check_bound(name: str, value: Mapping[str, Any]) -> None:
         raise ValueError(f"schema.properties.{name}: a number needs a minimum >= 0 and a maximum <= {_MOST_NUMBER:g}")
     values = value.get("enum", ())
     if not all(isinstance(each, str) and each for each in values):
-        raise ValueError(f"schema.properties.{name}.enum: its values must be texts ({_TRUE_AND_FALSE})")
+        raise ValueError(f"schema.properties.{name}.enum: its values must be texts ({TRUE_AND_FALSE})")
     if len(set(values)) < len(values):
         raise ValueError(f"schema.properties.{name}.enum: a value is there twice")
 
