@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import math
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
@@ -21,9 +20,9 @@ from ghostbench.media.far import FarFrames
 from ghostbench.records import Clip, Request
 from ghostbench.running.ask.dispatch import Delivery, Dispatcher, Sending, Withdrawn
 from ghostbench.running.ask.places.place import Place, Prepared, ToPrepare, prepared
+from ghostbench.running.ask.queues import Queues
 from ghostbench.running.ask.replicas import facts_of_all
 from ghostbench.running.ask.seat import Seat
-from ghostbench.running.ask.sharing_out import FAR_FROM_THE_END, to_take
 
 _LOOKED_AT = 8
 
@@ -66,12 +65,8 @@ class _Announced:
 class LocalDispatcher(Dispatcher):
     """Gathers requests into batches for the replicas of a local model, those of each group by themselves.
 
-    A group's batch may start when it is as large as its replica is to take, or when none of the group's announced
-    requests is still being decoded or prepared: a batch never waits for a clip that cannot come before the batch has
-    been answered. Of several that may start, the one whose first request has waited longest does.
-
-    A replica takes what it has prepared itself; with nothing of its own left, what others have and cannot begin yet.
-    One that is lost for good is asked nothing more; the model goes on as long as it has another.
+    `Queues` says what a batch is made of, and when it may start. A replica that is lost for good is asked nothing more;
+    the model goes on as long as it has another.
 
     places : of each replica. pool : where requests are prepared. deadline_s : for each call.
     """
@@ -79,8 +74,7 @@ class LocalDispatcher(Dispatcher):
     def __init__(self, places: Sequence[Place], pool: Executor, deadline_s: float = math.inf) -> None:
         self._seats = [Seat[_Waiting](place, pool, deadline_s) for place in places]
         self._named = {seat.place.worker: seat for seat in self._seats}
-        self._ready: dict[str, deque[_Waiting]] = {}
-        self._expected: Counter[str] = Counter()
+        self._queues = Queues(self._seats)
         self._computing = self._next = 0
         self._answered: set[asyncio.Task[Any]] = set()
         self._idle: dict[Seat[_Waiting], None] = {}
@@ -157,8 +151,8 @@ class LocalDispatcher(Dispatcher):
 
     @override
     def expect(self, count: int, group: str = "") -> None:
-        self._expected[group] += count
-        if count and self._expected[group] <= 0:
+        self._queues.expect(count, group)
+        if count and self._queues.all_came(group):
             self._wake_all()
 
     @override
@@ -204,7 +198,7 @@ class LocalDispatcher(Dispatcher):
         await asyncio.gather(*(seat.close() for seat in self._seats))
 
     def _open(self) -> list[Seat[_Waiting]]:
-        return [seat for seat in self._seats if not seat.closed]
+        return self._queues.open_seats()
 
     def _chosen_for(self, request: Request) -> Seat[_Waiting] | None:
         """The replica that is to prepare the request: the one that has its frames already, unless it has more to do."""
@@ -235,9 +229,9 @@ class LocalDispatcher(Dispatcher):
         if seat is None or seat.closed or self.stopped:
             self._hand_back([item])
             return
-        seat.ready.setdefault(item.group, deque()).append(item)
+        self._queues.put(item, seat)
         seat.free.set()
-        if seat.taken >= seat.parallel and self._expected[item.group] <= 0:
+        if seat.is_busy and self._queues.all_came(item.group):
             self._wake_one()
 
     async def _asked_of(
@@ -334,7 +328,7 @@ class LocalDispatcher(Dispatcher):
         """What was about to be computed is for another replica, or withdrawn where there is none to be asked."""
         for item in batch:
             if not self.stopped:
-                self._ready.setdefault(item.group, deque()).append(item)
+                self._queues.put(item, None)
                 self._wake_one()
             elif not item.answered.done():
                 item.answered.set_exception(Withdrawn())
@@ -400,59 +394,15 @@ class LocalDispatcher(Dispatcher):
         """Ask a replica nothing more: what it has prepared is for the others, or withdrawn where there is none."""
         seat.closed = True
         self.stopped = self.stopped or not self._open()
-        left = [*seat.ready.values(), *(self._ready.values() if self.stopped else ())]
-        for waiting in left:
-            items = list(waiting)
-            waiting.clear()
-            self._hand_back(items)
+        self._hand_back(self._queues.emptied(seat, shared=self.stopped))
         seat.free.set()
 
     def _next_batch(self, seat: Seat[_Waiting]) -> list[_Waiting]:
         """Take the batch that the replica is to start now; empty where there is none."""
-        if seat.closed:
-            return []
-        size = self._size(seat)
-        may_start = []
-        for group in {*seat.ready, *self._ready}:
-            own, shared = seat.ready.get(group) or deque(), self._ready.get(group) or deque()
-            count = len(own) + len(shared)
-            if count >= size or (count and self._expected[group] <= 0):
-                may_start.append((min(waiting[0].since for waiting in (own, shared) if waiting), own, shared))
-        if may_start:
-            _, own, shared = min(may_start, key=lambda each: each[0])
-            return [(own or shared).popleft() for _ in range(min(size, len(own) + len(shared)))]
-        return self._taken_over(seat, size)
-
-    def _taken_over(self, seat: Seat[_Waiting], size: int) -> list[_Waiting]:
-        """Of what the replica with most to do has prepared, as much as this one is to take, the latest first."""
-        if len(self._seats) == 1:
-            return []
-        most = max(
-            (
-                waiting
-                for other in self._seats
-                if other.taken >= other.parallel
-                for group, waiting in other.ready.items()
-                if self._expected[group] <= 0
-            ),
-            key=len,
-            default=deque[_Waiting](),
-        )
-        return [most.pop() for _ in range(min(size, len(most)))]
-
-    def _size(self, seat: Seat[_Waiting]) -> int:
-        """How many requests the replica is to take at once."""
-        most = max(1, seat.place.batch_size)
         left = math.inf
         if self.left is not None and len(self._seats) > 1:
             left = self.left() - self._computing - len(self._answered)
-        if most == 1 or left >= FAR_FROM_THE_END * most * len(self._seats):
-            return most
-        here = sum(map(len, self._ready.values())) + sum(
-            len(waiting) for each in self._seats for waiting in each.ready.values()
-        )
-        waiting = max(int(left), here + sum(self._expected.values()))
-        return to_take(seat.pace, [each.pace for each in self._open()], most, waiting, time.perf_counter())
+        return self._queues.next_batch(seat, left, time.perf_counter())
 
     def _wake_one(self) -> None:
         for seat in self._idle:

@@ -60,6 +60,11 @@ class Seat(Generic[Item]):
         self._running = 0
         self._loading_anew = asyncio.Lock()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is at as many batches as it can be."""
+        return self.taken >= self.parallel
+
     async def load(self) -> Mapping[str, Any]:
         """Load the model; return its facts. Raises what it raises, and `Unavailable` at the deadline."""
         facts = await self._loading(self.place.load)
