@@ -80,7 +80,8 @@ class Folder:
         """One clip's line. Raises `BadInput` for a clip that has none."""
         found = self._of_clip(CLIPS, ClipLine, name)
         if not found:
-            raise BadInput(f"{self.path} has no clip '{printable(name)}' so far: see the names in its {CLIPS}")
+            so_far = " so far" if self._unfinished else ""
+            raise BadInput(f"{self.path} has no clip '{printable(name)}'{so_far}: see the names in its {CLIPS}")
         return found[-1]
 
     def attempts_at(self, clip: str) -> list[AttemptLine]:
