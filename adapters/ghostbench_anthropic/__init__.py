@@ -18,6 +18,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             kind="remote",
             summary="a Claude model over Anthropic's Messages API (ANTHROPIC_API_KEY)",
             settings=ClaudeSettings,
+            sees_examples=True,
             family="MODEL",
             extra="ghostbench[anthropic]",
             requires=("anthropic", "PIL"),

@@ -16,13 +16,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ghostbench import (
-    FramePart,
     Level,
     ModelError,
     Reply,
     Request,
     RequestRejected,
-    TextPart,
     Unparseable,
     Usage,
 )
@@ -31,7 +29,7 @@ from ghostbench_remote.address import key_for, named_url
 from ghostbench_remote.complaints import FORMAT
 from ghostbench_remote.ending import Reading, Said, ending
 from ghostbench_remote.failures import from_error_object, not_protocol
-from ghostbench_remote.images import fitted, jpegs
+from ghostbench_remote.images import message, sizes_sent
 from ghostbench_remote.lenient import Count, Counts, Lenient, Soft, as_text, read_as
 from ghostbench_remote.model import SHORTER, Exchange, ServiceModel
 from ghostbench_remote.pacing import Ticket
@@ -135,13 +133,12 @@ class ClaudeModel(ServiceModel):
         return b"".join((head[:-1], b',"messages":[{"role":"user","content":[', user, b"]}]}"))
 
     def _parts(self, request: Request) -> Iterator[bytes]:
-        images = jpegs(request.frames, self.settings.max_side) if request.frames is not None else ()
-        for part in request.prompt.parts:
-            if isinstance(part, TextPart):
-                yield json.dumps({"type": "text", "text": part.text}, ensure_ascii=False).encode()
-            elif isinstance(part, FramePart) and images:
+        for piece in message(request, self.settings.max_side):
+            if isinstance(piece, str):
+                yield json.dumps({"type": "text", "text": piece}, ensure_ascii=False).encode()
+            else:
                 head = b'{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"'
-                yield b"".join((head, images[part.position], b'"}}'))
+                yield b"".join((head, piece, b'"}}'))
 
     def parts_sent(self, request: Request) -> frozenset[str]:
         """The parts of the request that a refusal may name."""
@@ -155,14 +152,9 @@ class ClaudeModel(ServiceModel):
         return limit * int(request.level_settings.get("output_factor", 1))
 
     def image_tokens(self, request: Request) -> int:
-        """At most so many tokens are the request's frames."""
-        frames = request.frames
-        if frames is None:
-            return 0
-        height, width = frames.pixels.shape[1:3]
-        size = fitted(width, height, self.settings.max_side)
-        shown = sum(isinstance(part, FramePart) for part in request.prompt.parts)
-        return shown * math.prod(math.ceil(side / _PIXELS_A_TOKEN_SIDE) for side in size)
+        """At most so many tokens are the frames that the request shows."""
+        sizes = sizes_sent(request, self.settings.max_side)
+        return sum(math.prod(math.ceil(side / _PIXELS_A_TOKEN_SIDE) for side in size) for size in sizes)
 
     def exchange(self, request: Request, ticket: Ticket, preprocess_s: float) -> Exchange:
         """One message."""

@@ -18,6 +18,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             kind="remote",
             summary="a Gemini model over Google's API (GEMINI_API_KEY or GOOGLE_API_KEY); frames as images",
             settings=GeminiSettings,
+            sees_examples=True,
             family="MODEL",
             extra="ghostbench[google]",
             requires=("google.genai", "PIL"),

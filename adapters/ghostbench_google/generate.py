@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING, Any
 from ghostbench import (
     BadInput,
     ContentFiltered,
-    FramePart,
     Level,
     ModelError,
     Reply,
     Request,
     RequestRejected,
     ServerError,
-    TextPart,
     Unparseable,
 )
 from ghostbench_google.settings import GeminiSettings, GenerateSettings
@@ -35,7 +33,7 @@ from ghostbench_remote.address import key_for, named_url
 from ghostbench_remote.complaints import FORMAT
 from ghostbench_remote.ending import Reading, ending
 from ghostbench_remote.failures import from_status, text_of
-from ghostbench_remote.images import fitted, jpegs
+from ghostbench_remote.images import message, sizes_sent
 from ghostbench_remote.model import FEWER_FRAMES, LONGER, Exchange, ServiceModel
 from ghostbench_remote.pacing import Ticket
 from ghostbench_remote.schema import schema_sent
@@ -207,28 +205,26 @@ class GeminiModel(GeneratingModel):
         """The texts, and each frame as a JPEG in its place."""
         from google.genai.types import Part
 
-        images = jpegs(request.frames, self.settings.max_side) if request.frames is not None else ()
-        for part in request.prompt.parts:
-            if isinstance(part, TextPart):
-                yield Part(text=part.text)
-            elif isinstance(part, FramePart) and images:
-                yield Part.from_bytes(data=base64.b64decode(images[part.position]), mime_type="image/jpeg")
+        for piece in message(request, self.settings.max_side):
+            if isinstance(piece, str):
+                yield Part(text=piece)
+            else:
+                yield Part.from_bytes(data=base64.b64decode(piece), mime_type="image/jpeg")
 
     def image_tokens(self, request: Request) -> int:
-        """At most so many tokens are the request's frames.
+        """At most so many tokens are the frames that the request shows.
 
         Source: https://ai.google.dev/gemini-api/docs/tokens: 258 for a small image, else for each tile of 768 pixels
         or of two thirds of the shorter side; by resolution from Gemini 3 on.
         """
-        frames = request.frames
-        if frames is None:
-            return 0
-        height, width = frames.pixels.shape[1:3]
-        size = fitted(width, height, self.settings.max_side)
-        side = max(1, min(768, math.floor(min(size) / 1.5)))
-        tiles = 1 if max(size) <= _SMALL else math.prod(math.ceil(length / side) for length in size)
-        shown = sum(isinstance(part, FramePart) for part in request.prompt.parts)
-        return shown * max(_MOST_RESOLVED, tiles * _TILE_TOKENS)
+        return sum(map(_tokens_of, sizes_sent(request, self.settings.max_side)))
+
+
+def _tokens_of(size: tuple[int, int]) -> int:
+    """At most so many tokens are an image of this width and height, pixels."""
+    side = max(1, min(768, math.floor(min(size) / 1.5)))
+    tiles = 1 if max(size) <= _SMALL else math.prod(math.ceil(length / side) for length in size)
+    return max(_MOST_RESOLVED, tiles * _TILE_TOKENS)
 
 
 class Generation(Exchange):

@@ -24,6 +24,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             kind="local",
             summary="a Hugging Face checkpoint (image-text-to-text) on this machine",
             settings=HFSettings,
+            sees_examples=True,
             family="REPO_OR_DIR",
             row_name=row_name,
             extra="ghostbench[hf]",

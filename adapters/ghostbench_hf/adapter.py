@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from ghostbench import (
+    ExampleFramePart,
     FramePart,
     LocalModel,
     ModelError,
@@ -248,10 +249,17 @@ class HFModel(LocalModel):
 
 def _pictures_of(request: Request) -> Hashable:
     """What tells the pictures of a request from all others, their order too; None where nobody knows."""
-    parts = request.prompt.parts
-    if request.frames is None or not all(isinstance(part, FramePart | TextPart) for part in parts):
+    if request.frames is None:
         return None
-    return request.frames.sha256, tuple(part.position for part in parts if isinstance(part, FramePart))
+    shown: list[tuple[str, int]] = []
+    for part in request.prompt.parts:
+        if isinstance(part, FramePart):
+            shown.append((request.frames.sha256, part.position))
+        elif isinstance(part, ExampleFramePart):
+            shown.append((request.examples[part.example].sha256, part.position))
+        elif not isinstance(part, TextPart):
+            return None
+    return tuple(shown)
 
 
 def _bytes_of_a_position(model: Checkpoint) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ghostbench import FramePart, Prompt, Request, TextPart
+from ghostbench import ExampleFramePart, FramePart, Frames, Prompt, Request, TextPart
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.folder import one_line
-from ghostbench_local.video_text import video_text
+from ghostbench_local.video_text import texts_and_videos, video_text
 
 _SYSTEM, _BEFORE, _AFTER = "Xsystemtext", "Xtextbefore", "Xtextafter"
 _PLACES = ("image_token", "video_token", "boi_token", "eoi_token")
@@ -61,13 +62,15 @@ class Conversation:
         if frames is None:
             content = [self._own(video_text(prompt))]
         elif self._kind == "video":
-            content = [{"type": "video", "video": np.array(frames.pixels)}, self._own(video_text(prompt))]
-            told = {"do_sample_frames": False, "video_metadata": [[_metadata(frames.times_s)]]}
+            videos = (*request.examples, frames)
+            content = self._between_videos(prompt, videos)
+            told = {"do_sample_frames": False, "video_metadata": [[_metadata(video.times_s) for video in videos]]}
         else:
-            pictures = [Image.fromarray(pixels) for pixels in frames.pixels]
+            # Those of examples before the clip's, as they are told.
+            pictures = [[Image.fromarray(pixels) for pixels in shown.pixels] for shown in (*request.examples, frames)]
             content = self._between_times(prompt, pictures)
             if self.gathers:
-                content = [*({"type": "image", "image": picture} for picture in pictures)]
+                content = [{"type": "image", "image": picture} for shown in pictures for picture in shown]
                 content.append(self._own(video_text(prompt, "the pictures")))
         if not self.has_system:
             content = [self._own(f"{prompt.system}\n\n"), *content]
@@ -82,15 +85,28 @@ class Conversation:
             text = self._marks.sub(_broken, text)
         return _text(text)
 
-    def _between_times(self, prompt: Prompt, pictures: list[Image.Image]) -> list[dict[str, Any]]:
-        """Texts and pictures in the prompt's order; a text ends its line, as templates join parts without a space."""
+    def _between_videos(self, prompt: Prompt, videos: Sequence[Frames]) -> list[dict[str, Any]]:
+        """One video before all of the text; of several, each where it stands in the text."""
+        if len(videos) == 1:
+            return [{"type": "video", "video": np.array(videos[0].pixels)}, self._own(video_text(prompt))]
         return [
-            {"type": "image", "image": pictures[part.position]}
-            if isinstance(part, FramePart)
-            else self._own(part.text if part.text.endswith(("\n", " ")) else f"{part.text}\n")
-            for part in prompt.parts
-            if isinstance(part, FramePart | TextPart)
+            self._own(_line(piece))
+            if isinstance(piece, str)
+            else {"type": "video", "video": np.array(videos[piece].pixels)}
+            for piece in texts_and_videos(prompt)
         ]
+
+    def _between_times(self, prompt: Prompt, pictures: Sequence[Sequence[Image.Image]]) -> list[dict[str, Any]]:
+        """Texts and pictures in the prompt's order. pictures : those of each example, and the clip's at the end."""
+        content = []
+        for part in prompt.parts:
+            if isinstance(part, TextPart):
+                content.append(self._own(_line(part.text)))
+            elif isinstance(part, FramePart):
+                content.append({"type": "image", "image": pictures[-1][part.position]})
+            elif isinstance(part, ExampleFramePart):
+                content.append({"type": "image", "image": pictures[part.example][part.position]})
+        return content
 
     def _writes_system(self, user: dict[str, Any]) -> bool:
         try:
@@ -109,6 +125,11 @@ class Conversation:
     def _between(rendered: str) -> str:
         before, after = rendered.find(_BEFORE) + len(_BEFORE), rendered.find(_AFTER)
         return rendered[before:after].strip()
+
+
+def _line(text: str) -> str:
+    """A text that ends its line, as templates join parts without a space."""
+    return text if text.endswith(("\n", " ")) else f"{text}\n"
 
 
 def _text(text: str) -> dict[str, Any]:

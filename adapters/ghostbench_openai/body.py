@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ghostbench import FramePart, Prompt, Request, TextPart
+from ghostbench import Prompt, Request
 from ghostbench_remote.complaints import FORMAT, OPTIONAL
-from ghostbench_remote.images import jpegs
+from ghostbench_remote.images import message
 from ghostbench_remote.schema import can_be_strict, schema_sent
 
 TOP_LOGPROBS = 10
@@ -39,7 +39,7 @@ class BodyOptions:
 
 
 def build_body(request: Request, options: BodyOptions) -> bytes:
-    """The JSON body, UTF-8. Encodes the request's frames when they have not been: call it in a thread.
+    """The JSON body, UTF-8. Encodes the frames that it shows when they have not been: call it in a thread.
 
     The megabytes in it are the frames' base64, which is copied here once and never passes through a JSON encoder.
     """
@@ -83,12 +83,10 @@ def _fields(request: Request, options: BodyOptions) -> dict[str, Any]:
 
 
 def _parts(request: Request, options: BodyOptions) -> Iterator[bytes]:
-    frames = request.frames
-    images = jpegs(frames, options.max_side) if frames is not None else ()
-    for part in request.prompt.parts:
-        if isinstance(part, TextPart):
-            yield json.dumps({"type": "text", "text": part.text}, ensure_ascii=False).encode()
-        elif isinstance(part, FramePart) and images:
-            detail = f'"detail":"{options.detail}",'.encode() if options.detail else b""
+    detail = f'"detail":"{options.detail}",'.encode() if options.detail else b""
+    for piece in message(request, options.max_side):
+        if isinstance(piece, str):
+            yield json.dumps({"type": "text", "text": piece}, ensure_ascii=False).encode()
+        else:
             head = b'{"type":"image_url","image_url":{' + detail + b'"url":"data:image/jpeg;base64,'
-            yield b"".join((head, images[part.position], b'"}}'))
+            yield b"".join((head, piece, b'"}}'))

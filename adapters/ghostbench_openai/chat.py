@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostbench import (
-    FramePart,
     Journal,
     Level,
     ModelError,
@@ -38,7 +37,7 @@ from ghostbench_openai.service import Service
 from ghostbench_openai.settings import OpenAISettings
 from ghostbench_remote.complaints import FORMAT, OPTIONAL
 from ghostbench_remote.ending import Reading
-from ghostbench_remote.images import fitted
+from ghostbench_remote.images import sizes_sent
 from ghostbench_remote.model import SHORTER, Exchange, ServiceModel, texts_of
 from ghostbench_remote.pacing import Ticket
 from ghostbench_remote.schema import schema_sent
@@ -171,7 +170,7 @@ class ChatModel(ServiceModel):
         """The frames' tokens; a guess where it is unknown how the model counts them."""
         images = self._image_tokens(request)
         if images is None:
-            return _UNKNOWN_IMAGE_TOKENS * (len(request.frames) if request.frames is not None else 0)
+            return _UNKNOWN_IMAGE_TOKENS * len(sizes_sent(request, self.settings.max_side))
         return images
 
     def encode(self, request: Request) -> bytes:
@@ -206,17 +205,14 @@ class ChatModel(ServiceModel):
         )
 
     def _image_tokens(self, request: Request) -> int | None:
-        """Tokens of the request's frames; None where it is unknown how the model counts them."""
-        frames = request.frames
-        sent = sum(isinstance(part, FramePart) for part in request.prompt.parts) if frames is not None else 0
-        if frames is None or not sent:
+        """Tokens of the frames that the request shows; None where it is unknown how the model counts them."""
+        sizes = sizes_sent(request, self.settings.max_side)
+        if not sizes:
             return 0
         price = self.prices.find(self.argument)
         if price is None or price.image is None:
             return None
-        height, width = frames.pixels.shape[1:3]
-        size = fitted(width, height, self.settings.max_side)
-        return sent * image_tokens(price.image, *size, self.settings.detail)
+        return sum(image_tokens(price.image, *size, self.settings.detail) for size in sizes)
 
 
 class AzureChatModel(ChatModel):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ghostbench import Frames
+from ghostbench import ExampleFramePart, FramePart, Frames, Request, TextPart
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,34 @@ def fitted(width: int, height: int, max_side: int) -> tuple[int, int]:
 def jpegs(frames: Frames, max_side: int) -> tuple[bytes, ...]:
     """Each frame as a JPEG in base64, ready for a data URL. Encoded when first asked for."""
     return frames.memo_each(("jpeg-base64", JPEG_QUALITY, max_side), lambda pixels: _encode(pixels, max_side))
+
+
+def message(request: Request, max_side: int) -> Iterator[str | bytes]:
+    """The user's message in its order: texts, and each frame that is shown as `jpegs` has it, those of examples too."""
+    images = jpegs(request.frames, max_side) if request.frames is not None else ()
+    examples = [jpegs(frames, max_side) for frames in request.examples]
+    for part in request.prompt.parts:
+        if isinstance(part, TextPart):
+            yield part.text
+        elif isinstance(part, FramePart) and images:
+            yield images[part.position]
+        elif isinstance(part, ExampleFramePart):
+            yield examples[part.example][part.position]
+
+
+def sizes_sent(request: Request, max_side: int) -> list[tuple[int, int]]:
+    """Width and height, pixels, of each image of the message, in its order. Nothing is encoded for it."""
+    sizes = []
+    for part in request.prompt.parts:
+        frames = None
+        if isinstance(part, FramePart):
+            frames = request.frames
+        elif isinstance(part, ExampleFramePart):
+            frames = request.examples[part.example]
+        if frames is not None:
+            height, width = frames.original().pixels.shape[1:3]
+            sizes.append(fitted(width, height, max_side))
+    return sizes
 
 
 def _encode(pixels: npt.NDArray[np.uint8], max_side: int) -> bytes:

@@ -337,6 +337,8 @@ class ModelSpec:
     needs_frames : False for models that never look at the clip's frames.
     sees_video : whether it is shown the clip's own media file, `Request.video`, in the place of frames. Its rows are
         marked everywhere, and are not compared with rows that saw the frames; remote models only.
+    sees_examples : whether it is shown the frames of the examples that a wording may have, `Request.examples`, each
+        where the prompt's `ExampleFramePart`s stand. Another that looks at frames cannot be asked in such a wording.
     reads_words : whether the wording of the question can change its answer, so that it is asked in every variant; None
         for yes, unless it is a reference model.
     extra : the extra of its distribution that installs `requires`, e.g. "ghostbench[openai]".
@@ -356,6 +358,7 @@ class ModelSpec:
     row_name: Callable[[str], str] | None = None
     needs_frames: bool = True
     sees_video: bool = False
+    sees_examples: bool = False
     reads_words: bool | None = None
     extra: str | None = None
     requires: tuple[str, ...] = ()

@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ghostbench.frames import Frames
-from ghostbench.records import FramePart, Part, Prompt, TextPart, Video, VideoPart
+from ghostbench.records import ExampleFramePart, FramePart, Part, Prompt, TextPart, Video, VideoPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What a task asks about a clip, once for the whole of it or at one moment.
 
-    prompt : its digest is made right when the question is made.
+    prompt : its digest is made right when the question is made. Examples that it shows are part of it: its parts name
+        their frames by digest, whichever clip is asked about, and `examples_shown` gives them to a request.
     frames : exactly those that the prompt's frame parts name, each at least once; None where it names none. Of a
         question of a moment they end there: `duration_s` is that of the clip so far.
     moment_s : seconds > 0 from the clip's start, at which this is asked and after which nothing is known; None where
@@ -28,7 +29,8 @@ class Question:
     video : the clip's own media file, where the prompt's one video part names it, in the place of frames; else None.
 
     Raises `ValueError` for frames that the prompt does not name, parts that name no frame, and frames that are later
-    than the moment; and for a video that the prompt does not name, or that is shown with frames or at a moment.
+    than the moment; for a video that the prompt does not name, or that is shown with frames or at a moment; and for
+    examples that are not named one after the other, each by one digest and with every frame.
     """
 
     prompt: Prompt
@@ -46,6 +48,7 @@ class Question:
         filmed = sum(isinstance(part, VideoPart) for part in self.prompt.parts)
         if filmed != (self.video is not None) or (filmed and (self.frames is not None or self.moment_s is not None)):
             raise ValueError("a video is shown once, whole and alone, where the prompt names it, and nowhere else")
+        _examples_named(self.prompt)
         if self.moment_s is not None:
             self._end_at(self.moment_s)
         digest = prompt_sha256(self.prompt.system, self.prompt.parts, self.prompt.schema)
@@ -93,6 +96,34 @@ def positions(prompt: Prompt) -> tuple[int, ...]:
     return tuple(sorted({part.position for part in prompt.parts if isinstance(part, FramePart)}))
 
 
+def examples_shown(prompt: Prompt, known: Mapping[str, Frames]) -> tuple[Frames, ...]:
+    """The frames of each example that a prompt shows, in order, of those that are known by their digests.
+
+    Raises `ValueError` for an example that is not known, and for parts that do not name each of its frames.
+    """
+    found = []
+    for digest, count in _examples_named(prompt):
+        frames = known.get(digest)
+        if frames is None or len(frames) != count:
+            raise ValueError(f"the prompt shows {count} frames of an example, {digest[:12]}…, that are not there")
+        found.append(frames)
+    return tuple(found)
+
+
+def _examples_named(prompt: Prompt) -> list[tuple[str, int]]:
+    """The digest of each example's frames that a prompt names, in order, and how many frames these are."""
+    named: dict[int, tuple[set[str], set[int]]] = {}
+    for part in prompt.parts:
+        if isinstance(part, ExampleFramePart):
+            digests, places = named.setdefault(part.example, (set(), set()))
+            digests.add(part.frames_sha256)
+            places.add(part.position)
+    whole = all(len(digests) == 1 and places == set(range(len(places))) for digests, places in named.values())
+    if list(named) != list(range(len(named))) or not whole:
+        raise ValueError("a prompt shows its examples in order, each with all frames of one digest")
+    return [(digests.pop(), len(places)) for digests, places in named.values()]
+
+
 def in_order(questions: Sequence[Question]) -> tuple[Question, ...]:
     """A task's questions about one clip, held against what a run asks: one about the whole clip, or moments, ascending.
 
@@ -114,8 +145,8 @@ def in_order(questions: Sequence[Question]) -> tuple[Question, ...]:
 def prompt_sha256(system: str, parts: Sequence[Part], schema: Mapping[str, Any]) -> str:
     """Hex SHA-256 of a prompt as UTF-8 JSON without spaces: `[system, [part, …], schema]`.
 
-    A text part is `["text", text]`, a frame part `["frame", position, time_s]`, a video `["video"]`; the order of the
-    schema's keys counts.
+    A text part is `["text", text]`, a frame part `["frame", position, time_s]`, a video `["video"]`, a frame of an
+    example `["example", example, position, time_s, frames_sha256]`; the order of the schema's keys counts.
     """
     return json_sha256([system, [_listed(part) for part in parts], schema])
 
@@ -123,6 +154,8 @@ def prompt_sha256(system: str, parts: Sequence[Part], schema: Mapping[str, Any])
 def _listed(part: Part) -> list[Any]:
     if isinstance(part, TextPart):
         return ["text", part.text]
+    if isinstance(part, ExampleFramePart):
+        return ["example", part.example, part.position, part.time_s, part.frames_sha256]
     return ["frame", part.position, part.time_s] if isinstance(part, FramePart) else ["video"]
 
 

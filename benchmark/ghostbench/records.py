@@ -90,8 +90,48 @@ class VideoPart:
     """The clip's own video in the user's message, `Request.video`: only models that see it are asked with one."""
 
 
-Part = TextPart | FramePart | VideoPart
+@dataclass(frozen=True, slots=True)
+class ExampleFramePart:
+    """A frame of an example: of another clip, which is told with its answer before the question.
+
+    example : which one, from 0 in `Request.examples`. position : counts from 0 in its frames. time_s : its timestamp in
+    the example's own clip. frames_sha256 : hex digest of all the example's frames, as `Frames` has it.
+    """
+
+    example: int
+    position: int
+    time_s: float
+    frames_sha256: str
+
+
+Part = TextPart | FramePart | VideoPart | ExampleFramePart
 """A part of the user's message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleFrames:
+    """What is known of the frames of an example, but for their pixels: all that a task may tell of them.
+
+    frames_sha256 : hex digest of them all. frame_indices, frame_times_s : of each, as `Frames` has them. duration_s :
+    length of the example's clip, seconds > 0. decoder : name and version of what decoded it.
+    """
+
+    frames_sha256: str
+    frame_indices: tuple[int, ...]
+    frame_times_s: tuple[float, ...]
+    duration_s: float
+    decoder: str
+
+    @classmethod
+    def of(cls, frames: Frames) -> ExampleFrames:
+        """What is known of these frames."""
+        return cls(
+            frames_sha256=frames.sha256,
+            frame_indices=frames.indices,
+            frame_times_s=frames.times_s,
+            duration_s=frames.duration_s,
+            decoder=frames.decoder,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +200,9 @@ class Request:
     moment_s : the moment at which this is asked, seconds from the clip's start; None where the whole clip is shown.
     variant : the name of the wording, where it is not the task's main one.
     write_answer : turns a Verdict into text in the format that the task asks for.
+    examples : the frames of each example that the prompt's ExampleFrameParts point into, in their order. They are of
+        other clips, told with their answers: nothing in them is to be answered for. () but for models that are shown
+        examples (`ModelSpec.sees_examples`), in a wording that has some.
     """
 
     id: str
@@ -173,6 +216,7 @@ class Request:
     moment_s: float | None = None
     variant: str | None = None
     video: Video | None = None
+    examples: tuple[Frames, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +383,7 @@ class Split:
     annotations : what each annotation file added, in their order.
     shard : which share of a split the clips are; None for all of it. whole : the clips of the whole split then.
     left_out : clips that would be among them, each with the reason why it is not, such as being an example.
+    examples : where the media is of each clip that is shown as an example, by its id; no clip of the split is there.
     """
 
     dataset: str
@@ -355,6 +400,7 @@ class Split:
     shard: Shard | None = None
     whole: tuple[Clip, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict, hash=False)
+    examples: Mapping[str, str] = field(default_factory=dict, hash=False)
     credentials: Credentials = NO_CREDENTIALS
 
     @property

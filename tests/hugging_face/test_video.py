@@ -57,6 +57,7 @@ def test_frames_as_video_are_answered_as_the_library_answers(checkpoint: Callabl
     for line in lines:
         assert line["answers"] == line["library"]
         assert line["chances"][0] != line["chances"][1], "what is shown decides what is said"
+        assert line["chances"][1] != line["chances"][2], "and so do the examples"
         assert line["together"] == line["alone"]
         for text in line["together"]:
             GhostProbing().parse(text)

@@ -131,12 +131,16 @@ def test_a_task_that_has_read_an_answer_can_be_handed_to_another_process(name: s
 def test_the_example_of_the_page_is_a_task(tmp_path: Path) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "add-a-task-or-section.md"
     blocks = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     (tmp_path / "dart-out.yaml").write_text("".join(blocks), encoding="utf-8")
     task = load_task(str(tmp_path / "dart-out.yaml"))
     assert task.verdict_values == ("yes", "perhaps", "no")
     assert task.parse('{"seen": "yes", "when": 2}') == ghostbench.Answer(grade="ghost_probing", event_time_s=2.0)
-    assert list(task.variants()) == ["terse", "two-shot"]
+    assert list(task.variants()) == ["terse", "two-shot", "one-shot"]
+    shown = task.variants()["one-shot"].shown_clips
+    assert list(select(SplitQuery(dataset="ghost5"), leave_out=dict.fromkeys(shown, "x"), shown=shown).examples) == [
+        "ghost5_02"
+    ]
     assert task.in_video() is not None
 
 

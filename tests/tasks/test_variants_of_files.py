@@ -6,6 +6,7 @@ import copy
 import datetime
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghostbench import BadInput, Task, Verdict
+from ghostbench import BadInput, ExampleFramePart, ExampleFrames, Question, Task, TextPart, Verdict
+from ghostbench.question import examples_shown
 from ghostbench.tasks.form import form_of
 from ghostbench.tasks.load import load_task
 from ghostbench.tasks.written_task import task_of_form
 
 EXAMPLE = {"clip": "images_1_001", "shows": "A van hides a child.", "answer": {"ghost": "yes"}}
+SHOWN = {"clip": "images_1_001.avi", "frames": True, "answer": {"ghost": "yes"}}
 TASK: dict[str, Any] = {
     "name": "two-ways",
     "version": "1",
@@ -86,6 +89,51 @@ def test_wordings_cross_processes_and_examples_introduce_themselves_as_they_are_
     again = pickle.loads(pickle.dumps(few))
     assert texts(again)[0] == 'Seen: A van hides a child.\nSaid: {"ghost": "yes"}'
     assert again.template_sha256() == few.template_sha256()
+
+
+def known(seed: int, *times_s: float) -> ExampleFrames:
+    return ExampleFrames(
+        frames_sha256=f"{seed:064x}",
+        frame_indices=tuple(range(len(times_s))),
+        frame_times_s=times_s,
+        duration_s=4.0,
+        decoder="test",
+    )
+
+
+def test_an_example_that_shows_frames_names_each_in_its_place(tmp_path: Path, make_frames: Any) -> None:
+    other = {**SHOWN, "clip": "images_1_002"}
+    variants = {"few": {"examples": [SHOWN, EXAMPLE | {"clip": "images_9_001"}, other], "example": "{answer}: {shows}"}}
+    few = load_task(str(written(tmp_path, variants))).variants()["few"]
+    assert few.shown_clips == ("images_1_001.avi", "images_1_002")
+    assert texts(few)[:3] == [
+        '{"ghost": "yes"}: There are none.',
+        '{"ghost": "yes"}: A van hides a child.',
+        '{"ghost": "yes"}: There are none.',
+    ]
+    frames = make_frames(0.5)
+    with pytest.raises(ValueError, match="are not known"):
+        few.build(frames)
+    few.examples = {"images_1_001.avi": known(1, 1.0, 2.0), "images_1_002": known(2, 3.0)}
+    again = pickle.loads(pickle.dumps(few))
+    (question,) = again.questions(frames)
+    parts = question.prompt.parts
+    assert parts[:9] == (
+        TextPart('{"ghost": "yes"}: 2 frames follow.'),
+        TextPart("At 1.0 s:"), ExampleFramePart(0, 0, 1.0, f"{1:064x}"),
+        TextPart("At 2.0 s:"), ExampleFramePart(0, 1, 2.0, f"{1:064x}"),
+        TextPart('{"ghost": "yes"}: A van hides a child.'),
+        TextPart('{"ghost": "yes"}: 1 frames follow.'),
+        TextPart("At 3.0 s:"), ExampleFramePart(1, 0, 3.0, f"{2:064x}"),
+    )  # fmt: skip
+    assert question.frames is frames, "those of the clip in question, and no others"
+    assert "images_1" not in json.dumps([getattr(part, "text", "") for part in parts])
+    few.examples = {**few.examples, "images_1_002": known(3, 3.0)}
+    assert few.build(frames).sha256 != question.prompt.sha256, "other pixels are another prompt"
+    with pytest.raises(ValueError, match="that are not there"):
+        examples_shown(question.prompt, {})
+    with pytest.raises(ValueError, match="in order, each with all frames"):
+        Question(prompt=replace(question.prompt, parts=parts[5:]), frames=frames)
 
 
 def test_the_wordings_that_ship_ask_for_the_same_answer() -> None:
@@ -157,6 +205,22 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     ),
     "an example with a label": (
         deep(FEW, "few", "examples", 0, to={**EXAMPLE, "label": "ghost probing"}), "examples.0.label",
+    ),
+    "an example that shows in two ways": (
+        deep(FEW, "few", "examples", 0, to={**EXAMPLE, "frames": True}), "shows, what there is to see in words, or",
+    ),
+    "an example that shows nothing": (
+        deep(FEW, "few", "examples", 0, to={"clip": "a1b2", "answer": {"ghost": "yes"}}), "or frames: true",
+    ),
+    "a number of frames": (
+        deep(FEW, "few", "examples", 0, to={"clip": "a1b2", "frames": 5, "answer": {"ghost": "yes"}}),
+        "examples.0.frames",
+    ),
+    "frames in two places": (
+        {"few": {"examples": [SHOWN], "example": "{shows} {answer} {shows}"}}, "{shows} stands there twice",
+    ),
+    "the same frames and answer twice": (
+        {"a": {"examples": [SHOWN]}, "b": {"examples": [SHOWN]}}, "same as the wording a",
     ),
     "an example twice": ({"few": {"examples": [EXAMPLE, EXAMPLE]}}, "there twice"),
     "an introduction of nothing": ({"few": {"question": "x?", "example": "{shows} {answer}"}}, "no examples"),

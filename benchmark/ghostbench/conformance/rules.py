@@ -197,6 +197,22 @@ class AdapterConformance:
             if (after.indices, after.times_s, after.duration_s) != (before.indices, before.times_s, before.duration_s):
                 _fail("it changed the frames' times; work on a copy")
 
+    def test_examples_before_the_question_are_not_the_clip(self) -> None:
+        """Shown another clip's frames as an example, it replies about the clip, and leaves the example as it was."""
+        session = self._session()
+        if not session.choice.spec.sees_examples:
+            pytest.skip("not applicable: its spec does not say that it is shown examples")
+        # Each clip behind the next one's frames, of which there may be more or fewer.
+        others = dict(zip((clip.id for clip in session.clips), (*session.clips[1:], session.clips[0]), strict=True))
+        examples = {clip: drawn_frames(other) for clip, other in others.items()}
+        for number, result in enumerate(session.with_examples(examples)):
+            kept = checked(result)
+            if not isinstance(kept, Reply):
+                _fail(f"clip {number} behind an example gave {type(kept).__name__}: {kept}")
+        for clip, other in others.items():
+            if pixels_sha256(examples[clip].pixels) != drawn_frames(other).sha256:
+                _fail("it changed the pixels of an example; work on a copy")
+
     @classmethod
     def teardown_class(cls) -> None:
         """Close the models that the rules shared."""

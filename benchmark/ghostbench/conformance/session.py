@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import tempfile
 import uuid
 from collections.abc import Coroutine, Mapping
@@ -16,13 +17,15 @@ from ghostbench.errors import AttemptError, Crashed
 from ghostbench.frames import Frames
 from ghostbench.models import Model, RemoteModel, Truths
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model
-from ghostbench.question import Question
-from ghostbench.records import Clip, Reply, Request
+from ghostbench.question import Question, examples_shown
+from ghostbench.records import Clip, ExampleFrames, Reply, Request, Verdict
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.settle.round_files import FileJournal
 from ghostbench.tasks.load import load_task
+from ghostbench.tasks.wording import Example
+from ghostbench.tasks.written_task import WrittenTask, task_of_form
 
 Result = Reply | AttemptError
 T = TypeVar("T")
@@ -59,6 +62,17 @@ class Session:
 
         async def ask() -> list[Result]:
             return [await self._ask(clip, self._request(clip, frames), announced=False) for clip in self.clips]
+
+        return self._run(ask())
+
+    def with_examples(self, examples: Mapping[str, Frames]) -> list[Result]:
+        """Each clip asked by itself behind the frames of another one, as an example. examples : these, by clip id."""
+
+        async def ask() -> list[Result]:
+            return [
+                await self._ask(clip, self._behind(self._request(clip, None), examples[clip.id]), announced=False)
+                for clip in self.clips
+            ]
 
         return self._run(ask())
 
@@ -127,6 +141,18 @@ class Session:
             level_settings={},
             write_answer=self._task.write,
             video=question.video,
+        )
+
+    def _behind(self, request: Request, example: Frames) -> Request:
+        """The request in a wording that shows the example before the question."""
+        task = self._task
+        assert isinstance(task, WrittenTask)
+        told = Example(clip="example", frames=True, answer=json.loads(task.write(Verdict(grade="normal"))))
+        worded = task_of_form(task.form.model_copy(update={"examples": (told,), "variants": {}, "variant": "shown"}))
+        worded.examples = {"example": ExampleFrames.of(example)}
+        prompt = Question.about(worded.build(request.frames), request.frames).prompt
+        return dataclasses.replace(
+            request, prompt=prompt, variant="shown", examples=examples_shown(prompt, {example.sha256: example})
         )
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:

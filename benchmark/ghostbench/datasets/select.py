@@ -90,6 +90,7 @@ def select(
     told: Told = silently,
     frame_times: CountFrames | None = None,
     leave_out: Mapping[str, str] | None = None,
+    shown: Sequence[str] = (),
 ) -> Split:
     """The clips of a run, after the filters in the order split, clips, only-available, limit, left out, shard.
 
@@ -99,6 +100,7 @@ def select(
     told : hears of the folders listed and to be listed, where that takes long.
     frame_times : counts the frames of clips for annotations by frame number; None leaves those unverified.
     leave_out : ids of clips that are to be left out, each with the reason; the split states those that it had.
+    shown : ids of clips whose media is needed besides, since they are shown as examples: whatever the filters leave.
 
     A split list that states SHA-256 digests has them checked when a clip is decoded (`decode_failed` where they
     differ), so that models which need no frames need no media either. `Split.data_root` is the root in use, the
@@ -128,6 +130,7 @@ def select(
         clips = _with_media(clips, where, digests, told)
     elif where is not None and query.data_root is not None and not query.only_available:
         check_root(where)
+    examples = _examples(shown, clips, where, digests)
     credentials = NO_CREDENTIALS if where is None else where.root.credentials
     counting = None if frame_times is None else partial(frame_times, credentials=credentials)
     annotations = []
@@ -148,6 +151,7 @@ def select(
         fps=definition.fps,
         annotations=tuple(annotations),
         left_out=left_out,
+        examples=examples,
     )
     return split if query.shard is None else shard_of(split, query.shard)
 
@@ -304,6 +308,28 @@ def _without(reasons: Mapping[str, str], clips: list[Clip], filters: list[str]) 
         filters.append(f"left out: {len(left_out)} of {len(clips)}")
         clips = _not_empty([clip for clip in clips if clip.id not in left_out], "the examples of the wordings")
     return clips, left_out
+
+
+def _examples(
+    shown: Sequence[str], clips: Sequence[Clip], where: Where | None, digests: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Where the media of each clip is that is shown as an example. Raises `BadInput` where there is none, and where it
+    is that of a clip which is asked about."""
+    ids = list(dict.fromkeys(map(clip_id, shown)))
+    if not ids:
+        return {}
+    if where is None:
+        raise BadInput(f"the frames of the example {registry.printable(ids[0])} are shown; say where with --data-root")
+    media = find_media(where.root, ids, layout=where.layout, fps=where.fps, within=where.within)
+    for name in ids:
+        if name not in media:
+            raise BadInput(
+                f"the frames of the example {registry.printable(name)} are shown, and {where.root} holds no media of "
+                "it: bring it there, or name another clip in the task file"
+            )
+    asked = {clip.id: storage.Media.parse(clip.media).location for clip in clips if clip.media is not None}
+    _no_media_twice({**asked, **{name: media[name].location for name in ids}})
+    return {name: str(dataclasses.replace(media[name], sha256=digests.get(name))) for name in ids}
 
 
 def _loosely(name: str) -> str:

@@ -10,6 +10,7 @@ from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence import ledger_checks as ledger
 from ghostbench.evidence.differences import Finding
+from ghostbench.evidence.example_checks import check_examples, shows_examples
 from ghostbench.evidence.prompt_checks import check_words
 from ghostbench.evidence.report_checks import check_metrics, check_reports, check_sums, scored_before, unchecked
 from ghostbench.evidence.sent_checks import check_sent
@@ -70,6 +71,11 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
         findings += found
         notes += [note] if note else []
         checked.append("what rows that see the video were shown")
+    if shows_examples(records):
+        found, note = check_examples(records, granted)
+        findings += found
+        notes += [note] if note else []
+        checked.append("what was shown of examples")
     if (folder / SENT).is_file():
         found, unsure = check_sent(records)
         findings += found

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from ghostbench.datasets.clip_ids import clip_id
 from ghostbench.errors import BadInput
 from ghostbench.folder.misfit import first_misfit
 from ghostbench.folder.names import MANIFEST
@@ -191,6 +192,16 @@ class TaskEntry(_Entry):
         return AT_ONCE if self.sustain is None else parse_sustain(self.sustain)
 
 
+class ExampleEntry(_Entry):
+    """What was shown of a clip as an example: see `ghostbench.records.ExampleFrames`."""
+
+    frames_sha256: str
+    frame_indices: list[Annotated[int, Field(ge=0)]]
+    frame_times_s: list[Seconds]
+    duration_s: Seconds
+    decoder: str
+
+
 class GitEntry(_Entry):
     """The revision of the source tree that the run's code was in. dirty : whether it had other changes."""
 
@@ -237,8 +248,10 @@ class Manifest(_Entry):
 
     format : of the whole folder. command : as it was given, without secrets. options : every option of the run by its
     parameter's name, for `--resume`; None in a folder of an earlier version. max_attempts, max_cost : US dollars; as
-    they are since the run was last gone on with. digests : SHA-256 of the ledger's files, hex, by name; {} until the
-    run has ended. start_up_s : from the start of the process until the run began. seal : see `ghostbench.folder.seal`.
+    they are since the run was last gone on with. examples : the frames of the clips that wordings show as examples, by
+    the clips' ids, which prompts name by their digests. digests : SHA-256 of the ledger's files, hex, by name; {} until
+    the run has ended. start_up_s : from the start of the process until the run began. seal : see
+    `ghostbench.folder.seal`.
     """
 
     format: Annotated[int, Field(strict=True)] = FORMAT
@@ -259,6 +272,7 @@ class Manifest(_Entry):
     max_attempts: int | None = None
     max_cost: float | None = None
     probes: list[str] = Field(default_factory=list)
+    examples: dict[str, ExampleEntry] = Field(default_factory=dict)
     models: dict[str, ModelEntry]
     resumed: list[Resumed] = Field(default_factory=list)
     digests: dict[str, str] = Field(default_factory=dict)
@@ -273,6 +287,14 @@ class Manifest(_Entry):
         if info.mode != "json" or not isinstance(stated, dict) or "format" in stated:
             return stated
         return {"format": stated.get("schema_version", 1), **{k: v for k, v in stated.items() if k != "schema_version"}}
+
+    @field_validator("examples")
+    @classmethod
+    def _are_of_clips(cls, stated: dict[str, ExampleEntry]) -> dict[str, ExampleEntry]:
+        for name in stated:
+            if clip_id(name) != name:
+                raise ValueError(f"the example {name!r} is no clip's id")
+        return stated
 
     def as_mapping(self) -> dict[str, Any]:
         """The manifest as JSON has it."""

@@ -76,6 +76,10 @@ def _model_objections(spec: ModelSpec) -> Iterator[str]:
         yield f"row_name={printable(repr(spec.row_name))}, which is no function"
     if not isinstance(spec.needs_frames, bool):
         yield f"needs_frames={printable(repr(spec.needs_frames))}, not True or False"
+    if not isinstance(spec.sees_examples, bool):
+        yield f"sees_examples={printable(repr(spec.sees_examples))}, not True or False"
+    elif spec.sees_examples and not spec.needs_frames:
+        yield "sees_examples without needs_frames: examples are shown as the clip's own frames are"
     if not isinstance(spec.sees_video, bool):
         yield f"sees_video={printable(repr(spec.sees_video))}, not True or False"
     elif spec.sees_video and spec.needs_frames:

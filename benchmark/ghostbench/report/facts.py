@@ -45,6 +45,12 @@ def facts(run: RunData) -> list[tuple[str, str]]:
     if data.left_out:
         clips = [f"{clip} ({why})" for clip, why in data.left_out.items()]
         found.insert(3, ("Clips not scored", "; ".join(clips)))
+    if manifest.examples:
+        examples = [
+            f"{clip} ({len(entry.frame_times_s)} frames, SHA-256 {entry.frames_sha256[:12]}…)"
+            for clip, entry in manifest.examples.items()
+        ]
+        found.insert(1, ("Examples shown", "; ".join(examples)))
     if manifest.task.variants:
         found.insert(1, ("Wordings", ", ".join([MAIN, *manifest.task.variants])))
     if data.skipped_labels:

@@ -50,7 +50,7 @@ def _examples(words: Mapping[str, Any]) -> list[str]:
     form = words.get("form")
     if not isinstance(form, Mapping) or not form.get("examples"):
         return []
+    from ghostbench.tasks.examples import examples_as_told
     from ghostbench.tasks.form import form_of
-    from ghostbench.tasks.written_task import examples_as_told
 
     return list(examples_as_told(form_of(form, "the form of the wording")))

@@ -15,9 +15,10 @@ from ghostbench.frames import Frames
 from ghostbench.media.decode import decode
 from ghostbench.media.own_file import read_video
 from ghostbench.models import RemoteModel
-from ghostbench.question import Question
+from ghostbench.question import Question, examples_shown
 from ghostbench.records import Clip, Request, Usage, Video
 from ghostbench.running.ask.dispatch import estimated
+from ghostbench.running.ask.examples import NO_EXAMPLES, by_digest, show_examples
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.plan.contenders import Contender
 from ghostbench.running.plan.options import Options
@@ -203,13 +204,14 @@ def forecast(plan: Plan) -> dict[str, Forecast]:
     """The forecast of every row, by name. Clips are decoded as in a run: image sizes and counts are the real ones."""
     found = {row.name: Forecast(video_bytes=0 if row.sees_video else None) for row in plan.rows if not row.substitute}
     rows = [row for row in plan.rows if not row.substitute]
+    examples = by_digest(show_examples(plan))
     questions = Questions(plan.task, plan.variants)
     for frames, video in _media(plan):
         for row in rows:
             if row.sees_video:
                 _add_video(found[row.name], row, video, plan)
             else:
-                _add(found[row.name], row, frames, plan, questions)
+                _add(found[row.name], row, frames, plan, questions, examples)
     return found
 
 
@@ -248,7 +250,14 @@ def _add_video(total: Forecast, row: Contender, video: Video | None, plan: Plan)
     _add_request(total, row, Question(prompt=plan.filmed.build(None), frames=None, video=video), plan)
 
 
-def _add(total: Forecast, row: Contender, frames: Frames | None, plan: Plan, questions: Questions) -> None:
+def _add(
+    total: Forecast,
+    row: Contender,
+    frames: Frames | None,
+    plan: Plan,
+    questions: Questions,
+    examples: Mapping[str, Frames],
+) -> None:
     looking = row.needs_frames or plan.task.at_moments
     if looking and frames is None:
         total.unavailable_clips += 1
@@ -256,10 +265,12 @@ def _add(total: Forecast, row: Contender, frames: Frames | None, plan: Plan, que
     for moment_s in questions.moments(frames) if looking and frames is not None else (None,):
         shown = frames if row.needs_frames else None
         question = questions.asked(shown, moment_s, probe=row.probe, variant=row.variant)
-        _add_request(total, row, question, plan)
+        _add_request(total, row, question, plan, examples)
 
 
-def _add_request(total: Forecast, row: Contender, question: Question, plan: Plan) -> None:
+def _add_request(
+    total: Forecast, row: Contender, question: Question, plan: Plan, examples: Mapping[str, Frames] = NO_EXAMPLES
+) -> None:
     repeats = plan.options.repeats
     total.requests += repeats
     if not isinstance(row.host.model, RemoteModel):
@@ -276,6 +287,7 @@ def _add_request(total: Forecast, row: Contender, question: Question, plan: Plan
         moment_s=question.moment_s,
         variant=row.variant,
         video=question.video,
+        examples=examples_shown(question.prompt, examples),
     )
     try:
         usage = estimated(row.host.model, request)

@@ -20,6 +20,7 @@ from ghostbench.folder.manifest import Manifest, has_manifest
 from ghostbench.folder.place import RunFolder
 from ghostbench.folder.prompts import keep_words
 from ghostbench.folder.tags import write_tags
+from ghostbench.frames import Frames
 from ghostbench.models import LocalModel
 from ghostbench.plugins.registry import registry
 from ghostbench.redact import Redactor
@@ -31,6 +32,7 @@ from ghostbench.running.announcements import (
     say_what_is_missing,
     say_what_it_was,
 )
+from ghostbench.running.ask.examples import show_examples
 from ghostbench.running.ask.places.actor import Cluster, require_ray
 from ghostbench.running.conclude import conclude
 from ghostbench.running.import_ahead import importing_ahead
@@ -64,12 +66,21 @@ _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS
 
 
 @dataclass(frozen=True, slots=True)
-class RunControl:
-    """How a run keeps its secrets, where its local models live, how it notices that it is to stop and is gone on with
-    (a command line), and what it has done and lost before."""
+class Held:
+    """What a run has as long as it lasts: how it keeps its secrets, where its local models live, and the frames of the
+    clips that wordings show as examples, by the clips' ids."""
 
     redactor: Redactor
     cluster: Cluster | None
+    examples: Mapping[str, Frames]
+
+
+@dataclass(frozen=True, slots=True)
+class RunControl:
+    """How a run notices that it is to stop and is gone on with (a command line), and what it has done and lost
+    before."""
+
+    held: Held
     signals: StopSignals
     going_on: str
     done: Mapping[AskKey, Last]
@@ -90,9 +101,11 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
     opens, query = plan.split.credentials, plan.options.query
     for place in (opens.full(opens.under), query.data_root, query.labels, *query.annotations):
         redactor.learn_location(place or "")
-    manifest = manifests.start(plan, command, start_up_s() if own_process else None, redactor)
+    elsewhere = options.placement.place != "thread" and any(isinstance(host.model, LocalModel) for host in plan.hosts)
+    examples = show_examples(plan, shared=elsewhere)
+    manifest = manifests.start(plan, command, start_up_s() if own_process else None, redactor, examples)
     with _cluster(plan) as cluster:
-        return _execute(plan, manifest, command, voice, redactor, cluster)
+        return _execute(plan, manifest, command, voice, Held(redactor, cluster, examples))
 
 
 @contextlib.contextmanager
@@ -109,10 +122,8 @@ def _cluster(plan: Plan) -> Iterator[Cluster | None]:
         cluster.close()
 
 
-def _execute(
-    plan: Plan, manifest: Manifest, command: list[str], voice: Terminal, redactor: Redactor, cluster: Cluster | None
-) -> int:
-    options = plan.options
+def _execute(plan: Plan, manifest: Manifest, command: list[str], voice: Terminal, held: Held) -> int:
+    options, redactor = plan.options, held.redactor
     folder = RunFolder.at(options.out, plan.run_id)
     if options.cache is not None:
         open_root(options.cache)
@@ -142,7 +153,7 @@ def _execute(
     guard.tell(folder=str(folder.path.absolute()), going_on=going_on)
     try:
         with StopSignals() as signals:
-            conduct = RunControl(redactor, cluster, signals, going_on, done, lost)
+            conduct = RunControl(held, signals, going_on, done, lost)
             return _run(plan, folder, manifest, voice, conduct)
     except KeyboardInterrupt:
         how = f"; go on with: {going_on}" if has_manifest(folder.path) else ""
@@ -196,17 +207,18 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
 
     with (
         surroundings_put_back(),
-        logging_into(there.log, conduct.redactor),
-        printing_aside(there.path, voice.err, conduct.redactor),
+        logging_into(there.log, conduct.held.redactor),
+        printing_aside(there.path, voice.err, conduct.held.redactor),
         Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
         importing_ahead(plan),
     ):
         context = RunContext(
             folder=there,
             manifest=manifest,
-            redactor=conduct.redactor,
+            redactor=conduct.held.redactor,
             progress=progress,
-            cluster=conduct.cluster,
+            cluster=conduct.held.cluster,
+            examples=conduct.held.examples,
             say=say,
         )
         LOGGER.info("%s", f"{'goes on' if plan.options.resume else 'begins'}: {len(rows)} rows, {units} units each")

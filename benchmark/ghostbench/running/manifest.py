@@ -15,6 +15,7 @@ from typing import Any
 from ghostbench.folder.manifest import (
     AnnotatedEntry,
     DatasetEntry,
+    ExampleEntry,
     Facts,
     GitEntry,
     Gpu,
@@ -26,10 +27,12 @@ from ghostbench.folder.manifest import (
     Stopped,
     TaskEntry,
 )
+from ghostbench.frames import Frames
 from ghostbench.models import SEES_VIDEO_FACT
 from ghostbench.plugins.installed import OWN, homes_of, version_of
-from ghostbench.records import JoinedAnnotations
+from ghostbench.records import ExampleFrames, JoinedAnnotations
 from ghostbench.redact import Redactor
+from ghostbench.running.ask.examples import NO_EXAMPLES
 from ghostbench.running.ask.units import ModelState, ladder_of, utc
 from ghostbench.running.plan.configured import ConfiguredModel, throughput_settings
 from ghostbench.running.plan.contenders import Contender
@@ -43,10 +46,17 @@ _COMPUTED_WITH = ("libraries", "arithmetic")
 _OF_A_CALL = {"patience", "out", "run_id", "resume", "give_up", "tag"}
 
 
-def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Redactor) -> Manifest:
+def start(
+    plan: Plan,
+    command: list[str],
+    start_up_s: float | None,
+    redactor: Redactor,
+    examples: Mapping[str, Frames] = NO_EXAMPLES,
+) -> Manifest:
     """The manifest of a run that begins now; model facts, end and digests are filled in later.
 
     start_up_s : seconds from the start of the process until the run could begin; None where it was started for others.
+    examples : the frames of the clips that wordings show as examples, by the clips' ids.
     """
     options, split = plan.options, plan.split
     return Manifest(
@@ -92,6 +102,10 @@ def start(plan: Plan, command: list[str], start_up_s: float | None, redactor: Re
         max_attempts=options.attempts_limit,
         max_cost=options.max_cost,
         probes=list(plan.probes),
+        examples={
+            clip: ExampleEntry.model_validate(dataclasses.asdict(ExampleFrames.of(frames)))
+            for clip, frames in examples.items()
+        },
         models={row.name: _model(row, redactor) for row in plan.rows},
         start_up_s=start_up_s,
     )

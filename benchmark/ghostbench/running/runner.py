@@ -8,11 +8,11 @@ import functools
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from ghostbench.errors import MediaError, Unavailable
+from ghostbench.errors import BadInput, MediaError, Unavailable
 from ghostbench.folder.begun import Begun, Lost
 from ghostbench.folder.clip_lines import ClipLines
 from ghostbench.folder.ledger import Ledger
@@ -29,6 +29,7 @@ from ghostbench.records import Clip
 from ghostbench.redact import Redactor
 from ghostbench.running import manifest as manifests
 from ghostbench.running.ask.decoding import Decoded, Decoding
+from ghostbench.running.ask.examples import by_digest
 from ghostbench.running.ask.far import FarAway
 from ghostbench.running.ask.places.actor import Cluster
 from ghostbench.running.ask.questions import Questions, found_with_frames
@@ -69,13 +70,17 @@ for all of its clips."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What a run writes with, and how it speaks. cluster : where its local models live; None: on this machine."""
+    """What a run writes with, and how it speaks. cluster : where its local models live; None: on this machine.
+
+    examples : the frames of the clips that wordings show as examples, by the clips' ids.
+    """
 
     folder: RunFolder
     manifest: Manifest
     redactor: Redactor
     progress: Progress
     cluster: Cluster | None = None
+    examples: Mapping[str, Frames] = field(default_factory=dict)
     say: Callable[[str], None]
 
 
@@ -107,8 +112,9 @@ class Runner:
                 self._pool, plan.sampling, plan.split.data_root, plan.split.credentials, shared=elsewhere
             )
         storage = self._way("the clips' storage")
-        # Each probe keeps frames of its own beside a clip's.
-        budget = frames_budget() // (1 + len(plan.probes))
+        # Examples are held as long as the run lasts; each probe keeps frames of its own beside a clip's.
+        held = sum(frames.nbytes for frames in context.examples.values())
+        budget = max(0, frames_budget() - held) // (1 + len(plan.probes))
         split = plan.split
         videos = Videos(self._pool, storage, budget // 4, split.data_root, split.credentials)
         self._videos = videos if plan.filmed is not None else None
@@ -178,6 +184,7 @@ class Runner:
                 limited=options.max_cost is not None,
                 variants=plan.variants,
                 filmed=plan.filmed,
+                examples=by_digest(self._context.examples),
                 far=plan.sampling if self._far is not None else None,
             ),
             recorder=Recorder(
@@ -283,8 +290,18 @@ class Runner:
         """The clip's frames, or why there are none; noted in `clips.jsonl`. Raises `StorageGivenUp`, `BadInput`."""
         async with self._window.lent(clip, coming) as decoded:
             self._first.see(clip.id, decoded.frames)
+            self._refuse_example(clip, decoded.frames)
             await self._note(clips, clip, decoded.frames)
             yield decoded
+
+    def _refuse_example(self, clip: Clip, frames: Frames | MediaError) -> None:
+        """Raise `BadInput` for a clip whose frames are those of an example: its answer has been told."""
+        for example, shown in self._context.examples.items():
+            if isinstance(frames, Frames) and frames.sha256 == shown.sha256:
+                raise BadInput(
+                    f"{printable(clip.id)} shows the frames of the example {printable(example)} under another name: a "
+                    "wording tells its answer; take one of them out of the split or of the task file"
+                )
 
     async def _note(self, clips: ClipLines, clip: Clip, frames: Frames | MediaError) -> None:
         """Write the clip's line, with the questions about it; they are made here, in a thread where that may take

@@ -5,12 +5,24 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from ghostbench.frames import Frames
 from ghostbench.outcomes import Outcome
 from ghostbench.question import Question, json_sha256, prompt_sha256
-from ghostbench.records import Answer, Conclusion, FramePart, Grade, Part, Prompt, Said, TextPart, Verdict
+from ghostbench.records import (
+    Answer,
+    Conclusion,
+    ExampleFrames,
+    FramePart,
+    Grade,
+    Part,
+    Prompt,
+    Said,
+    TextPart,
+    Verdict,
+)
 
 IN_RETROSPECT: Final = (
     "A model sees the whole clip, aftermath included: this is recognition in retrospect, not early warning."
@@ -78,6 +90,18 @@ class Task(ABC):
         None, as here, where there is none: such a model cannot be asked then.
         """
         return None
+
+    examples: Mapping[str, ExampleFrames] = MappingProxyType({})
+    """What is known of the frames of each of `shown_clips`, by its id: set by a run before the task asks anything."""
+
+    @property
+    def shown_clips(self) -> tuple[str, ...]:
+        """Ids of the clips among `example_clips` whose frames the words show, each once.
+
+        A run samples them as it does the clip in question, and says in `examples` what came of it; `build` names each
+        frame with an `ExampleFramePart`, and none of them where it is built without frames.
+        """
+        return ()
 
     @property
     def example_clips(self) -> tuple[str, ...]:

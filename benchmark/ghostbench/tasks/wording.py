@@ -8,7 +8,17 @@ import string
 import unicodedata
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 MAIN = "main"
 """What the wording of the task itself is called; a variant cannot have the name."""
@@ -77,15 +87,27 @@ class VideoWords(Strict):
 
 
 class Example(Strict):
-    """A clip in words with the right answer to it, which is told before the question.
+    """A clip with the right answer to it, which is told before the question.
 
-    clip : its id, so that it is left out of the scoring; no model is told. shows : what there is to see in it. answer :
-    an object that fits the task's schema.
+    clip : its id, so that it is left out of the scoring; no model is told. shows : what there is to see in it, in
+    words. frames : whether its own frames are shown instead, as the clip in question is. answer : an object that fits
+    the task's schema.
     """
 
     clip: ClipId
-    shows: Text
+    shows: Text | None = None
+    frames: bool = False
     answer: dict[str, JsonValue]
+
+    @model_validator(mode="after")
+    def _shows_in_one_way(self) -> Example:
+        if (self.shows is None) is not self.frames:
+            raise ValueError("it has shows, what there is to see in words, or frames: true, which shows the clip's own")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value not in (None, False)}
 
     @field_validator("answer")
     @classmethod
@@ -119,7 +141,7 @@ class VariantForm(Strict):
             raise ValueError("it says nothing of its own: give it a system text, frames, a question or examples")
         if self.example is not None and not self.examples:
             raise ValueError("example: there are no examples for it to introduce")
-        check_example_words(self.example)
+        check_example_words(self.example, once=any(example.frames for example in self.examples))
         _once_each([example.clip for example in self.examples])
         return self
 
@@ -130,14 +152,19 @@ class VariantForm(Strict):
         return {name: value for name, value in stated.items() if value is not None} | told
 
 
-def check_example_words(text: str | None) -> None:
-    """Raise `ValueError` unless the text has a place for what an example shows and one for its answer."""
+def check_example_words(text: str | None, *, once: bool = False) -> None:
+    """Raise `ValueError` unless the text has a place for what an example shows and one for its answer.
+
+    once : whether there may be only one place for what it shows, since frames stand there.
+    """
     if text is None:
         return
     named = _check_placeholders("example", text, _SHOWN, numbers=False)
     for name in ("shows", "answer"):
         if name not in named:
             raise ValueError(f"example: it needs {{{name}}}")
+    if once and sum(name == "shows" for _, name, _, _ in string.Formatter().parse(text)) > 1:
+        raise ValueError("example: {shows} stands there twice, and frames are shown once")
 
 
 def _once_each(clips: list[str]) -> None:

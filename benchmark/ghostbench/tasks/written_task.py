@@ -15,6 +15,7 @@ from ghostbench.frames import Frames
 from ghostbench.plugins.text import printable
 from ghostbench.records import Answer, FramePart, Grade, Part, TextPart, Verdict, VideoPart
 from ghostbench.tasks.base import Task
+from ghostbench.tasks.examples import example_parts, examples_as_told, examples_in_words, shown_clips
 from ghostbench.tasks.form import Form, shipped_form, shipped_words
 from ghostbench.tasks.json_text import read_answer, write_answer
 from ghostbench.tasks.negation import Words, stated_grade
@@ -46,7 +47,8 @@ class WrittenTask(Task):
         cls.max_output_tokens = form.max_output_tokens
 
     def __reduce__(self) -> Any:
-        return (task_of_form, (self.form,)) if type(self).__qualname__ == _MADE else super().__reduce__()
+        made = (task_of_form, (self.form,), self.__getstate__())
+        return made if type(self).__qualname__ == _MADE else super().__reduce__()
 
     def parse(self, text: str) -> Answer:
         """Read JSON, fenced JSON or JSON inside prose. Unknown keys, missing keys and bounds count: all must fit."""
@@ -85,6 +87,11 @@ class WrittenTask(Task):
     def example_clips(self) -> tuple[str, ...]:
         return tuple(example.clip for example in self.form.examples)
 
+    @property
+    @override
+    def shown_clips(self) -> tuple[str, ...]:
+        return shown_clips(self.form)
+
     @cached_property
     def _validator(self) -> Draft202012Validator:
         return Draft202012Validator(self.schema)
@@ -101,7 +108,7 @@ class WrittenTask(Task):
     @override
     def _frame_parts(self, frames: Frames | None) -> tuple[Part, ...]:
         words = self.form.frames
-        told = tuple(TextPart(text) for text in examples_as_told(self.form))
+        told = examples_in_words(self.form) if frames is None else example_parts(self.form, self.examples)
         if self.form.filmed and self.form.video is not None:
             return (*told, TextPart(self.form.video.opening), VideoPart())
         if frames is None:
@@ -120,14 +127,6 @@ class WrittenTask(Task):
     def _grade(self, answer: dict[str, Any]) -> Grade:
         stated: str = answer[self.form.verdict]
         return self.form.grades[stated] if self.form.reader == "json" else stated_grade(stated, self._words)
-
-
-def examples_as_told(form: Form) -> tuple[str, ...]:
-    """The examples as a model gets them: what there is to see, and the answer as one line of JSON."""
-    return tuple(
-        form.example.format(shows=each.shows, answer=json.dumps(each.answer, ensure_ascii=False))
-        for each in form.examples
-    )
 
 
 _MADE = "FileTask"
@@ -171,7 +170,8 @@ def _check_variants(form: Form, where: str) -> None:
 
 def _said(form: Form) -> tuple[Any, ...]:
     """All that a model is told in a wording when it is shown frames."""
-    return form.system, form.frames.opening, form.frames.each, form.question, examples_as_told(form)
+    shown = shown_clips(form)
+    return form.system, form.frames.opening, form.frames.each, form.question, examples_as_told(form), shown
 
 
 _SAMPLES: tuple[dict[str, Any], ...] = (

@@ -755,6 +755,11 @@ def register_models(register: Any) -> None:
 
     for name, target, kind in (("wordy", "Wordy", "local"), ("remote-wordy", "RemoteWordy", "remote")):
         register(ModelSpec(name=name, load=f"wordy:{target}", kind=kind, summary="a spy", settings=WordySettings))
+    for name, target, kind in (("showy", "Showy", "local"), ("remote-showy", "RemoteShowy", "remote")):
+        load = f"wordy:{target}"
+        register(
+            ModelSpec(name=name, load=load, kind=kind, summary="a spy", settings=WordySettings, sees_examples=True)
+        )
     spec("local-spy", "LocalSpy", "local", settings=SpySettings)
     spec("remote-spy", "RemoteSpy", "remote", settings=SpySettings)
     spec("failing", "Failing", "local", settings=SpySettings, family="ERROR")

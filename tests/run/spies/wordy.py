@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ghostbench import (
+    ExampleFramePart,
+    FramePart,
     Level,
     LocalModel,
     ModelError,
@@ -48,6 +51,42 @@ def features(frames: Any, log: str | None) -> float:
         with Path(log).open("a") as file:
             file.write(f"{frames.sha256}\n")
     return float(frames.pixels.mean())
+
+
+def shown(request: Request, settings: WordySettings) -> Reply:
+    """Says how bright each example is, and the clip; writes down all that it is shown, in its order."""
+    assert request.frames is not None
+    seen: list[Any] = []
+    for part in request.prompt.parts:
+        if isinstance(part, ExampleFramePart):
+            frame = request.examples[part.example].pixels[part.position]
+            seen.append([f"example {part.example}", part.time_s, round(float(frame.mean()))])
+        elif isinstance(part, FramePart):
+            seen.append(["clip", part.time_s, round(float(request.frames.pixels[part.position].mean()))])
+        else:
+            seen.append(part.text)
+    if settings.log is not None:
+        with Path(settings.log).open("a") as file:
+            file.write(json.dumps({"variant": request.variant, "seen": seen}) + "\n")
+    bright = [round(float(frames.pixels.mean())) for frames in (*request.examples, request.frames)]
+    said = Verdict(grade="ghost_probing" if bright[-1] > 128 else "normal", evidence=" ".join(map(str, bright)))
+    return Reply(text=request.write_answer(said), served_model="showy", usage=Usage(input_tokens=10, output_tokens=5))
+
+
+class Showy(LocalModel):
+    batch_size = 4
+
+    def answer(self, requests: Any) -> Any:
+        return [shown(request, self.settings) for request in requests]
+
+
+class RemoteShowy(RemoteModel):
+    async def answer(self, request: Request) -> Reply:
+        return shown(request, self.settings)
+
+    def estimate(self, request: Request) -> Usage:
+        images = sum(map(len, (*request.examples, request.frames or ())))
+        return Usage(input_tokens=images, output_tokens=1, cost_usd=images / 100)
 
 
 class Wordy(LocalModel):

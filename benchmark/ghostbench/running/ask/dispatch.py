@@ -287,7 +287,8 @@ def did_not_load(deadline_s: float) -> Unavailable:
 
 def notes_on(request: Request) -> tuple[str, ...]:
     """What is to be said of a request that has been answered: whether the model wrote into its frames."""
-    return (WROTE_TO_FRAMES,) if request.frames is not None and request.frames.altered() else ()
+    shown = (*request.examples, *(() if request.frames is None else (request.frames,)))
+    return (WROTE_TO_FRAMES,) if any(frames.altered() for frames in shown) else ()
 
 
 def close_model(model: Model) -> None:

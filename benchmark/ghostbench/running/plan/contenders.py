@@ -10,6 +10,7 @@ from ghostbench.errors import BadInput
 from ghostbench.plugins.choose import Choice, parse_model
 from ghostbench.plugins.registry import printable
 from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.tasks.base import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,6 +33,10 @@ class Contender:
     def needs_frames(self) -> bool:
         """Whether the row's requests carry frames."""
         return self.host.choice.spec.needs_frames and self.probe != "text-only"
+
+    def shows_examples(self, variants: Mapping[str, Task]) -> bool:
+        """Whether its requests carry frames of examples. variants : the wordings, by name."""
+        return self.variant is not None and self.needs_frames and bool(variants[self.variant].shown_clips)
 
     @property
     def sees_video(self) -> bool:

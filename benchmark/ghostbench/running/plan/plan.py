@@ -24,7 +24,7 @@ from ghostbench.running.plan.leaks import check_wording
 from ghostbench.running.plan.options import Options, check_numbers
 from ghostbench.running.plan.probes import parse_probes
 from ghostbench.running.plan.replicas import plan_replicas
-from ghostbench.running.plan.variants import examples_of, parse_variants
+from ghostbench.running.plan.variants import check_examples, examples_of, parse_variants, shown_clips
 from ghostbench.running.plan.video_rows import check_videos, video_wording
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.load import load_task
@@ -99,6 +99,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     rows = tuple(rows_of(named, hosts, tuple(variants), probes))
     filmed = video_wording(rows, task, probes, variants)
     check_rows(rows, probes, variants)
+    check_examples(rows, variants, on_ray=options.placement.on_ray)
     looking = [row.name for row in rows if row.looks or task.at_moments]
     split = select(
         options.query,
@@ -106,6 +107,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         told=told,
         frame_times=_frame_times,
         leave_out=examples_of({MAIN: task, **variants}),
+        shown=shown_clips(variants) if any(row.shows_examples(variants) for row in rows) else (),
     )
     for each in (task, *variants.values(), *(() if filmed is None else (filmed,))):
         check_wording(each, split)

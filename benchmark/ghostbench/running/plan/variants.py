@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from ghostbench.errors import BadInput
 from ghostbench.plugins.registry import printable
+from ghostbench.running.plan.contenders import Contender
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.wording import ALL, MAIN
 
@@ -43,6 +44,40 @@ def examples_of(variants: Mapping[str, Task]) -> dict[str, str]:
         for clip in variant.example_clips:
             told.setdefault(clip, []).append(name)
     return {clip: f"example of the wording {', '.join(names)}" for clip, names in told.items()}
+
+
+def shown_clips(variants: Mapping[str, Task]) -> tuple[str, ...]:
+    """The clips whose frames the wordings show as examples, each once, as the wordings write them."""
+    return tuple(dict.fromkeys(clip for variant in variants.values() for clip in variant.shown_clips))
+
+
+def check_examples(rows: Sequence[Contender], variants: Mapping[str, Task], *, on_ray: bool) -> None:
+    """Raise `BadInput` where a wording shows frames of examples, and they cannot be shown.
+
+    That is at moments, where nothing says which moment of an example belongs to which of a clip; to a model that does
+    not say that it shows them, and whose answers would pass for those to another prompt; and to a model in a cluster,
+    where pixels do not travel.
+    """
+    for name, variant in variants.items():
+        if not variant.shown_clips:
+            continue
+        wording = f"the wording {printable(name)} shows the frames of examples"
+        if variant.at_moments:
+            raise BadInput(
+                f"{wording}, and task '{printable(variant.name)}' asks at moments, of which an example has none: tell "
+                "the examples in words (shows)"
+            )
+        for row in rows:
+            if row.variant != name or not row.needs_frames:
+                continue
+            out = "leave it out, or leave the wording out of --variants"
+            if not row.host.choice.spec.sees_examples:
+                raise BadInput(f"{wording}, and model '{printable(row.host.choice.row)}' cannot be shown them; {out}")
+            if on_ray and row.host.choice.spec.kind == "local":
+                raise BadInput(
+                    f"{wording}, and --on ray has model '{printable(row.host.choice.row)}' on machines to which no "
+                    "pixels are sent: run it --on process, or leave the wording out of --variants"
+                )
 
 
 def _variants_of(task: Task) -> dict[str, Task]:

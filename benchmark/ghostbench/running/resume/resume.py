@@ -52,9 +52,22 @@ def check_same(begun: Manifest, asked: Manifest, plan: Plan) -> None:
             names.append(str(differing))
             was, wanted = was.get(differing), wanted.get(differing)
         raise BadInput(_was_started_with(before, ".".join(names), was, wanted))
+    _check_same_examples(begun, asked)
     was, wanted = before.get("max_attempts"), now.get("max_attempts")
     if isinstance(was, int) and isinstance(wanted, int) and wanted < was:
         raise BadInput(_was_started_with(before, "max_attempts", was, wanted) + " (it may be raised)")
+
+
+def _check_same_examples(begun: Manifest, asked: Manifest) -> None:
+    """Raise `BadInput` where an example shows other pixels than when the run was begun: of one wording there would be
+    answers to two prompts."""
+    for clip, entry in asked.examples.items():
+        was = begun.examples.get(clip)
+        if was is None or was.frames_sha256 != entry.frames_sha256:
+            raise BadInput(
+                f"run '{begun.run_id}' was begun with other frames of the example {printable(clip)}: bring back the "
+                "media as it was, or choose another --run-id"
+            )
 
 
 def check_format(folder: Path, before: Manifest) -> None:

@@ -14,9 +14,10 @@ from ghostbench.frames import Frames
 from ghostbench.media.far import Facts, FarFrames, Recipe
 from ghostbench.media.sampling import Sampling
 from ghostbench.models import LocalModel, RemoteModel
-from ghostbench.question import Question
+from ghostbench.question import Question, examples_shown
 from ghostbench.records import Request, Video
 from ghostbench.running.ask.dispatch import estimated
+from ghostbench.running.ask.examples import NO_EXAMPLES
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import Ask, SentRequest, ladder_of
 from ghostbench.running.plan.probes import is_slow
@@ -50,7 +51,7 @@ class RequestMaker:
 
     far : under which sampling local models come by their frames themselves; None where they are handed them.
     variants : the task's other wordings that are asked, by name. questions : what the task asks. filmed : the
-    wording of rows that see the video.
+    wording of rows that see the video. examples : the frames of the examples that the wordings show, by digest.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class RequestMaker:
         variants: Mapping[str, Task] | None = None,
         far: Sampling | None = None,
         filmed: Task | None = None,
+        examples: Mapping[str, Frames] = NO_EXAMPLES,
     ) -> None:
         self._task = task
+        self._examples = examples
         self.questions = Questions(task, variants)
         self._seed = seed
         self._limited = limited
@@ -131,6 +134,7 @@ class RequestMaker:
             moment_s=unit.moment_s,
             variant=unit.row.variant,
             video=question.video,
+            examples=tuple(frames.private() for frames in examples_shown(question.prompt, self._examples)),
         )
 
     def _about_video(self, unit: Ask) -> Question | None:

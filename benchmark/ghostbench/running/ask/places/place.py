@@ -245,4 +245,7 @@ class InThread(Place):
 def prepared(request: Request, value: Any) -> Request:
     """The request with what was made of it ahead, and frames anew: what was looked at meanwhile need not wait in memory
     with it."""
-    return replace(request, prepared=value, frames=request.frames.renewed() if request.frames is not None else None)
+    frames = request.frames.renewed() if request.frames is not None else None
+    return replace(
+        request, prepared=value, frames=frames, examples=tuple(example.renewed() for example in request.examples)
+    )

@@ -1,0 +1,243 @@
+"""Few-shot examples that show frames: what is asked, of what; what is refused, and what stands in the folder of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from drawn_data import moving_square, write_dataset, write_video
+
+from ghostbench import BadInput
+from ghostbench.datasets.granted import NOTHING, Granted
+from ghostbench.datasets.select import SplitQuery
+from ghostbench.evidence.example_checks import check_examples
+from ghostbench.evidence.verify import verify
+from ghostbench.folder.run_records import read_run_records
+from ghostbench.plugins.choose import parse_model
+from ghostbench.running.ask.examples import show_examples
+from ghostbench.running.dry_run import forecast
+from ghostbench.running.plan.configured import ConfiguredModel
+from ghostbench.running.plan.contenders import Contender
+from ghostbench.running.plan.options import Options
+from ghostbench.running.plan.plan import Plan, make_plan
+from ghostbench.running.plan.variants import check_examples as check_examples_of
+from ghostbench.tasks.load import load_task
+
+BRIGHT = [f"images_{c}_{i:03}" for c in (1, 2, 3) for i in (1, 2)]
+"""The clips of the data set, each brighter than the one before."""
+SHOWN = {"clip": "images_3_002.avi", "frames": True, "answer": {"ghost": "no"}}
+TASK: dict[str, Any] = {
+    "name": "two-ways",
+    "version": "1",
+    "language": "en",
+    "summary": "yes or no",
+    "system": 'Look at the frames. Answer {"ghost": "yes"} or {"ghost": "no"}.',
+    "frames": {"opening": "{count} frames of {duration:.1f} s:", "none": "There are none.", "each": "At {time:.1f} s:"},
+    "question": "Is there ghost probing?",
+    "schema_name": "two_ways",
+    "schema": {
+        "type": "object",
+        "properties": {"ghost": {"type": "string", "enum": ["yes", "no"]}},
+        "required": ["ghost"],
+        "additionalProperties": False,
+    },
+    "reader": "json",
+    "verdict": "ghost",
+    "grades": {"yes": "ghost_probing", "no": "normal"},
+    "variants": {
+        "few": {
+            "examples": [
+                {"clip": "images_1_002", "frames": True, "answer": {"ghost": "yes"}},
+                {"clip": "elsewhere", "shows": "A van.", "answer": {"ghost": "yes"}},
+                SHOWN,
+            ]
+        }
+    },
+}
+WORDS = ["--variants", "few", "--sampling", "uniform:2", "--run-id", "r"]
+
+
+def task_file(folder: Path, **few: Any) -> str:
+    path = folder / "task.yaml"
+    task = {**TASK, "variants": {"few": {**TASK["variants"]["few"], **few}}}
+    path.write_text(yaml.safe_dump(task, sort_keys=False), encoding="utf-8")
+    return str(path)
+
+
+def told(done: Any) -> str:
+    """The one line that a refusal is."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(("not scored", "examples that are no"))]
+    assert len(lines) == 1, done.stderr
+    return str(lines[0]).removeprefix("error: ")
+
+
+def test_examples_are_shown_as_the_clip_is_and_before_it(bench: Any, tmp_path: Path) -> None:
+    given = ["--task", task_file(tmp_path), *WORDS, "--models", "showy,remote-showy,motion,always"]
+    given += [f"--set={name}.log={tmp_path / name}" for name in ("showy", "remote-showy")]
+    done = bench.run(*given, "--on", "process", "--limit", "4", "--probe", "blank")
+    assert done.returncode == 0, done.stderr
+    assert "not scored, as examples are told with their answers: images_1_002\n" in done.stderr
+    asked = [clip for clip in BRIGHT[:4] if clip != "images_1_002"]
+    assert [line["clip"] for line in bench.lines("r", "clips.jsonl")] == asked
+    metrics = bench.metrics("r")["models"]
+    rows = ["", "@few", "+blank"]
+    assert list(metrics) == [
+        *(f"{m}{row}" for m in ("showy", "remote-showy") for row in rows),
+        "motion",
+        "motion+blank",
+        "always",
+    ]
+    for name in ("showy", "remote-showy"):
+        seen = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        few = [each["seen"] for each in seen if each["variant"] == "few"]
+        assert len(few) == 3
+        for parts in few:
+            first, second, last = parts[:6], parts[7:13], parts[13:]
+            assert first[0] == "An example, of another clip: 2 frames of 1.0 s:"
+            assert [part[0] for part in first[2:5:2]] == ["example 0", "example 0"]
+            assert first[5] == 'The answer to it: {"ghost": "yes"}'
+            assert parts[6] == 'An example, of another clip: A van.\nThe answer to it: {"ghost": "yes"}'
+            assert second[0] == first[0]
+            assert second[5] == 'The answer to it: {"ghost": "no"}'
+            assert last[0] == "2 frames of 1.0 s:"
+            assert [part[0] for part in last[2:5:2]] == ["clip", "clip"]
+            assert [part[1] for part in last[2:5:2]] == [part[1] for part in first[2:5:2]]
+            assert first[2][2] < second[2][2], "each its own pixels"
+            assert not any("images_" in str(part) for part in parts)
+        others = [each["seen"] for each in seen if each["variant"] is None]
+        assert not any("example" in str(parts) for parts in others)
+    lines = bench.lines("r", "attempts.jsonl")
+    for clip in asked:
+        own = {line["model"]: line for line in lines if line["clip"] == clip}
+        assert own["showy"]["frames_sha256"] == own["showy@few"]["frames_sha256"], "those of the clip, and no others"
+        assert own["showy"]["prompt_sha256"] != own["showy@few"]["prompt_sha256"]
+        assert own["showy+blank"]["frames_sha256"] != own["showy"]["frames_sha256"]
+    stated = bench.manifest("r")["examples"]
+    assert sorted(stated) == ["images_1_002", "images_3_002"], "the second is beyond the limit, and shown"
+    assert len({each["frames_sha256"] for each in stated.values()}) == 2
+    assert [len(each["frame_times_s"]) for each in stated.values()] == [2, 2]
+    assert not set(stated) & set(asked)
+    report = (bench.folder / "results" / "r" / "report.md").read_text()
+    assert "[a frame of the example]" in report
+    assert "Examples shown" in report
+    sound = verify(bench.folder / "results" / "r")
+    assert sound.findings == ()
+    assert "what was shown of examples" in sound.checked
+    assert any("the frames of examples were not compared with the media" in note for note in sound.notes)
+
+
+def planned(bench: Any, tmp_path: Path, media: Path | None = None, **options: Any) -> Plan:
+    """The plan of a run that asks gpt-4.1 of the wording."""
+    query = SplitQuery(dataset=str(bench.dataset), data_root=None if media is None else str(media))
+    given = {"models": "gpt-4.1", "settings": ("gpt-4.1.base_url=http://127.0.0.1:9/v1",), **options}
+    return make_plan(Options(query=query, task=task_file(tmp_path), variants="few", sampling="uniform:2", **given))
+
+
+def test_a_dry_run_counts_the_images_of_examples(bench: Any, tmp_path: Path) -> None:
+    rows = forecast(planned(bench, tmp_path))
+    main, few = rows["gpt-4.1"], rows["gpt-4.1@few"]
+    assert (main.requests, few.requests) == (4, 4)
+    assert main.cost_usd is not None
+    assert few.cost_usd is not None
+    image = 85 + 170  # a tile, at 64 x 48 pixels
+    assert few.input_tokens - main.input_tokens > 4 * 4 * image
+    assert few.cost_usd > main.cost_usd
+
+
+def test_media_of_an_example_that_is_not_there_or_broken_ends_the_run(bench: Any, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    shutil.copytree(bench.dataset.parent / "clips", clips)
+    (clips / "images_3_002.avi").write_bytes(b"no video")
+    with pytest.raises(BadInput, match="the frames of the example images_3_002 are shown, and cannot be had"):
+        show_examples(planned(bench, tmp_path, clips))
+    (clips / "images_3_002.avi").unlink()
+    with pytest.raises(BadInput, match="holds no media of it"):
+        planned(bench, tmp_path, clips)
+    blind = planned(bench, tmp_path, clips, models="always,replay:" + recorded(tmp_path), settings=())
+    assert blind.split.examples == {}, "who is shown nothing needs none of it"
+
+
+def recorded(folder: Path) -> str:
+    path = folder / "recorded.jsonl"
+    lines = [{"clip": clip, "raw": '{"ghost": "no"}', "variant": each} for clip in BRIGHT for each in (None, "few")]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return f"{path}=old"
+
+
+def test_models_that_see_no_frames_are_asked_without_those_of_examples(bench: Any, tmp_path: Path) -> None:
+    given = ["--task", task_file(tmp_path), *WORDS, "--models", f"replay:{recorded(tmp_path)}", "--quiet"]
+    assert bench.run(*given).returncode == 0
+    assert bench.manifest("r")["examples"] == {}
+    assert [line["clip"] for line in bench.lines("r", "clips.jsonl")] == [BRIGHT[0], *BRIGHT[2:5]]
+    assert verify(bench.folder / "results" / "r").findings == ()
+
+
+def test_other_pixels_of_an_example_are_found_by_resume_and_by_verify(bench: Any, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    shutil.copytree(bench.dataset.parent / "clips", clips)
+    labels = bench.dataset.parent / "labels.csv"
+    given = ["--task", task_file(tmp_path), *WORDS, "--models", "remote-showy", "--data-root", str(clips)]
+    assert bench.run(*given, "--quiet").returncode == 0
+    run, granted = bench.folder / "results" / "r", Granted.of(data_root=str(clips), labels=str(labels))
+    sound = verify(run, granted)
+    assert sound.findings == ()
+    assert "what was shown of examples" in sound.checked
+    assert not any("examples were not compared" in note for note in sound.notes)
+    write_video(clips / "images_3_002.avi", moving_square(7))
+    assert "was begun with other frames of the example images_3_002" in told(bench.run(*given, "--resume"))
+    assert [finding.message for finding in verify(run, granted).findings] == [
+        "the example images_3_002 has other frames now than in the run"
+    ]
+    records = read_run_records(run)
+    entry = records.manifest.examples["images_3_002"]
+    for changed, found in (
+        ({"frames_sha256": "0" * 64}, "with other words or examples than are stated"),
+        ({"frame_times_s": [0.25, 0.8]}, "with other words or examples than are stated"),
+    ):
+        examples = {**records.manifest.examples, "images_3_002": entry.model_copy(update=changed)}
+        edited = replace(records, manifest=records.manifest.model_copy(update={"examples": examples}))
+        assert sum(found in finding.message for finding in check_examples(edited, NOTHING)[0]) == 4
+    for clip, found in ((None, "does not say which frames of the example images_3_002"), (BRIGHT[0], "is scored")):
+        examples = {clip or "images_1_002": entry, "images_1_002": records.manifest.examples["images_1_002"]}
+        edited = replace(records, manifest=records.manifest.model_copy(update={"examples": examples}))
+        assert any(found in finding.message for finding in check_examples(edited, NOTHING)[0])
+
+
+def test_a_clip_that_is_an_example_under_another_name_is_not_scored(bench: Any, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    labels = {"images_1_001": "none", "images_1_002": "none", "images_3_001": "none"}
+    for number, clip in enumerate(labels):
+        write_video(tmp_path / "clips" / f"{clip}.avi", moving_square(40 + 40 * number))
+    shutil.copyfile(tmp_path / "clips" / "images_1_001.avi", tmp_path / "clips" / "images_3_002.avi")
+    dataset = write_dataset(tmp_path, labels)
+    given = ["--dataset", str(dataset), "--task", task_file(tmp_path, examples=[SHOWN]), *WORDS]
+    said = bench.run(*given, "--models", "remote-showy", "--quiet", dataset=False)
+    assert "images_1_001 shows the frames of the example images_3_002 under another name" in said.stderr
+    assert said.returncode == 2
+
+
+def test_a_model_that_cannot_be_shown_them_is_refused_before_anything_runs(bench: Any, tmp_path: Path) -> None:
+    said = told(bench.run("--task", task_file(tmp_path), *WORDS, "--models", "remote-showy,wordy"))
+    assert said == (
+        "the wording few shows the frames of examples, and model 'wordy' cannot be shown them; leave it out, or leave "
+        "the wording out of --variants"
+    )
+    assert not (bench.folder / "results").exists()
+
+
+def test_a_task_at_moments_and_models_in_a_cluster_are_refused(tmp_path: Path) -> None:
+    few = load_task(task_file(tmp_path)).variants()["few"]
+    choice = parse_model("hf:x")
+    row = Contender(name="x@few", host=ConfiguredModel(choice, None, None), variant="few", of="x")
+    check_examples_of([row], {"few": few}, on_ray=False)
+    with pytest.raises(BadInput, match="no pixels are sent"):
+        check_examples_of([row], {"few": few}, on_ray=True)
+    type(few).at_moments = True
+    with pytest.raises(BadInput, match="asks at moments, of which an example has none"):
+        check_examples_of([row], {"few": few}, on_ray=False)
