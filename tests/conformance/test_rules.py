@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ADAPTERS = Path(__file__).parent / "adapters"
 PLUGINS = ("kit_plugin", "kit_heavy", "kit_slow", "kit_eager")
 SOUND = {"TestLocal", "TestRemote", "TestReference", "TestTwin", "TestExcused"}
-RULES = 15
+RULES = 16
 WORDS = {"failure": "failed", "error": "error", "skipped": "skipped"}
 
 

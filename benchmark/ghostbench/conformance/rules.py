@@ -205,10 +205,17 @@ class AdapterConformance:
         # Each clip behind the next one's frames, of which there may be more or fewer.
         others = dict(zip((clip.id for clip in session.clips), (*session.clips[1:], session.clips[0]), strict=True))
         examples = {clip: drawn_frames(other) for clip, other in others.items()}
-        for number, result in enumerate(session.with_examples(examples)):
+        found = session.with_examples(examples)
+        for number, result in enumerate(found):
             kept = checked(result)
             if not isinstance(kept, Reply):
                 _fail(f"clip {number} behind an example gave {type(kept).__name__}: {kept}")
+        alone = self._results("alone")
+        told = (*alone[1:], alone[0])
+        if not likeness.all_alike(alone) and all(
+            likeness.distance(*pair) <= self.tolerance for pair in zip(found, told, strict=True)
+        ):
+            _fail("behind an example, each clip got the reply of its example: that is not the clip asked about")
         for clip, other in others.items():
             if pixels_sha256(examples[clip].pixels) != drawn_frames(other).sha256:
                 _fail("it changed the pixels of an example; work on a copy")

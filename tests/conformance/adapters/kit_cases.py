@@ -54,6 +54,8 @@ TestTellsLog = case("TellsLog", "no_record_holds_a_secret")
 TestScribbler = case("Scribbler", "frames_are_left_as_they_were")
 TestUnlocker = case("Unlocker", "frames_are_left_as_they_were")
 TestRetimer = case("Retimer", "frames_are_left_as_they_were")
+TestTakesExample = case("TakesExample", "examples_before_the_question_are_not_the_clip", faults=NEVER)
+TestSpoilsExample = case("SpoilsExample", "examples_before_the_question_are_not_the_clip")
 
 
 def faulty(kind, fault):

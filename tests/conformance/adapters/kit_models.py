@@ -200,3 +200,19 @@ class Retimer(Local):
         for request in requests:
             request.frames.times_s = tuple(0.0 for _ in request.frames.times_s)
         return replies
+
+
+class TakesExample(Local):
+    """Takes the first frames that it is shown for the clip."""
+
+    def answer(self, requests):
+        return [sound_reply(replace(r, frames=r.examples[0]) if r.examples else r) for r in requests]
+
+
+class SpoilsExample(Local):
+    def answer(self, requests):
+        for request in requests:
+            for frames in request.examples:
+                frames.pixels.flags.writeable = True
+                frames.pixels[:] = 0
+        return super().answer(requests)
