@@ -74,6 +74,10 @@ def _model_objections(spec: ModelSpec) -> Iterator[str]:
         yield f"requires={printable(repr(spec.requires))}, not a tuple of import names"
     if spec.row_name is not None and not callable(spec.row_name):
         yield f"row_name={printable(repr(spec.row_name))}, which is no function"
+    yield from _about_what_it_sees(spec)
+
+
+def _about_what_it_sees(spec: ModelSpec) -> Iterator[str]:
     if not isinstance(spec.needs_frames, bool):
         yield f"needs_frames={printable(repr(spec.needs_frames))}, not True or False"
     if not isinstance(spec.sees_examples, bool):
