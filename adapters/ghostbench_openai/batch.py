@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from ghostbench import (
-    GRADES,
     AuthFailed,
     ConnectionFailed,
     Journal,
@@ -32,14 +31,12 @@ from ghostbench import (
     QuotaExhausted,
     RateLimited,
     Reply,
-    RequestRejected,
     ServerError,
     TimedOut,
 )
-from ghostbench_openai.completion import Answer, parse_completion, reply_or_error
+from ghostbench_openai.results import NO_VERDICT, Verdict, object_of, read_line, unanswered, verdict_of
 from ghostbench_openai.service import Service
-from ghostbench_remote.ending import Reading
-from ghostbench_remote.failures import from_error_object, from_exception, from_status
+from ghostbench_remote.failures import from_exception
 
 if TYPE_CHECKING:
     from openai.types import Batch
@@ -56,7 +53,6 @@ _OVER = frozenset({"completed", "failed", "expired", "cancelled"})
 _PREPARING = frozenset({"pending", "running", "notRunning"})
 
 T = TypeVar("T")
-Verdict = tuple[str | None, tuple[str, ...]]
 
 
 class BatchRun:
@@ -111,7 +107,7 @@ class BatchRun:
                 end += len(line)
                 head = json.loads(line.partition(_HEAD_ENDS)[0] + b"}}")
                 index.append((head["custom_id"], end))
-                self._verdicts.setdefault(head["custom_id"], _verdict_of(head["body"]))
+                self._verdicts.setdefault(head["custom_id"], verdict_of(head["body"]))
         return index
 
     def _plan(self) -> dict[str, Any]:
@@ -220,9 +216,9 @@ class BatchRun:
                     request_id = line.get("custom_id")
                     if isinstance(request_id, str) and request_id in missing:
                         del missing[request_id]
-                        yield request_id, self._read(request_id, line)
+                        yield request_id, read_line(line, self._service, self._verdicts.get(request_id, NO_VERDICT))
         for request_id in missing:
-            yield request_id, self._unanswered(batch)
+            yield request_id, unanswered(batch, self._service.secrets)
 
     async def _downloaded(self, file_id: str) -> AsyncIterator[dict[str, Any]]:
         """The objects of a result file, line by line; a download that breaks begins again and goes on where it was."""
@@ -232,7 +228,7 @@ class BatchRun:
                 async for text in self._lines_from(file_id, done):
                     done += 1
                     if text.strip():
-                        yield _object(text)
+                        yield object_of(text)
 
     async def _lines_from(self, file_id: str, first: int) -> AsyncIterator[str]:
         failure = None
@@ -247,61 +243,6 @@ class BatchRun:
             failure = from_exception(error, self._service.secrets)
         if failure is not None:
             raise failure
-
-    def _read(self, request_id: str, line: Mapping[str, Any]) -> Reply | ModelError:
-        try:
-            return self._told(request_id, line)
-        except RecursionError:
-            return ServerError("the batch's output has a line that is nested too deeply to be read")
-
-    def _told(self, request_id: str, line: Mapping[str, Any]) -> Reply | ModelError:
-        secrets = self._service.secrets
-        error, response = line.get("error"), line.get("response")
-        if isinstance(error, dict) and error.get("code"):
-            message = secrets.out_of_message(f"{error['code']}: {error.get('message')}")
-            return TimedOut(message) if error["code"] == "batch_expired" else from_error_object(error, secrets)
-        if not isinstance(response, dict) or not isinstance(response.get("body"), dict):
-            return ServerError("the batch's output has a line without a response")
-        if response.get("status_code") != 200:
-            status = response.get("status_code")
-            body = json.dumps(response["body"])
-            return from_status(status if isinstance(status, int) else 500, {}, body, secrets)
-        try:
-            completion = parse_completion(response["body"], secrets)
-        except ModelError as failure:
-            return failure
-        if not completion.choices:
-            return ServerError("the completion has no choices")
-        answer = Answer()
-        answer.add(completion)
-        server_id = response.get("request_id")
-        return reply_or_error(
-            answer, self._reading(request_id), server_request_id=server_id if isinstance(server_id, str) else None
-        )
-
-    def _reading(self, request_id: str) -> Reading:
-        field, values = self._verdicts.get(request_id, (None, ()))
-        return Reading(
-            verdict_field=field,
-            verdict_values=values,
-            names=(self._service.model,),
-            prices=self._service.prices,
-            batch=True,
-            secrets=self._service.secrets,
-        )
-
-    def _unanswered(self, batch: Batch) -> ModelError:
-        """The error for a line that ended without a result."""
-        faults = [f"{fault.code}: {fault.message}" for fault in (batch.errors.data if batch.errors else None) or ()]
-        said = self._service.secrets.out_of_message("; ".join(faults[:3]))
-        message = f"the batch ended as {batch.status} without this request" + (f": {said}" if said else "")
-        if batch.status == "expired":
-            return TimedOut(message)
-        if batch.status != "failed":
-            return ServerError(message)
-        if "quota" in said or "billing" in said:
-            return QuotaExhausted(message)
-        return RateLimited(message) if "limit" in said else RequestRejected(message)
 
     async def _forget(self, part: dict[str, Any]) -> None:
         """Take the frames off the server and the disk; what cannot be deleted expires there by itself."""
@@ -347,22 +288,3 @@ def _ids(index: list[tuple[str, int]], part: Mapping[str, Any]) -> Iterator[str]
 
 def _file_name(part: Mapping[str, Any]) -> str:
     return f"ghostbench-{uuid.UUID(part['token']).hex}.jsonl"
-
-
-def _object(text: str) -> dict[str, Any]:
-    """A line of a result file; {} for one that is no JSON object, whose request then counts as without a result."""
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return line if isinstance(line, dict) else {}
-
-
-def _verdict_of(body: Mapping[str, Any]) -> Verdict:
-    """The verdict's field and values, from the schema in the line, for a process that did not encode it itself."""
-    try:
-        properties = body["response_format"]["json_schema"]["schema"]["properties"]
-        field, schema = next(iter(properties.items()))
-        return (field, GRADES) if set(schema["enum"]) == set(GRADES) else (None, ())
-    except (KeyError, TypeError, StopIteration):
-        return None, ()

@@ -22,6 +22,7 @@ from ghostbench.folder.spending import spent_before
 from ghostbench.running.settle.round_files import FileJournal
 from ghostbench_openai import batch as batch_module
 from ghostbench_openai.chat import ChatModel
+from ghostbench_openai.results import NO_VERDICT, object_of, read_line
 from ghostbench_openai.settings import OpenAISettings
 from ghostbench_remote.redaction import Secrets
 
@@ -73,14 +74,13 @@ def test_a_batch_answers_each_line_at_half_the_price(
 
 
 def test_a_result_that_is_nested_without_end_is_none_and_ends_nothing() -> None:
-    assert batch_module._object("[" * 200_000) == {}
+    assert object_of("[" * 200_000) == {}
     deep: list[Any] = []
     for _ in range(5000):
         deep = [deep]
-    run: Any = batch_module.BatchRun.__new__(batch_module.BatchRun)
-    run._service = SimpleNamespace(secrets=Secrets([]))
+    service: Any = SimpleNamespace(secrets=Secrets([]))
     line = {"response": {"status_code": 200, "body": {"error": deep}}}
-    assert type(run._read("r", line)) is errors.ServerError
+    assert type(read_line(line, service, NO_VERDICT)) is errors.ServerError
 
 
 def test_a_line_is_the_body_that_would_have_been_sent(make_request: Build, server: Server, ask: Any) -> None:
