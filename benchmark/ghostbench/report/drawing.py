@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST = 24
 """The most models in one chart; more could not be told apart."""
 MOST_CURVES = 8
+_LONGEST = 26
+"""Characters of a name in a chart."""
 _VIDEO = " [video]"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7f3fbf", "#999999")
 """Okabe and Ito's colours, the yellow darkened to be seen on white."""
@@ -109,9 +111,11 @@ def as_svg(figure: Figure, name: str) -> str:
 
 
 def short(name: str) -> str:
-    """A name as it fits beside an axis."""
+    """A name as it fits beside an axis: of a long one its beginning and its end, where names of one family differ."""
     shown = plain(name)
-    return shown if len(shown) <= 26 else shown[:25] + "…"
+    shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 13]}…{shown[-12:]}"
+    # A legend leaves out what begins with a line below.
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def named(name: str, rows: Rows) -> str:
@@ -119,14 +123,11 @@ def named(name: str, rows: Rows) -> str:
     return short(name) + (_VIDEO if rows[name].get("sees_video") else "")
 
 
-def marked(names: Iterable[str], rows: Rows) -> str:
-    """A sentence on the mark of `named`, where a chart of these rows has it."""
-    return f" {_VIDEO.strip()}: {SEES_VIDEO}." if any(rows[name].get("sees_video") for name in names) else ""
-
-
-def first_of(total: int) -> str:
-    """A sentence where a chart leaves models out."""
-    return f" The first {MOST} of {total} models." if total > MOST else ""
+def note_on(names: Sequence[str], rows: Rows, most: int = MOST) -> str:
+    """Sentences on a chart of the first so many of these models: what the mark of `named` means, and that others are
+    left out; "" where neither is so."""
+    mark = f" {_VIDEO.strip()}: {SEES_VIDEO}." if any(rows[name].get("sees_video") for name in names[:most]) else ""
+    return mark + (f" The first {most} of {len(names)} models." if len(names) > most else "")
 
 
 def _word(text: str) -> str:

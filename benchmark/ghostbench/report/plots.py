@@ -17,9 +17,8 @@ from ghostbench.report.drawing import (
     Drawn,
     as_svg,
     figure_of,
-    first_of,
-    marked,
     named,
+    note_on,
     square,
 )
 from ghostbench.report.time_plots import latency, memory
@@ -70,7 +69,8 @@ def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
     """F1 with its interval, one line a model, and the best trivial baseline as a rule."""
     in_order = sorted(rows.items(), key=lambda each: _beside(each[1]))
     shown = [(name, row["views"][view]["answered"]["f1"], row) for name, row in in_order]
-    known = [(name, f1, row["baseline"]) for name, f1, row in shown if f1 is not None][:MOST]
+    of_all = [(name, f1, row["baseline"]) for name, f1, row in shown if f1 is not None]
+    known = of_all[:MOST]
     # A yardstick that stood in for a model has that model's answers: it is no bar.
     bars = [f1["value"] for _, f1, row in shown if f1 is not None and row["baseline"] and row["of"] is None]
     figure, axes = figure_of(5.2, 0.9 + 0.26 * max(len(known), 1), f"F1, {view} view, 95% intervals")
@@ -90,8 +90,8 @@ def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
     rule = f" The dashed rule is the best baseline, over all clips: {bar:.3f}." if bar is not None else ""
     unknown = sum(f1 is None for _, f1, _ in shown)
     rule += f" {unknown} without an F1 {'is' if unknown == 1 else 'are'} left out." if unknown else ""
+    rule += note_on([name for name, _, _ in of_all], rows)
     words = f"F1 in the {view} view over the clips that each model answered, with 95% intervals.{rule}"
-    words += marked((name for name, _, _ in known), rows) + first_of(len(shown))
     return words, Drawn(figure, f"forest {view}")
 
 
@@ -113,7 +113,7 @@ def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, Drawn]]:
     if not picked:
         return
     note = f" The {MOST_CURVES} of {len(scored)} models with the highest AP." if len(scored) > len(picked) else ""
-    note += marked((name for name, *_ in picked), rows)
+    note += note_on([name for name, *_ in picked], rows)
     roc, roc_axes = square("ROC", "false positive rate", "recall")
     pr, pr_axes = square("Precision and recall", "recall", "precision")
     dots, dots_axes = square("Reliability", "stated probability", "share that was true")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ghostbench.folder.lines import STAGES
 from ghostbench.report.columns import Rows
-from ghostbench.report.drawing import MOST, PALETTE, Drawn, figure_of, first_of, marked, named
+from ghostbench.report.drawing import MOST, PALETTE, Drawn, figure_of, named, note_on
 from ghostbench.scoring.account import QUANTILES
 from ghostbench.scoring.account_metrics import Percentiles
 
@@ -20,7 +20,8 @@ def latency(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     """What an attempt takes, and its stages, as (description in words, chart)."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-    timed = [(name, row["latency"]) for name, row in rows.items() if row["latency"]["wall_s"]][:MOST]
+    of_all = [(name, row["latency"]) for name, row in rows.items() if row["latency"]["wall_s"]]
+    timed, note = of_all[:MOST], note_on([name for name, _ in of_all], rows)
     walls = [wall for _, found in timed if (wall := found["wall_s"])]
     if not timed:
         return
@@ -45,13 +46,15 @@ def latency(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     axes.grid(axis="x")
     yield (
         f"Wall time of an attempt{', logarithmic' if wide else ''}: median, 90th and 99th percentile, without warm-up."
-        f"{marked((name for name, _ in timed), rows)}{first_of(len(rows))}",
+        f"{note}",
         Drawn(figure, "latency"),
     )
-    yield from _stages(timed, rows)
+    yield from _stages(timed, rows, note)
 
 
-def _stages(timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], rows: Rows) -> Iterable[tuple[str, Drawn]]:
+def _stages(
+    timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], rows: Rows, note: str
+) -> Iterable[tuple[str, Drawn]]:
     stages = [stage for stage in STAGES if any(found[stage] for _, found in timed) and stage != "first_token_s"]
     if not stages:
         return
@@ -67,7 +70,7 @@ def _stages(timed: Sequence[tuple[str, Mapping[str, Percentiles | None]]], rows:
     figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     yield (
         "Median time of each stage of an attempt; medians need not add up to the whole. A clip's video is decoded "
-        f"once, for all models.{marked((name for name, _ in timed), rows)}{first_of(len(rows))}",
+        f"once, for all models.{note}",
         Drawn(figure, "stages"),
     )
 
@@ -77,6 +80,7 @@ def memory(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     used = [(name, row["memory"]) for name, row in rows.items() if any(v is not None for v in row["memory"].values())]
     if not used:
         return
+    note = note_on([name for name, _ in used], rows)
     used = used[:MOST]
     figure, axes = figure_of(5.2, 1.3 + 0.34 * len(used), "Peak device memory")
     kinds = ("peak_allocated_bytes", "peak_reserved_bytes", "process_bytes")
@@ -89,8 +93,7 @@ def memory(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     axes.set_xlabel("GiB")
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     yield (
-        f"Highest allocated, reserved and process memory.{marked((name for name, _ in used), rows)}"
-        f"{first_of(len(rows))}",
+        f"Highest allocated, reserved and process memory.{note}",
         Drawn(figure, "memory"),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ghostbench.report.columns import Rows
-from ghostbench.report.drawing import MOST_CURVES, PALETTE, Drawn, figure_of, marked, named, short
+from ghostbench.report.drawing import MOST_CURVES, PALETTE, Drawn, figure_of, named, note_on, short
 from ghostbench.report.twin_tables import curves, lights_of
 from ghostbench.scoring.twins import DOSES, levels_of
 
@@ -24,6 +24,7 @@ def twin_charts(rows: Rows, fits: bool) -> Iterable[tuple[str, Drawn]]:
 def _doses(rows: Rows, fits: bool) -> Iterable[tuple[str, Drawn]]:
     """For each dose, the answers by dose and the curve of each model that has a threshold."""
     seen = [(name, row, curves(row, fits)) for name, row in rows.items() if "twins" in row][:MOST_CURVES]
+    note = note_on([name for name, row in rows.items() if "twins" in row], rows, MOST_CURVES)
     for dose, title in DOSES.items():
         counted = [(name, levels_of(row["twins"]["doses"][dose]["levels"]), found[dose]) for name, row, found in seen]
         if not any(len(levels) > 1 for _, levels, _ in counted):
@@ -44,7 +45,7 @@ def _doses(rows: Rows, fits: bool) -> Iterable[tuple[str, Drawn]]:
         axes.legend(loc="best", title="threshold", alignment="left", fontsize=7)
         yield (
             f"Share of clips with the event that are called ghost probing, against {title}; the lines are fitted."
-            + marked((name for name, _, _ in counted), rows),
+            + note,
             Drawn(figure, f"dose-{dose}"),
         )
 
@@ -75,6 +76,6 @@ def _by_light(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     axes.legend(loc="best", fontsize=7)
     yield (
         "Share of clips that are called ghost probing, by light: dots with the event, squares their counterparts."
-        + marked((name for name, _ in seen[:MOST_CURVES]), rows),
+        + note_on([name for name, _ in seen], rows, MOST_CURVES),
         Drawn(figure, "dose-light"),
     )

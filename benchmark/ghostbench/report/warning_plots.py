@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ghostbench.report.data import RunData
-from ghostbench.report.drawing import FAINT, PALETTE, Drawn, figure_of, marked, named
+from ghostbench.report.drawing import FAINT, PALETTE, Drawn, figure_of, named, note_on
 from ghostbench.report.escape import plain
 from ghostbench.scoring.alarm_thresholds import FALSE_ALARM_RATE, alarm_threshold, first_alarms_of, leads_by_rate
 from ghostbench.scoring.chance_alarms import leads_by_chance
@@ -44,7 +44,7 @@ def warning_charts(run: RunData, names: Sequence[str]) -> Iterable[tuple[str, Dr
     if not told:
         return
     for words, drawn in _charts(run, told, rule):
-        yield words + marked((each.name for each in told), run.rows), drawn
+        yield words + note_on(names, run.rows, len(PALETTE)), drawn
 
 
 def _charts(run: RunData, told: Sequence[_Told], rule: Sustain) -> Iterable[tuple[str, Drawn]]:

@@ -1,4 +1,4 @@
-"""In every chart of a report the rows that saw the video are marked, and its words say what the mark means."""
+"""What the charts of a report say of their rows: which saw the video, and how many are left out."""
 
 from __future__ import annotations
 
@@ -95,3 +95,19 @@ def test_the_best_baseline_of_the_chart_is_none_that_stood_in_for_a_model(tmp_pa
     # Yes to all is right on eight of twelve: 2 * 8 / (2 * 8 + 4).
     for words, _ in saved_charts(run, texts)["summary"]:
         assert "best baseline, over all clips: 0.800." in words
+
+
+def test_a_chart_says_how_many_models_it_leaves_out_and_shows_no_two_alike(tmp_path: Path) -> None:
+    builder = RunBuilder([watched_clip("images_1_000", G, 8, (1.2, 3.0)), watched_clip("images_2_000", N, 8)])
+    names = ["_still", *(f"a-long-family-of-models-still-{size}b" for size in range(8))]
+    for name in names:
+        for line in builder.clips:
+            builder.watch(name, line["clip"], [line["truth"]] * 8)
+    task = {"name": "ghost-warning", "version": "1", "template_sha256": "c" * 64, "moments_per_s": 2.0}
+    run = read_run(builder.write(tmp_path / "r", task={**task, "sustain": "1/1"}, sampling="fps:2"))
+    timeline, shown = saved_charts(run, texts)["warning"][0]
+    assert timeline.endswith("The first 8 of 9 models.")
+    assert [text for text in shown if "still" in text] == [
+        " _still", *(f"a-long-family…els-still-{size}b" for size in range(7)),
+    ]  # fmt: skip
+    assert not any("The first" in words for words, _ in saved_charts(run, texts)["latency"]), "there is room for nine"
