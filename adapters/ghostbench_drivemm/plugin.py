@@ -36,7 +36,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             name="drivemm:fp8",
             load="ghostbench_drivemm.adapter_float8:DriveMMFloat8",
             kind="local",
-            summary="DriveMM with its language model's products rounded to FP8: faster, and another model than drivemm",
+            summary="DriveMM with its language model's products in FP8: faster, and another model than drivemm",
             settings=DriveMMFloat8Settings,
             extra="ghostbench[drivemm]",
             citation=_CITATION,

@@ -100,6 +100,33 @@ def test_the_operations_before_a_product_round_what_the_plain_ones_give() -> Non
     assert torch.equal(reference.silu_mul_rounded(gate_up).scales, rounded(reference.silu_mul(gate_up)).scales)
 
 
+@pytest.mark.gpu
+def test_the_devices_operations_round_as_they_are_specified_to() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    from ghostbench_drivemm.engine import float8_kernels, kernels
+
+    random = torch.Generator("cuda").manual_seed(0)
+    x, residual, gate_up = (
+        torch.randn(70, width, generator=random, device="cuda").mul(2.0).bfloat16() for width in (4096, 4096, 2 * 14336)
+    )
+    x[1], x[2, 5], x[3, 7] = 0.0, float("nan"), float("inf")
+    norm = torch.rand(4096, generator=random, device="cuda").bfloat16()
+    pairs = (
+        (float8_kernels.rounded(x), rounded(x)),
+        (
+            float8_kernels.add_rmsnorm_rounded(x, residual.clone(), norm, 1e-5),
+            rounded(kernels.add_rmsnorm(x, residual.clone(), norm, 1e-5)),
+        ),
+        (float8_kernels.silu_mul_rounded(gate_up), rounded(kernels.silu_mul(gate_up))),
+    )
+    for one, other in pairs:
+        finite = torch.isfinite(other.scales)
+        assert torch.equal(torch.isfinite(one.scales), finite)
+        assert torch.equal(one.scales[finite], other.scales[finite])
+        assert torch.equal(one.values[finite[:, 0]].float(), other.values[finite[:, 0]].float())
+
+
 def test_this_machine_says_whether_it_computes_them() -> None:
     assert runs_on(torch.device("cpu")) is None
 
@@ -177,7 +204,8 @@ def test_the_model_that_is_kept_answers_as_before_and_shares_all_but_the_matrice
     assert made.language_model.lm_head.weight is kept.language_model.lm_head.weight
     assert made.vision_tower is kept.vision_tower
     assert {str(parameter.dtype) for parameter in kept.language_model.parameters()} == {"torch.bfloat16"}
-    assert "float8_parameters" not in kept.facts
+    assert "float8" not in str(kept.facts)
+    assert "float8_e4m3" in made.facts["loaded_dtype"]
     ours, theirs = (sum(product.bytes() for product in products(model)) for model in (made, kept))
     assert theirs / 2 < ours < 0.57 * theirs
 

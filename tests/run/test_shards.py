@@ -76,6 +76,37 @@ def edited(folder: Path, copy: Path, change: Any) -> Path:
     return copy
 
 
+def test_how_far_an_approximation_is_counts_over_all_shards(made: Path, tmp_path: Path) -> None:
+    from ghostbench.digests import digest
+
+    given = {"ghost_probing": 0.5, "potential_ghost_probing": 0.25, "normal": 0.25}
+    counts = []
+    for number, (part, apart) in enumerate(zip(parts(made), (0.125, 0.375), strict=True)):
+        copy = edited(part, tmp_path / str(number), lambda manifest: None)
+        ledger = lines(copy, "attempts.jsonl")
+        own = [line for line in ledger if line["model"] == "random"]
+        for line in own:
+            other = {**given, "ghost_probing": 0.5 - apart, "normal": 0.25 + apart}
+            line |= {"grade_probabilities": given, "compared": {"against": "exact", "grade_probabilities": other}}
+        (copy / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ledger))
+
+        def state(manifest: Any, copy: Path = copy) -> None:
+            manifest.digests["attempts.jsonl"] = digest(copy / "attempts.jsonl")
+            manifest.models["random"].facts = {"compared_with": "exact", "compared_answers": 999}
+
+        edited(copy, tmp_path / f"part-{number}", state)
+        counts.append(len(own))
+    merged = merge([tmp_path / "part-0", tmp_path / "part-1"], tmp_path, "merged", ["bench", "merge"])
+    facts = json.loads((merged / "manifest.json").read_text())["models"]["random"]["facts"]
+    assert min(counts) > 0
+    assert facts == {
+        "compared_with": "exact",
+        "compared_answers": sum(counts),
+        "changed_grade_rate": counts[1] / sum(counts),
+        "largest_score_change": 0.375,
+    }
+
+
 def test_what_is_no_run_together_is_refused_in_one_line_and_leaves_nothing(made: Path, tmp_path: Path) -> None:
     one, two = parts(made)
 

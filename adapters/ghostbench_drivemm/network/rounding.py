@@ -28,5 +28,6 @@ def in_float8(model: DriveMM, *, keep: bool = False) -> DriveMM:
             id(tensor): tensor for tensor in (*model.language_model.parameters(), *model.language_model.buffers())
         }
         made.language_model = copy.deepcopy(model.language_model, shared)
-    made.note_facts({"float8_parameters": round_layers(made.language_model)})
+    elements = round_layers(made.language_model)
+    made.note_facts({"loaded_dtype": "bfloat16, then float8_e4m3 in part", "float8_parameters": elements})
     return made
