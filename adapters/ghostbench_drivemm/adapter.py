@@ -151,11 +151,12 @@ class DriveMMModel(LocalModel):
         frames = request.frames
         text = user_text(request.prompt, with_frames=frames is not None)
         try:
+            # Nothing here writes to them: a copy for every moment of a clip would be most of the host's work.
+            videos = [shown.original().pixels for shown in (*request.examples, *(() if frames is None else (frames,)))]
             prepared = self._model.prepare(
-                # Nothing here writes to them: a copy for every moment of a clip would be most of the host's work.
-                [] if frames is None else frames.original().pixels,
+                videos,
                 text,
-                kind="text" if frames is None else "video",
+                kind="videos" if videos else "text",
                 system=request.prompt.system,
                 threads=self._threads,
             )

@@ -26,6 +26,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             kind="local",
             summary="DriveMM (SigLIP + Llama 3.1 8B) on this machine's GPUs",
             settings=DriveMMSettings,
+            sees_examples=True,
             extra="ghostbench[drivemm]",
             citation=_CITATION,
             requires=_REQUIRES,

@@ -99,8 +99,9 @@ class Batch:
         for row in range(first, first + len(embeds)):
             for own in self.beginnings[row]:
                 self.done.setdefault(own.digest, row)
-                if own.kind == "text":
-                    self.texts.put([own], self.cache.beginning(row, own.positions))
+            texts = [own for own in self.beginnings[row] if own.kind == "text"]
+            if texts:
+                self.texts.put(texts, self.cache.beginning(row, texts[-1].positions))
 
     def _keep_clips(self) -> None:
         """Keep what other batches may go on from: what came last, since a clip's moments come in order."""

@@ -15,8 +15,9 @@ import numpy.typing as npt
 class Beginning:
     """The first `positions` of a prompt, >= 1; prompts of one checkpoint with equal digests begin alike.
 
-    kind : where it ends. text: before the frames, where the prompts of a task begin alike. frames: behind one of a
-        clip's frames, or behind the last and what closes them. prompt: one position before the prompt's end.
+    kind : where it ends. text: before the clip's frames, or before those of the first example, where the prompts of a
+        task begin alike. frames: behind one of a clip's frames, or behind the last and what closes them. prompt: one
+        position before the prompt's end.
     """
 
     positions: int
@@ -26,7 +27,7 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What tells a prompt's only visual item from all others.
+    """What tells a visual item of a prompt from all others.
 
     digests : one for each frame, in order. frame : positions of a frame, >= 1. closing : positions behind the last one
         that belong to the item, >= 0.
@@ -37,25 +38,38 @@ class Shown:
     closing: int
 
 
-def beginnings(ids: npt.NDArray[np.int64], mark: int | None, shown: Shown | None) -> tuple[Beginning, ...]:
+def beginnings(
+    ids: npt.NDArray[np.int64], marks: Sequence[int], shown: Sequence[Shown] | None
+) -> tuple[Beginning, ...]:
     """The beginnings of a prompt, shortest first.
 
-    ids : its tokens. mark : where its first visual item stands among them. shown : what that shows; None where that is
-    not known, or where there are more items.
+    ids : its tokens. marks : where its visual items stand among them; of several the last is the clip, and the others
+    are examples. shown : what each of them shows; None where that is not known.
     The last position always has to be computed, since what is written is read from it.
     """
-    if mark is None:
+    if not marks:
         return _whole(len(ids), _digest(b"", ids))
+    mark = marks[0]
     seen = _digest(b"", ids[:mark])
     found = [Beginning(mark, seen, "text")] if mark else []
     if shown is None:
         return tuple(found)
     end = mark
-    for own in shown.digests:
-        seen, end = hashlib.sha256(seen + own).digest(), end + shown.frame
+    for example, following in zip(shown, marks[1:], strict=False):
+        between = ids[mark + 1 : following]
+        for own in example.digests:
+            seen = hashlib.sha256(seen + own).digest()
+        seen = _digest(hashlib.sha256(seen).digest(), between)
+        end += len(example.digests) * example.frame + example.closing + len(between)
+        mark = following
+    if len(marks) > 1:
+        found.append(Beginning(end, seen, "text"))
+    clip = shown[-1]
+    for own in clip.digests:
+        seen, end = hashlib.sha256(seen + own).digest(), end + clip.frame
         found.append(Beginning(end, seen, "frames"))
-    if shown.closing:
-        seen, end = hashlib.sha256(seen).digest(), end + shown.closing
+    if clip.closing:
+        seen, end = hashlib.sha256(seen).digest(), end + clip.closing
         found.append(Beginning(end, seen, "frames"))
     after = ids[mark + 1 :]
     if not len(after):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,8 @@ from ghostbench_drivemm.input.lengths import closing_length, frame_length, image
 from ghostbench_drivemm.input.pixels import Pixels, frame_pixels, image_pixels, is_wide
 from ghostbench_drivemm.input.prompt import IMAGE_ID, IMAGE_MARK, PromptRenderer
 
-Kind = Literal["video", "image", "images", "text"]
-"""What a request shows: the frames of one video, one picture, several, none."""
+Kind = Literal["video", "videos", "image", "images", "text"]
+"""What a request shows: the frames of one video, those of several, one picture, several, none."""
 
 
 class PromptTooLong(ValueError):
@@ -168,7 +168,7 @@ class Preparer:
 
     def prepare(
         self,
-        images: Sequence[Image.Image] | Pixels,
+        images: Sequence[Image.Image] | Pixels | Sequence[Pixels],
         question: str,
         *,
         kind: Kind,
@@ -179,8 +179,9 @@ class Preparer:
 
         Parameters
         ----------
-        images : the frames of one video (`video`), as pictures or as one array uint8 [F, height, width, 3]; one picture
-            (`image`), several (`images`), none (`text`).
+        images : the frames of one video (`video`), as pictures or as one array uint8 [F, height, width, 3]; such an
+            array for each video (`videos`), of which the last is the clip; one picture (`image`), several (`images`),
+            none (`text`).
         question : user text with one `<image>` for each visual item (a video is one item).
         system : system text; None is the authors' own.
         threads : makes the frames of a video in these, one by one, without waiting for them (only for their digests);
@@ -195,12 +196,15 @@ class Preparer:
         """
         _check_counts(len(images), question, kind)
         config = self._config
-        video = kind == "video"
+        video = kind in ("video", "videos")
         if video:
-            visuals, sizes = self._video(images, threads)
-            visual = video_length(len(images), config)
+            videos = cast("Sequence[Pixels]", images if kind == "videos" else [images])
+            made = [self._video(own, threads) for own in videos]
+            visuals = tuple(own for own, _ in made)
+            sizes = tuple(size for _, size in made)
+            visual = sum(video_length(len(own), config) for own in visuals)
         else:
-            pictures = [_rgb(image) for image in images]
+            pictures = [_rgb(image) for image in cast("Sequence[Image.Image]", images)]
             visuals = tuple(Resized.of(list(image_pixels(picture, config))) for picture in pictures)
             sizes = tuple(picture.size for picture in pictures)
             visual = sum(image_length(size, config) for size in sizes)
@@ -226,27 +230,26 @@ class Preparer:
     def _beginnings(
         self, ids: npt.NDArray[np.int64], visuals: Sequence[Visual], *, video: bool
     ) -> tuple[Beginning, ...]:
-        marks = np.flatnonzero(ids == IMAGE_ID)
-        digests = visuals[0].digests if video and len(visuals) == 1 else None
-        shown = None
-        if digests is not None:
-            shown = Shown(digests, frame_length(self._config), closing_length(self._config))
-        return beginnings(ids, int(marks[0]) if marks.size else None, shown)
+        marks = [int(mark) for mark in np.flatnonzero(ids == IMAGE_ID)]
+        frame, closing = frame_length(self._config), closing_length(self._config)
+        digests = [visual.digests for visual in visuals] if video else []
+        shown = [Shown(own, frame, closing) for own in digests if own is not None]
+        return beginnings(ids, marks, shown if shown and len(shown) == len(marks) else None)
 
     def _video(
         self, frames: Sequence[Image.Image] | Pixels, threads: Executor | None
-    ) -> tuple[tuple[Visual, ...], tuple[tuple[int, int], ...]]:
+    ) -> tuple[Visual, tuple[int, int]]:
         """The frames as one visual item, and the first one's size."""
         if not isinstance(frames, np.ndarray):
             pictures = [_rgb(frame) for frame in frames]
             if len({picture.size for picture in pictures}) > 1:
-                return (self._resized(pictures, threads),), (pictures[0].size,)
+                return self._resized(pictures, threads), pictures[0].size
             frames = np.stack([np.asarray(picture) for picture in pictures])
         height, width = frames.shape[1:3]
         if self._resizes_later and is_wide(width, height):
-            return (Raw(frames, self._config, FrameDigests(frames, threads)),), ((width, height),)
+            return Raw(frames, self._config, FrameDigests(frames, threads)), (width, height)
         pictures = [Image.fromarray(frame) for frame in frames]
-        return (self._resized(pictures, threads, FrameDigests(frames, threads)),), ((width, height),)
+        return self._resized(pictures, threads, FrameDigests(frames, threads)), (width, height)
 
     def _resized(
         self, pictures: Sequence[Image.Image], threads: Executor | None, digests: FrameDigests | None = None
@@ -285,7 +288,8 @@ def _timed(make: Callable[[], Pixels]) -> tuple[Pixels, float]:
 
 
 def _check_counts(images: int, question: str, kind: str) -> None:
-    wanted = {"video": images >= 1, "image": images == 1, "images": images >= 1, "text": images == 0}
+    some = images >= 1
+    wanted = {"video": some, "videos": some, "image": images == 1, "images": some, "text": images == 0}
     if kind not in wanted:
         raise ValueError(f"kind {kind!r} is not known; known: {', '.join(wanted)}")
     if not wanted[kind]:

@@ -151,7 +151,7 @@ class DriveMM:
 
     def prepare(
         self,
-        images: Sequence[Image.Image] | npt.NDArray[np.uint8],
+        images: Sequence[Image.Image] | npt.NDArray[np.uint8] | Sequence[npt.NDArray[np.uint8]],
         question: str,
         *,
         kind: Kind,
@@ -201,9 +201,11 @@ class DriveMM:
             # Positions among the text rows alone: each mark before one has been cut out.
             marks = np.flatnonzero(request.input_ids == IMAGE_ID)
             ends = [*(int(mark) - place for place, mark in enumerate(marks)), rows.shape[0]]
-            parts = [] if cut.past else [rows[cut.text : ends[0]]]
-            for start, end in pairwise(ends):
-                parts += [rows[start + cut.text : end]] if cut.past else [next(visual), rows[start:end]]
+            parts = []
+            for number, (start, end) in enumerate(pairwise([0, *ends])):
+                if number > cut.visuals:
+                    parts.append(next(visual))
+                parts.append(rows[min(max(start, cut.text), end) : end])
             merged.append(torch.cat(parts))
         return merged
 
@@ -245,19 +247,23 @@ class DriveMM:
 
         Videos and images go through the tower apart.
         """
-        shown = [(request, cut.frames) for request, cut in zip(prepared, cuts, strict=True) if not cut.past]
-        videos = [(visual, first) for request, first in shown if request.video for visual in request.visuals]
-        pictures = [visual for request, _ in shown if not request.video for visual in request.visuals]
+        shown = [
+            (request.video, visual, size, cut.frames if number == cut.visuals else 0)
+            for request, cut in zip(prepared, cuts, strict=True)
+            for number, (visual, size) in enumerate(zip(request.visuals, request.sizes, strict=True))
+            if number >= cut.visuals
+        ]
+        videos = [(visual, first) for video, visual, _, first in shown if video]
+        pictures = [visual for video, visual, _, _ in shown if not video]
         pooled = iter(self._encode_videos(videos, plainly=plainly))
         plain = iter(self._encode(pictures, plainly=plainly))
         newline, config = self.image_newline, self.config
         tokens = []
-        for request, _ in shown:
-            for size in request.sizes:
-                if request.video:
-                    tokens.append(vision.video_tokens(next(pooled), newline, config))
-                else:
-                    tokens.append(vision.image_tokens(next(plain), size, newline, config))
+        for video, _, size, _ in shown:
+            if video:
+                tokens.append(vision.video_tokens(next(pooled), newline, config))
+            else:
+                tokens.append(vision.image_tokens(next(plain), size, newline, config))
         return tokens
 
     def _encode_videos(self, items: Sequence[tuple[Visual, int]], *, plainly: bool) -> list[torch.Tensor]:
