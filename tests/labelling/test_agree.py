@@ -174,6 +174,7 @@ def test_all_who_always_say_the_same_one_thing_have_no_kappa(tmp_path: Path) -> 
         (["a.csv", "strange.csv"], "no annotation that is known"),
         (["a.csv", "elsewhere.csv"], "says nothing of these clips"),
         (["a.csv", "none.csv"], "none.csv"),
+        (["a.csv", "./a.csv"], "a.csv is named twice"),
     ],
 )
 def test_what_cannot_be_compared_is_said_in_one_line(tmp_path: Path, files: list[str], why: str) -> None:

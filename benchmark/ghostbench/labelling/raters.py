@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from ghostbench.datasets import storage
 from ghostbench.datasets.annotations.join import read_annotations
@@ -21,6 +22,7 @@ from ghostbench.labelling.log import is_log, parse
 from ghostbench.labelling.rating import Rating
 from ghostbench.labelling.via_project import is_via_project, read_via_project
 from ghostbench.media.count import frame_times
+from ghostbench.plugins.text import printable
 from ghostbench.records import Clip
 
 
@@ -51,8 +53,12 @@ def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad
 
     places : paths or fsspec URLs. data_root : where the media is. skip_bad : leave bad label rows out.
 
-    Raises `BadInput` for a file that cannot be used.
+    Raises `BadInput` for a file that cannot be used, and for one that is named twice: it agrees with itself.
     """
+    told = [str(Path(place).resolve()) if storage.accept(place, "bench agree").is_local else place for place in places]
+    twice = next((place for place, each in zip(places, told, strict=True) if told.count(each) > 1), None)
+    if twice is not None:
+        raise BadInput(f"{printable(twice)} is named twice: a file agrees with itself; name each once")
     raters: list[Rater] = []
     waiting: list[tuple[int, str, bytes]] = []
     for place in places:
