@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import random
 import resource
@@ -34,10 +35,13 @@ def clip(place: int, rng: random.Random) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def attempt(model: str, line: dict[str, Any], number: int, outcome: str, raw: str | None, wall: float) -> str:
+def attempt(
+    model: str, line: dict[str, Any], repeat: int, number: int, outcome: str, raw: str | None, wall: float
+) -> str:
     second = int(line["clip"].rsplit("_", 1)[1]) % 60
     return json.dumps({
-        "model": model, "clip": line["clip"], "repeat": 0, "attempt": number, "fallback_level": 0, "outcome": outcome,
+        "model": model, "clip": line["clip"], "repeat": repeat, "attempt": number, "fallback_level": 0,
+        "outcome": outcome,
         "error": None if outcome == "answered" else {"type": "Made", "message": "made up"},
         "started_at": f"2026-01-01T00:00:{second:02d}.000Z", "wall_s": wall, "wait_s": 0.1,
         "stages": {"queue_s": 0.01, "video_decode_s": 0.1, "preprocess_s": 0.01, "vision_s": 0.02, "prefill_s": 0.1,
@@ -50,24 +54,25 @@ def attempt(model: str, line: dict[str, Any], number: int, outcome: str, raw: st
     })  # fmt: skip
 
 
-def write_run(folder: Path, models: int, clips: int) -> None:
+def write_run(folder: Path, models: int, clips: int, repeats: int) -> None:
     rng = random.Random(0)
     lines = [clip(place, rng) for place in range(clips)]
     names = [f"model-{place:03d}" for place in range(models)]
     with (folder / "attempts.jsonl").open("w") as attempts, (folder / "predictions.jsonl").open("w") as predictions:
         for name in names:
-            for line in lines:
+            for line, repeat in itertools.product(lines, range(repeats)):
                 score = rng.betavariate(3, 2) if line["truth"] == "ghost_probing" else rng.betavariate(2, 3)
                 grade = GRADES[0] if score > 0.6 else GRADES[1] if score > 0.5 else GRADES[2]
                 outcome = "answered" if rng.random() > 0.05 else rng.choice(OUTCOMES)
                 retried = rng.random() < 0.1
                 if retried:
-                    attempts.write(attempt(name, line, 1, "rate_limited", None, 0.2) + "\n")
+                    attempts.write(attempt(name, line, repeat, 1, "rate_limited", None, 0.2) + "\n")
                 raw = json.dumps({"grade": grade, "evidence": "made up " * 70})
-                attempts.write(attempt(name, line, 1 + retried, outcome, raw, rng.gammavariate(4, 0.3)) + "\n")
+                wall = rng.gammavariate(4, 0.3)
+                attempts.write(attempt(name, line, repeat, 1 + retried, outcome, raw, wall) + "\n")
                 said = outcome == "answered"
                 predictions.write(json.dumps({
-                    "model": name, "clip": line["clip"], "repeat": 0, "truth": line["truth"],
+                    "model": name, "clip": line["clip"], "repeat": repeat, "truth": line["truth"],
                     "truth_time_s": line["truth_time_s"], "grade": grade if said else None,
                     "event_time_s": 2.0 if said and grade != "normal" else None, "score": score if said else None,
                     "answered_by": "model" if said else None, "fallback_level": 0, "outcome": outcome,
@@ -77,7 +82,7 @@ def write_run(folder: Path, models: int, clips: int) -> None:
     manifest = {
         "format": 2, "status": "complete", "run_id": "perf", "command": ["bench", "run"],
         "dataset": {"name": "made-up", "split": "all", "labels_sha256": "a" * 64, "split_sha256": "b" * 64},
-        "task": {"name": "ghost-probing"}, "sampling": "uniform:10", "repeats": 1, "seed": 0,
+        "task": {"name": "ghost-probing"}, "sampling": "uniform:10", "repeats": repeats, "seed": 0,
         "models": {name: {"spec": name, "kind": "remote"} for name in names},
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -107,14 +112,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=100)
     parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--score", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.score:
         score(options.score)
         return
     with tempfile.TemporaryDirectory() as folder:
-        write_run(Path(folder), options.models, options.clips)
-        print(f"{options.models} models, {options.clips} clips")
+        write_run(Path(folder), options.models, options.clips, options.repeats)
+        print(f"{options.models} models, {options.clips} clips, {options.repeats} × each")
         sys.stdout.flush()
         subprocess.run([sys.executable, __file__, "--score", folder], check=True)
 
