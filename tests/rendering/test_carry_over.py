@@ -65,6 +65,14 @@ def test_equal_ranks_are_found_and_said_with_their_doubt(runs: tuple[Path, Path]
     assert "cannot tell from chance" in found.words()
 
 
+def test_probes_wordings_and_substitutes_of_a_model_have_no_rank_of_their_own(runs: tuple[Path, Path]) -> None:
+    grid, real = map(read_run, runs)
+    models = grid.metrics["models"]
+    beside = {**models, "poor": {**models["poor"], "of": "best", "probe": "blank"}}
+    found = carry_over(replace(grid, metrics={**grid.metrics, "models": beside}), real)
+    assert [row[0] for row in found.table.rows] == ["best", "good", "fair"]
+
+
 def test_what_saw_the_video_has_no_rank_among_those_that_saw_the_frames(runs: tuple[Path, Path]) -> None:
     grid, real = map(read_run, runs)
     models = grid.metrics["models"]

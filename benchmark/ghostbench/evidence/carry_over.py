@@ -62,7 +62,8 @@ def carry_over(grid: RunData, real: RunData) -> CarryOver:
         if any("twins" in row for row in run.metrics["models"].values()) is not wanted:
             raise BadInput(f"{run.folder} {told}: name a run over rendered twins and then one over real clips")
     drawn, filmed = grid.metrics["models"], real.metrics["models"]
-    shared = [name for name, row in drawn.items() if not row["baseline"] and name in filmed]
+    # A row under a probe, in another wording or with a substitute's answers is no further model.
+    shared = [name for name, row in drawn.items() if not row["baseline"] and row["of"] is None and name in filmed]
     if not shared:
         raise BadInput(f"no model is in both {grid.folder} and {real.folder}: run one model on both datasets")
     # Ranks of models that did not see the same say nothing, nor do those of one that saw other things in each run.
