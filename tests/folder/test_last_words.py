@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 from ghostbench.errors import BadInput
 from ghostbench.folder import ledger_text
 from ghostbench.folder.last_words import LastWords
+from ghostbench.folder.ledger import recover
 from ghostbench.folder.run_records import read_attempts
 
 CLIPS = ("b", "a", "clip of ünlike name")
 LINE = st.fixed_dictionaries(
     {
-        "model": st.sampled_from(["one", "two"]),
+        "model": st.sampled_from(["one", "two", "one+blank"]),
         "clip": st.sampled_from([*CLIPS, "of another run"]),
         "repeat": st.integers(0, 2),
         "moment_s": st.sampled_from([None, 0.0, 0.5, 1.25]),
-        "outcome": st.sampled_from(["answered", "timed_out", "refused"]),
+        "outcome": st.sampled_from(["answered", "timed_out", "refused", "worker_lost"]),
         "fallback_level": st.integers(0, 2),
         "raw": st.sampled_from([None, "", "no", "ja,\n\U0001f600"]),
         "grade_probabilities": st.sampled_from([None, {}, {"ghost_probing": 0.25, "normal": 0.75}]),
@@ -46,16 +47,19 @@ def found_one_by_one(
 
 
 @pytest.mark.parametrize("room", [0, 1 << 20])
-@given(lines=st.lists(LINE, max_size=30))
+@given(lines=st.lists(LINE, max_size=30), torn=st.sampled_from([0, 1, 40]))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_is_that_of_the_last_line_in_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, lines: list[dict[str, Any]]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, lines: list[dict[str, Any]], torn: int
 ) -> None:
     monkeypatch.setattr(ledger_text, "KEPT", room)
     written = [attempt(line["model"], line["clip"]) | line for line in lines]
-    (tmp_path / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in written), encoding="utf-8")
+    whole = "".join(json.dumps(line) + "\n" for line in written)
+    path = tmp_path / "attempts.jsonl"
+    path.write_text(whole + json.dumps(attempt("one", CLIPS[0], raw="yes"))[:torn], encoding="utf-8")
+    recover(path)  # as a run does that is gone on with after a kill
     words = LastWords(read_attempts(tmp_path), CLIPS, 2)
-    for row in ("one", "two", "of no line"):
+    for row in ("one", "two", "one+blank", "of no line"):
         said = [
             {
                 moment: (str(word.outcome), word.fallback_level, word.raw, word.score, word.attempts)
