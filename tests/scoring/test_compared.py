@@ -79,9 +79,9 @@ def test_facts_that_the_ledger_does_not_come_to_are_a_finding(tmp_path: Path) ->
     others = [(0.2, 0.3, 0.5), (0.1, 0.6, 0.3), None]
     measured = {"compared_answers": 2, "changed_grade_rate": 0.5, "largest_score_change": 0.6 - 0.3}
     sound = written(tmp_path / "sound", others, **measured)
-    assert check_comparisons(sound) == ([], "")
+    assert check_comparisons(sound) == []
     for number, (name, value) in enumerate(measured.items()):
-        found, _ = check_comparisons(written(tmp_path / str(number), others, **{**measured, name: 0.0}))
+        found = check_comparisons(written(tmp_path / str(number), others, **{**measured, name: 0.0}))
         assert [str(one.file) for one in found] == ["manifest.json"], name
         assert value
 

@@ -108,14 +108,14 @@ def check_attempts(run: RunRecords) -> tuple[list[Finding], str]:
     return found, ""
 
 
-def check_comparisons(run: RunRecords) -> tuple[list[Finding], str]:
+def check_comparisons(run: RunRecords) -> list[Finding]:
     """What the manifest says of approximations, against what the ledger's lines come to."""
     found = []
     for name, entry in run.manifest.models.items():
         if with_comparison(name, entry.facts, run.attempts) != entry.facts:
             what = f"{name}: how far it is from {entry.facts.get(FACT)} is not what {ATTEMPTS} comes to"
             found.append(Finding(MANIFEST, what))
-    return found, ""
+    return found
 
 
 def check_frames(run: RunRecords) -> tuple[list[Finding], str]:

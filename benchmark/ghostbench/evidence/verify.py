@@ -19,6 +19,7 @@ from ghostbench.folder.manifest import Manifest, read_manifest, require_complete
 from ghostbench.folder.names import MANIFEST, METRICS, PAGE, REPORT, SENT
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.folder.seal import check_seal
+from ghostbench.scoring.compared import stated
 from ghostbench.scoring.score import compute_metrics
 from ghostbench.writing import check_plain
 
@@ -57,7 +58,6 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
         (partial(ledger.check_labels, granted=granted), "labels and split", "split"),
         (ledger.check_strays, "that every attempt belongs to the run", ""),
         (ledger.check_attempts, "that the attempts can have been made one after the other", ""),
-        (ledger.check_comparisons, "how far approximations are from their models", ""),
         (ledger.check_frames, "frame digests", ""),
         (ledger.check_predictions, "predictions from the attempts", ""),
     ):
@@ -66,6 +66,9 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
         notes += [note] if note else []
         # What could not be compared was not checked.
         checked += [done] if (done := at_least if note else words) else []
+    if any(stated(entry.facts) is not None for entry in manifest.models.values()):
+        findings += ledger.check_comparisons(records)
+        checked.append("how far approximations are from their models")
     if speaks_of_videos(records):
         found, note = check_videos(records, granted)
         findings += found
