@@ -250,6 +250,10 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "a value twice": (changed(BINARY, *S, "ghost", "enum", to=["yes", "no", "yes"]), "twice"),
     "no value at all": (changed(BINARY, *S, "ghost", "enum", to=[]), "grades"),
     "truth values for texts": (changed(BINARY, *S, "ghost", "enum", to=[True, False]), "true and false"),
+    "what is missing": (
+        {key: value for key, value in BINARY.items() if key not in ("system", "question")},
+        "missing: system, question; docs/add-a-task-or-section.md shows a whole task",
+    ),
     "a number for a text": (changed(BINARY, "version", to=2), "version: it must be a text: quote it"),
     "truth values for names": (changed(BINARY, "grades", to={True: "ghost_probing", False: "normal"}), "quote it"),
     "a limit of 400 digits": ({**BINARY, "max_output_tokens": 10**400}, "max_output_tokens"),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -37,6 +37,9 @@ from ghostbench.tasks.wording import (
     check_example_words,
 )
 from ghostbench.yaml_text import TRUE_AND_FALSE, BoundedLoader, told
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 LARGEST = 1 << 18
 """The most bytes of a task file."""
@@ -193,15 +196,24 @@ def form_of(stated: Any, where: str) -> Form:
     try:
         return Form.model_validate(dict(stated))
     except ValidationError as error:
+        absent = [".".join(_steps(found)) for found in error.errors(include_url=False) if found["type"] == "missing"]
+        if len(absent) == error.error_count():
+            whole = "docs/add-a-task-or-section.md shows a whole task"
+            raise BadInput(f"{where}: missing: {printable(', '.join(absent))}; {whole}") from None
         # Of what can be one of several things, what it comes nearest to.
         first = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))
-        steps = [str(step) for step in first["loc"] if not _OF_A_UNION.fullmatch(str(step))]
+        steps = _steps(first)
         what = told(first)
         if steps and steps[-1] == "[key]":
             steps.pop()
             what = f"a name must be a text: quote it ({TRUE_AND_FALSE})"
         place = ".".join(steps)
         raise BadInput(f"{where}: {printable(f'{place}: {what}' if place else what)}") from None
+
+
+def _steps(misfit: ErrorDetails) -> list[str]:
+    """Where in the file it is, key by key."""
+    return [str(step) for step in misfit["loc"] if not _OF_A_UNION.fullmatch(str(step))]
 
 
 def shipped_form(name: str) -> Form:
