@@ -39,6 +39,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             kind="local",
             summary="DriveMM with its language model's products in FP8: faster, and another model than drivemm",
             settings=DriveMMFloat8Settings,
+            sees_examples=True,
             extra="ghostbench[drivemm]",
             citation=_CITATION,
             requires=_REQUIRES,

@@ -18,13 +18,14 @@ from ghostbench import Frames, Reply, Request, RequestTooLarge  # noqa: E402
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench_drivemm import DriveMM  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
+from ghostbench_drivemm.adapter_float8 import DriveMMFloat8  # noqa: E402
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate_prepared  # noqa: E402
 from ghostbench_drivemm.input.lengths import frame_length  # noqa: E402
 from ghostbench_drivemm.input.prepared import Prepared  # noqa: E402
 from ghostbench_drivemm.input.prompt import IMAGE_ID  # noqa: E402
 from ghostbench_drivemm.input.question import user_text  # noqa: E402
 from ghostbench_drivemm.network.cut import Cut  # noqa: E402
-from ghostbench_drivemm.settings import DriveMMSettings  # noqa: E402
+from ghostbench_drivemm.settings import DriveMMFloat8Settings, DriveMMSettings  # noqa: E402
 
 TASK = GhostProbing()
 OPTIONS = GenerateOptions(max_new_tokens=4, keep_first=True)
@@ -113,6 +114,17 @@ def test_what_is_left_out_at_the_beginning_is_what_would_have_come_first(tiny: C
         assert torch.equal(model.embed([own], [skip])[0], whole[skip:])
     with pytest.raises(ValueError, match="inside a frame"):
         Cut.of(own, inside.index(True), model.config)
+
+
+def test_float8_answers_behind_examples_too(checkpoint: Path) -> None:
+    adapter = DriveMMFloat8(DriveMMFloat8Settings(checkpoint=str(checkpoint), device="cpu", mode="score"))
+    adapter.load()
+    try:
+        ready = [replace(one, prepared=adapter.prepare(one)) for one in (behind(1, 5), behind(2, 5), behind(2))]
+        chances = [reply.grade_probabilities for reply in adapter.answer(ready) if isinstance(reply, Reply)]
+        assert len({tuple(each.values()) for each in chances if each is not None}) == 3
+    finally:
+        adapter.close()
 
 
 def test_the_adapter_answers_behind_examples_and_tells_of_too_many(checkpoint: Path) -> None:

@@ -17,8 +17,10 @@ from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.evidence.example_checks import check_examples
 from ghostbench.evidence.verify import verify
+from ghostbench.folder.reader import Folder
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.plugins.choose import parse_model
+from ghostbench.report.write import write_report
 from ghostbench.running.ask.examples import show_examples
 from ghostbench.running.dry_run import forecast
 from ghostbench.running.plan.configured import ConfiguredModel
@@ -27,6 +29,8 @@ from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import Plan, make_plan
 from ghostbench.running.plan.variants import check_examples as check_examples_of
 from ghostbench.tasks.load import load_task
+from ghostbench.viewer.frames import Frames, Sampled
+from ghostbench.viewer.runs import Runs
 
 BRIGHT = [f"images_{c}_{i:03}" for c in (1, 2, 3) for i in (1, 2)]
 """The clips of the data set, each brighter than the one before."""
@@ -189,6 +193,28 @@ def test_other_pixels_of_an_example_are_found_by_resume_and_by_verify(bench: Any
     assert sound.findings == ()
     assert "what was shown of examples" in sound.checked
     assert not any("examples were not compared" in note for note in sound.notes)
+    write_report(run, embed_frames=True, granted=granted)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    data = json.loads(page.partition('<script type="application/json" id="data">')[2].partition("</script>")[0])
+    assert [(each["id"], each["told"], len(each["frames"])) for each in data["examples"]] == [
+        ("images_1_002", [["few", '{"ghost": "yes"}']], 2),
+        ("images_3_002", [["few", '{"ghost": "no"}']], 2),
+    ]
+    assert verify(run, granted).findings == ()
+    swapped = page.replace(data["examples"][0]["frames"][0], data["examples"][1]["frames"][0])
+    (run / "report.html").write_text(swapped, encoding="utf-8")
+    assert any("the frames of images_1_002 are not those" in each.message for each in verify(run, granted).findings)
+    (run / "report.html").write_text(page, encoding="utf-8")
+    viewed = Runs(bench.folder / "results").clip("r", BRIGHT[0])
+    assert [(each["clip"], each["told"]) for each in viewed["examples"]] == [
+        ("images_1_002", [["few", '{"ghost": "yes"}']]),
+        ("images_3_002", [["few", '{"ghost": "no"}']]),
+    ]
+    sampled = Sampled.of(Folder.open(run), "images_3_002")
+    reel = Frames(granted).reel(Folder.open(run).header.dataset, sampled)
+    with reel.changed:
+        reel.changed.wait_for(lambda: reel.done, timeout=120)
+    assert (reel.error, reel.same) == (None, True)
     write_video(clips / "images_3_002.avi", moving_square(7))
     assert "was begun with other frames of the example images_3_002" in told(bench.run(*given, "--resume"))
     assert [finding.message for finding in verify(run, granted).findings] == [

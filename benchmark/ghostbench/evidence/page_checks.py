@@ -75,7 +75,7 @@ def _rows(folder: Path, rows: ClipRows) -> Iterator[Finding]:
 def stated_strips(page: str, folder: Path) -> dict[str, list[str]]:
     """The frames that a page and its files hold, by clip id; clips whose frames are no JPEG data URIs are left out."""
     data = _DATA.search(page)
-    held = dict(_held(data[1], "parts")) if data else {}
+    held = {**dict(_held(data[1], "parts")), **dict(_of_examples(data[1]))} if data else {}
     for name in row_files(folder):
         text = (folder / name).read_text(encoding="utf-8", errors="replace")
         if _FRAMES.search(text):
@@ -90,6 +90,15 @@ def _held(text: str, key: str | None = None) -> Iterator[tuple[str, list[str]]]:
         parts = [value] if key is None else value.get(key, [])
         clips = [clip for part in parts for clip in part["clips"] if clip["frames"]]
         found = [(clip["id"], clip["frames"]) for clip in clips]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+    yield from ((clip, frames) for clip, frames in found if isinstance(clip, str) and _are_frames(frames))
+
+
+def _of_examples(text: str) -> Iterator[tuple[str, list[str]]]:
+    """The frames of examples in the JSON of a page."""
+    try:
+        found = [(each["id"], each["frames"]) for each in json.loads(text).get("examples", [])]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
     yield from ((clip, frames) for clip, frames in found if isinstance(clip, str) and _are_frames(frames))

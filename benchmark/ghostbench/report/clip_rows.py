@@ -22,6 +22,7 @@ from ghostbench.folder.names import PAGE, PAGE_ROWS
 from ghostbench.records import GRADES, TRUTHS
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain, script_json, without_places
+from ghostbench.report.prompt import shown_examples
 
 MOST_ROWS = 4000
 """Rows (models x clips x repeats) up to which they stand in the page itself,"""
@@ -60,7 +61,9 @@ class ClipRows:
         -------
         repeats, grades, truths, outcomes (names that `o` of a part counts into), models (per row `name, reference,
         probe, video`), key (what the run's files bear), folder (where they are, or null), and, for a small run, `index`
-        and `parts`, which are else in the files: see `index` and `part`.
+        and `parts`, which are else in the files: see `index` and `part`. Of a run whose wordings show examples also
+        `examples`: of each its clip's `id`, what is `told` of it (per wording its name and the answer), `times` and
+        `frames`.
         """
         models = [
             {
@@ -80,6 +83,8 @@ class ClipRows:
             "key": self.key,
             "folder": None if self.embedded else PAGE_ROWS,
         }
+        if self._run.manifest.examples:
+            found["examples"] = self._examples()
         if self.embedded:
             clips = len(self._run.clips)
             found |= {"index": {**self.index(), "starts": [0]}, "parts": [self.part(0, clips)]}
@@ -99,7 +104,19 @@ class ClipRows:
         clips = enumerate(self._run.clips["clip"])
         return {
             clip: PAGE if self.embedded else _part_file(bisect_right(self._starts, place) - 1) for place, clip in clips
-        }
+        } | dict.fromkeys(self._run.manifest.examples, PAGE)
+
+    def _examples(self) -> list[dict[str, Any]]:
+        told = shown_examples(self._run.wordings)
+        return [
+            {
+                "id": plain(clip),
+                "told": [[plain(name), plain(answer)] for name, answer in told.get(clip, {}).items()],
+                "times": list(entry.frame_times_s),
+                "frames": self._strips.get(clip),
+            }
+            for clip, entry in self._run.manifest.examples.items()
+        ]
 
     @cached_property
     def key(self) -> str:

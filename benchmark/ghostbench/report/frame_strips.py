@@ -39,7 +39,7 @@ def free_strips(run: RunData) -> Mapping[str, list[str]]:
 
 
 def frame_strips(run: RunData, granted: Granted) -> Mapping[str, list[str]]:
-    """JPEG data URIs of the sampled frames, by clip id, for the clips whose frames the run had.
+    """JPEG data URIs of the sampled frames, by clip id, for the clips whose frames the run had, and for its examples.
 
     granted : where the media may be looked for.
 
@@ -57,7 +57,7 @@ def frame_strips(run: RunData, granted: Granted) -> Mapping[str, list[str]]:
 
 
 def each_strip(run: RunData, granted: Granted) -> Iterator[tuple[str, list[str] | BadInput]]:
-    """Each clip whose frames the run had, with its frames, or with the reason why they cannot be had any more.
+    """Each clip and example whose frames the run had, with its frames, or with the reason why they cannot be had now.
 
     Raises `BadInput` where no clip's can.
     """
@@ -72,6 +72,7 @@ def each_strip(run: RunData, granted: Granted) -> Iterator[tuple[str, list[str] 
         for clip, digest in zip(run.clips["clip"], run.clips["frames_sha256"], strict=True)
         if isinstance(digest, str)
     }
+    wanted |= {clip: entry.frames_sha256 for clip, entry in manifest.examples.items()}
     if not wanted:
         return
     if manifest.sampling is None:

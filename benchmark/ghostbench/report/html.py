@@ -74,6 +74,7 @@ def report_html(run: RunData, rows: ClipRows | None = None) -> str:
         run_id=plain(run.manifest.run_id),
         facts=facts(run),
         prompt=wordings_as_text(run.wordings),
+        examples=bool(run.manifest.examples),
         claim=run.claim,
         dataset=plain(run.manifest.dataset.name),
         n=len(run.clips),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from ghostbench.datasets.clip_ids import clip_id
 from ghostbench.report.escape import plain
 
 
@@ -43,6 +45,22 @@ def wordings_as_text(wordings: Mapping[str, Mapping[str, Any]]) -> str | None:
         parts = [part for part in words_as_text(words).split("\n\n") if part not in found[0].split("\n\n")]
         found.append(f"Wording {plain(name)}, where it differs:\n\n" + "\n\n".join(parts))
     return "\n\n\n".join(found)
+
+
+def shown_examples(wordings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """The answers that wordings tell of the clips whose frames they show, as one line of JSON each: by the clip's id,
+    and by the wording's name."""
+    found: dict[str, dict[str, str]] = {}
+    for name, words in wordings.items():
+        form = words.get("form")
+        examples = form.get("examples") if isinstance(form, Mapping) else None
+        for example in examples if isinstance(examples, list) else ():
+            if not isinstance(example, Mapping) or example.get("frames") is not True:
+                continue
+            with contextlib.suppress(ValueError):  # a folder's words may be a stranger's
+                clip = clip_id(str(example.get("clip")))
+                found.setdefault(clip, {})[name] = json.dumps(example.get("answer"), ensure_ascii=False)
+    return found
 
 
 def _examples(words: Mapping[str, Any]) -> list[str]:

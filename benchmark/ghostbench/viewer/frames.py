@@ -17,8 +17,8 @@ from ghostbench.credentials import Credentials
 from ghostbench.datasets.granted import Granted, media_place
 from ghostbench.datasets.layouts import find_media
 from ghostbench.errors import AttemptError, BadInput
-from ghostbench.folder.lines import ClipLine
 from ghostbench.folder.manifest import DatasetEntry
+from ghostbench.folder.reader import Folder
 from ghostbench.media.every import every_frame
 
 if TYPE_CHECKING:
@@ -30,6 +30,24 @@ MOST_BYTES = 256 << 20
 QUALITY = 88
 WAIT_S = 20.0
 """How long a request waits for a frame that is still to be decoded, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A clip of a run, or an example that its wordings show, with the frames that were sampled of it."""
+
+    clip: str
+    frame_indices: tuple[int, ...]
+    frames_sha256: str | None
+
+    @classmethod
+    def of(cls, run: Folder, clip: str) -> Sampled:
+        """By its id. Raises `BadInput` for one that the run does not have."""
+        example = run.header.examples.get(clip)
+        if example is not None:
+            return cls(clip, tuple(example.frame_indices), example.frames_sha256)
+        line = run.clip(clip)
+        return cls(line.clip, line.frame_indices or (), line.frames_sha256)
 
 
 @dataclass(slots=True)
@@ -67,7 +85,7 @@ class Frames:
         self._reels: OrderedDict[tuple[str, str, str], Reel] = OrderedDict()
         self._lock = threading.Lock()
 
-    def reel(self, data: DatasetEntry, clip: ClipLine) -> Reel:
+    def reel(self, data: DatasetEntry, clip: Sampled) -> Reel:
         """The clip's frames, whose decoding begins now where it has not."""
         key = (data.name, clip.clip, clip.frames_sha256 or "")
         with self._lock:
@@ -80,14 +98,14 @@ class Frames:
                 self._reels.popitem(last=False)
             return reel
 
-    def picture(self, data: DatasetEntry, clip: ClipLine, index: int) -> bytes | None:
+    def picture(self, data: DatasetEntry, clip: Sampled, index: int) -> bytes | None:
         """One frame as JPEG; None where there is none of that number. Waits while it is still to be decoded."""
         reel = self.reel(data, clip)
         with reel.changed:
             reel.changed.wait_for(lambda: reel.done or len(reel.pictures) > index, timeout=WAIT_S)
             return reel.pictures[index] if 0 <= index < len(reel.pictures) else None
 
-    def _fill(self, reel: Reel, data: DatasetEntry, clip: ClipLine) -> None:
+    def _fill(self, reel: Reel, data: DatasetEntry, clip: Sampled) -> None:
         error = None
         try:
             where = media_place(self._granted, data.name, data.data_root, data.layout, data.fps)
@@ -103,8 +121,8 @@ class Frames:
             reel.error, reel.done = error, True
             reel.changed.notify_all()
 
-    def _decode(self, reel: Reel, media: str, credentials: Credentials, clip: ClipLine) -> None:
-        sampled = set(clip.frame_indices or ())
+    def _decode(self, reel: Reel, media: str, credentials: Credentials, clip: Sampled) -> None:
+        sampled = set(clip.frame_indices)
         seen = None
         times: list[float] = []
         for index, pixels in enumerate(every_frame(media, times, credentials)):

@@ -137,17 +137,19 @@ class Runs:
 
     def clip(self, name: str, clip: str) -> dict[str, Any]:
         """One clip: its label, the window in which an alarm is a warning, what every model's row says, every attempt
-        with its error, and the prompt's words."""
+        with its error, the prompt's words, and the examples whose frames were shown."""
+        from ghostbench.report.prompt import wordings_as_text
         from ghostbench.scoring.watched import window_shown
 
         run = self.folder(name)
-        line = run.clip(clip)
+        line, wordings = run.clip(clip), _words(run)
         return {
             "clip": _shown(as_mapping(line)),
             "window": window_shown(line, run.header.task.sustained),
             "predictions": [_shown(as_mapping(each)) for each in run.predictions_for(clip)],
             "attempts": [_without_faults_places(_shown(as_mapping(each))) for each in run.attempts_at(clip)],
-            "prompt": _words(run),
+            "prompt": wordings_as_text(wordings),
+            "examples": _examples(run, wordings),
             "saw": {plain(name): words for name, each in run.header.models.items() if (words := _saw(each))},
         }
 
@@ -208,16 +210,30 @@ def _saw(entry: ModelEntry) -> str:
     return SEES_VIDEO if entry.sees_video else ""
 
 
-def _words(run: Folder) -> str | None:
-    from ghostbench.report.prompt import wordings_as_text
+def _examples(run: Folder, words: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each clip whose frames wordings show as an example, with the answer that each of them tells."""
+    from ghostbench.report.prompt import shown_examples
 
+    told = shown_examples(words)
+    return [
+        {
+            "clip": plain(clip),
+            "told": [[plain(name), plain(answer)] for name, answer in told.get(clip, {}).items()],
+            "frame_indices": entry.frame_indices,
+            "frame_times_s": entry.frame_times_s,
+        }
+        for clip, entry in run.header.examples.items()
+    ]
+
+
+def _words(run: Folder) -> dict[str, Mapping[str, Any]]:
     task = run.header.task
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for name, digest in task.wordings.items():
         with contextlib.suppress(ValueError):
             if (words := read_words(run.path, digest)) is not None:
                 found[name] = words
-    return wordings_as_text(found)
+    return found
 
 
 def _without_faults_places(line: dict[str, Any]) -> dict[str, Any]:

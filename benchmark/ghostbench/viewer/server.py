@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ghostbench.datasets.granted import Granted
 from ghostbench.errors import BadInput
 from ghostbench.report.escape import plain, without_places
-from ghostbench.viewer.frames import Frames
+from ghostbench.viewer.frames import Frames, Sampled
 from ghostbench.viewer.guard import Access, Guard
 from ghostbench.viewer.runs import Runs
 
@@ -45,16 +45,16 @@ def application(results: Path, granted: Granted, access: Access) -> ASGIApp:
 
     def picture(request: Request) -> Response:
         run = runs.folder(request.path_params["run"])
-        line = run.clip(request.query_params.get("clip", ""))
-        found = frames.picture(run.header.dataset, line, int(request.path_params["index"]))
+        sampled = Sampled.of(run, request.query_params.get("clip", ""))
+        found = frames.picture(run.header.dataset, sampled, int(request.path_params["index"]))
         if found is None:
             return _refused("there is no frame of that number")
         return Response(found, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     def reel(request: Request) -> Any:
         run = runs.folder(request.path_params["run"])
-        line = run.clip(request.query_params.get("clip", ""))
-        return {**frames.reel(run.header.dataset, line).state(), "sampled": list(line.frame_indices or ())}
+        sampled = Sampled.of(run, request.query_params.get("clip", ""))
+        return {**frames.reel(run.header.dataset, sampled).state(), "sampled": list(sampled.frame_indices)}
 
     def told(give: Callable[[Request], Any]) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:

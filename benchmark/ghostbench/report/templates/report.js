@@ -203,6 +203,19 @@
     return box;
   };
 
+  for (const each of data.examples || []) {
+    const box = make("article", "clip");
+    box.append(make("h3", "", each.id));
+    for (const [wording, told] of each.told) {
+      const line = make("p");
+      line.append(make("span", "", `the answer to it, in the wording ${wording}: `), told);
+      box.append(line);
+    }
+    if (each.frames) box.append(strip({ ...each, time: null }));
+    else box.append(make("p", "note", `frames at ${each.times.map((time) => `${time.toFixed(2)} s`).join(", ")}`));
+    document.getElementById("examples").append(box);
+  }
+
   const timeline = (row) => {
     const box = make("div", "timeline");
     box.title = "sampled frames, and the labelled event with the second after it";

@@ -370,6 +370,20 @@
       return make("button", { type: "button", class: `tag ${atMoment(each)}`, title: "go to this moment",
         onclick: () => go(reel.times.length ? Math.max(0, reel.times.findLastIndex((time) => time <= each.moment_s)) : 0) }, `${seconds(each.moment_s)} ${title}${score}`);
     }));
+    // Of an example the frames that were shown before this clip's, for whoever opens it.
+    const example = (each) => {
+      const box = make("details", { class: "example" }, make("summary", {}, `Shown as an example: ${each.clip}`), ...each.told.map(([wording, told]) => make("p", {}, make("span", { class: "soft" }, `the answer to it, in the wording ${wording}: `), told)));
+      box.addEventListener("toggle", async () => {
+        if (!box.open || box.dataset.filled) return;
+        box.dataset.filled = "yes";
+        const own = `clip=${encodeURIComponent(each.clip)}`;
+        let state = published ? await get(of(run, `/frames?${own}`)) : { done: false };
+        while (!state.done && alive()) { state = await get(of(run, `/frames?${own}`)); if (!state.done) await new Promise((then) => setTimeout(then, 150)); }
+        if (state.error || state.same === false) { box.append(make("p", { class: "error small" }, state.error ? `No frames: ${state.error}` : "These are not the frames that were shown: the media has changed.")); return; }
+        box.append(make("div", { class: "strip" }, ...each.frame_indices.map((index, place) => make("figure", {}, make("img", { src: of(run, `/frames/${index}?${own}`), alt: `frame at ${seconds(each.frame_times_s[place])}`, loading: "lazy" }), make("figcaption", {}, seconds(each.frame_times_s[place]))))));
+      });
+      return box;
+    };
     const card = (prediction, attempts, name) => {
       const last = attempts[attempts.length - 1];
       const [kind, title] = verdict(prediction ? prediction.grade : null, prediction ? prediction.outcome : last && last.outcome, line.truth);
@@ -394,7 +408,7 @@
     const more = Object.entries({ ...(line.labels || {}), ...(line.parameters || {}) }).filter(([, value]) => value !== null && value !== "" && typeof value !== "object");
     box.replaceChildren(...[make("h1", {}, clip), make("p", {}, "Label: ", make("strong", {}, label)), more.length ? make("details", { class: "soft small" }, make("summary", {}, `${more.length} more of the clip`), more.map(([name, value]) => `${spaced(name)} ${spaced(value)}`).join(" · ")) : null, make("div", { class: "stage" }, image), bar, controls, note,
       make("p", { class: "soft small" }, "Blue: frames that the models were shown. Red: the labelled event and the second after it. Green: the window in which an alarm is a warning, where the labels state one."), make("section", { class: "answers" }, ...answers),
-      found.prompt ? make("details", {}, make("summary", {}, "The prompt as it was sent"), make("pre", {}, found.prompt)) : null].filter(Boolean));
+      found.prompt ? make("details", {}, make("summary", {}, "The prompt as it was sent"), make("pre", {}, found.prompt)) : null, ...(found.examples || []).map(example)].filter(Boolean));
     const watch = async () => {
       const next = await get(of(run, `/frames?clip=${encodeURIComponent(clip)}`));
       if (!alive()) return;
