@@ -23,6 +23,7 @@ pytest.importorskip("llguidance")
 
 from PIL import Image  # noqa: E402
 
+import ghostbench  # noqa: E402
 from ghostbench import (  # noqa: E402
     GRADES,
     BadInput,
@@ -87,13 +88,9 @@ def answers(model: DriveMMModel, seeds: tuple[int, ...], task: Any = TASK) -> li
     return list(model.answer([replace(one, prepared=model.prepare(one)) for one in asked]))
 
 
-def bench(
-    folder: Path, checkpoint: Path, *settings: str, dtype: str = "float32", resume: bool = False
-) -> dict[str, Any]:
-    words = [
-        f"drivemm.{setting}" for setting in (f"checkpoint={checkpoint}", "device=cpu", f"dtype={dtype}", *settings)
-    ]
-    sets = [part for word in words for part in ("--set", word)] + ["--resume"] * resume
+def bench(folder: Path, checkpoint: Path, *settings: str) -> dict[str, Any]:
+    words = [f"drivemm.{setting}" for setting in (f"checkpoint={checkpoint}", "device=cpu", "dtype=float32", *settings)]
+    sets = [part for word in words for part in ("--set", word)]
     done = subprocess.run(
         [sys.executable, "-m", "ghostbench", "run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
         cwd=folder,
@@ -108,6 +105,17 @@ def bench(
     lines = [json.loads(line) for line in (run / "attempts.jsonl").read_text().splitlines()]
     metrics = json.loads((run / "metrics.json").read_text())["models"]["drivemm"]
     return {"status": done.returncode, "attempts": lines, "metrics": metrics}
+
+
+def here(folder: Path, checkpoint: Path, *, resume: bool = False, **settings: str) -> dict[str, Any]:
+    """The same run in this process, which has torch already."""
+    given = {"checkpoint": str(checkpoint), "device": "cpu", "dtype": "float32", **settings}
+    run = ghostbench.run(
+        "drivemm", settings={"drivemm": given}, clips="ghost5_0[12]", sampling="uniform:2", on="thread",
+        out=folder / "results", run_id="r", resume=resume,
+    )  # fmt: skip
+    lines = (folder / "results" / "r" / "attempts.jsonl").read_text().splitlines()
+    return {"attempts": [json.loads(line) for line in lines], "metrics": run.metrics["models"]["drivemm"]}
 
 
 def test_a_run_with_the_grammar_gives_answers_whatever_the_weights(tmp_path: Path, checkpoint: Path) -> None:
@@ -167,7 +175,7 @@ def test_a_checkpoint_that_cannot_be_had_is_told_in_one_line_on_the_terminal(tmp
 def test_a_run_is_not_gone_on_with_under_other_weights(tmp_path: Path, checkpoint: Path) -> None:
     folder, run = tmp_path / "checkpoint", tmp_path / "results" / "r"
     shutil.copytree(checkpoint, folder)
-    first = bench(tmp_path, folder, "mode=score")
+    first = here(tmp_path, folder, mode="score")
     lines = (run / "attempts.jsonl").read_text().splitlines(keepends=True)
     (run / "attempts.jsonl").write_text(lines[0])
     killed = {**json.loads((run / "manifest.json").read_text()), "status": "running", "digests": {}, "seal": None}
@@ -175,7 +183,7 @@ def test_a_run_is_not_gone_on_with_under_other_weights(tmp_path: Path, checkpoin
     shutil.rmtree(folder)
     shutil.copytree(checkpoint.parent / "ckpt_c", folder)
     for _ in range(2):
-        mixed = bench(tmp_path, folder, "mode=score", resume=True)
+        mixed = here(tmp_path, folder, mode="score", resume=True)
         assert mixed["metrics"]["outcomes"] == {"answered": 1, "unavailable": 1}
         assert len(mixed["attempts"]) == 1
         manifest = json.loads((run / "manifest.json").read_text())["models"]["drivemm"]
@@ -183,7 +191,7 @@ def test_a_run_is_not_gone_on_with_under_other_weights(tmp_path: Path, checkpoin
         assert manifest["facts"]["files"] == killed["models"]["drivemm"]["facts"]["files"]
     shutil.rmtree(folder)
     shutil.copytree(checkpoint, folder)
-    whole = bench(tmp_path, folder, "mode=score", resume=True)
+    whole = here(tmp_path, folder, mode="score", resume=True)
     scores = [{line["clip"]: line["grade_probabilities"] for line in one["attempts"]} for one in (first, whole)]
     assert scores[0].keys() == scores[1].keys()
     for clip, probabilities in scores[0].items():
@@ -213,7 +221,7 @@ def test_an_overflow_in_float16_is_nonfinite_and_float32_answers_as_a_recorded_l
         if name in tensors:
             tensors[name].fill_(30_000.0)
             save_file(tensors, file, {"format": "pt"})
-    run = bench(tmp_path, folder, dtype="float16")
+    run = here(tmp_path, folder, dtype="float16")
     by_clip: dict[str, list[Any]] = {}
     for line in run["attempts"]:
         by_clip.setdefault(line["clip"], []).append((line["outcome"], line["fallback_level"]))
