@@ -71,7 +71,8 @@ def make_dataset(media: Path, labels: Path, count: int, folder: Path) -> Path:
         for number, clip in enumerate(islice(cycle(found), count)):
             name = clip.name if number < len(found) else f"images_1_{9000 + number}.avi"
             if number < len(found):
-                (folder / "clips" / name).symlink_to(clip.resolve())
+                # A link would lead out of the data root, where no media are read.
+                shutil.copyfile(clip, folder / "clips" / name)
             else:
                 making.append(threads.submit(brighter, clip, number // len(found), folder / "clips" / name))
             rows.append(f"{name},{named[clip.stem]}\n")
