@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import torch
 from typing_extensions import override
 
 from ghostbench import (
@@ -29,29 +27,27 @@ from ghostbench import (
 )
 from ghostbench_drivemm.checkpoint import public
 from ghostbench_drivemm.checkpoint.inventory import inspect
-from ghostbench_drivemm.engine import GenerateOptions, Sampling, engine_of, generate_prepared, warm
-from ghostbench_drivemm.input.prepared import PromptTooLong
 from ghostbench_drivemm.input.question import user_text
-from ghostbench_drivemm.network.model import DriveMM
-from ghostbench_drivemm.serving.batching import DriveMMBatch, Ready
-from ghostbench_drivemm.serving.replica import replica_on, rows_that_fit
 from ghostbench_drivemm.settings import DriveMMSettings
-from ghostbench_local import memory
-from ghostbench_local.answer.forms import Forms
-from ghostbench_local.answer.grammar import Vocabulary
-from ghostbench_local.arithmetic import arithmetic, versions_of
-from ghostbench_local.batching import alike
 from ghostbench_local.checkpoint.digests import Unchanged
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
 from ghostbench_local.devices import described, devices_of, look_for, one_on_each, resources_of
 from ghostbench_local.ladder import ladder
-from ghostbench_local.replica import Replica
+
+if TYPE_CHECKING:
+    from ghostbench_drivemm.engine import GenerateOptions, Sampling
+    from ghostbench_drivemm.input.prepared import Prepared
+    from ghostbench_drivemm.network.model import DriveMM
+    from ghostbench_drivemm.serving.batching import Ready
+    from ghostbench_local.replica import Replica
 
 _USUAL_POSITIONS = (2100 + 450, 2100 + 900)
 """Ten frames and a task's prompt: what is made ready for, and reckoned with until longer prompts have been seen."""
 _USUAL_TEXT = 400
 """Of these, the positions of a task's text before the frames, which are computed for the first clip alone."""
+_USUAL_WORDS = 100
+"""Of these, the positions of a clip's own words behind its frames."""
 _USUAL_FRAME = (660, 1584)
 """Height and width of DADA-2000's frames."""
 _SCORE_ROWS = 32
@@ -61,7 +57,10 @@ _LIBRARIES = ("torch", "transformers", "tokenizers", "llguidance", "pillow", "nu
 
 
 class DriveMMModel(LocalModel):
-    """DriveMM on one or more devices of this machine."""
+    """DriveMM on one or more devices of this machine.
+
+    Nothing heavy is imported before `load`: a run that has a worker for it needs none of that itself.
+    """
 
     name: ClassVar[str] = "drivemm"
     """As `--set` has it."""
@@ -112,6 +111,12 @@ class DriveMMModel(LocalModel):
 
     @override
     def load(self) -> Mapping[str, Any]:
+        from ghostbench_drivemm.serving.replica import replica_on
+        from ghostbench_local import memory
+        from ghostbench_local.answer.forms import Forms
+        from ghostbench_local.answer.grammar import Vocabulary
+        from ghostbench_local.arithmetic import arithmetic, versions_of
+
         try:
             self._folder, source = self._find()
             self._kept = Unchanged(inspect(self._folder).files)
@@ -147,6 +152,9 @@ class DriveMMModel(LocalModel):
 
     @override
     def prepare(self, request: Request) -> Ready:
+        from ghostbench_drivemm.input.prepared import PromptTooLong
+        from ghostbench_drivemm.serving.batching import Ready
+
         started = time.perf_counter()
         frames = request.frames
         text = user_text(request.prompt, with_frames=frames is not None)
@@ -171,6 +179,9 @@ class DriveMMModel(LocalModel):
 
     @override
     def answer(self, requests: Sequence[Request]) -> Sequence[Reply | ModelError]:
+        from ghostbench_drivemm.serving.batching import DriveMMBatch
+        from ghostbench_local.batching import alike
+
         def answered() -> dict[str, Reply | ModelError]:
             results: dict[str, Reply | ModelError] = {}
             for dtype, group in alike(requests, self.settings.dtype, self._limit):
@@ -196,6 +207,8 @@ class DriveMMModel(LocalModel):
 
     def options(self, requests: Sequence[Request], model: DriveMM) -> GenerateOptions:
         """How these requests, which have schema and limit in common, are answered."""
+        from ghostbench_drivemm.engine import GenerateOptions
+
         prompt = requests[0].prompt
         reader = self._forms.reader(prompt.verdict_field, prompt.verdict_values)
         if self.settings.mode == "score" and reader is None:
@@ -209,6 +222,8 @@ class DriveMMModel(LocalModel):
         )
 
     def _sampling(self, requests: Sequence[Request], model: DriveMM) -> Sampling | None:
+        from ghostbench_drivemm.engine import Sampling
+
         config = model.config
         if self.settings.sampling == "greedy" or not config.do_sample or config.temperature <= 0:
             return None
@@ -220,6 +235,8 @@ class DriveMMModel(LocalModel):
         return self.settings.max_new_tokens or request.prompt.max_output_tokens
 
     def _fitting(self, replica: Replica[DriveMM]) -> int:
+        from ghostbench_drivemm.serving.replica import rows_that_fit
+
         rows = _SCORE_ROWS
         if self.settings.mode == "generate":
             positions = self._longest + self._new_tokens
@@ -257,6 +274,8 @@ class DriveMMModel(LocalModel):
         return facts
 
     def _load_model(self, dtype: str, device: str) -> DriveMM:
+        from ghostbench_drivemm.network.model import DriveMM
+
         names = ("image_aspect_ratio", "mm_spatial_pool_mode", "mm_newline_position")
         overrides = {name: getattr(self.settings, name) for name in names if getattr(self.settings, name) is not None}
         assert self._folder is not None
@@ -272,23 +291,30 @@ class DriveMMModel(LocalModel):
 
     def _warm(self, replica: Replica[DriveMM]) -> float:
         """Answer noise once on this GPU, in the thread that will answer; seconds."""
+        import torch
+
+        from ghostbench_drivemm.engine import engine_of, generate_prepared, warm
+        from ghostbench_local import memory
+
         started = time.perf_counter()
         model, options = replica.model(self.settings.dtype), self._warm_options()
         # A batch size that was asked for may be more than fits, which the first batches find out and halve.
         rows, positions = min(self.batch_size, self._fitting(replica)), self._longest + self._new_tokens
         warm(engine_of(model), rows, positions, options, range(*_USUAL_POSITIONS, 16), shared=_USUAL_TEXT)
         model.expect_frames(10, *_USUAL_FRAME)
-        noise = np.random.default_rng(0).integers(0, 256, (10, *_USUAL_FRAME, 3), dtype=np.uint8)
-        ready = model.prepare(noise, "<image>\n", kind="video")
         # As many as are prefilled together, so that every kernel meets the shapes it will see.
-        together = min(rows, options.chunk_tokens // self._longest)
-        generate_prepared(model, [ready] * max(1, together), options)
+        together = max(1, min(rows, options.chunk_tokens // (_USUAL_POSITIONS[0] - _USUAL_TEXT)))
+        generate_prepared(model, list(_drawn(model, 1 + together, self._threads)), options)
+        engine_of(model).forget()
+        model.forget()
         memory.read(replica.device)
         torch.cuda.synchronize()
         return time.perf_counter() - started
 
     def _warm_options(self) -> GenerateOptions:
         """A short answer that goes through all that a clip's answer does."""
+        from ghostbench_drivemm.engine import GenerateOptions
+
         reader = self._forms.reader("grade", GRADES)
         assert reader is not None
         schema = {
@@ -300,6 +326,22 @@ class DriveMMModel(LocalModel):
             max_new_tokens=0 if self.settings.mode == "score" else len(reader.begun) + 3,
             grammar=self._forms.grammar(schema) if self.settings.grammar else None,
             grades=reader,
+        )
+
+
+def _drawn(model: DriveMM, count: int, threads: Executor) -> Iterator[Prepared]:
+    """So many clips of noise in prompts of a usual length, which have a task's text in common and nothing else."""
+    import numpy as np
+
+    noise = np.random.default_rng(0).integers(0, 256, (10, *_USUAL_FRAME, 3), dtype=np.uint8)
+    limit, word = model.config.position_limit, len(model.tokenizer.encode(" the", add_special_tokens=False).ids)
+    # A checkpoint for shorter prompts is asked about other clips.
+    usual = limit is None or limit >= 2 * _USUAL_POSITIONS[1]
+    text, question = (_USUAL_TEXT // word, _USUAL_WORDS // word) if usual else (0, 0)
+    for number in range(count):
+        asked = f"<image>\n{number}" + " the" * question
+        yield model.prepare(
+            noise ^ np.uint8(number), asked, kind="video", system=" the" * text or None, threads=threads
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from dataclasses import replace
 from typing import TypeVar
 
@@ -43,18 +45,41 @@ def one_on_each(model: str, settings: Own) -> list[Own]:
 
 
 def look_for(model: str, devices: list[str]) -> None:
-    """Raise `BadInput` where this machine lacks one of these devices. Imports torch only where a GPU is named."""
+    """Raise `BadInput` where this machine lacks one of these devices.
+
+    Where a GPU is named, torch is asked if it is imported already, else the driver, which takes a thousandth of the
+    time: who computes there asks again.
+    """
     named = [device for device in devices if device.startswith("cuda")]
     if not named:
         return
-    import torch
+    count = None if "torch" in sys.modules else _gpus_by_the_driver()
+    if not count:
+        import torch
 
-    if not torch.cuda.is_available():
-        raise BadInput(f"{model} needs a CUDA device and finds none; --set {model}.device=cpu computes slowly")
-    count = torch.cuda.device_count()
+        if not torch.cuda.is_available():
+            raise BadInput(f"{model} needs a CUDA device and finds none; --set {model}.device=cpu computes slowly")
+        count = torch.cuda.device_count()
     for device in named:
         if int(device.partition(":")[2] or 0) >= count:
             raise BadInput(f"{model}: there is no device {device}; this machine has {count} (from cuda:0 on)")
+
+
+def _gpus_by_the_driver() -> int | None:
+    """How many GPUs a process with this environment can use; None where the driver cannot tell."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        count: int = pynvml.nvmlDeviceGetCount()
+    except pynvml.NVMLError:
+        return None
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return count
+    numbers = chosen.split(",")
+    plain = all(number.strip().isdecimal() and int(number) < count for number in numbers)
+    return len(numbers) if plain else None
 
 
 def described(device: str) -> str:

@@ -68,9 +68,18 @@ def test_replicas_of_any_pace_end_at_most_one_small_batch_apart(clips: int, most
     took, sizes = ended(clips, most, per_s)
     assert sum(sizes) == clips
     assert max(sizes) <= most
-    # Before its first batch has ended nobody knows how slow a replica is: that batch it may have too many of.
+    # Before its first batch has ended nobody knows how slow a replica is: that batch it may have too many of. Its last
+    # one may have an eighth more, so that nobody is left with a small batch.
     first = min(most, clips / len(per_s) + 1) / min(per_s)
-    assert took <= clips / sum(per_s) + first + 2 / min(per_s)
+    assert took <= clips / sum(per_s) + first + (2 + most / 8) / min(per_s)
+
+
+@pytest.mark.parametrize(("left", "takes"), [(40, 40), (48, 48), (52, 52), (60, 52), (70, 57)])
+def test_no_replica_is_left_with_a_small_batch(left: int, takes: int) -> None:
+    free, busy = Pace(8.0), Pace(8.0)
+    busy.begin(48, 0.0)
+    # 44 are left of what the other one is at.
+    assert to_take(free, [free, busy], 64, left, 0.5) == takes
 
 
 class Slow(LocalModel):

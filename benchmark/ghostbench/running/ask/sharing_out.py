@@ -15,6 +15,9 @@ FAR_FROM_THE_END = 4
 """With so many full batches left for each replica, the end is no concern yet."""
 _NEWEST = 0.5
 """The weight of the newest batch in what is reckoned of a replica's pace."""
+_WORTH_A_BATCH = 1 / 8
+"""Where less than this part of a batch would be left for the others, it goes with that batch: a small one takes most of
+the time of a large one."""
 
 
 @dataclass(slots=True)
@@ -55,6 +58,10 @@ def to_take(own: Pace, paces: Sequence[Pace], most: int, waiting: int, now: floa
     >>> free = Pace()
     >>> to_take(free, [free, Pace()], 128, 192, 0.0)
     96
+    >>> free, busy = Pace(10.0), Pace(10.0)
+    >>> number = busy.begin(48, now=0.0)
+    >>> to_take(free, [free, busy], 64, 48, now=0.4)  # 46 would leave 2
+    48
     """
     if most <= 1 or len(paces) < 2 or waiting >= FAR_FROM_THE_END * most * len(paces):
         return max(1, most)
@@ -64,7 +71,8 @@ def to_take(own: Pace, paces: Sequence[Pace], most: int, waiting: int, now: floa
     if share <= 1:
         return 1
     rounds = math.ceil(round(share / most, 6))
-    return max(1, min(most, math.ceil(round(share / rounds, 6))))
+    take = max(1, min(most, math.ceil(round(share / rounds, 6))))
+    return waiting if waiting <= most and waiting - take < _WORTH_A_BATCH * take else take
 
 
 def _share(own: Pace, replicas: list[tuple[Pace, float, float]], waiting: int) -> float:

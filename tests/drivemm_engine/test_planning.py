@@ -1,0 +1,67 @@
+"""What a run needs where it only plans: no torch, and the driver's word on how many GPUs there are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pynvml
+import pytest
+
+from ghostbench import BadInput
+from ghostbench_local import devices
+
+SCRIPT = """
+import sys
+from ghostbench_drivemm.adapter import DriveMMModel
+from ghostbench_drivemm.settings import DriveMMSettings
+model = DriveMMModel(DriveMMSettings(checkpoint=sys.argv[1], device="cpu"))
+model.check()
+model.check_here()
+assert model.replicas() and model.resources() and model.ladder
+print(*(name for name in ("torch", "transformers", "llguidance") if name in sys.modules))
+"""
+
+
+def test_the_model_is_planned_without_torch(checkpoint: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(checkpoint)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A driver that tells of two GPUs, and a process that has not imported torch."""
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 2)
+    return monkeypatch
+
+
+def test_gpus_are_looked_for_by_the_drivers_word(two_gpus: pytest.MonkeyPatch) -> None:
+    devices.look_for("m", ["cuda", "cuda:1"])
+    with pytest.raises(BadInput, match=r"m: there is no device cuda:2; this machine has 2 \(from cuda:0 on\)"):
+        devices.look_for("m", ["cuda:1", "cuda:2"])
+
+
+@pytest.mark.parametrize(("chosen", "count"), [("1", 1), ("1,0", 2), ("0, 1", 2)])
+def test_only_those_count_that_the_environment_leaves(two_gpus: pytest.MonkeyPatch, chosen: str, count: int) -> None:
+    two_gpus.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    devices.look_for("m", [f"cuda:{count - 1}"])
+    with pytest.raises(BadInput, match=f"this machine has {count}"):
+        devices.look_for("m", [f"cuda:{count}"])
+
+
+@pytest.mark.parametrize("chosen", ["", "-1", "2", "0,7", "GPU-8f6d", "MIG-1", "all"])
+def test_torch_is_asked_where_the_environment_is_less_plain(two_gpus: pytest.MonkeyPatch, chosen: str) -> None:
+    two_gpus.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert devices._gpus_by_the_driver() is None
+
+
+def test_torch_is_asked_where_there_is_no_driver(two_gpus: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    two_gpus.setattr(pynvml, "nvmlInit", fails)
+    assert devices._gpus_by_the_driver() is None
