@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -135,6 +136,35 @@ def test_facts_of_a_warm_up_that_are_no_facts_make_a_model_unavailable() -> None
 
     with pytest.raises(Unavailable, match="its warm_up returned int where a mapping of facts belongs"):
         asyncio.run(ask())
+
+
+def test_closing_a_model_that_warms_up_leaves_nothing_to_complain_of() -> None:
+    complaints: list[Any] = []
+    begun, ended = threading.Event(), threading.Event()
+
+    class Slow(Warming):
+        def warm_up(self) -> Mapping[str, Any]:
+            begun.set()
+            assert ended.wait(LONG_S)
+            raise Unavailable("its worker was closed")
+
+    async def ask() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        with ThreadPoolExecutor(2) as pool:
+            dispatcher = LocalDispatcher([InThread(Slow())], pool)
+            await dispatcher.load()
+            await asyncio.to_thread(begun.wait, LONG_S)
+            await dispatcher.close()
+            thread = dispatcher._seats[0]._threads
+            ended.set()
+            await asyncio.to_thread(thread.shutdown)
+            # What has come of the call is handed over through the loop.
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+    asyncio.run(ask())
+    gc.collect()
+    assert complaints == []
 
 
 class Told(Worker):

@@ -193,9 +193,13 @@ class Seat(Generic[Item]):
         late : what there is not by the deadline, in words. room_s : how long it may wait for room before, seconds.
         """
         limit_s = self._deadline_s + room_s
-        done, _ = await asyncio.wait({call}, timeout=None if math.isinf(limit_s) else limit_s)
+        try:
+            done, _ = await asyncio.wait({call}, timeout=None if math.isinf(limit_s) else limit_s)
+        except asyncio.CancelledError:
+            _leave_to_itself(call)
+            raise
         if not done:
-            call.add_done_callback(lambda done: done.cancelled() or done.exception())
+            _leave_to_itself(call)
             raise TimedOut(f"{late} within the deadline of {self._deadline_s:g} s")
         return call.result()
 
@@ -205,6 +209,11 @@ class Seat(Generic[Item]):
             return False
         done, _ = await asyncio.wait({call}, timeout=_ENDING_S)
         return bool(done)
+
+
+def _leave_to_itself(call: asyncio.Future[Any]) -> None:
+    """Have nobody told of what the call raises, for which nobody waits any more."""
+    call.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def _timed_out(error: TimedOut, *, ended: bool) -> TimedOut:
