@@ -158,7 +158,7 @@ def test_media_of_an_example_that_is_not_there_or_broken_ends_the_run(bench: Any
     clips = tmp_path / "clips"
     shutil.copytree(bench.dataset.parent / "clips", clips)
     (clips / "images_3_002.avi").write_bytes(b"no video")
-    with pytest.raises(BadInput, match="the frames of the example images_3_002 are shown, and cannot be had"):
+    with pytest.raises(BadInput, match=r"the frames of the example images_3_002 are shown, and cannot .*name another"):
         show_examples(planned(bench, tmp_path, clips))
     (clips / "images_3_002.avi").unlink()
     with pytest.raises(BadInput, match="holds no media of it"):
@@ -220,6 +220,11 @@ def test_other_pixels_of_an_example_are_found_by_resume_and_by_verify(bench: Any
     assert [finding.message for finding in verify(run, granted).findings] == [
         "the example images_3_002 has other frames now than in the run"
     ]
+    (clips / "images_3_002.avi").write_bytes(b"no video")
+    (clips / "images_1_002.avi").unlink()
+    (note,) = [note for note in verify(run, granted).notes if "example" in note]
+    assert note.startswith("the frames of these examples could not be compared with the media: images_1_002 (it is not")
+    assert "images_3_002 (InvalidDataError" in note
     records = read_run_records(run)
     entry = records.manifest.examples["images_3_002"]
     for changed, found in (

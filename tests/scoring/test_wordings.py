@@ -227,6 +227,27 @@ def test_runs_that_have_a_wording_of_one_name_in_other_words_are_not_compared(tm
     assert read_field([tmp_path / "x", tmp_path / "y"], allow=["task"]).differences
 
 
+def test_runs_whose_wordings_show_other_frames_of_an_example_are_not_compared(tmp_path: Path) -> None:
+    def written(folder: str, digest: str, sampling: str = "uniform:2") -> Path:
+        run = RunBuilder(dash_clips(2, 0, 2))
+        run.rows("m", [G, G, N, N])
+        task = {"name": "ghost-probing", "version": "1", "template_sha256": "c" * 64, "variants": {"few": "d" * 64}}
+        entry = {"frames_sha256": digest * 64, "frame_indices": [0], "frame_times_s": [0.0], "duration_s": 1.0}
+        shown = {"images_9_001": {**entry, "decoder": "drawn"}}
+        run.write(tmp_path / folder, task=task, sampling=sampling, examples=shown)
+        score_run(tmp_path / folder)
+        return tmp_path / folder
+
+    runs = [written("x", "a"), written("y", "b")]
+    with pytest.raises(BadInput, match=r"the example images_9_001 has not the same frames .* --allow task"):
+        read_field(runs)
+    assert read_field(runs, allow=["task"]).differences
+    assert read_field([runs[0], written("same", "a")]).differences == ()
+    # Sampled otherwise, it has other frames as every clip has, and that is what is told.
+    with pytest.raises(BadInput, match=r"differ in sampling .* --allow sampling$"):
+        read_field([runs[0], written("z", "c", "uniform:3")])
+
+
 def test_an_attempt_in_the_main_words_is_none_in_others(tmp_path: Path) -> None:
     """The builder's attempts at a clip all have one prompt."""
     found, _ = check_words(read_run_records(worded(tmp_path / "r")))

@@ -223,6 +223,10 @@ MALFORMED: dict[str, tuple[Any, str]] = {
         {"a": {"examples": [SHOWN]}, "b": {"examples": [SHOWN]}}, "same as the wording a",
     ),
     "an example twice": ({"few": {"examples": [EXAMPLE, EXAMPLE]}}, "there twice"),
+    "an example twice, once as its file": (
+        {"few": {"examples": [EXAMPLE, {**EXAMPLE, "clip": f"{EXAMPLE['clip']}.mp4"}]}}, "there twice",
+    ),
+    "an example that is no clip": ({"few": {"examples": [{**EXAMPLE, "clip": "../x"}]}}, "'../x' is not a plain name"),
     "an introduction of nothing": ({"few": {"question": "x?", "example": "{shows} {answer}"}}, "no examples"),
     "an introduction without the answer": ({"few": {"examples": [EXAMPLE], "example": "{shows}"}}, "{answer}"),
     "an introduction with the clip": (

@@ -170,9 +170,11 @@ def read_field(folders: Sequence[Path], allow: Collection[str] = (), models: Seq
 
 def _differences(runs: Sequence[RunRecords]) -> dict[str, str]:
     found = {}
-    wordings = _wordings_apart(runs)
+    wordings, examples = _wordings_apart(runs), _examples_apart(runs)
     if wordings:
         found["task"] = f"task (the wording {', '.join(wordings)} is not the same in all runs that have it)"
+    elif examples:
+        found["task"] = f"task (the example {', '.join(examples)} has not the same frames in all runs that show it)"
     for key in KEYS:
         values = [_value(run, key) for run in runs]
         if len(set(values)) > 1:
@@ -188,6 +190,16 @@ def _wordings_apart(runs: Sequence[RunRecords]) -> list[str]:
         for name, digest in run.manifest.task.variants.items():
             digests.setdefault(name, set()).add(digest)
     return [printable(name) for name, found in digests.items() if len(found) > 1]
+
+
+def _examples_apart(runs: Sequence[RunRecords]) -> list[str]:
+    """The examples of which two runs show other frames, though they sample alike: words that show them make two prompts
+    then, under one name."""
+    digests: dict[tuple[str | None, str], set[str]] = {}
+    for run in runs:
+        for clip, entry in run.manifest.examples.items():
+            digests.setdefault((run.manifest.sampling, clip), set()).add(entry.frames_sha256)
+    return [printable(clip) for (_, clip), found in digests.items() if len(found) > 1]
 
 
 def _value(run: RunRecords, key: str) -> str:

@@ -16,7 +16,7 @@ from ghostbench.folder.names import ATTEMPTS, CLIPS, MANIFEST
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords
 from ghostbench.frames import Frames
-from ghostbench.plugins.registry import registry
+from ghostbench.plugins.registry import printable, registry
 from ghostbench.records import ExampleFrames
 from ghostbench.tasks.base import Task
 from ghostbench.tasks.load import load_task, task_of_run
@@ -136,11 +136,15 @@ def _media_again(run: RunRecords, granted: Granted) -> tuple[list[Finding], str]
         return [], f"the frames of examples were not compared with the media: {error}"
     found, unread = [], []
     for clip, entry in examples.items():
+        if clip not in media:
+            unread.append(f"{clip} (it is not there any more)")
+            continue
         try:
             now = decode(str(media[clip]), sampling, where.root.credentials).sha256
-        except (KeyError, AttemptError):
-            unread.append(clip)
+        except AttemptError as error:
+            unread.append(f"{clip} ({printable(str(error))})")
             continue
         if now != entry.frames_sha256:
             found.append(Finding(MANIFEST, f"the example {clip} has other frames now than in the run"))
-    return found, f"{len(unread)} examples are not in the media any more: {unread[0]}" if unread else ""
+    note = f"the frames of these examples could not be compared with the media: {', '.join(unread)}" if unread else ""
+    return found, note

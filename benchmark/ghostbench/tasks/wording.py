@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from ghostbench.datasets.clip_ids import clip_id
+
 MAIN = "main"
 """What the wording of the task itself is called; a variant cannot have the name."""
 ALL = "all"
@@ -168,8 +170,10 @@ def check_example_words(text: str | None, *, once: bool = False) -> None:
 
 
 def _once_each(clips: list[str]) -> None:
-    for clip in clips:
-        if clips.count(clip) > 1:
+    """Raise `ValueError` for a clip that is named twice, with and without a file's ending too, and for no clip's id."""
+    meant = [clip_id(clip) for clip in clips]
+    for clip in meant:
+        if meant.count(clip) > 1:
             raise ValueError(f"examples: the clip {clip!r} is there twice")
 
 

@@ -39,7 +39,8 @@ def show_examples(plan: Plan, *, shared: bool = False) -> Mapping[str, Frames]:
                 return decode(places[clip], plan.sampling, plan.split.credentials)
         except MediaError as error:
             raise BadInput(
-                f"the frames of the example {printable(clip)} are shown, and cannot be had: {printable(str(error))}"
+                f"the frames of the example {printable(clip)} are shown, and cannot be had: {printable(str(error))}; "
+                "bring its media back, or name another clip in the task file"
             ) from None
 
     with ThreadPoolExecutor(_AT_ONCE, "examples") as pool:
