@@ -83,6 +83,7 @@ def test_help_fits_a_terminal_of_80_columns(words: list[str]) -> None:
     assert [line for line in said.splitlines() if len(line) > 80] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_json_is_one_value_and_quiet_is_silent(name: str, run: Path, tmp_path: Path) -> None:
     said = CliRunner().invoke(main.bench, [*words_of(name, run, tmp_path), "--json"], catch_exceptions=False)

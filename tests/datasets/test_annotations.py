@@ -421,6 +421,7 @@ def real(shared_data: Path) -> Split:
     return select(query, frame_times=frame_times)
 
 
+@pytest.mark.slow
 def test_every_row_that_is_taken_has_the_clips_frames(real: Split, shared_data: Path) -> None:
     import av
     from python_calamine import CalamineWorkbook

@@ -33,6 +33,7 @@ def install(plugin_site: PluginSite, shown_package: Callable[[str], Path]) -> Ca
     return add
 
 
+@pytest.mark.slow
 def test_a_dataset_of_a_package_is_listed_and_run(plugin_site: PluginSite, install: Callable[[str], None]) -> None:
     install("add-a-dataset.md")
     media = plugin_site.folder / "media"

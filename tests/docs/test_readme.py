@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -19,6 +21,7 @@ def renderer() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_picture_is_what_bench_run_prints() -> None:
     module = renderer()
     drawn = module.draw(module.first_run())

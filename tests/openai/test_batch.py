@@ -169,6 +169,7 @@ def outcomes(bench: Any) -> Counter[str]:
     return Counter(line["outcome"] for line in bench.lines("predictions.jsonl"))
 
 
+@pytest.mark.slow
 def test_a_run_by_batch_retries_in_further_rounds(bench: Any, server: Server) -> None:
     said = json.dumps({"error": {"message": "oops"}})
     server.batches.script = [None, Fault("status", 500, {}, said), Fault("say", message={"content": "no json"})]

@@ -245,6 +245,7 @@ def account(bench: Any, server: Server) -> tuple[Counter[str], Counter[str]]:
 STORM = Storm(rate_limited=0.3, resets=0.05, hangs=0.05, garbage=0.02, retry_after_s=0.5)
 
 
+@pytest.mark.slow
 def test_a_storm_is_weathered_with_every_attempt_accounted_for(bench: Any, server: Server, draw_dataset: Any) -> None:
     bench.dataset = draw_dataset(60)
     server.chat.storm, server.chat.latency_s = STORM, 0.02

@@ -40,6 +40,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "r"
 
 
+@pytest.mark.slow
 def test_the_run_as_it_was_left_holds_and_its_frames_and_charts_were_compared(finished: Path) -> None:
     done = bench("verify", str(finished))
     assert done.returncode == 0, done.stdout

@@ -85,6 +85,7 @@ def rows_of(run: Path, table: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_always_and_never_are_right_on_no_pair_and_a_coin_on_a_quarter(run: Path) -> None:
     strict = {row["model"]: row for row in rows_of(run, "twins") if (row["view"], row["twin"]) == ("strict", "all")}
     assert set(strict) >= {"seer", "always", "never", "random"}
@@ -123,6 +124,7 @@ def test_the_interval_holds_the_threshold_in_93_of_100_runs(tmp_path: Path) -> N
     assert inside >= 93
 
 
+@pytest.mark.slow
 def test_the_report_shows_twins_with_curves_and_verifies(run: Path) -> None:
     page = (run / "report.html").read_text()
     assert 'id="twins"' in page

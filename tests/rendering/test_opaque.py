@@ -37,6 +37,7 @@ def packets(path: Path) -> list[tuple[int, bool, int | None, int | None]]:
         return [(p.size, p.is_keyframe, p.pts, p.dts) for p in file.demux(video=0)]
 
 
+@pytest.mark.slow
 def test_files_are_equal_in_size_date_duration_and_words(folder: Path) -> None:
     told = set()
     for path in (folder / "clips").iterdir():

@@ -46,6 +46,7 @@ def rendered(grid: Grid, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_in_another_order_draw_the_same_pixels(
     grid: Grid, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +59,7 @@ def test_two_processes_in_another_order_draw_the_same_pixels(
         assert (tmp_path / "again" / name).read_text() == (rendered / name).read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_gone_on_with_and_ends_the_same(grid: Grid, rendered: Path, tmp_path: Path) -> None:
     written = tmp_path / "grid.yaml"
     said = grid.model_dump(mode="json")

@@ -94,6 +94,7 @@ values = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_one_field_of_a_run_is_changed_to_it_is_reported_or_refused(tmp_path: Path, data: Any) -> None:

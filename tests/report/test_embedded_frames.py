@@ -56,6 +56,7 @@ def pictures(folder: Path) -> int:
     return (folder / "report.html").read_text().count("data:image/jpeg")
 
 
+@pytest.mark.slow
 def test_frames_of_a_dataset_are_found_by_its_own_layout_and_rate(tmp_path: Path) -> None:
     from PIL import Image
 
@@ -91,6 +92,7 @@ def test_frames_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     assert "licence" not in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_frames_of_free_media_are_in_the_page_unless_asked_to_leave_them_out(tmp_path: Path) -> None:
     from warm_process import run_bench
 

@@ -239,6 +239,7 @@ def test_figures_are_pdf_and_svg_as_wide_as_a_column(paper: Path) -> None:
         assert "#010204" not in svg
 
 
+@pytest.mark.slow
 def test_nothing_of_somebody_elses_is_replaced(run: Path, paper: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     (tmp_path / "paper.tex").write_text("precious")

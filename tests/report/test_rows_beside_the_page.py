@@ -111,6 +111,7 @@ def test_many_rows_and_long_answers_alike_go_into_files(
     assert rows(folder)
 
 
+@pytest.mark.slow
 def test_a_report_written_again_leaves_no_file_of_before(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path.name for path in rows(large)}
     monkeypatch.setattr(clip_rows, "_PART_CLIPS", 50)
@@ -123,6 +124,7 @@ def test_a_report_written_again_leaves_no_file_of_before(large: Path, monkeypatc
     assert verify(large).findings == ()
 
 
+@pytest.mark.slow
 def test_an_edited_missing_or_foreign_file_of_rows_is_found_though_every_digest_was_written_anew(large: Path) -> None:
     part = large / "report_rows/000002.js"
     text = part.read_text()

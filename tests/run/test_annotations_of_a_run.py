@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 
+
+@pytest.mark.slow
 def test_annotations_are_accounted_for_and_are_the_same_on_resume(bench: Any, tmp_path: Path) -> None:
     file = tmp_path / "more.json"
     file.write_text(

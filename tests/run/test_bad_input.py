@@ -115,6 +115,7 @@ def test_an_existing_run_without_resume_is_refused(bench: Any) -> None:
     assert "--resume" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_one_line_with_the_way_on(bench: Any) -> None:
     import subprocess
 

@@ -26,6 +26,7 @@ CLIPS = [f"images_{c}_{i:03}" for c in (1, 2, 3) for i in (1, 2)]
 PROBES = ["dark:5", "rain", "blur", "noise:1", "jpeg", "frame-drop", "flip"]
 
 
+@pytest.mark.slow
 def test_each_probe_is_a_row_and_the_ledger_has_the_hash_of_what_was_shown(bench: Any) -> None:
     given = ["--models", "local-spy,always", "--probe", ",".join(PROBES), "--repeats", "2", "--run-id", "r", "--quiet"]
     done = bench.run(*given)

@@ -84,6 +84,7 @@ def test_a_hang_up_ends_a_run_cleanly_and_nohup_lets_it_live(bench: Any) -> None
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.slow
 def test_media_that_is_not_there_is_told_of_before_anything_is_asked(bench: Any) -> None:
     root = bench.folder / "some"
     root.mkdir()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "later_s"), [(signal.SIGINT, 0.0), (signal.SIGTERM, 0.0), (signal.SIGTERM, 0.2)])
 def test_a_run_stopped_while_it_is_scored_is_scored_on_resume_and_asks_nobody(
     bench: Any, tmp_path: Path, number: int, later_s: float

@@ -21,6 +21,7 @@ def frames(count: int = 3) -> Frames:
     )
 
 
+@pytest.mark.slow
 def test_writers_change_neither_each_other_nor_their_own_next_look(bench: Any) -> None:
     pytest.importorskip("torch")
     writers = [f"scribbler:{how}" for how in ("torch", "flags", "ctypes", "early")]

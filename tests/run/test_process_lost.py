@@ -155,6 +155,7 @@ def test_a_run_that_no_longer_reacts_is_ended_and_can_be_gone_on_with(bench: Any
     assert outcomes(bench)["local-spy", "answered"] == 6
 
 
+@pytest.mark.slow
 def test_a_run_killed_from_outside_blames_nobody_and_leaves_nobody_behind(bench: Any) -> None:
     given = ["--on", "thread", "--models", "local-spy", "--set", "local-spy.sleep_s=0.5", "--run-id", "r"]
     folder = bench.folder / "results" / "r"

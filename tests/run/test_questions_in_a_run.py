@@ -8,6 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import parse_sampling
 
@@ -19,6 +21,7 @@ def sampled(bench: Any, clip: str, sampling: str = "uniform:10") -> Any:
     return decode(str(bench.dataset.parent / "clips" / f"{clip}.avi"), parse_sampling(sampling))
 
 
+@pytest.mark.slow
 def test_a_task_that_names_five_of_ten_frames_shows_five_to_every_model(bench: Any) -> None:
     given = ["--task", "five-of-ten", "--probe", "shuffled", "--run-id", "r", "--quiet"]
     assert bench.run("--models", "local-spy,motion,remote-spy,always", *given).returncode == 0
@@ -49,6 +52,7 @@ def verify(bench: Any, run_id: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_task_of_three_moments_is_killed_between_two_goes_on_and_is_reported_as_its_own(
     bench: Any, tmp_path: Path
 ) -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HOOK = """
 import os, sys
 log = os.open(os.environ["OPENS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -34,6 +36,7 @@ def opened(bench: Any, tmp_path: Path, *words: str) -> Counter[str]:
     return Counter(str(Path(line).relative_to(folder)) for line in log.read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_a_fresh_run_reads_no_file_of_its_own_folder_more_than_once(bench: Any, tmp_path: Path) -> None:
     counts = opened(
         bench, tmp_path, "--models", "blind-spy,remote-spy,always", "--probe", "blank", "--repeats", "2",

@@ -200,6 +200,7 @@ def test_clips_wait_for_a_storage_that_is_away_for_a_while(
     assert verify(run.folder).findings == ()
 
 
+@pytest.mark.slow
 def test_a_storage_that_stays_away_is_told_of_and_resuming_asks_for_exactly_what_is_left(
     run: Run, store: Store
 ) -> None:

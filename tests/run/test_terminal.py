@@ -13,6 +13,7 @@ import termios
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.cells import cell_len
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -38,6 +39,7 @@ def on_a_terminal(words: list[str], folder: Path, columns: int = 80) -> tuple[in
     return process.wait(60), ESCAPE.sub("", left).replace("\r", "").splitlines()
 
 
+@pytest.mark.slow
 def test_the_first_command_leaves_thirty_lines_of_eighty_columns(tmp_path: Path) -> None:
     status, lines = on_a_terminal([sys.executable, "-m", "ghostbench", "run", "--run-id", "r"], tmp_path)
     assert status == 0
@@ -50,6 +52,7 @@ def test_the_first_command_leaves_thirty_lines_of_eighty_columns(tmp_path: Path)
     assert "report:     results/r/report.html" in lines
 
 
+@pytest.mark.slow
 def test_clips_that_cannot_be_decoded_are_told_of_on_standard_error(bench: Any) -> None:
     root = bench.folder / "torn"
     root.mkdir()

@@ -57,6 +57,7 @@ def verified(bench: Any, run_id: str) -> str:
     return str(done.stdout)
 
 
+@pytest.mark.slow
 def test_every_wording_is_a_row_of_its_own_and_features_are_computed_once_a_clip(bench: Any, tmp_path: Path) -> None:
     task = write(tmp_path, TASK)
     given = ["--task", task, "--variants", "all", "--run-id", "r", "--quiet"]
@@ -123,6 +124,7 @@ def test_without_the_option_no_other_wording_is_asked_and_the_main_digest_is_the
     assert digests[0] == digests[1]
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_told_as_an_example_is_not_scored_and_is_named_with_the_reason(
     bench: Any, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_whole_clips_are_shown_as_before(bench: Any) -> None:
     assert "Warned" not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_sustain_rule_is_kept_with_the_run_and_refused_where_there_are_no_moments(bench: Any) -> None:
     given = ["--dataset", "ghost5", "--models", "motion", "--limit", "2", "--quiet"]
     done = bench.run("--task", "ghost-warning", "--sustain", "2/3", "--run-id", "w", *given)

@@ -85,6 +85,7 @@ def test_its_code_is_formatted_and_clean(plugin_site: PluginSite, kind: str) -> 
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_toy_is_examined_and_run_like_any_model_and_marked_as_a_toy(plugin_site: PluginSite, kind: str) -> None:
     installed(plugin_site, written(plugin_site, "my-model", "--kind", kind))

@@ -25,6 +25,7 @@ def film(count: int, rate: float, seed: int = 0, *, duration_s: float | None = N
     )
 
 
+@pytest.mark.slow
 @given(st.integers(1, 30), st.sampled_from([0.7, 1.0, 2.0, 3.0, 8.0]), st.sampled_from([0.5, 1.0, 2.0, 4.0]), st.data())
 def test_what_comes_after_a_moment_reaches_no_question(
     count: int, fps: float, moments: float, data: st.DataObject
