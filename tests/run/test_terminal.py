@@ -36,7 +36,7 @@ def on_a_terminal(words: list[str], folder: Path, columns: int = 80) -> tuple[in
         pass
     os.close(ours)
     left = shown.decode().rpartition(ERASED)[2]
-    return process.wait(60), ESCAPE.sub("", left).replace("\r", "").splitlines()
+    return process.wait(240), ESCAPE.sub("", left).replace("\r", "").splitlines()
 
 
 @pytest.mark.slow
