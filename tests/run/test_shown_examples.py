@@ -15,6 +15,7 @@ from drawn_data import moving_square, write_dataset, write_video
 from ghostbench import BadInput
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.datasets.select import SplitQuery
+from ghostbench.evidence.contenders import _wordings_apart
 from ghostbench.evidence.example_checks import check_examples
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.reader import Folder
@@ -87,6 +88,7 @@ def test_examples_are_shown_as_the_clip_is_and_before_it(bench: Any, tmp_path: P
     done = bench.run(*given, "--on", "process", "--limit", "4", "--probe", "blank")
     assert done.returncode == 0, done.stderr
     assert "not scored, as examples are told with their answers: images_1_002\n" in done.stderr
+    assert "examples that are no clips of this run: elsewhere;" in done.stderr, "the other one is shown by its frames"
     asked = [clip for clip in BRIGHT[:4] if clip != "images_1_002"]
     assert [line["clip"] for line in bench.lines("r", "clips.jsonl")] == asked
     metrics = bench.metrics("r")["models"]
@@ -234,6 +236,10 @@ def test_other_pixels_of_an_example_are_found_by_resume_and_by_verify(bench: Any
         examples = {**records.manifest.examples, "images_3_002": entry.model_copy(update=changed)}
         edited = replace(records, manifest=records.manifest.model_copy(update={"examples": examples}))
         assert sum(found in finding.message for finding in check_examples(edited, NOTHING)[0]) == 4
+    other = {**records.manifest.examples, "images_3_002": entry.model_copy(update={"frames_sha256": "0" * 64})}
+    apart = replace(records, manifest=records.manifest.model_copy(update={"examples": other}))
+    blind = replace(records, manifest=records.manifest.model_copy(update={"examples": {}}))
+    assert [_wordings_apart([records, each]) for each in (records, blind, apart)] == [[], [], ["few"]]
     for clip, found in ((None, "does not say which frames of the example images_3_002"), (BRIGHT[0], "is scored")):
         examples = {clip or "images_1_002": entry, "images_1_002": records.manifest.examples["images_1_002"]}
         edited = replace(records, manifest=records.manifest.model_copy(update={"examples": examples}))
