@@ -32,7 +32,7 @@ from ghostbench_drivemm.settings import DriveMMSettings
 from ghostbench_local.checkpoint.digests import Unchanged
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
-from ghostbench_local.devices import described, devices_of, look_for, one_on_each, resources_of
+from ghostbench_local.devices import described, devices_of, look_again, look_for, one_on_each, resources_of
 from ghostbench_local.ladder import ladder
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class DriveMMModel(LocalModel):
         from ghostbench_local.answer.grammar import Vocabulary
         from ghostbench_local.arithmetic import arithmetic, versions_of
 
+        look_again(self.name, self._devices())
         try:
             self._folder, source = self._find()
             self._kept = Unchanged(inspect(self._folder).files)

@@ -29,7 +29,7 @@ from ghostbench_hf.torchvision import has_torchvision
 from ghostbench_local.checkpoint.digests import Unchanged
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.folder import one_line
-from ghostbench_local.devices import described, devices_of, look_for, one_on_each, resources_of
+from ghostbench_local.devices import described, devices_of, look_again, look_for, one_on_each, resources_of
 from ghostbench_local.ladder import ladder
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _ON_CPU = 4
 class HFModel(LocalModel):
     """What transformers' Auto classes load for images and text, on one or more devices of this machine.
 
-    Nothing heavy is imported before `load`, but torch where a GPU is looked for.
+    Nothing heavy is imported before `load`, but torch where a GPU is looked for and the driver cannot tell.
     """
 
     settings: HFSettings
@@ -99,6 +99,7 @@ class HFModel(LocalModel):
         from ghostbench_local.replica import Replica
 
         settings = self.settings
+        look_again(self._row, devices_of(self._row, settings))
         try:
             folder, source = Source.read(self.argument, settings).have(settings)
             kept = Unchanged(files_of(folder))

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TypeVar
 
-from ghostbench import BadInput, Resources
+from ghostbench import BadInput, Resources, Unavailable
 from ghostbench_local.settings import LocalSettings
 
 Own = TypeVar("Own", bound=LocalSettings)
@@ -63,6 +63,16 @@ def look_for(model: str, devices: list[str]) -> None:
     for device in named:
         if int(device.partition(":")[2] or 0) >= count:
             raise BadInput(f"{model}: there is no device {device}; this machine has {count} (from cuda:0 on)")
+
+
+def look_again(model: str, devices: list[str]) -> None:
+    """As `look_for`, by torch's word, which may be built for no GPU. Raises `Unavailable`."""
+    import torch  # noqa: F401
+
+    try:
+        look_for(model, devices)
+    except BadInput as error:
+        raise Unavailable(str(error)) from None
 
 
 def _gpus_by_the_driver() -> int | None:

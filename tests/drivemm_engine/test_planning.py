@@ -9,8 +9,13 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from ghostbench import BadInput
-from ghostbench_local import devices
+torch = pytest.importorskip("torch")
+pytest.importorskip("llguidance")
+
+from ghostbench import BadInput, Unavailable  # noqa: E402
+from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
+from ghostbench_drivemm.settings import DriveMMSettings  # noqa: E402
+from ghostbench_local import devices  # noqa: E402
 
 SCRIPT = """
 import sys
@@ -57,6 +62,17 @@ def test_only_those_count_that_the_environment_leaves(two_gpus: pytest.MonkeyPat
 def test_torch_is_asked_where_the_environment_is_less_plain(two_gpus: pytest.MonkeyPatch, chosen: str) -> None:
     two_gpus.setenv("CUDA_VISIBLE_DEVICES", chosen)
     assert devices._gpus_by_the_driver() is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a torch that finds no GPU")
+def test_who_computes_asks_torch_where_the_driver_alone_tells_of_gpus(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 2)
+    model = DriveMMModel(DriveMMSettings(checkpoint=str(checkpoint)))
+    with pytest.raises(Unavailable, match="drivemm needs a CUDA device and finds none"):
+        model.load()
 
 
 def test_torch_is_asked_where_there_is_no_driver(two_gpus: pytest.MonkeyPatch) -> None:
