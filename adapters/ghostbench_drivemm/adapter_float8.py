@@ -5,21 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from typing_extensions import override
 
-from ghostbench import BadInput, Compared, ModelError, Reply, Request, Unavailable
+from ghostbench import Compared, ModelError, Reply, Request, Unavailable
 from ghostbench_drivemm.adapter import DriveMMModel
-from ghostbench_drivemm.engine import engine_of, generate_prepared
-from ghostbench_drivemm.engine.float8 import runs_on
-from ghostbench_drivemm.network.model import DriveMM
-from ghostbench_drivemm.network.rounding import in_float8
-from ghostbench_drivemm.serving.batching import probabilities_of, ready_of
 from ghostbench_drivemm.settings import FLOAT8, DriveMMFloat8Settings
-from ghostbench_local import memory
-from ghostbench_local.batching import alike
+from ghostbench_local.devices import require_capability
+
+if TYPE_CHECKING:
+    from ghostbench_drivemm.network.model import DriveMM
 
 _OTHER = "bfloat16"
 """What it is compared with: the same weights as they are stored."""
@@ -32,7 +28,7 @@ _ROOM = 64
 
 
 class DriveMMFloat8(DriveMMModel):
-    """DriveMM whose decoder layers multiply in float8."""
+    """DriveMM whose decoder layers multiply in float8. Nothing heavy is imported before `load`."""
 
     name: ClassVar[str] = "drivemm:fp8"
     settings: DriveMMFloat8Settings
@@ -44,13 +40,8 @@ class DriveMMFloat8(DriveMMModel):
     @override
     def check_here(self) -> None:
         super().check_here()
-        for device in (name for name in self._devices() if name.startswith("cuda")):
-            found = torch.cuda.get_device_capability(device)
-            if found < _CAPABILITY:
-                raise BadInput(
-                    f"{self.name} needs a GPU of compute capability 8.9 or later (Ada, Hopper), and {device} "
-                    f"({torch.cuda.get_device_name(device)}) has {found[0]}.{found[1]}; drivemm computes in bfloat16"
-                )
+        needed_for = "float8 products (drivemm computes in bfloat16)"
+        require_capability(self.name, self._devices(), _CAPABILITY, needed_for)
 
     @override
     def load(self) -> Mapping[str, Any]:
@@ -65,6 +56,12 @@ class DriveMMFloat8(DriveMMModel):
 
     @override
     def _load_model(self, dtype: str, device: str) -> DriveMM:
+        import torch
+
+        from ghostbench_drivemm.engine import engine_of
+        from ghostbench_drivemm.engine.float8 import runs_on
+        from ghostbench_drivemm.network.rounding import in_float8
+
         if dtype != FLOAT8:
             return super()._load_model(dtype, device)
         reason = runs_on(torch.device(device))
@@ -82,6 +79,8 @@ class DriveMMFloat8(DriveMMModel):
 
     def _beside(self, requests: Sequence[Request], found: Sequence[Reply | ModelError]) -> Sequence[Reply | ModelError]:
         """The same replies, with what bfloat16 says where both can be compared. Drops bfloat16 once it was enough."""
+        from ghostbench_local import memory
+
         started = time.perf_counter()
         asked = [
             request
@@ -113,6 +112,10 @@ class DriveMMFloat8(DriveMMModel):
 
     def _in_bfloat16(self, requests: Sequence[Request]) -> dict[str, Mapping[str, float]]:
         """The grades' probabilities by request, where they are finite."""
+        from ghostbench_drivemm.engine import generate_prepared
+        from ghostbench_drivemm.serving.batching import probabilities_of, ready_of
+        from ghostbench_local.batching import alike
+
         found: dict[str, Mapping[str, float]] = {}
         if not requests:
             return found

@@ -75,6 +75,41 @@ def look_again(model: str, devices: list[str]) -> None:
         raise Unavailable(str(error)) from None
 
 
+def require_capability(model: str, devices: list[str], least: tuple[int, int], needed_for: str) -> None:
+    """Raise `BadInput` where one of these GPUs is of a lower compute capability.
+
+    Where torch is not imported yet and all GPUs of the machine are good enough by the driver's word, that is enough.
+    Which of them a number names is for torch to say.
+    """
+    named = [device for device in devices if device.startswith("cuda")]
+    if not named:
+        return
+    told = [] if "torch" in sys.modules else _capabilities_by_the_driver()
+    if told and min(told) >= least:
+        return
+    import torch
+
+    for device in named:
+        found = torch.cuda.get_device_capability(device)
+        if found < least:
+            raise BadInput(
+                f"{model}: {device} ({torch.cuda.get_device_name(device)}) is of compute capability "
+                f"{found[0]}.{found[1]}, and {needed_for} need {least[0]}.{least[1]}"
+            )
+
+
+def _capabilities_by_the_driver() -> list[tuple[int, int]]:
+    """Of all GPUs of this machine; [] where the driver cannot tell."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return [tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)) for handle in handles]
+    except pynvml.NVMLError:
+        return []
+
+
 def _gpus_by_the_driver() -> int | None:
     """How many GPUs a process with this environment can use; None where the driver cannot tell."""
     import pynvml

@@ -144,7 +144,7 @@ def test_a_gpu_that_multiplies_no_float8_is_refused_in_one_line(
         if not refused:
             model.check_here()
             continue
-        with pytest.raises(BadInput, match=r"8\.9 or later .*NVIDIA A100.*8\.0; drivemm computes in bfloat16"):
+        with pytest.raises(BadInput, match=r"cuda \(NVIDIA A100\) is of .* 8\.0, and .* need 8\.9"):
             model.check_here()
 
 

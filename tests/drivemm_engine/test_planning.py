@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pynvml
 import pytest
@@ -20,11 +21,13 @@ from ghostbench_local import devices  # noqa: E402
 SCRIPT = """
 import sys
 from ghostbench_drivemm.adapter import DriveMMModel
-from ghostbench_drivemm.settings import DriveMMSettings
-model = DriveMMModel(DriveMMSettings(checkpoint=sys.argv[1], device="cpu"))
-model.check()
-model.check_here()
-assert model.replicas() and model.resources() and model.ladder
+from ghostbench_drivemm.adapter_float8 import DriveMMFloat8
+from ghostbench_drivemm.settings import DriveMMFloat8Settings, DriveMMSettings
+given = {"checkpoint": sys.argv[1], "device": "cpu"}
+for model in (DriveMMModel(DriveMMSettings(**given)), DriveMMFloat8(DriveMMFloat8Settings(**given))):
+    model.check()
+    model.check_here()
+    assert model.replicas() and model.resources() and model.ladder
 print(*(name for name in ("torch", "transformers", "llguidance") if name in sys.modules))
 """
 
@@ -48,6 +51,22 @@ def test_gpus_are_looked_for_by_the_drivers_word(two_gpus: pytest.MonkeyPatch) -
     devices.look_for("m", ["cuda", "cuda:1"])
     with pytest.raises(BadInput, match=r"m: there is no device cuda:2; this machine has 2 \(from cuda:0 on\)"):
         devices.look_for("m", ["cuda:1", "cuda:2"])
+
+
+def test_gpus_that_are_all_good_enough_by_the_drivers_word_are_asked_no_more(two_gpus: pytest.MonkeyPatch) -> None:
+    two_gpus.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
+    two_gpus.setattr(pynvml, "nvmlDeviceGetCudaComputeCapability", lambda handle: [8, 9 + handle])
+    devices.require_capability("m", ["cuda:0"], (8, 9), "its products")
+    assert "torch" not in sys.modules
+
+
+def test_what_is_too_old_by_the_drivers_word_is_for_torch_to_say(two_gpus: pytest.MonkeyPatch) -> None:
+    kinds = {"cuda:0": (8, 9), "cuda:1": (8, 6)}
+    cuda = SimpleNamespace(get_device_capability=kinds.__getitem__, get_device_name=lambda device: "a GPU")
+    two_gpus.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    devices.require_capability("m", ["cuda:0"], (8, 9), "its products")
+    with pytest.raises(BadInput, match=r"m: cuda:1 \(a GPU\) is of compute capability 8\.6, and its .* need 8\.9"):
+        devices.require_capability("m", ["cuda:0", "cuda:1"], (8, 9), "its products")
 
 
 @pytest.mark.parametrize(("chosen", "count"), [("1", 1), ("1,0", 2), ("0, 1", 2)])
