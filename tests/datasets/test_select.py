@@ -267,3 +267,38 @@ def test_a_pipe_is_no_clip(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("video_id,ground_truth_label\nimages_1_003,none\n")
     split = select(SplitQuery(dataset="dada2000", data_root=str(tmp_path), labels=str(tmp_path / "labels.csv")))
     assert split.clips[0].media is None
+
+
+def test_the_twins_of_an_example_are_left_out_with_it(tmp_path: Path) -> None:
+    """They show its scene: a model that has seen the one with its answer has seen most of the others."""
+    grid = SplitQuery(dataset="ghost-grid")
+    whole = select(grid, media=False).clips
+    example = next(clip for clip in whole if clip.truth == "ghost_probing")
+    twins = [clip.id for clip in whole if clip.parameters["scene"] == example.parameters["scene"] and clip != example]
+    assert len(twins) > 1
+    told = {f"{example.id}.mp4": "example of the wording few"}
+    split = select(grid, media=False, leave_out=told, without_twins=tuple(told))
+    assert split.left_out == {
+        example.id: "example of the wording few",
+        **dict.fromkeys(twins, f"twin of the example {example.id}"),
+    }
+    assert [clip.id for clip in split.clips] == [clip.id for clip in whole if clip.id not in split.left_out]
+    assert split.filters == (f"left out: {1 + len(twins)} of {len(whole)}",)
+    # An example that the filters leave out has its twins left out all the same.
+    beside = next(clip.id for clip in split.clips)
+    (tmp_path / "some.txt").write_text("\n".join([*twins, beside]) + "\n", encoding="utf-8")
+    some = SplitQuery(dataset="ghost-grid", clips=f"@{tmp_path / 'some.txt'}")
+    found = select(some, media=False, without_twins=[example.id])
+    assert [clip.id for clip in found.clips] == [beside]
+    assert sorted(found.left_out) == sorted(twins)
+
+
+def test_a_scene_without_twins_is_a_word_that_many_clips_share(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("video_id,ground_truth_label\na1.avi,none\na2.avi,none\n")
+    (tmp_path / "more.csv").write_text("video_id,scene\na1,urban\na2,urban\n")
+    (tmp_path / "set.yaml").write_text("name: s\nroot: clips\nlayout: files\nlabels: labels.csv\n")
+    (tmp_path / "clips").mkdir()
+    query = SplitQuery(dataset=str(tmp_path / "set.yaml"), annotations=(str(tmp_path / "more.csv"),))
+    split = select(query, media=False, leave_out={"a1": "x"}, without_twins=["a1"])
+    assert [clip.id for clip in split.clips] == ["a2"]
+    assert split.clips[0].parameters["scene"] == "urban"

@@ -19,6 +19,7 @@ from ghostbench.datasets.labels import Labels, read_labels
 from ghostbench.datasets.layouts import Where, check_root, find_media
 from ghostbench.datasets.listing import Told, silently
 from ghostbench.datasets.location import Location
+from ghostbench.datasets.scenes import twins_of
 from ghostbench.datasets.shards import parse_shard, shard_of, split_sha256
 from ghostbench.datasets.splits import read_ids
 from ghostbench.errors import BadInput
@@ -28,6 +29,8 @@ from ghostbench.records import Clip, Split
 ALL = "all"
 """The split that every dataset has: every labelled clip, in the order of the label file."""
 
+TWIN = "twin of the example"
+"""How the reason begins against a clip that shows the scene of an example; the example's id follows."""
 ROOT_VARIABLE, LABELS_VARIABLE = "GHOSTBENCH_DATA_ROOT", "GHOSTBENCH_LABELS"
 _LABELS_BESIDE = ("labels.csv", "labels.tsv")
 _MEDIA_FOLDERS = ("clips", "videos", "frames")
@@ -91,6 +94,7 @@ def select(
     frame_times: CountFrames | None = None,
     leave_out: Mapping[str, str] | None = None,
     shown: Sequence[str] = (),
+    without_twins: Sequence[str] = (),
 ) -> Split:
     """The clips of a run, after the filters in the order split, clips, only-available, limit, left out, shard.
 
@@ -101,6 +105,7 @@ def select(
     frame_times : counts the frames of clips for annotations by frame number; None leaves those unverified.
     leave_out : ids of clips that are to be left out, each with the reason; the split states those that it had.
     shown : ids of clips whose media is needed besides, since they are shown as examples: whatever the filters leave.
+    without_twins : ids of clips whose twins are left out as well, since they show the same scene.
 
     A split list that states SHA-256 digests has them checked when a clip is decoded (`decode_failed` where they
     differ), so that models which need no frames need no media either. `Split.data_root` is the root in use, the
@@ -124,8 +129,9 @@ def select(
     if query.limit is not None and query.limit < len(clips):
         clips = clips[: query.limit]
         filters.append(f"limit={query.limit}")
-    clips, left_out = _without(leave_out or {}, clips, filters)
     sources = _annotations(query, definition)
+    reasons = {**_twins(without_twins, clips, labels, sources), **(leave_out or {})}
+    clips, left_out = _without(reasons, clips, filters)
     if (media or any(source.file.by_frames for source in sources)) and not query.only_available:
         clips = _with_media(clips, where, digests, told)
     elif where is not None and query.data_root is not None and not query.only_available:
@@ -287,6 +293,15 @@ def _available(clips: list[Clip], where: Where | None, filters: list[str]) -> li
     kept = [clip for clip in clips if clip.media is not None]
     filters.append(f"only-available: {len(kept)} of {len(clips)}")
     return _not_empty(kept, "--only-available", f"; {where.root} holds no media of these clips, check --data-root")
+
+
+def _twins(names: Sequence[str], clips: Sequence[Clip], labels: Labels, sources: Sequence[Source]) -> dict[str, str]:
+    """Those of the clips that are twins of clips named, each with the reason against it."""
+    try:
+        found = twins_of(names, labels.clips, sources)
+    except ValueError as error:
+        raise BadInput(f"a clip to be left out: {registry.printable(str(error))}") from None
+    return {clip.id: f"{TWIN} {found[clip.id]}" for clip in clips if clip.id in found}
 
 
 def _without(reasons: Mapping[str, str], clips: list[Clip], filters: list[str]) -> tuple[list[Clip], dict[str, str]]:

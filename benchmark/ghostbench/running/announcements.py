@@ -37,9 +37,11 @@ def say_what_is_early(put_off: Iterable[tuple[str, datetime]], voice: Terminal) 
 def say_what_is_left_out(plan: Plan, voice: Terminal) -> None:
     """Name the examples that the wordings tell of: those that are not scored, and those that nobody knows."""
     left_out = plan.split.left_out
-    if left_out:
-        voice.warn(f"not scored, as examples are told with their answers: {printable(', '.join(left_out))}")
     told = {clip_id(clip) for wording in plan.wordings for clip in wording.example_clips}
+    if examples := [clip for clip in left_out if clip in told]:
+        voice.warn(f"not scored, as examples are told with their answers: {printable(', '.join(examples))}")
+    if twins := [clip for clip in left_out if clip not in told]:
+        voice.warn(f"not scored, as the scene of an example is shown: {printable(', '.join(twins))}")
     # Of one whose frames are shown, a clip under another name is told by its own.
     if strangers := sorted(told - set(left_out) - set(plan.split.examples)):
         named = printable(", ".join(strangers))

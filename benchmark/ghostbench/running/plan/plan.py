@@ -108,6 +108,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
         frame_times=_frame_times,
         leave_out=examples_of({MAIN: task, **variants}),
         shown=shown_clips(variants) if any(row.shows_examples(variants) for row in rows) else (),
+        without_twins=shown_clips(variants),
     )
     for each in (task, *variants.values(), *(() if filmed is None else (filmed,))):
         check_wording(each, split)
