@@ -15,7 +15,7 @@ from drawn_data import moving_square, write_dataset, write_video
 from ghostbench import BadInput
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.datasets.select import SplitQuery
-from ghostbench.evidence.contenders import _wordings_apart
+from ghostbench.evidence.contenders import _examples_apart
 from ghostbench.evidence.example_checks import check_examples
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.reader import Folder
@@ -239,7 +239,7 @@ def test_other_pixels_of_an_example_are_found_by_resume_and_by_verify(bench: Any
     other = {**records.manifest.examples, "images_3_002": entry.model_copy(update={"frames_sha256": "0" * 64})}
     apart = replace(records, manifest=records.manifest.model_copy(update={"examples": other}))
     blind = replace(records, manifest=records.manifest.model_copy(update={"examples": {}}))
-    assert [_wordings_apart([records, each]) for each in (records, blind, apart)] == [[], [], ["few"]]
+    assert [_examples_apart([records, each]) for each in (records, blind, apart)] == [[], [], ["images_3_002"]]
     for clip, found in ((None, "does not say which frames of the example images_3_002"), (BRIGHT[0], "is scored")):
         examples = {clip or "images_1_002": entry, "images_1_002": records.manifest.examples["images_1_002"]}
         edited = replace(records, manifest=records.manifest.model_copy(update={"examples": examples}))

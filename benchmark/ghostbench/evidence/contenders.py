@@ -13,11 +13,9 @@ import pandas as pd
 from ghostbench.errors import BadInput
 from ghostbench.folder.lines import NO_ANSWER
 from ghostbench.folder.manifest import ModelEntry
-from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.models import SEES_VIDEO
 from ghostbench.plugins.text import printable
-from ghostbench.report.prompt import shown_examples
 from ghostbench.report.titles import GRADE_TITLES
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.intervals import Ints
@@ -186,25 +184,12 @@ def _differences(runs: Sequence[RunRecords]) -> dict[str, str]:
 
 
 def _wordings_apart(runs: Sequence[RunRecords]) -> list[str]:
-    """The names of wordings that two runs have in other words, or with other frames of examples."""
+    """The names of wordings that two runs have in other words."""
     digests: dict[str, set[str]] = {}
-    shown: dict[str, set[tuple[str, ...]]] = {}
     for run in runs:
         for name, digest in run.manifest.task.variants.items():
             digests.setdefault(name, set()).add(digest)
-            # A run of recorded answers alone shows nobody anything.
-            shown.setdefault(name, set()).update({_shown(run, digest)} - {()})
-    return [printable(name) for name, found in digests.items() if len(found) > 1 or len(shown[name]) > 1]
-
-
-def _shown(run: RunRecords, wording: str) -> tuple[str, ...]:
-    """The digests of the frames that a wording shows of examples. wording : the digest of its words."""
-    examples = run.manifest.examples
-    try:
-        words = read_words(run.folder, wording) if examples else None
-    except ValueError:
-        return ()
-    return tuple(examples[clip].frames_sha256 for clip in shown_examples({"": words or {}}) if clip in examples)
+    return [printable(name) for name, found in digests.items() if len(found) > 1]
 
 
 def _examples_apart(runs: Sequence[RunRecords]) -> list[str]:
