@@ -106,8 +106,8 @@ def compared(rows: Rows) -> Table:
     note = (
         "Measured on those answers of this run that both models gave, to the very same requests. Another grade: the "
         "one that either holds the most likely is not the same. Largest change: of the probability of any grade in any "
-        "of these answers. n/a: not measured. The time of these attempts is in no latency: in it both were asked; it is "
-        "in Clips/s, which says less of this model's own speed then."
+        "of these answers. n/a: not measured. The time of these attempts is in no latency: in it both were asked; it "
+        "is in Clips/s, which says less of this model's own speed then."
     )
     return Table("compared", "Approximations beside the models that they are of", columns, lines, note)
 
