@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +13,30 @@ import pytest
 import yaml
 from drawn_data import moving_square, write_dataset, write_video
 
-from ghostbench import BadInput
+from ghostbench import BadInput, LocalModel
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.datasets.select import SplitQuery
+from ghostbench.errors import DecodeFailed
 from ghostbench.evidence.contenders import _examples_apart
 from ghostbench.evidence.example_checks import check_examples
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.reader import Folder
 from ghostbench.folder.run_records import read_run_records
+from ghostbench.frames import pixels_sha256
+from ghostbench.media.far import FarFrames
 from ghostbench.plugins.choose import parse_model
 from ghostbench.report.write import write_report
-from ghostbench.running.ask.examples import show_examples
+from ghostbench.running.ask.examples import Shown, show_examples
+from ghostbench.running.ask.places.looking import Looking, Wanted
+from ghostbench.running.ask.questions import foresee
+from ghostbench.running.ask.units import Ask
 from ghostbench.running.dry_run import forecast
 from ghostbench.running.plan.configured import ConfiguredModel
 from ghostbench.running.plan.contenders import Contender
 from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import Plan, make_plan
 from ghostbench.running.plan.variants import check_examples as check_examples_of
+from ghostbench.running.settle.making import RequestMaker
 from ghostbench.tasks.load import load_task
 from ghostbench.viewer.frames import Frames, Sampled
 from ghostbench.viewer.runs import Runs
@@ -224,7 +232,7 @@ def test_other_pixels_of_an_example_are_found_by_resume_and_by_verify(bench: Any
     ]
     (clips / "images_3_002.avi").write_bytes(b"no video")
     (clips / "images_1_002.avi").unlink()
-    (note,) = [note for note in verify(run, granted).notes if "example" in note]
+    (note,) = [note for note in verify(run, granted).notes if "these examples" in note]
     assert note.startswith("the frames of these examples could not be compared with the media: images_1_002 (it is not")
     assert "images_3_002 (InvalidDataError" in note
     records = read_run_records(run)
@@ -268,13 +276,37 @@ def test_a_model_that_cannot_be_shown_them_is_refused_before_anything_runs(bench
     assert not (bench.folder / "results").exists()
 
 
-def test_a_task_at_moments_and_models_in_a_cluster_are_refused(tmp_path: Path) -> None:
+def test_a_task_at_moments_is_refused(tmp_path: Path) -> None:
     few = load_task(task_file(tmp_path)).variants()["few"]
-    choice = parse_model("hf:x")
-    row = Contender(name="x@few", host=ConfiguredModel(choice, None, None), variant="few", of="x")
-    check_examples_of([row], {"few": few}, on_ray=False)
-    with pytest.raises(BadInput, match="no pixels are sent"):
-        check_examples_of([row], {"few": few}, on_ray=True)
+    row = Contender(name="x@few", host=ConfiguredModel(parse_model("hf:x"), None, None), variant="few", of="x")
+    check_examples_of([row], {"few": few})
     type(few).at_moments = True
     with pytest.raises(BadInput, match="asks at moments, of which an example has none"):
-        check_examples_of([row], {"few": few}, on_ray=False)
+        check_examples_of([row], {"few": few})
+
+
+def test_a_worker_elsewhere_decodes_examples_itself_and_finds_others(bench: Any, tmp_path: Path) -> None:
+    plan = planned(bench, tmp_path)
+    known = show_examples(plan)
+    host = ConfiguredModel(parse_model("hf:x"), None, LocalModelThatSees(None))
+    told = Shown.of(known, plan.split.examples)
+    maker = RequestMaker(plan.task, 0, limited=False, variants=plan.variants, far=plan.sampling, examples=told)
+    clip = plan.split.clips[0]
+    looking = Looking(plan.task, pickle.loads(pickle.dumps(plan.variants)), plan.sampling, "worker")
+    seen = looking.look(Wanted(clip.media))
+    foresee(seen.frames, seen.told, seen.others)
+    unit = Ask(Contender(name="x@few", host=host, variant="few", of="x"), clip, 0, frames=seen.frames)
+    request = pickle.loads(pickle.dumps(maker.make(unit).request))
+    assert [type(each) for each in request.examples] == [FarFrames, FarFrames], "media paths travel, and pixels do not"
+    shown = looking.shown(request)
+    assert [each.sha256 for each in shown.examples] == [known[clip].sha256 for clip in ("images_1_002", "images_3_002")]
+    assert [pixels_sha256(each.pixels) for each in shown.examples] == [each.sha256 for each in shown.examples]
+    first, second = request.examples
+    swapped = FarFrames(first.facts, second.recipe)
+    with pytest.raises(DecodeFailed, match="the frames of an example are not those that were decoded elsewhere"):
+        looking.shown(replace(request, examples=(swapped, second)))
+
+
+class LocalModelThatSees(LocalModel):
+    def answer(self, requests: Any) -> Any:
+        raise NotImplementedError

@@ -29,7 +29,7 @@ from ghostbench.records import Clip
 from ghostbench.redact import Redactor
 from ghostbench.running import manifest as manifests
 from ghostbench.running.ask.decoding import Decoded, Decoding
-from ghostbench.running.ask.examples import by_digest
+from ghostbench.running.ask.examples import Shown
 from ghostbench.running.ask.far import FarAway
 from ghostbench.running.ask.places.actor import Cluster
 from ghostbench.running.ask.questions import Questions, found_with_frames
@@ -184,7 +184,7 @@ class Runner:
                 limited=options.max_cost is not None,
                 variants=plan.variants,
                 filmed=plan.filmed,
-                examples=by_digest(self._context.examples),
+                examples=Shown.of(self._context.examples, plan.split.examples),
                 far=plan.sampling if self._far is not None else None,
             ),
             recorder=Recorder(

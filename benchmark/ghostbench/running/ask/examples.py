@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -50,6 +51,19 @@ def show_examples(plan: Plan, *, shared: bool = False) -> Mapping[str, Frames]:
     return frames
 
 
-def by_digest(examples: Mapping[str, Frames]) -> Mapping[str, Frames]:
+def by_digest(examples: Mapping[str, Frames]) -> dict[str, Frames]:
     """The frames of examples by what prompts know them by."""
     return {frames.sha256: frames for frames in examples.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The examples of a run. frames : by what prompts know them by. media : where each of them is, likewise."""
+
+    frames: Mapping[str, Frames] = field(default_factory=dict)
+    media: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, examples: Mapping[str, Frames], places: Mapping[str, str]) -> Shown:
+        """examples, places : the frames and the media by the clips' ids."""
+        return cls(by_digest(examples), {frames.sha256: places[clip] for clip, frames in examples.items()})

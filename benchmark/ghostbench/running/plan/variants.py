@@ -51,12 +51,11 @@ def shown_clips(variants: Mapping[str, Task]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(clip for variant in variants.values() for clip in variant.shown_clips))
 
 
-def check_examples(rows: Sequence[Contender], variants: Mapping[str, Task], *, on_ray: bool) -> None:
+def check_examples(rows: Sequence[Contender], variants: Mapping[str, Task]) -> None:
     """Raise `BadInput` where a wording shows frames of examples, and they cannot be shown.
 
-    That is at moments, where nothing says which moment of an example belongs to which of a clip; to a model that does
-    not say that it shows them, and whose answers would pass for those to another prompt; and to a model in a cluster,
-    where pixels do not travel.
+    That is at moments, where nothing says which moment of an example belongs to which of a clip; and to a model that
+    does not say that it shows them, and whose answers would pass for those to another prompt.
     """
     for name, variant in variants.items():
         if not variant.shown_clips:
@@ -70,13 +69,10 @@ def check_examples(rows: Sequence[Contender], variants: Mapping[str, Task], *, o
         for row in rows:
             if row.variant != name or not row.needs_frames:
                 continue
-            out = "leave it out, or leave the wording out of --variants"
             if not row.host.choice.spec.sees_examples:
-                raise BadInput(f"{wording}, and model '{printable(row.host.choice.row)}' cannot be shown them; {out}")
-            if on_ray and row.host.choice.spec.kind == "local":
                 raise BadInput(
-                    f"{wording}, and --on ray has model '{printable(row.host.choice.row)}' on machines to which no "
-                    "pixels are sent: run it --on process, or leave the wording out of --variants"
+                    f"{wording}, and model '{printable(row.host.choice.row)}' cannot be shown them; leave it out, or "
+                    "leave the wording out of --variants"
                 )
 
 

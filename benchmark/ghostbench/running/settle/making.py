@@ -17,7 +17,7 @@ from ghostbench.models import LocalModel, RemoteModel
 from ghostbench.question import Question, examples_shown
 from ghostbench.records import Request, Video
 from ghostbench.running.ask.dispatch import estimated
-from ghostbench.running.ask.examples import NO_EXAMPLES
+from ghostbench.running.ask.examples import Shown
 from ghostbench.running.ask.questions import Questions
 from ghostbench.running.ask.units import Ask, SentRequest, ladder_of
 from ghostbench.running.plan.probes import is_slow
@@ -51,7 +51,8 @@ class RequestMaker:
 
     far : under which sampling local models come by their frames themselves; None where they are handed them.
     variants : the task's other wordings that are asked, by name. questions : what the task asks. filmed : the
-    wording of rows that see the video. examples : the frames of the examples that the wordings show, by digest.
+    wording of rows that see the video. examples : what the wordings show; where it lies is all that goes to models that
+    are not handed frames.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class RequestMaker:
         variants: Mapping[str, Task] | None = None,
         far: Sampling | None = None,
         filmed: Task | None = None,
-        examples: Mapping[str, Frames] = NO_EXAMPLES,
+        examples: Shown | None = None,
     ) -> None:
         self._task = task
-        self._examples = examples
+        self._examples = examples or Shown()
         self.questions = Questions(task, variants)
         self._seed = seed
         self._limited = limited
@@ -134,7 +135,9 @@ class RequestMaker:
             moment_s=unit.moment_s,
             variant=unit.row.variant,
             video=question.video,
-            examples=tuple(frames.private() for frames in examples_shown(question.prompt, self._examples)),
+            examples=tuple(
+                self._example(unit, each) for each in examples_shown(question.prompt, self._examples.frames)
+            ),
         )
 
     def _about_video(self, unit: Ask) -> Question | None:
@@ -152,6 +155,12 @@ class RequestMaker:
             return None
         most = unit.standing.max_frames(ladder_of(unit.row.host))
         return Recipe(media, self._far, unit.moment_s, unit.row.probe, unit.row.variant, most)
+
+    def _example(self, unit: Ask, frames: Frames) -> Frames:
+        """The frames of an example as the unit's model is handed them."""
+        if self._far is None or not isinstance(unit.row.host.model, LocalModel):
+            return frames.private()
+        return FarFrames(Facts.of(frames), Recipe(self._examples.media[frames.sha256], self._far))
 
     def _handed(self, unit: Ask, frames: Frames | None) -> Frames | None:
         """The frames of a request as its model is handed them."""

@@ -107,7 +107,7 @@ class Looking:
         return replace(asked, frames=self._far(asked.frames, recipe) if asked.frames is not None else None)
 
     def shown(self, request: Request) -> Request:
-        """The request with the frames that it stands for in hand. Raises `AttemptError`.
+        """The request with the frames that it stands for in hand, and those of its examples. Raises `AttemptError`.
 
         Frames that are not those that the run knows are a failure of the media: no two models are shown different ones.
         """
@@ -120,12 +120,13 @@ class Looking:
             raise
         except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything
             raise DecodeFailed(f"its frames cannot be chosen again: {in_words(error)}") from None
-        if frames is None or frames.sha256 != far.sha256:
-            raise DecodeFailed(
-                "decoded here, its frames are not those that were decoded elsewhere in this run: are the decoders of "
-                f"the same version? Here {frames.decoder if frames is not None else 'none'}, there {far.decoder}"
-            )
-        return replace(request, frames=frames.private())
+        examples = tuple(
+            _the_same(self._frames(each.recipe.media), each, "the frames of an example").private()
+            if isinstance(each, FarFrames)
+            else each
+            for each in request.examples
+        )
+        return replace(request, frames=_the_same(frames, far, "its frames").private(), examples=examples)
 
     def _asked(self, recipe: Recipe) -> Question:
         if recipe.probe is not None:
@@ -163,3 +164,13 @@ class Looking:
                 with self._lock:
                     if self._busy.get(media) is own:
                         del self._busy[media]
+
+
+def _the_same(frames: Frames | None, far: FarFrames, what: str) -> Frames:
+    """Frames that are those which the run knows. Raises `DecodeFailed` for others."""
+    if frames is None or frames.sha256 != far.sha256:
+        raise DecodeFailed(
+            f"decoded here, {what} are not those that were decoded elsewhere in this run: are the decoders of the same "
+            f"version? Here {frames.decoder if frames is not None else 'none'}, there {far.decoder}"
+        )
+    return frames
