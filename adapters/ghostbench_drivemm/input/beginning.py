@@ -15,9 +15,9 @@ import numpy.typing as npt
 class Beginning:
     """The first `positions` of a prompt, >= 1; prompts of one checkpoint with equal digests begin alike.
 
-    kind : where it ends. text: before the clip's frames, or before those of the first example, where the prompts of a
-        task begin alike. frames: behind one of a clip's frames, or behind the last and what closes them. prompt: one
-        position before the prompt's end.
+    kind : where it ends. text: before the first frames, or behind those of an example, where the prompts of a task
+        begin alike whatever they are asked about. frames: behind one of a clip's frames, or behind the last and what
+        closes them. prompt: one position before the prompt's end.
     """
 
     positions: int
@@ -59,11 +59,11 @@ def beginnings(
         between = ids[mark + 1 : following]
         for own in example.digests:
             seen = hashlib.sha256(seen + own).digest()
-        seen = _digest(hashlib.sha256(seen).digest(), between)
-        end += len(example.digests) * example.frame + example.closing + len(between)
-        mark = following
-    if len(marks) > 1:
+        seen = hashlib.sha256(seen).digest()
+        end += len(example.digests) * example.frame + example.closing
         found.append(Beginning(end, seen, "text"))
+        # What is said before the next frames tells of their clip.
+        seen, end, mark = _digest(seen, between), end + len(between), following
     clip = shown[-1]
     for own in clip.digests:
         seen, end = hashlib.sha256(seen + own).digest(), end + clip.frame
