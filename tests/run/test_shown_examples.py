@@ -36,8 +36,10 @@ from ghostbench.running.plan.contenders import Contender
 from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import Plan, make_plan
 from ghostbench.running.plan.variants import check_examples as check_examples_of
+from ghostbench.running.plan.variants import examples_of
 from ghostbench.running.settle.making import RequestMaker
 from ghostbench.tasks.load import load_task
+from ghostbench.tasks.wording import MAIN
 from ghostbench.viewer.frames import Frames, Sampled
 from ghostbench.viewer.runs import Runs
 
@@ -280,6 +282,8 @@ def test_a_task_at_moments_is_refused(tmp_path: Path) -> None:
     few = load_task(task_file(tmp_path)).variants()["few"]
     row = Contender(name="x@few", host=ConfiguredModel(parse_model("hf:x"), None, None), variant="few", of="x")
     check_examples_of([row], {"few": few})
+    with pytest.raises(BadInput, match="two-ways' shows the frames of examples in its main wording"):
+        check_examples_of([row], {MAIN: few})
     type(few).at_moments = True
     with pytest.raises(BadInput, match="asks at moments, of which an example has none"):
         check_examples_of([row], {"few": few})
@@ -310,3 +314,10 @@ def test_a_worker_elsewhere_decodes_examples_itself_and_finds_others(bench: Any,
 class LocalModelThatSees(LocalModel):
     def answer(self, requests: Any) -> Any:
         raise NotImplementedError
+
+
+def test_an_example_that_a_task_shows_and_forgets_to_name_is_not_scored_either(tmp_path: Path) -> None:
+    few = load_task(task_file(tmp_path)).variants()["few"]
+    type(few).example_clips = ("elsewhere",)
+    why = "example of the wording few"
+    assert examples_of({"few": few}) == {"elsewhere": why, "images_1_002": why, "images_3_002.avi": why}

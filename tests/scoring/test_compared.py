@@ -75,6 +75,16 @@ def test_what_was_not_measured_is_said_not_to_be(tmp_path: Path) -> None:
     assert (facts["changed_grade_rate"], facts["largest_score_change"]) == ("not measured", "not measured")
 
 
+@pytest.mark.parametrize("other", [{}, {"yes": 1.0}])
+def test_what_names_no_grade_is_no_answer_to_compare(tmp_path: Path, other: dict[str, float]) -> None:
+    run = RunBuilder([clip("images_1_000")])
+    run.model("m", facts={"compared_with": "bfloat16"})
+    line = beside((0.2, 0.3, 0.5), None) | {"compared": {"against": "bfloat16", "grade_probabilities": other}}
+    run.row("m", "images_1_000", "normal", attempts=[line])
+    found = compute_metrics(read_run_records(run.write(tmp_path / "r")))["models"]["m"]["compared"]
+    assert (found["answers"], found["changed_grades"], found["largest_change"]) == (0, 0, None)
+
+
 def test_facts_that_the_ledger_does_not_come_to_are_a_finding(tmp_path: Path) -> None:
     others = [(0.2, 0.3, 0.5), (0.1, 0.6, 0.3), None]
     measured = {"compared_answers": 2, "changed_grade_rate": 0.5, "largest_score_change": 0.6 - 0.3}

@@ -186,7 +186,7 @@ def _read_attempts(path: Path) -> Attempts:
         if line.error is not None:
             fields["error_type"] = shortened(line.error.type)
             fields["error_message"] = shortened(line.error.message)
-        if line.compared is not None and line.grade_probabilities is not None:
+        if line.compared is not None and _both_grade(line.grade_probabilities, line.compared.grade_probabilities):
             fields["compared_with"] = shortened(line.compared.against)
             fields |= _apart(line.grade_probabilities, line.compared.grade_probabilities)
         if line.raw is not None:
@@ -206,6 +206,11 @@ def _read_attempts(path: Path) -> Attempts:
     frame = _frame(columns)
     frame["outcome"] = pd.Categorical(frame["outcome"], categories=[str(o) for o in Outcome])
     return Attempts(frame, texts)
+
+
+def _both_grade(*given: Mapping[str, float] | None) -> bool:
+    """Whether each holds a grade likely: nothing, or what is no grade, is no answer to compare."""
+    return all(any(grade in GRADES for grade in each or ()) for each in given)
 
 
 def _apart(given: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:

@@ -37,7 +37,7 @@ def say_what_is_early(put_off: Iterable[tuple[str, datetime]], voice: Terminal) 
 def say_what_is_left_out(plan: Plan, voice: Terminal) -> None:
     """Name the examples that the wordings tell of: those that are not scored, and those that nobody knows."""
     left_out = plan.split.left_out
-    told = {clip_id(clip) for wording in plan.wordings for clip in wording.example_clips}
+    told = {clip_id(clip) for wording in plan.wordings for clip in (*wording.example_clips, *wording.shown_clips)}
     if examples := [clip for clip in left_out if clip in told]:
         voice.warn(f"not scored, as examples are told with their answers: {printable(', '.join(examples))}")
     if twins := [clip for clip in left_out if clip not in told]:

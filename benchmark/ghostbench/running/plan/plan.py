@@ -99,7 +99,7 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     rows = tuple(rows_of(named, hosts, tuple(variants), probes))
     filmed = video_wording(rows, task, probes, variants)
     check_rows(rows, probes, variants)
-    check_examples(rows, variants)
+    check_examples(rows, {MAIN: task, **variants})
     looking = [row.name for row in rows if row.looks or task.at_moments]
     split = select(
         options.query,

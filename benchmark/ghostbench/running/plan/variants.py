@@ -41,7 +41,8 @@ def examples_of(variants: Mapping[str, Task]) -> dict[str, str]:
     """The clips that the wordings tell of as examples, each with the reason why it is not scored."""
     told: dict[str, list[str]] = {}
     for name, variant in variants.items():
-        for clip in variant.example_clips:
+        # A task of a package may forget that those it shows are among those it tells of.
+        for clip in dict.fromkeys((*variant.example_clips, *variant.shown_clips)):
             told.setdefault(clip, []).append(name)
     return {clip: f"example of the wording {', '.join(names)}" for clip, names in told.items()}
 
@@ -60,6 +61,11 @@ def check_examples(rows: Sequence[Contender], variants: Mapping[str, Task]) -> N
     for name, variant in variants.items():
         if not variant.shown_clips:
             continue
+        if name == MAIN:
+            raise BadInput(
+                f"task '{printable(variant.name)}' shows the frames of examples in its main wording: a run shows them "
+                "in wordings of --variants alone, beside which there is a row without"
+            )
         wording = f"the wording {printable(name)} shows the frames of examples"
         if variant.at_moments:
             raise BadInput(
