@@ -186,9 +186,12 @@ def _read_attempts(path: Path) -> Attempts:
         if line.error is not None:
             fields["error_type"] = shortened(line.error.type)
             fields["error_message"] = shortened(line.error.message)
-        if line.compared is not None and _both_grade(line.grade_probabilities, line.compared.grade_probabilities):
-            fields["compared_with"] = shortened(line.compared.against)
-            fields |= _apart(line.grade_probabilities, line.compared.grade_probabilities)
+        if line.compared is not None:
+            given, other = line.grade_probabilities or {}, line.compared.grade_probabilities
+            # Nothing, or what is no grade, is no answer to compare.
+            if all(any(grade in GRADES for grade in each) for each in (given, other)):
+                fields["compared_with"] = shortened(line.compared.against)
+                fields |= _apart(given, other)
         if line.raw is not None:
             fields["raw_length"] = len(line.raw)
         fields["notes"] = tuple(map(shortened, line.notes))
@@ -206,11 +209,6 @@ def _read_attempts(path: Path) -> Attempts:
     frame = _frame(columns)
     frame["outcome"] = pd.Categorical(frame["outcome"], categories=[str(o) for o in Outcome])
     return Attempts(frame, texts)
-
-
-def _both_grade(*given: Mapping[str, float] | None) -> bool:
-    """Whether each holds a grade likely: nothing, or what is no grade, is no answer to compare."""
-    return all(any(grade in GRADES for grade in each or ()) for each in given)
 
 
 def _apart(given: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
