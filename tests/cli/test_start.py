@@ -65,7 +65,10 @@ def test_help_lists_every_subcommand_with_examples() -> None:
         assert "Example" in single.stdout, name
 
 
-@pytest.mark.parametrize("words", [["ruin"], ["models", "motoin"], ["verify"], ["report", "no-such-folder"], ["-x"]])
+@pytest.mark.parametrize(
+    "words",
+    [["ruin"], ["models", "motoin"], ["models", "drivemm:FP8"], ["verify"], ["report", "no-such-folder"], ["-x"]],
+)
 def test_a_wrong_word_is_one_line_and_status_2(words: list[str]) -> None:
     done = bench(*words)
     assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, ""), done.stderr

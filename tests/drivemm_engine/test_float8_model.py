@@ -16,7 +16,7 @@ pytest.importorskip("llguidance")
 import ghostbench  # noqa: E402
 from ghostbench import GRADES, BadInput, Frames, Nonfinite, Reply, Request, Unavailable  # noqa: E402
 from ghostbench.evidence.verify import verify  # noqa: E402
-from ghostbench.plugins.choose import parse_model  # noqa: E402
+from ghostbench.plugins.choose import parse_model, spec_named  # noqa: E402
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
 from ghostbench_drivemm.adapter_float8 import DriveMMFloat8  # noqa: E402
@@ -64,6 +64,8 @@ def test_it_is_another_model_than_drivemm_and_cannot_take_its_name() -> None:
     for other in ("drivemm:fp9", "drivemm:fp8=drivemm", "drivemm:"):
         with pytest.raises(BadInput, match="write drivemm or drivemm:fp8"):
             parse_model(other)
+        with pytest.raises(BadInput, match="write drivemm or drivemm:fp8"):
+            spec_named(other)
 
 
 def test_what_it_is_compared_with_is_what_drivemm_gives_and_no_more_is_asked_than_was_wanted(

@@ -27,13 +27,13 @@ def command(name: str | None, quiet: bool, as_json: bool) -> int:
 
     from rich.console import Console
 
-    from ghostbench.plugins.registry import find, registry
+    from ghostbench.plugins.choose import spec_named
+    from ghostbench.plugins.registry import registry
 
     refuse_both(quiet, as_json)
     console = Console(quiet=quiet or as_json)
     if name is not None:
-        known = registry().models
-        spec = find("model", known, name if name in known else name.partition(":")[0])
+        spec = spec_named(name)
         _show(console, spec)
         stated: object = _as_mapping(spec)
     else:

@@ -30,16 +30,25 @@ class Choice:
     argument: str | None
 
 
-def parse_model(text: str) -> Choice:
-    """Read `NAME`, `FAMILY:ARG` or `FAMILY:ARG=ROW`. Raises `BadInput`."""
+def spec_named(text: str) -> ModelSpec:
+    """The model of `NAME`, `FAMILY` or `FAMILY:ARG`. Raises `BadInput`."""
     models = registry().models
-    if text in models and models[text].family is None:
-        return Choice(text, models[text], models[text].argument)
-    name, colon, argument = text.partition(":")
+    if text in models:
+        return models[text]
+    name, colon, _ = text.partition(":")
     spec = find("model", models, name if colon else text)
     if spec.family is None:
         forms = " or ".join([spec.name, *(known for known in models if known.startswith(f"{spec.name}:"))])
         raise BadInput(f"model '{printable(text)}': {spec.name} takes nothing else after a colon; write {forms}")
+    return spec
+
+
+def parse_model(text: str) -> Choice:
+    """Read `NAME`, `FAMILY:ARG` or `FAMILY:ARG=ROW`. Raises `BadInput`."""
+    spec = spec_named(text)
+    if spec.family is None:
+        return Choice(text, spec, spec.argument)
+    argument = text.partition(":")[2]
     argument, _, named = argument.rpartition("=") if "=" in argument else (argument, "", "")
     if not argument:
         raise BadInput(f"model '{printable(text)}' is not complete; write {spec.name}:{spec.family}")
