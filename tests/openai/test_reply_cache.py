@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 from loopback_openai import Fault, Server
 
 import ghostbench
-from ghostbench import BadInput, imported
+from ghostbench import BadInput, Compared, Reply, imported
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.manifest import Gpu, Hardware
@@ -400,6 +401,22 @@ async def test_what_another_served_model_said_is_no_answer_of_this_one(
         hit = await cache.find(unit, request)
         assert (hit.reply.served_model if hit is not None else None) == wanted
         assert await cache.find(unit, request) is None, "an entry serves a run once"
+
+
+async def test_an_answer_beside_which_another_model_was_asked_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def not_edited(*_: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(ReplyCache, "_is_edited", not_edited)
+    cache = ReplyCache(root=tmp_path, run="this", redactor=Redactor(), model_key=lambda row: {}, say=print)
+    row: Any = SimpleNamespace(name="row")
+    alone = Reply(text="{}", served_model="m", grade_probabilities={"normal": 1.0})
+    beside = replace(alone, compared=Compared(against="other", grade_probabilities={"normal": 1.0}))
+    for reply, kept in ((beside, 0), (alone, 1)):
+        await cache.keep(row, KEY, reply, "2026-01-01T00:00:00Z")
+        assert len(entries(tmp_path)) == kept
 
 
 def test_those_who_write_at_the_same_time_leave_whole_entries(tmp_path: Path) -> None:

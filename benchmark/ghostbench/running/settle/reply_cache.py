@@ -108,9 +108,12 @@ class ReplyCache:
         self._used.discard(hit.sha256)
 
     async def keep(self, row: Contender, key: Mapping[str, JsonValue] | None, reply: Reply, asked_at: str) -> None:
-        """Keep the answer that a request of a row got; key : as `key` gave it for the request."""
+        """Keep the answer that a request of a row got; key : as `key` gave it for the request.
+
+        One beside which another model was asked is not kept: what is said of that is not true of a run that takes it.
+        """
         self._served[row.name] = reply.served_model
-        if key is None or await self._is_edited(row):
+        if key is None or reply.compared is not None or await self._is_edited(row):
             return
 
         def clean(text: str | None) -> str | None:
