@@ -16,7 +16,7 @@ from drawn_data import moving_square, write_dataset, write_video
 from ghostbench import BadInput, LocalModel
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.datasets.select import SplitQuery
-from ghostbench.errors import DecodeFailed
+from ghostbench.errors import DecodeFailed, MissingMedia
 from ghostbench.evidence.contenders import _examples_apart
 from ghostbench.evidence.example_checks import check_examples
 from ghostbench.evidence.verify import verify
@@ -308,6 +308,9 @@ def test_a_worker_elsewhere_decodes_examples_itself_and_finds_others(bench: Any,
     swapped = FarFrames(first.facts, second.recipe)
     with pytest.raises(DecodeFailed, match="the frames of an example are not those that were decoded elsewhere"):
         looking.shown(replace(request, examples=(swapped, second)))
+    gone = FarFrames(first.facts, replace(first.recipe, media=str(tmp_path / "gone.avi")))
+    with pytest.raises(MissingMedia, match="the frames of an example cannot be had here: the media is no longer"):
+        looking.shown(replace(request, examples=(gone, second)))
 
 
 class LocalModelThatSees(LocalModel):

@@ -120,13 +120,18 @@ class Looking:
             raise
         except Exception as error:  # noqa: BLE001 - a stranger's task may raise anything
             raise DecodeFailed(f"its frames cannot be chosen again: {in_words(error)}") from None
-        examples = tuple(
-            _the_same(self._frames(each.recipe.media), each, "the frames of an example").private()
-            if isinstance(each, FarFrames)
-            else each
-            for each in request.examples
-        )
+        examples = tuple(self._example(each) for each in request.examples)
         return replace(request, frames=_the_same(frames, far, "its frames").private(), examples=examples)
+
+    def _example(self, frames: Frames) -> Frames:
+        """The frames of an example in hand. Raises `MediaError` that says whose media it is: not the clip's."""
+        if not isinstance(frames, FarFrames):
+            return frames
+        try:
+            found = self._frames(frames.recipe.media)
+        except MediaError as error:
+            raise type(error)(f"the frames of an example cannot be had here: {error}") from None
+        return _the_same(found, frames, "the frames of an example").private()
 
     def _asked(self, recipe: Recipe) -> Question:
         if recipe.probe is not None:
