@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from conftest import PluginSite
 
 LINES = 120
-RULES = 15
+RULES = 16
 KINDS = ["local", "api"]
 
 
