@@ -54,7 +54,8 @@ def test_a_further_column_touches_one_file(tmp_path: Path) -> None:
     slices = json.loads((run / "metrics.json").read_text())["models"]["always"]["slices"]
     assert {part: found["n"] for part, found in slices["labels.surface"].items()} == {"dry": 4, "wet": 4}
 
-    both = bench(tmp_path, "agree", "labels.csv", "labels.csv", "--json")
+    (tmp_path / "second.csv").write_text((tmp_path / "labels.csv").read_text())
+    both = bench(tmp_path, "agree", "labels.csv", "second.csv", "--json")
     assert both.returncode == 0, both.stderr
     agreed = json.loads(both.stdout)
     assert agreed["times"]["gap_s"]["clips"] == agreed["words"]["surface"]["clips"] == 8
