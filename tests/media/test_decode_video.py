@@ -363,11 +363,15 @@ def test_memory_does_not_grow_with_the_number_of_clips(make_video: MakeVideo) ->
     process = psutil.Process()
     for _ in range(5):
         decode(path, TEN)
-    before, threads = process.memory_info().rss, threading.active_count()
-    for _ in range(40):
-        decode(path, TEN)
-    assert process.memory_info().rss - before < 32 << 20
-    assert threading.active_count() <= threads
+    grown: list[tuple[int, int]] = []
+    # What else lives in this process may grow once; what each clip leaves behind grows every time.
+    while not grown or (len(grown) < 4 and (grown[-1][0] >= 32 << 20 or grown[-1][1] > 0)):
+        before, threads = process.memory_info().rss, threading.active_count()
+        for _ in range(40):
+            decode(path, TEN)
+        grown.append((process.memory_info().rss - before, threading.active_count() - threads))
+    assert grown[-1][0] < 32 << 20, grown
+    assert grown[-1][1] <= 0, grown
 
 
 def opencv_frames(path: Path, wanted: tuple[int, ...]) -> tuple[int, dict[int, np.ndarray]]:

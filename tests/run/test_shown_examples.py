@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from drawn_data import moving_square, write_dataset, write_video
+from two_ways import TWO_WAYS
 
 from ghostbench import BadInput, LocalModel
 from ghostbench.datasets.granted import NOTHING, Granted
@@ -47,23 +48,8 @@ BRIGHT = [f"images_{c}_{i:03}" for c in (1, 2, 3) for i in (1, 2)]
 """The clips of the data set, each brighter than the one before."""
 SHOWN = {"clip": "images_3_002.avi", "frames": True, "answer": {"ghost": "no"}}
 TASK: dict[str, Any] = {
-    "name": "two-ways",
-    "version": "1",
-    "language": "en",
-    "summary": "yes or no",
-    "system": 'Look at the frames. Answer {"ghost": "yes"} or {"ghost": "no"}.',
-    "frames": {"opening": "{count} frames of {duration:.1f} s:", "none": "There are none.", "each": "At {time:.1f} s:"},
-    "question": "Is there ghost probing?",
-    "schema_name": "two_ways",
-    "schema": {
-        "type": "object",
-        "properties": {"ghost": {"type": "string", "enum": ["yes", "no"]}},
-        "required": ["ghost"],
-        "additionalProperties": False,
-    },
-    "reader": "json",
-    "verdict": "ghost",
-    "grades": {"yes": "ghost_probing", "no": "normal"},
+    **TWO_WAYS,
+    "frames": {**TWO_WAYS["frames"], "opening": "{count} frames of {duration:.1f} s:"},
     "variants": {
         "few": {
             "examples": [

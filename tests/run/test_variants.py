@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from two_ways import TWO_WAYS
 from warm_process import run_bench
 
 from ghostbench.evidence.compare import SIDES, Comparison
@@ -20,23 +21,7 @@ from ghostbench.scoring.views import VIEWS
 CLIPS = [f"images_{c}_{i:03}" for c in (1, 2, 3) for i in (1, 2)]
 EXAMPLE = {"clip": "images_3_002.avi", "shows": "An empty road in daylight.", "answer": {"ghost": "no"}}
 TASK: dict[str, Any] = {
-    "name": "two-ways",
-    "version": "1",
-    "language": "en",
-    "summary": "yes or no",
-    "system": 'Look at the frames. Answer {"ghost": "yes"} or {"ghost": "no"}.',
-    "frames": {"opening": "{count} frames follow.", "none": "There are none.", "each": "At {time:.1f} s:"},
-    "question": "Is there ghost probing?",
-    "schema_name": "two_ways",
-    "schema": {
-        "type": "object",
-        "properties": {"ghost": {"type": "string", "enum": ["yes", "no"]}},
-        "required": ["ghost"],
-        "additionalProperties": False,
-    },
-    "reader": "json",
-    "verdict": "ghost",
-    "grades": {"yes": "ghost_probing", "no": "normal"},
+    **TWO_WAYS,
     "variants": {
         "bold": {"system": 'Be bold. Answer {"ghost": "yes"} or {"ghost": "no"}.'},
         "polite": {"question": "Would you please say whether there is ghost probing?"},

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from two_ways import TWO_WAYS
 
 import ghostbench
 from ghostbench import BadInput, Frames, Task, TextPart, Unparseable, Verdict, VideoPart
@@ -28,25 +29,7 @@ from ghostbench.tasks.negation import Words, stated_grade
 from ghostbench.tasks.written_task import task_of_form
 
 SHIPPED = yaml.safe_load(files("ghostbench.tasks").joinpath("written", "ghost-probing.yaml").read_text("utf-8"))
-BINARY = {
-    "name": "two-ways",
-    "version": "1",
-    "language": "en",
-    "summary": "yes or no",
-    "system": 'Look at the frames. Answer {"ghost": "yes"} or {"ghost": "no"}.',
-    "frames": {"opening": "{count} frames follow.", "none": "There are none.", "each": "At {time:.1f} s:"},
-    "question": "Is there ghost probing?",
-    "schema_name": "two_ways",
-    "schema": {
-        "type": "object",
-        "properties": {"ghost": {"type": "string", "enum": ["yes", "no"]}},
-        "required": ["ghost"],
-        "additionalProperties": False,
-    },
-    "reader": "json",
-    "verdict": "ghost",
-    "grades": {"yes": "ghost_probing", "no": "normal"},
-}
+BINARY = TWO_WAYS
 TEXT = {
     **BINARY,
     "name": "in-words",

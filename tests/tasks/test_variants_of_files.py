@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from two_ways import TWO_WAYS
 
 from ghostbench import BadInput, ExampleFramePart, ExampleFrames, Question, Task, TextPart, Verdict
 from ghostbench.question import examples_shown
@@ -23,25 +24,7 @@ from ghostbench.tasks.written_task import task_of_form
 
 EXAMPLE = {"clip": "images_1_001", "shows": "A van hides a child.", "answer": {"ghost": "yes"}}
 SHOWN = {"clip": "images_1_001.avi", "frames": True, "answer": {"ghost": "yes"}}
-TASK: dict[str, Any] = {
-    "name": "two-ways",
-    "version": "1",
-    "language": "en",
-    "summary": "yes or no",
-    "system": 'Look at the frames. Answer {"ghost": "yes"} or {"ghost": "no"}.',
-    "frames": {"opening": "{count} frames follow.", "none": "There are none.", "each": "At {time:.1f} s:"},
-    "question": "Is there ghost probing?",
-    "schema_name": "two_ways",
-    "schema": {
-        "type": "object",
-        "properties": {"ghost": {"type": "string", "enum": ["yes", "no"]}},
-        "required": ["ghost"],
-        "additionalProperties": False,
-    },
-    "reader": "json",
-    "verdict": "ghost",
-    "grades": {"yes": "ghost_probing", "no": "normal"},
-}
+TASK = TWO_WAYS
 
 
 def written(folder: Path, variants: Any, **more: Any) -> Path:
