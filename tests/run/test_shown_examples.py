@@ -128,7 +128,8 @@ def test_examples_are_shown_as_the_clip_is_and_before_it(bench: Any, tmp_path: P
     assert "Examples shown" in report
     sound = verify(bench.folder / "results" / "r")
     assert sound.findings == ()
-    assert "what was shown of examples" in sound.checked
+    assert "examples in the prompts" in sound.checked
+    assert "what was shown of examples" not in sound.checked
     assert any("the frames of examples were not compared with the media" in note for note in sound.notes)
 
 

@@ -78,7 +78,7 @@ def verify(folder: Path, granted: Granted = NOTHING) -> Verdict:
         found, note = check_examples(records, granted)
         findings += found
         notes += [note] if note else []
-        checked.append("what was shown of examples")
+        checked.append("examples in the prompts" if note else "what was shown of examples")
     if (folder / SENT).is_file():
         found, unsure = check_sent(records)
         findings += found
