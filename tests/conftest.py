@@ -42,6 +42,15 @@ def imports_are_no_garbage() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_else_waits_for_tests() -> Iterator[None]:
+    """Fail where a test has made its process a real-time one, which starves all that runs beside it."""
+    policy = getattr(os, "sched_getscheduler", int)
+    before = policy(0)
+    yield
+    assert policy(0) == before, "a test changed how its process is scheduled"
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder with real clips, labels, recordings and tiny checkpoints; tests skip where it is absent."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -38,8 +40,25 @@ def numbered_picture(index: int, width: int, height: int) -> np.ndarray:
     return picture
 
 
+@contextmanager
+def scheduled_as_before() -> Iterator[None]:
+    """Undo that SVT-AV1, where it may, makes the thread that calls it a real-time one, which starves all others."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameter)
+
+
 def write_video(path: Path, recipe: VideoRecipe) -> Path:
-    with av.open(str(path), "w", format=recipe.format, options=recipe.container_options) as container:
+    with (
+        scheduled_as_before(),
+        av.open(str(path), "w", format=recipe.format, options=recipe.container_options) as container,
+    ):
         if recipe.title is not None:
             container.metadata["title"] = recipe.title
         stream = container.add_stream(recipe.codec, rate=recipe.fps, options=recipe.options)
