@@ -30,6 +30,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             extra="ghostbench[drivemm]",
             citation=_CITATION,
             requires=_REQUIRES,
+            ahead="ghostbench_drivemm.ahead:begin",
         )
     )
     register(
@@ -43,6 +44,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             extra="ghostbench[drivemm]",
             citation=_CITATION,
             requires=_REQUIRES,
+            ahead="ghostbench_drivemm.ahead:begin",
             mark="rounded to FP8",
         )
     )

@@ -343,6 +343,10 @@ class ModelSpec:
         for yes, unless it is a reference model.
     extra : the extra of its distribution that installs `requires`, e.g. "ghostbench[openai]".
     requires : import names that must be installed.
+    ahead : "package.module:function" of a local model, for a process of the model's own alone: called with the settings
+        as soon as the model is named, in a thread, while the run is still planned, and over before the model is
+        constructed. It imports what `LocalModel.load` will need, and wakes devices, but computes nothing: the plan may
+        be refused. What it raises is dropped, and `load` must not rely on it.
     mark : a remark that stands beside the row everywhere, e.g. "leak probe".
     citation : the BibTeX entry that `bench report --paper` cites for it.
     resources : what one replica of a local model takes, unless `LocalModel.resources` says it for its settings.
@@ -362,6 +366,7 @@ class ModelSpec:
     reads_words: bool | None = None
     extra: str | None = None
     requires: tuple[str, ...] = ()
+    ahead: str | None = None
     mark: str | None = None
     resources: Resources = Resources()
     citation: str | None = None

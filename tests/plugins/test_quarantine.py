@@ -93,6 +93,7 @@ def test_a_plugin_that_cannot_be_asked_is_left_out_with_the_reason(
         ("register(spec(settings=Wanting))", "has a setting without a default"),
         ("register(spec(summary=None))", "has summary=None, which is no text"),
         ("register(spec(requires='torch'))", "has requires='torch', not a tuple of import names"),
+        ("register(spec(ahead='torch'))", "has ahead='torch', not 'package.module:function'"),
         ("register(spec(row_name='x'))", "has row_name='x', which is no function"),
         ("register(spec(needs_frames='no'))", "has needs_frames='no', not True or False"),
         ("register(spec(family='ARG', argument='x'))", "has both a family and a fixed argument"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -136,16 +137,19 @@ def command(
     options = options_of(given)
 
     def work() -> int:
-        from rich.console import Console
+        from ghostbench.running.ask.places.early import starting_early
 
-        from ghostbench.running.dry_run import print_dry_run
-        from ghostbench.running.execute import execute
-        from ghostbench.running.terminal import Terminal
+        with contextlib.nullcontext() if dry_run else starting_early(options) as early:
+            from rich.console import Console
 
-        voice = Terminal(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
-        if dry_run:
-            return print_dry_run(options, voice)
-        return execute(options, ["bench", *sys.argv[1:]], voice)
+            from ghostbench.running.dry_run import print_dry_run
+            from ghostbench.running.execute import execute
+            from ghostbench.running.terminal import Terminal
+
+            voice = Terminal(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
+            if dry_run:
+                return print_dry_run(options, voice)
+            return execute(options, ["bench", *sys.argv[1:]], voice, early=early)
 
     return guarded(work)
 

@@ -70,6 +70,8 @@ def _model_objections(spec: ModelSpec) -> Iterator[str]:
         yield "a family, and a colon in its own name"
     if spec.family is not None and spec.argument is not None:
         yield "both a family and a fixed argument"
+    if spec.ahead is not None and not (isinstance(spec.ahead, str) and _TARGET.fullmatch(spec.ahead)):
+        yield f"ahead={printable(repr(spec.ahead))}, not 'package.module:function'"
     if not isinstance(spec.requires, tuple) or not all(isinstance(name, str) for name in spec.requires):
         yield f"requires={printable(repr(spec.requires))}, not a tuple of import names"
     if spec.row_name is not None and not callable(spec.row_name):

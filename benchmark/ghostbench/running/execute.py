@@ -34,6 +34,7 @@ from ghostbench.running.announcements import (
 )
 from ghostbench.running.ask.examples import show_examples
 from ghostbench.running.ask.places.actor import Cluster, require_ray
+from ghostbench.running.ask.places.early import Early
 from ghostbench.running.conclude import conclude
 from ghostbench.running.import_ahead import importing_ahead
 from ghostbench.running.plan.options import Options
@@ -67,12 +68,13 @@ _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a run has as long as it lasts: how it keeps its secrets, where its local models live, and the frames of the
-    clips that wordings show as examples, by the clips' ids."""
+    """What a run has as long as it lasts: how it keeps its secrets, where its local models live, the frames of the
+    clips that wordings show as examples, by the clips' ids, and a worker that was started before it was planned."""
 
     redactor: Redactor
     cluster: Cluster | None
     examples: Mapping[str, Frames]
+    early: Early | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,13 @@ class RunControl:
     lost: Lost
 
 
-def execute(options: Options, command: list[str], voice: Terminal, *, own_process: bool = True) -> int:
+def execute(
+    options: Options, command: list[str], voice: Terminal, *, own_process: bool = True, early: Early | None = None
+) -> int:
     """Run, score and report; return the exit status. Raises `BadInput` and `OurFault`.
 
-    own_process : whether the process was started for this run, so that it has a start-up.
+    own_process : whether the process was started for this run, so that it has a start-up. early : a worker that was
+    started for it already; whoever started it ends it where it was not wanted.
     """
     if options.placement.on_ray:
         require_ray()
@@ -105,7 +110,7 @@ def execute(options: Options, command: list[str], voice: Terminal, *, own_proces
     examples = show_examples(plan, shared=elsewhere)
     manifest = manifests.start(plan, command, start_up_s() if own_process else None, redactor, examples)
     with _cluster(plan) as cluster:
-        return _execute(plan, manifest, command, voice, Held(redactor, cluster, examples))
+        return _execute(plan, manifest, command, voice, Held(redactor, cluster, examples, early))
 
 
 @contextlib.contextmanager
@@ -219,6 +224,7 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
             progress=progress,
             cluster=conduct.held.cluster,
             examples=conduct.held.examples,
+            early=conduct.held.early,
             say=say,
         )
         LOGGER.info("%s", f"{'goes on' if plan.options.resume else 'begins'}: {len(rows)} rows, {units} units each")

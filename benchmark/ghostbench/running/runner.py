@@ -32,6 +32,7 @@ from ghostbench.running.ask.decoding import Decoded, Decoding
 from ghostbench.running.ask.examples import Shown
 from ghostbench.running.ask.far import FarAway
 from ghostbench.running.ask.places.actor import Cluster
+from ghostbench.running.ask.places.early import Early
 from ghostbench.running.ask.questions import Questions, found_with_frames
 from ghostbench.running.ask.units import ModelState, ladder_of
 from ghostbench.running.ask.videos import Videos
@@ -51,7 +52,7 @@ from ghostbench.running.rules.predictions import AskKey, Last
 from ghostbench.running.settle.budget import Budget
 from ghostbench.running.settle.cache_entry import open_root
 from ghostbench.running.settle.faults import FIRST_CLIPS, FirstClips, is_ours
-from ghostbench.running.settle.loading import Loading
+from ghostbench.running.settle.loading import Elsewhere, Loading
 from ghostbench.running.settle.making import RequestMaker
 from ghostbench.running.settle.recorder import Recorder
 from ghostbench.running.settle.reply_cache import ReplyCache, code_of, run_name
@@ -72,7 +73,8 @@ for all of its clips."""
 class RunContext:
     """What a run writes with, and how it speaks. cluster : where its local models live; None: on this machine.
 
-    examples : the frames of the clips that wordings show as examples, by the clips' ids.
+    early : a worker that was started while the run was planned. examples : the frames of the clips that wordings show
+    as examples, by the clips' ids.
     """
 
     folder: RunFolder
@@ -80,6 +82,7 @@ class RunContext:
     redactor: Redactor
     progress: Progress
     cluster: Cluster | None = None
+    early: Early | None = None
     examples: Mapping[str, Frames] = field(default_factory=dict)
     say: Callable[[str], None]
 
@@ -121,7 +124,13 @@ class Runner:
         self._window = FrameWindow(decoding, budget, storage, self._feeding.is_wanted)
         self._begun = Begun(context.folder.begun, lost.loading)
         self._loading = Loading(
-            plan, self._begun, lost, DECODE_WORKERS, self._require_same_files, self._write_manifest, self._far
+            plan,
+            self._begun,
+            lost,
+            DECODE_WORKERS,
+            self._require_same_files,
+            self._write_manifest,
+            Elsewhere(self._far, context.early),
         )
         self.longest_s = plan.options.deadline + _BLOCKED_S
         seen = {row.name for row in plan.rows if row.looks}

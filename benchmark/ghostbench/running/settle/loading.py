@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from ghostbench.running.ask.dispatch import Dispatcher, as_unavailable, within
 from ghostbench.running.ask.dispatchers import begin, dispatcher_for, ready
 from ghostbench.running.ask.far import FarAway
 from ghostbench.running.ask.places.desk import Assignment
+from ghostbench.running.ask.places.early import Early
 from ghostbench.running.ask.places.in_worker import InWorker, Worker
 from ghostbench.running.ask.places.place import InThread, Place
 from ghostbench.running.ask.places.process import WorkerProcess
@@ -37,10 +39,22 @@ CLOSING_S = 60.0
 """The longest that a run waits for a model to close, seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """How local models are reached that do not live in this process.
+
+    far : tells how those are that live in a cluster, None where none do. early : a worker that was started while the
+    run was planned, if one was.
+    """
+
+    far: FarAway | None = None
+    early: Early | None = None
+
+
 class Loading:
     """Loads models, one after the other: they share the machine.
 
-    far : tells how models are reached that live in a cluster, None where none do. lost : what earlier loads took with
+    elsewhere : how models are reached that do not live in this process. lost : what earlier loads took with
     them. preparing : how many threads each local model prepares requests in.
     same : raises `Unavailable` where the facts that a model tells are not those that the run was begun with.
     told : called when a model that was already asked while it warmed up is ready, or turns out to be unavailable.
@@ -54,7 +68,7 @@ class Loading:
         preparing: int,
         same: Callable[[ModelState, Mapping[str, Any]], None],
         told: Callable[[], None],
-        far: FarAway | None = None,
+        elsewhere: Elsewhere,
     ) -> None:
         self._plan = plan
         self._begun = begun
@@ -64,7 +78,7 @@ class Loading:
         self._warming: list[asyncio.Task[None]] = []
         self._truths = Truths(clips=plan.split.known, seed=plan.options.seed)
         self._preparing: list[ThreadPoolExecutor] = []
-        self._far = far
+        self._far, self._early = elsewhere.far, elsewhere.early
         self._in_this_process = plan.options.placement.place == "thread"
         self._starter = ThreadPoolExecutor(1, "starter")
 
@@ -144,8 +158,11 @@ class Loading:
 
     def _start(self, choice: Choice, replica: Replica, preparing: int, again: bool) -> Worker:
         """Start a worker process, from a thread that lives as long as the run: a worker ends with its starter."""
-        given = Assignment(choice.spec.load, replica.settings, choice.argument, tuple(sys.path), preparing)
-        return self._starter.submit(WorkerProcess, replica.name, given, replica.environment).result()
+        given = Assignment(
+            choice.spec.load, replica.settings, choice.argument, tuple(sys.path), preparing, ahead=choice.spec.ahead
+        )
+        started = None if self._early is None else self._early.take(given, replica.environment)
+        return self._starter.submit(WorkerProcess, replica.name, given, replica.environment, started).result()
 
     def _share(self, replicas: int) -> int:
         """How many requests each of so many replicas prepares at the same time."""

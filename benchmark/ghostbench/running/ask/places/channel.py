@@ -11,7 +11,6 @@ import io
 import os
 import pickle
 import socket
-import struct
 import threading
 from typing import Any
 
@@ -19,8 +18,8 @@ from typing_extensions import override
 
 from ghostbench.frames import Frames
 from ghostbench.media.shared import Handle, handle_of, in_shared_memory, look_at
+from ghostbench.running.ask.places.started import HEAD
 
-_HEAD = struct.Struct("!QI")
 _MOST_NUMBERS = 64
 """Numbers with one call; the kernel takes 253."""
 _LONGEST, _LONGEST_LIST = 1 << 40, 1 << 20
@@ -48,9 +47,9 @@ class Channel:
         with file.getbuffer() as data, self._sending:
             try:
                 rest = numbers[_MOST_NUMBERS:]
-                self._put(_HEAD.pack(len(data), len(numbers)), numbers[:_MOST_NUMBERS])
+                self._put(HEAD.pack(len(data), len(numbers)), numbers[:_MOST_NUMBERS])
                 while rest:
-                    self._put(_HEAD.pack(0, 0), rest[:_MOST_NUMBERS])
+                    self._put(HEAD.pack(0, 0), rest[:_MOST_NUMBERS])
                     rest = rest[_MOST_NUMBERS:]
                 self._end.sendall(data)
             except OSError as error:
@@ -58,12 +57,12 @@ class Channel:
 
     def receive(self) -> Any:
         """The next message. Raises `Closed`, and whatever cannot be unpickled raises."""
-        head, numbers = self._get(_HEAD.size)
-        length, count = _HEAD.unpack(head)
+        head, numbers = self._get(HEAD.size)
+        length, count = HEAD.unpack(head)
         if length > _LONGEST or count > _LONGEST_LIST:
             raise pickle.UnpicklingError("what came is no message")
         while len(numbers) < count:
-            _, more = self._get(_HEAD.size)
+            _, more = self._get(HEAD.size)
             numbers += more
         data = memoryview(bytearray(length))
         read = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ class Assignment:
 
     preparing : how many requests it prepares at the same time. name : of the worker. task, variants, sampling : what
     it asks of clips that it decodes itself; None where the run hands it frames. credentials : what it reads them with.
+    ahead : what can be begun before, as a model's spec has it.
     """
 
     target: str
@@ -43,6 +45,7 @@ class Assignment:
     variants: Mapping[str, Task] | None = None
     sampling: Sampling | None = None
     credentials: Credentials = NO_CREDENTIALS
+    ahead: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,14 @@ class Kept:
 
 
 class Desk:
-    """A model in a worker, constructed when it is loaded: its import may do anything. Calls may come at any time."""
+    """A model in a worker, constructed when it is loaded: its import may do anything. Calls may come at any time.
 
-    def __init__(self, assignment: Assignment) -> None:
+    ahead : what was begun before there was anything to do, and is waited for before the model is loaded.
+    """
+
+    def __init__(self, assignment: Assignment, ahead: threading.Thread | None = None) -> None:
         self._assignment = assignment
+        self._ahead = ahead
         self._place: InThread
         self._preparing = ThreadPoolExecutor(assignment.preparing, "prepare")
         self._computing = ThreadPoolExecutor(1, "model")
@@ -100,6 +107,8 @@ class Desk:
 
     def _loaded(self) -> tuple[Any, int] | AttemptError:
         given = self._assignment
+        if self._ahead is not None:
+            self._ahead.join()
         try:
             model = load_target(given.target)(given.settings, given.argument)
             model.check_here()

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -24,6 +21,7 @@ from ghostbench.running.ask.places.channel import Channel, Closed
 from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import Gone, Worker
 from ghostbench.running.ask.places.said import Said, into_the_log
+from ghostbench.running.ask.places.started import Started, start
 from ghostbench.running.rules.endings import how_it_ended
 from ghostbench.running.rules.replies import in_words
 
@@ -31,20 +29,21 @@ _ENDING_S = 5.0
 """How long a process may take to be gone once its end of the channel is, seconds."""
 _LAST_WORDS_S = 1.0
 """How long what a process said before its end may take to be read, seconds."""
-_PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from ghostbench.plugins.installed import forgive_broken_distributions; forgive_broken_distributions(); "
-    "from ghostbench.running.ask.places.worker import main; main(int(sys.argv[1]))"
-)
 
 
 class WorkerProcess(Worker):
     """One worker process, and what it is asked. It ends with the thread that starts it.
 
-    environment : what is set in it besides what is set here.
+    environment : what is set in it besides what is set here. started : a process that is there already for that.
     """
 
-    def __init__(self, name: str, assignment: Assignment, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        assignment: Assignment,
+        environment: Mapping[str, str] | None = None,
+        started: Started | None = None,
+    ) -> None:
         self.name = name
         self.batch_size = 1
         self._numbers = itertools.count(1)
@@ -52,22 +51,15 @@ class WorkerProcess(Worker):
         self._lock = threading.Lock()
         self._ended: str | None = None
         self._why: str | None = None
-        here, there = socket.socketpair()
-        with there:
-            words = [sys.executable, "-c", _PROGRAM, str(there.fileno()), json.dumps(assignment.path)]
-            self._process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                pass_fds=[there.fileno()],
-                start_new_session=True,
-                env={**os.environ, **(environment or {})},
-            )
-        self._channel = Channel(here)
+        if started is None:
+            started = start(assignment.path, environment, ahead=assignment.ahead, settings=assignment.settings)
+        self._process = started.process
+        self._channel = Channel(started.end)
         self._listener = threading.Thread(target=self._listen, name=f"worker {name}", daemon=True)
         self._listener.start()
         threading.Thread(target=self._watch, name=f"end of worker {name}", daemon=True).start()
         try:
-            self._channel.send((assignment, os.getpid()))
+            self._channel.send(assignment)
         except Closed:
             pass  # how it ended is told by whoever watches
         except BaseException:

@@ -6,8 +6,8 @@ The run's end is all that keeps it alive: when that is gone, so is the worker, w
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -16,9 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ghostbench.running.ask.places.channel import Channel, Closed
-from ghostbench.running.ask.places.desk import Assignment, Desk
-from ghostbench.running.ask.places.said import SayingSo
+from ghostbench.running.ask.places.started import First, read_first, take_over_streams
 
 _MORE_LIKELY_KILLED = "500"
 """Where memory runs out, the kernel is to end the worker that wants it, and not the run. From -1000 to 1000."""
@@ -26,28 +24,54 @@ _MORE_LIKELY_KILLED = "500"
 
 def main(number: int) -> None:
     """Serve the run at the other end of this socket until it goes."""
-    channel = Channel(socket.socket(fileno=number))
-    try:
-        assignment, parent = channel.receive()
-        _die_with(parent)
-        _serve(channel, assignment)
-    except Closed:
-        pass
+    end = socket.socket(fileno=number)
+    first = read_first(end)
+    if first is not None:
+        _die_with(first.parent)
+        _serve(end, first, _begin(first))
     # What the model's libraries still have to do concerns nobody: threads of theirs may never end.
     os._exit(0)
 
 
-def _serve(channel: Channel, assignment: Assignment) -> None:
-    logging.getLogger().addHandler(SayingSo(lambda said: channel.send((0, said, 0))))
-    desk = Desk(assignment)
+def _begin(first: First) -> threading.Thread | None:
+    """Begin what can be begun before there is anything to do."""
+    if first.ahead is None:
+        return None
 
-    def reply(call: int, result: Any) -> None:
-        with contextlib.suppress(Closed):
-            channel.send((call, result, desk.batch_size))
+    def begin(target: str) -> None:
+        # Whoever loads the model meets it again, and tells it then.
+        with contextlib.suppress(BaseException):
+            from ghostbench.plugins.registry import load_target
 
-    while True:
-        kind, call, given = channel.receive()
-        desk.take(kind, call, given, partial(reply, call))
+            load_target(target)(pickle.loads(first.settings))  # noqa: S301 - the run wrote it
+
+    ahead = threading.Thread(target=begin, args=(first.ahead,), name="ahead", daemon=True)
+    ahead.start()
+    return ahead
+
+
+def _serve(end: socket.socket, first: First, ahead: threading.Thread | None) -> None:
+    # Imported while what was begun ahead goes on.
+    import logging
+
+    from ghostbench.running.ask.places.channel import Channel, Closed
+    from ghostbench.running.ask.places.desk import Desk
+    from ghostbench.running.ask.places.said import SayingSo
+
+    if first.waits and not take_over_streams(end):
+        return
+    channel = Channel(end)
+    with contextlib.suppress(Closed):
+        desk = Desk(channel.receive(), ahead)
+        logging.getLogger().addHandler(SayingSo(lambda said: channel.send((0, said, 0))))
+
+        def reply(call: int, result: Any) -> None:
+            with contextlib.suppress(Closed):
+                channel.send((call, result, desk.batch_size))
+
+        while True:
+            kind, call, given = channel.receive()
+            desk.take(kind, call, given, partial(reply, call))
 
 
 def _die_with(parent: int) -> None:
