@@ -89,10 +89,17 @@ def test_it_says_what_format_it_is_of(folder: Path) -> None:
     assert read_manifest(folder).format == 1
 
 
-def test_a_folder_of_a_format_to_come_is_refused_in_one_line(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "otherwise",
+    [{}, {"status": "paused"}, {"models": []}, {"dataset": None}, {"task": "ghost-probing", "repeats": 0}],
+    ids=lambda otherwise: "+".join(otherwise) or "the same",
+)
+def test_a_folder_of_a_format_to_come_is_refused_in_one_line(tmp_path: Path, otherwise: dict[str, Any]) -> None:
+    """Whatever that format says otherwise: the number tells, and not the first field that does not fit."""
+    folder = unpacked("first-format", tmp_path)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "format": 3, "versions": {"ghostbench": "9.9"}}))
+    path.write_text(json.dumps({**manifest, "format": 3, "versions": {"ghostbench": "9.9"}, **otherwise}))
     for words in (["report", str(folder)], ["status", str(folder)]):
         done = call(*words)
         assert (

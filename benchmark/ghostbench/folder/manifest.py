@@ -243,6 +243,25 @@ class MergedEntry(_Entry):
     hardware: Hardware
 
 
+def _with_format(stated: Any) -> Any:
+    """What a manifest's file states, with its format: the first said `schema_version`, always 1."""
+    if not isinstance(stated, dict) or "format" in stated:
+        return stated
+    return {"format": stated.get("schema_version", 1), **{k: v for k, v in stated.items() if k != "schema_version"}}
+
+
+class _Head(_Entry):
+    """What a manifest of any format says, those to come too: its number, and maybe what wrote it."""
+
+    format: Annotated[int, Field(strict=True)]
+    versions: JsonValue = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_format(cls, stated: Any) -> Any:
+        return _with_format(stated)
+
+
 class Manifest(_Entry):
     """manifest.json.
 
@@ -283,10 +302,7 @@ class Manifest(_Entry):
     @model_validator(mode="before")
     @classmethod
     def _of_any_format(cls, stated: Any, info: ValidationInfo) -> Any:
-        """In a file: the first format said `schema_version`, always 1."""
-        if info.mode != "json" or not isinstance(stated, dict) or "format" in stated:
-            return stated
-        return {"format": stated.get("schema_version", 1), **{k: v for k, v in stated.items() if k != "schema_version"}}
+        return _with_format(stated) if info.mode == "json" else stated
 
     @field_validator("examples")
     @classmethod
@@ -324,18 +340,32 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise BadInput(f"{folder} is no run folder (it has no {MANIFEST}): give the folder that `bench run` wrote")
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
-        if manifest.format not in READ:
-            wrote = manifest.versions.get("ghostbench")
-            raise BadInput(
-                f"{path} is of format {manifest.format}, and this version reads {' and '.join(map(str, READ))}: "
-                f"use the version of ghostbench that wrote it{f', {printable(wrote)}' if wrote else ''}"
-            )
-        return manifest
-    except ValidationError as error:
-        raise BadInput(f"{path} is not a run's manifest: {first_misfit(error)}") from None
+        data = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        # Another format may say anything of everything but its number.
+        _require_known_format(path, data)
+        raise BadInput(f"{path} is not a run's manifest: {first_misfit(error)}") from None
+    if manifest.format not in READ:
+        _require_known_format(path, data)
+    return manifest
+
+
+def _require_known_format(path: Path, data: bytes) -> None:
+    """Raise `BadInput` where a manifest states a format that is not read, whatever else it holds."""
+    try:
+        head = _Head.model_validate_json(data)
+    except ValidationError:
+        return
+    if head.format not in READ:
+        wrote = head.versions.get("ghostbench") if isinstance(head.versions, dict) else None
+        raise BadInput(
+            f"{path} is of format {head.format}, and this version reads {' and '.join(map(str, READ))}: "
+            f"use the version of ghostbench that wrote it{f', {printable(wrote)}' if isinstance(wrote, str) else ''}"
+        )
 
 
 def require_complete(folder: Path, manifest: Manifest) -> None:
