@@ -224,6 +224,11 @@ class Frames:
         )
         return self._shares(part, positions)
 
+    def are_of(self, clip: Frames) -> bool:
+        """Whether these are frames of that clip as it was decoded, or some of them: no others, and none made up."""
+        there = {id(one) for one in clip._each}
+        return all(id(one) in there for one in self._each)
+
     def with_pixels(self, pixels: npt.NDArray[np.uint8]) -> Frames:
         """Other pictures in place of these, at the same moments of the same clip."""
         return Frames(

@@ -14,13 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghostbench import Answer, Conclusion, FramePart, Frames, Question, Said, Task, TextPart
+from ghostbench import Answer, BadInput, Conclusion, FramePart, Frames, Question, Said, Task, TextPart
 from ghostbench.frames import pixels_sha256
 from ghostbench.outcomes import Outcome
 from ghostbench.question import in_order
 from ghostbench.running.ask.questions import Questions
+from ghostbench.running.plan.causal import check_causal
 from ghostbench.tasks.base import IN_RETROSPECT
 from ghostbench.tasks.ghost_probing import GhostProbing
+from ghostbench.tasks.ghost_warning import GhostWarning
 
 MakeFrames = Callable[..., Frames]
 TASK = GhostProbing()
@@ -169,6 +171,84 @@ def test_what_comes_after_a_moment_changes_nothing_of_its_question(seed: int) ->
     assert again.frames is not None
     assert (first.frames.sha256, first.frames.duration_s) == (again.frames.sha256, again.frames.duration_s)
     assert first.frames.indices == again.frames.indices
+
+
+def made_up(clip: Frames) -> Frames:
+    return drawn(4)
+
+
+def of_another_clip(clip: Frames) -> Frames:
+    return drawn(10)
+
+
+def painted(clip: Frames) -> Frames:
+    return clip.with_pixels(clip.pixels // 2)
+
+
+def under_the_clips_digest(clip: Frames) -> Frames:
+    facts = {name: getattr(clip, name) for name in ("indices", "times_s", "duration_s", "decoder", "sha256")}
+    return Frames(clip.pixels // 2, **facts)
+
+
+@pytest.mark.parametrize("shown", [made_up, of_another_clip, painted, under_the_clips_digest])
+def test_frames_that_are_not_the_clips_are_shown_to_nobody(shown: Callable[[Frames], Frames]) -> None:
+    class Shows(GhostProbing):
+        def questions(self, frames: Frames) -> Sequence[Question]:
+            other = shown(frames)
+            return [Question.about(self.build(other), other)]
+
+    with pytest.raises(ValueError, match="frames of the clip in question, as they were decoded"):
+        Questions(Shows()).about(drawn(10))
+
+
+def test_nor_are_others_where_a_level_shows_fewer() -> None:
+    class Shows(GhostProbing):
+        def asked_with(self, question: Question, frames: Frames | None) -> Question:
+            return Question.about(self.build(drawn(2)), drawn(2))
+
+    with pytest.raises(ValueError, match="frames of the clip in question, as they were decoded"):
+        Questions(Shows()).asked(drawn(10), None, most=2)
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_task_asks_at_moments_exactly_where_it_says_so(says_so: bool) -> None:
+    class Says(GhostProbing if says_so else AtMoments):  # type: ignore[misc]
+        at_moments = says_so
+
+    with pytest.raises(ValueError, match="at moments exactly where it says so"):
+        Questions(Says()).about(drawn(10))
+
+
+class TellsTheLength(AtMoments):
+    """In words, which no frame gives away."""
+
+    name = "tells"
+
+    def questions(self, frames: Frames) -> Sequence[Question]:
+        told = TextPart(f"The clip lasts {frames.duration_s} s.")
+        asked = super().questions(frames)
+        return [replace(each, prompt=replace(each.prompt, parts=(told, *each.prompt.parts))) for each in asked]
+
+
+class TellsHowItEnds(AtMoments):
+    """In the digest of the last frame."""
+
+    name = "tells"
+
+    def questions(self, frames: Frames) -> Sequence[Question]:
+        told = f"{TASK.system} {frames.pixels[-1].mean()}"
+        return [replace(each, prompt=replace(each.prompt, system=told)) for each in super().questions(frames)]
+
+
+@pytest.mark.parametrize("task", [TellsTheLength(), TellsHowItEnds()], ids=["length", "end"])
+def test_a_task_that_tells_at_a_moment_what_comes_after_is_refused(task: Task) -> None:
+    with pytest.raises(BadInput, match=r"task 'tells' tells at 1 s what comes after in the clip"):
+        check_causal(task)
+
+
+@pytest.mark.parametrize("task", [AtMoments(), GhostWarning(), TASK], ids=["moments", "ghost-warning", "whole"])
+def test_a_task_that_does_not_is_asked(task: Task) -> None:
+    check_causal(task)
 
 
 def test_a_frame_later_than_the_moment_makes_no_question() -> None:

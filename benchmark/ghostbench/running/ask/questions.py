@@ -47,7 +47,10 @@ class Questions:
         return self._blind[variant]
 
     def about(self, frames: Frames, variant: str | None = None) -> tuple[Question, ...]:
-        """All questions about a clip, in order. Raises what the task raises, and `ValueError` as `in_order` does.
+        """All questions about a clip, in order.
+
+        Raises what the task raises, and `ValueError` as `in_order` does, for frames that are not the clip's, and for
+        moments of a task that does not say that it asks at them, or none of one that does.
 
         variant : the wording; None for the main one.
         """
@@ -114,7 +117,13 @@ class Questions:
         raise ValueError(f"the task asks nothing of this clip at {moment_s} s")
 
     def _made(self, frames: Frames, variant: str | None) -> tuple[_Kept, ...]:
-        return tuple(_Kept.of(question, frames) for question in in_order(self._tasks[variant].questions(frames)))
+        task = self._tasks[variant]
+        asked = in_order(task.questions(frames))
+        for question in asked:
+            _require_own(question, frames)
+            if (question.moment_s is not None) != task.at_moments:
+                raise ValueError("a task asks at moments exactly where it says so, by at_moments")
+        return tuple(_Kept.of(question, frames) for question in asked)
 
     def _memo(self, frames: Frames, key: object, make: Callable[[], Question]) -> Question:
         return frames.memo(key, lambda whole: _Kept.of(make(), whole)).question(frames)
@@ -126,8 +135,16 @@ def _changed(task: Task, question: Question, clip: Frames, probe: str | None, mo
     if shown is question.frames:
         return question
     if shown is None or question.frames is None or len(shown) != len(question.frames):
-        return task.asked_with(question, shown)
+        asked = task.asked_with(question, shown)
+        _require_own(asked, shown)
+        return asked
     return replace(question, frames=shown)
+
+
+def _require_own(question: Question, frames: Frames | None) -> None:
+    """Raise `ValueError` where a question shows what is not among these frames."""
+    if question.frames is not None and (frames is None or not question.frames.are_of(frames)):
+        raise ValueError("a task shows frames of the clip in question, as they were decoded, and no others")
 
 
 def foresee(

@@ -18,6 +18,7 @@ from ghostbench.models import LocalModel, RemoteModel
 from ghostbench.plugins.choose import check_requirements, parse_set
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Request, Split
+from ghostbench.running.plan.causal import check_causal
 from ghostbench.running.plan.configured import ConfiguredModel, check_host, configure
 from ghostbench.running.plan.contenders import Contender, check_rows, parse_rows, rows_of
 from ghostbench.running.plan.leaks import check_wording
@@ -91,6 +92,8 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
             f"--sampling {sampling} lays frames out by the length of a clip, which task '{task.name}' must not tell; "
             "give fps:R"
         )
+    for each in (task, *variants.values()):
+        check_causal(each)
     named = parse_rows(options.models)
     given = parse_set(options.settings, [choice for _, choice in named])
     for _, choice in named:
