@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
@@ -15,11 +15,6 @@ from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.frames import Frames
 from ghostbench.label import UNSAID, Label, Parameters, is_doubted
 from ghostbench.outcomes import Outcome
-
-if TYPE_CHECKING:
-    pass
-
-T = TypeVar("T")
 
 Truth = Literal["ghost_probing", "cut_in", "normal"]
 """What the label says of a clip."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("llguidance")
 
-from drawn_requests import written  # noqa: E402
+from drawn_requests import drawn_request, written  # noqa: E402
 from library_writes import library_writes  # noqa: E402
 from tiny_checkpoints import FAMILIES  # noqa: E402
 
-from ghostbench import GRADES, Reply  # noqa: E402
+from ghostbench import GRADES, FramePart, Reply, TextPart  # noqa: E402
+from ghostbench.running.ask.questions import Questions  # noqa: E402
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench_hf.adapter import HFModel  # noqa: E402
 from ghostbench_hf.loading import load_processor  # noqa: E402
@@ -44,6 +47,28 @@ def test_greedy_tokens_are_those_of_the_librarys_own_generate(
         assert reply.usage.output_tokens == len(tokens)
     assert alone == together[:1]
     assert len({written(reply).text for reply in found}) > 1, "what is shown decides what is written"
+
+
+class FourAndTwo(GhostProbing):
+    """Names two of a clip's five frames, one of them twice, and not in their order."""
+
+    def build(self, frames: Any) -> Any:
+        named = [FramePart(place, frames.times_s[place]) for place in (3, 1, 3)]
+        return replace(super().build(None), parts=(*named, TextPart("?")))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_hf_prepares_the_five(family: str, checkpoint: Callable[[str], Path], loaded: Callable[..., HFModel]) -> None:
+    """Five parts or fewer: the frames that a prompt names, and no other of the clip."""
+    whole = drawn_request(1, 5).frames
+    assert whole is not None
+    question = Questions(FourAndTwo()).asked(whole, None)
+    asked = replace(drawn_request(1, 5), prompt=question.prompt, frames=question.frames)
+    conversation = loaded(checkpoint(family), grammar=False, max_new_tokens=TOKENS)._reader.conversation
+    turns, _ = conversation.of(asked)
+    parts = [part for turn in turns for part in turn["content"] if part["type"] == "image"]
+    named = (1, 3) if conversation.gathers else (3, 1, 3)
+    assert [np.asarray(part["image"]).tobytes() for part in parts] == [whole.pixels[at].tobytes() for at in named]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from evidence_data import RunBuilder, dash_clips
+from evidence_data import RunBuilder, dash_clips, watched_clip
+from rich.console import Console
 
+from ghostbench.report.brief import print_brief
 from ghostbench.report.data import read_run
-from ghostbench.report.tables import marks
+from ghostbench.report.marks import marks
 from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
 
@@ -36,6 +39,45 @@ def alerts(folder: Path) -> str:
     return found[1] if found else ""
 
 
+def watched(folder: Path, said: dict[str, list[list[str | None]]], **model: Any) -> Path:
+    """Thirty clips with a window from 1.2 to 3.0 s, and as many safe ones, asked about every half second."""
+    clips = [watched_clip(f"images_1_{n:03}", G, 8, (1.2, 3.0)) for n in range(30)]
+    clips += [watched_clip(f"images_2_{n:03}", N, 8) for n in range(30)]
+    run = RunBuilder(clips)
+    for name, each in said.items():
+        run.model(name, **model)
+        for place, grades in enumerate(each):
+            run.watch(name, clips[place]["clip"], grades)
+    task = {"name": "ghost-warning", "version": "1", "template_sha256": "c" * 64, "moments_per_s": 2.0}
+    written = run.write(folder / "run", task=task, sampling="fps:2")
+    score_run(written)
+    write_report(written)
+    return written
+
+
+def test_whatever_says_of_warnings_that_they_are_no_more_than_chance_is_a_warning(tmp_path: Path) -> None:
+    """The worse the verdict, the more so."""
+    quiet, late = [N] * 8, [N] * 3 + [G] * 5
+    now_and_then = [late, quiet] * 15
+    said = {"worse": [quiet] * 30 + [late] * 15 + [quiet] * 15, "alike": [late] * 3 + [quiet] * 57}
+    found = alerts(watched(tmp_path, {**said, "as often": now_and_then * 2}))
+    assert "<b>worse</b> warns no more than chance" in found
+    assert "<b>alike</b> not shown to warn more than chance" in found
+
+
+def test_what_a_model_says_of_itself_is_no_warning(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(40, 0, 40))
+    run.model("m", mark="stopped: does not beat, not shown, asked for, no answer at all")
+    run.rows("m", [G] * 40 + [N] * 40)
+    folder = run.write(tmp_path / "run")
+    score_run(folder)
+    write_report(folder)
+    assert alerts(folder) == ""
+    shown = io.StringIO()
+    print_brief(read_run(folder), Console(file=shown, width=200))
+    assert "m: stopped: does not beat" in shown.getvalue()
+
+
 @pytest.mark.parametrize("blank", [[N] * 6, [None] * 6], ids=["wrong", "silent"])
 def test_a_probe_that_fails_as_it_should_is_no_warning(tmp_path: Path, blank: list[str | None]) -> None:
     said = alerts(probed(tmp_path, blank))
@@ -51,7 +93,7 @@ def test_a_probe_that_does_as_well_as_its_model_is_a_warning(tmp_path: Path) -> 
 
 def test_a_row_without_an_answer_is_said_to_have_none_and_nothing_of_its_f1(tmp_path: Path) -> None:
     row = read_run(probed(tmp_path, [None] * 6)).rows["m+blank"]
-    assert marks(row) == ["probe blank of m", "no answer at all"]
+    assert list(map(str, marks(row))) == ["probe blank of m", "no answer at all"]
 
 
 def test_the_page_knows_which_rows_are_probes_and_looks_for_misses_in_the_others(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ghostbench import Compared, Crashed, Reply
 from ghostbench.evidence.ledger_checks import check_comparisons
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.report.account_tables import compared as table
-from ghostbench.report.tables import marks
+from ghostbench.report.marks import marks
 from ghostbench.running.rules.replies import checked
 from ghostbench.scoring.compared import with_comparison
 from ghostbench.scoring.score import compute_metrics
@@ -51,7 +51,9 @@ def test_changed_grades_and_the_largest_change_are_those_of_the_lines_that_both_
     assert 0 < found["changed_share"]["low"] < 0.5 < found["changed_share"]["high"] < 1
     assert found["largest_change"] == pytest.approx(0.3)
     assert "compared" not in rows["plain"]
-    assert "against bfloat16, of 2 answers 1 with another grade, a score changed by up to 0.3" in marks(rows["m"])
+    assert "against bfloat16, of 2 answers 1 with another grade, a score changed by up to 0.3" in map(
+        str, marks(rows["m"])
+    )
     (line,) = table(rows).rows
     assert line[:4] == ("m", "bfloat16", 2, 1)
 
@@ -69,7 +71,7 @@ def test_what_was_not_measured_is_said_not_to_be(tmp_path: Path) -> None:
     assert row["compared"] == {
         "against": "bfloat16", "answers": 0, "changed_grades": 0, "changed_share": None, "largest_change": None,
     }  # fmt: skip
-    assert "how far from bfloat16: not measured" in marks(row)
+    assert "how far from bfloat16: not measured" in map(str, marks(row))
     assert table({"m": row}).rows == (("m", "bfloat16", 0, None, None, None),)
     facts = with_comparison("m", records.manifest.models["m"].facts, records.attempts)
     assert (facts["changed_grade_rate"], facts["largest_score_change"]) == ("not measured", "not measured")

@@ -17,7 +17,7 @@ from ghostbench.outcomes import Outcome
 from ghostbench.report.brief import print_brief
 from ghostbench.report.data import read_run
 from ghostbench.report.tables import run_tables
-from ghostbench.report.terminal import print_table, print_tables
+from ghostbench.report.terminal import chosen_tables, print_table
 from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
 
@@ -88,7 +88,8 @@ def test_tables_are_complete_and_silent(tmp_path: Path, build: object) -> None:
         warnings.simplefilter("error")
         score_run(folder)
         write_report(folder)
-        print_tables(read_run(folder), Console(file=text, width=110))
+        for table in chosen_tables(read_run(folder)):
+            print_table(table, Console(file=text, width=110))
         print_brief(read_run(folder), Console(file=text, width=80))
         field = read_field([folder, build().write(tmp_path / "again")])  # type: ignore[operator]
         for table in comparison_tables(compare(field)):

@@ -19,8 +19,9 @@ from ghostbench.evidence.prompt_checks import check_words
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.report.data import read_run
 from ghostbench.report.html import table_cell
+from ghostbench.report.marks import marks
 from ghostbench.report.overview import overview
-from ghostbench.report.tables import marks, run_tables
+from ghostbench.report.tables import run_tables
 from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.score import score_run
 from ghostbench.scoring.significance import holm, mcnemar_exact
@@ -177,7 +178,7 @@ def test_the_variance_is_that_of_right_answers_with_missing_ones_wrong(tmp_path:
 def test_tables_say_what_is_what_and_a_wording_is_marked(tmp_path: Path) -> None:
     run = read_run(worded(tmp_path / "r"))
     tables = {table.name: table for table in run_tables(run)}
-    assert "wording terse of a" in marks(run.rows["a@terse"])
+    assert "wording terse of a" in map(str, marks(run.rows["a@terse"]))
     first = tables["wordings"].rows[0]
     assert (first[0], first[5], first[7]) == ("a", "bold", "main")
     strict, _ = tables["wording_order"].rows

@@ -6,7 +6,9 @@ import base64
 import io
 import json
 import os
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,8 +67,31 @@ def test_openai_sends_the_five(encode: str, monkeypatch: pytest.MonkeyPatch) -> 
     body = json.loads(model.encode(request()))["body"]
     parts = [part for message in body["messages"] if message["role"] == "user" for part in message["content"]]
     images = [part["image_url"]["url"].partition(",")[2] for part in parts if part["type"] == "image_url"]
-    greys = [np.asarray(Image.open(io.BytesIO(base64.b64decode(image))))[0, 0].mean() for image in images]
-    assert greys == pytest.approx([0, 40, 80, 120, 160], abs=3)
+    assert greys(images) == pytest.approx([0, 40, 80, 120, 160], abs=3)
+
+
+def greys(pictures: list[str]) -> list[float]:
+    return [float(np.asarray(Image.open(io.BytesIO(base64.b64decode(each))))[0, 0].mean()) for each in pictures]
+
+
+def test_anthropic_sends_the_five() -> None:
+    from ghostbench_anthropic.messages import ClaudeModel
+    from ghostbench_anthropic.settings import ClaudeSettings
+
+    model = ClaudeModel(ClaudeSettings(base_url="http://127.0.0.1:9"), "claude-opus-4-5")
+    parts = json.loads(model.build(request()))["messages"][0]["content"]
+    images = [part["source"]["data"] for part in parts if part["type"] == "image"]
+    assert greys(images) == pytest.approx([0, 40, 80, 120, 160], abs=3)
+
+
+def test_google_sends_the_five() -> None:
+    from ghostbench_google.generate import GeminiModel
+    from ghostbench_google.settings import GeminiSettings
+
+    model = GeminiModel(GeminiSettings(base_url="http://127.0.0.1:9"), "gemini-2.5-flash")
+    parts, _ = model.build(request())
+    images = [base64.b64encode(part.inline_data.data).decode() for part in parts if part.inline_data is not None]
+    assert greys(images) == pytest.approx([0, 40, 80, 120, 160], abs=3)
 
 
 def test_motion_looks_at_the_five() -> None:
@@ -101,6 +126,15 @@ def test_drivemm_prepares_the_five(shared_data: Any) -> None:
         assert np.array_equal(np.asarray(visual), np.asarray(whole))
     finally:
         model.close()
+
+
+def test_every_adapter_of_the_tree_that_looks_is_shown_here_or_beside_its_own_tests() -> None:
+    root = Path(__file__).resolve().parents[2]
+    here = Path(__file__).read_text(encoding="utf-8")
+    beside = (root / "tests" / "hugging_face" / "test_families.py").read_text(encoding="utf-8")
+    shown = set(re.findall(r"def test_(\w+)_(?:sends|looks_at|prepares)_the_five", here + beside))
+    adapters = {path.parent.name.removeprefix("ghostbench_") for path in (root / "adapters").glob("*/__init__.py")}
+    assert shown == adapters - {"remote", "local", "replay", "baselines"}, "the last two look at nothing"
 
 
 def test_what_answers_without_looking_gets_no_frame() -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ghostbench.folder.names import PAGE
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
+from ghostbench.report.marks import marks
 from ghostbench.report.other_task import read_by_another
 from ghostbench.report.reasons import Unanswered, unanswered
 from ghostbench.report.table import shown
-from ghostbench.report.tables import marks
 from ghostbench.report.titles import VIEW_NOTES
 from ghostbench.report.warning_tables import BRIEF, BRIEF_NOTE, at_moments
 from ghostbench.report.warning_tables import shown as warned_rows
@@ -157,11 +157,11 @@ def _marks(run: RunData, console: Console) -> list[Text]:
     named: dict[str, list[str]] = {}
     for name, row in warned_rows(run.rows) if at_moments(run.rows) else run.rows.items():
         for mark in marks(row):
-            if mark != "no answer at all" and not mark.startswith("stopped:"):
-                named.setdefault(mark, []).append(name)
+            if mark.kind not in ("no_answer", "stopped"):
+                named.setdefault(mark.words, []).append(name)
     alike: dict[str, list[str]] = {}
-    for mark, names in named.items():
-        alike.setdefault(_together(names), []).append(mark)
+    for words, names in named.items():
+        alike.setdefault(_together(names), []).append(words)
     return wrapped([_plain(f"{names}: {'; '.join(found)}", "yellow") for names, found in alike.items()], console)
 
 

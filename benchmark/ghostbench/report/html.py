@@ -21,9 +21,10 @@ from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain, script_json, without_places
 from ghostbench.report.facts import facts
+from ghostbench.report.marks import marks
 from ghostbench.report.prompt import wordings_as_text
 from ghostbench.report.table import Table, Value, interval, shown
-from ghostbench.report.tables import marks, run_tables
+from ghostbench.report.tables import run_tables
 from ghostbench.report.titles import GRADE_TITLES, TRUTH_TITLES
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.views import VIEWS
@@ -142,7 +143,12 @@ def _matrix(name: str, row: Row) -> dict[str, Any]:
             kind = "half" if grade == "potential_ghost_probing" else kind
             cells.append({"count": count, "share": round(count / total, 4) if total else 0, "kind": kind})
         lines.append({"truth": TRUTH_TITLES[truth], "total": total, "cells": cells})
-    return {"name": plain(name), "reference": row["baseline"], "lines": lines, "marks": [plain(m) for m in marks(row)]}
+    return {
+        "name": plain(name),
+        "reference": row["baseline"],
+        "lines": lines,
+        "marks": [plain(str(m)) for m in marks(row)],
+    }
 
 
 def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
@@ -152,11 +158,11 @@ def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
     """
     found = []
     for name, row in run.metrics["models"].items():
-        warned = (
-            ("asked for", "stopped") if row["probe"] else ("does not", "not shown", "asked for", "no answer", "stopped")
-        )
+        told = [] if row["baseline"] else [mark for mark in marks(row) if mark.kind != "what_it_is"]
         serious = [
-            without_places(plain(mark)) for mark in marks(row) if mark.startswith(warned) and not row["baseline"]
+            without_places(plain(mark.words))
+            for mark in told
+            if not row["probe"] or mark.kind in ("stopped", "served_another")
         ]
         takes_away = row["probe"] is not None and not described(row["probe"])
         views = _no_worse(row, run.metrics["models"].get(row["of"] or "")) if takes_away else []

@@ -12,10 +12,10 @@ from ghostbench.report import warning_tables as warning
 from ghostbench.report import wording_tables as wordings
 from ghostbench.report.columns import COUNTS, MODEL, Rows, line, rate_columns
 from ghostbench.report.data import RunData, from_stated
+from ghostbench.report.marks import marks
 from ghostbench.report.reasons import no_answer
 from ghostbench.report.table import Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
-from ghostbench.scoring import compared as comparison
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.views import BASES, VIEWS, Basis, View
@@ -41,7 +41,7 @@ def _readable(run: RunData) -> list[Table]:
 def run_tables(run: RunData) -> list[Table]:
     """Every table of the report, in reading order; the headline comes first."""
     rows = run.rows
-    tables = [warning.summary(rows, run.claim, marks) if warning.at_moments(rows) else headline(rows, run.claim)]
+    tables = [warning.summary(rows, run.claim) if warning.at_moments(rows) else headline(rows, run.claim)]
     tables += [_rates(rows, view, basis) for view in VIEWS for basis in BASES]
     tables += [
         evidence.trivial({name: row["beats_trivial"] for name, row in rows.items()}),
@@ -117,7 +117,7 @@ def headline(rows: Rows, claim: str) -> Table:
                 lenient["answered"]["specificity"],
                 lenient["answered"]["balanced_accuracy"],
                 lenient["worst_case"]["f1"],
-                "; ".join(marks(row)),
+                "; ".join(map(str, marks(row))),
             )
         )
     note = (
@@ -131,61 +131,6 @@ def _repeated(rows: Rows) -> str:
     """A sentence on what is counted, where every clip was asked more than once."""
     times = {row["rows"] // row["n"] for row in rows.values() if row["n"]} - {1}
     return f" n counts clips, “answered” every one of the {max(times)} repeats of a clip." if times else ""
-
-
-def marks(row: Row) -> list[str]:
-    """What a reader must know of a row before its rates: what it is, and what is wrong with it. Plain text."""
-    found = []
-    if row["baseline"] and "baseline" not in (row["mark"] or ""):
-        found.append("baseline")
-    if row["mark"]:
-        found.append(str(row["mark"]))
-    if "compared" in row:
-        found.append(comparison.in_words(row["compared"]))
-    if row["probe"]:
-        found.append(f"probe {row['probe']} of {row['of']}")
-    elif row["variant"]:
-        found.append(f"wording {row['variant']} of {row['of']}")
-    elif row["of"]:
-        found.append(f"substitute for {row['of']}")
-    if row["stopped"]:
-        found.append(f"stopped: {row['stopped']['outcome']}")
-    if not row["baseline"] and row["answered"] == 0:
-        found.append("no answer at all")
-    found += [f"{words} {best} ({', '.join(views)})" for (words, best), views in _not_beaten(row).items()]
-    if (words := warning.not_beyond_chance(row)) is not None:
-        found.append(words)
-    asked, served = row["asked_model"], row["served_models"]
-    if asked and any(not same_model(asked, name) for name in served):
-        found.append(f"asked for {asked}, served {', '.join(served)}")
-    return found
-
-
-def same_model(asked: str, served: str) -> bool:
-    """Whether a server's name is the asked model or a dated snapshot of it (`gpt-4.1` and `gpt-4.1-2025-04-14`)."""
-    if served == asked:
-        return True
-    dated = served.removeprefix(asked + "-")
-    return dated != served and len(dated) >= 8 and dated.replace("-", "").isdigit()
-
-
-_NOT_BEATEN = {"does_not_beat": "does not beat", "undecided": "not shown to beat"}
-
-
-def _not_beaten(row: Row) -> dict[tuple[str, str], list[str]]:
-    """The views in which the row does not beat the best trivial baseline or is not shown to, by words and its name.
-
-    None for a row without answers: that is said instead. None either where the task asks at moments: that compares yes
-    and no of whole clips.
-    """
-    found: dict[tuple[str, str], list[str]] = {}
-    if row["answered"] == 0 or row["beats_trivial"] is None or row["early_warning"] is not None:
-        return found
-    for view in VIEWS:
-        bar = row["beats_trivial"][view]
-        if bar["verdict"] in _NOT_BEATEN and bar["best"] is not None:
-            found.setdefault((_NOT_BEATEN[bar["verdict"]], bar["best"]), []).append(view)
-    return found
 
 
 def _rates(rows: Rows, view: View, basis: Basis) -> Table:

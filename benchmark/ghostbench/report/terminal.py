@@ -21,12 +21,6 @@ _GAP = 1
 _WIDEST_TEXT = 36
 
 
-def print_tables(run: RunData, console: Console, name: str | None = None) -> None:
-    """Print every table of a run, or the one of that name. Raises `BadInput`, with near names, where there is none."""
-    for table in chosen_tables(run, name):
-        print_table(table, console)
-
-
 def chosen_tables(run: RunData, name: str | None = None) -> list[Table]:
     """Every table of a run, or the one of that name. Raises `BadInput`, with near names, where there is none."""
     tables = stated_tables(run)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from ghostbench.report.columns import MODEL, Rows, line
+from ghostbench.report.marks import marks
 from ghostbench.report.table import Column, Table
 from ghostbench.scoring.metrics import Row
 from ghostbench.scoring.rates import Estimate
@@ -72,17 +73,7 @@ def shown(rows: Rows) -> Iterator[tuple[str, Row]]:
             yield name, row
 
 
-def not_beyond_chance(row: Row) -> str | None:
-    """Words where a model is not shown to warn more often than alarms by chance; None where it is, and for what is no
-    model, has no answer, or cannot be held against them."""
-    found = row["early_warning"]
-    if found is None or row["baseline"] or row["answered"] == 0 or found["random"] is None:
-        return None
-    words = {"undecided": "not shown to warn more than chance", "does_not_beat": "warns no more than chance"}
-    return words.get(found["random"]["verdict"])
-
-
-def summary(rows: Rows, claim: str, marks: Callable[[Row], list[str]]) -> Table:
+def summary(rows: Rows, claim: str) -> Table:
     """One line a model: coverage, warnings, false alarms and leads, and what to beware of."""
     columns = (
         MODEL,
@@ -94,7 +85,7 @@ def summary(rows: Rows, claim: str, marks: Callable[[Row], list[str]]) -> Table:
         Column("marks", "Marks"),
     )
     lines = [
-        line(columns, {"model": name, **row, **found, **_flat(found), "marks": "; ".join(marks(row))})
+        line(columns, {"model": name, **row, **found, **_flat(found), "marks": "; ".join(map(str, marks(row)))})
         for name, row in shown(rows)
         if (found := row["early_warning"]) is not None
     ]

@@ -7,7 +7,7 @@ width where every answer is right, and their coverage is measured by `benchmark/
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -212,7 +212,3 @@ def _mcc(cells: Floats, value: float) -> Estimate:
 
 def _mcc_value(table: Floats) -> Floats:
     return mcc_of(table)["mcc"]
-
-
-Estimates = Mapping[str, Estimate | None]
-"""Every rate of `RATES` with its interval."""

@@ -12,7 +12,6 @@ from ghostbench.scoring.views import Basis, View
 from ghostbench.scoring.warning_metrics import EarlyWarning
 from ghostbench.scoring.wording_metrics import Change, Wordings
 
-Cell = Literal["tp", "fp", "fn", "tn"]
 Verdict = Literal["beats", "undecided", "does_not_beat"]
 
 

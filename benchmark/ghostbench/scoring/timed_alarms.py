@@ -24,7 +24,6 @@ from ghostbench.scoring.watched import asks_at_moments, moments_of, window_of
 
 CONSTANT_TIME: Final = "constant-time"
 CATEGORY_TIME: Final = "category-time"
-TIMED: Final = (CONSTANT_TIME, CATEGORY_TIME)
 
 
 def timed_rows(run: RunRecords, by_category: pd.DataFrame) -> dict[str, pd.DataFrame]:
