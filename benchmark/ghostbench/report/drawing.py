@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ghostbench.models import SEES_VIDEO
 from ghostbench.report.columns import Rows
 from ghostbench.report.escape import plain
+from ghostbench.report.margins import set_margins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +66,8 @@ def figure_of(width: float, height: float, title: str) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
-    axes.set_title(title)
+    # At a place that is given: else each drawing looks for one.
+    axes.set_title(title, y=1.0)
     return figure, axes
 
 
@@ -86,13 +88,9 @@ def as_svg(figure: Figure, name: str) -> str:
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    # Laid out here, for what draws it: `savefig` would draw it once more, to nowhere, to have it laid out.
     FigureCanvasSVG(figure)
     figure.dpi = FigureCanvasSVG.fixed_dpi
-    layout = figure.get_layout_engine()
-    if layout is not None:
-        layout.execute(figure)
-        figure.set_layout_engine(None)
+    set_margins(figure)
     file = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

@@ -75,7 +75,7 @@ def _told(run: RunData, name: str, rule: Sustain) -> _Told:
 def _timeline(told: Sequence[_Told], clips: Sequence[str], places: Sequence[int], rule: Sustain) -> tuple[str, Drawn]:
     """One line a clip: its length, its window, and where each model's first alarm lies."""
     shown = places[:MOST_LINES]
-    figure, axes = figure_of(5.2, 1.1 + 0.2 * len(shown) + 0.14 * len(told), "First alarms")
+    figure, axes = figure_of(5.2, 1.1 + 0.2 * len(shown) + 0.15 * len(told), "First alarms")
     height = 0.7 / len(told)
     for line, at in enumerate(shown):
         each, _ = told[0].by_clip[at]
@@ -91,7 +91,8 @@ def _timeline(told: Sequence[_Told], clips: Sequence[str], places: Sequence[int]
     axes.set_yticks(range(len(shown)), [clips[at][:_NAME] for at in shown], fontsize=7)
     axes.set(xlabel="seconds", xlim=(0, None), ylim=(len(shown) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.02 - 1.6 / (4 + len(shown))), ncols=3, fontsize=7)
+    longest = max(len(one.label) for one in told)
+    figure.legend(loc="outside lower center", ncols=3 if longest < 12 else 2 if longest < 21 else 1, fontsize=7)
     more = f" {len(places) - len(shown)} more clips are not drawn." if len(places) > len(shown) else ""
     words = (
         "First alarm of each model in each clip, by its own threshold or by grade; the window of a warning is shaded, "
