@@ -90,3 +90,12 @@ def test_datasets_names_the_embedded_ones() -> None:
     done = bench("datasets")
     assert "dada2000" in done.stdout
     assert "seed99" in done.stdout
+
+
+def test_the_end_of_a_command_looks_for_no_garbage_in_what_libraries_hold() -> None:
+    code = (
+        "import atexit, gc, sys\nfrom ghostbench.cli.main import main\ntry: main(['--version'])\n"
+        "except SystemExit: atexit._run_exitfuncs()\nprint(gc.get_freeze_count() > 1000)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
