@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from ghostbench.scoring.dose_response import MOST_LEVELS, DoseResponse, dose_response, pooled
+from ghostbench.scoring.quick_psignifit import normal_sigmoid, width_prior
 
 DOSES = np.array([0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2])
 THRESHOLD, SPREAD, LAPSE, GUESS = 1.5, 0.4, 0.05, 0.1
@@ -74,6 +75,26 @@ def test_without_answers_twins_or_doses_there_is_none() -> None:
     assert dose_response(none, nobody, some).why_none == "no clip with the event was answered"
     assert dose_response(few, some, nobody).why_none == "no twin was answered: there is no guess rate"
     assert dose_response(few, some, some).why_none == "fewer than 4 doses"
+
+
+def test_what_is_computed_in_a_shorter_way_is_psignifits_own() -> None:
+    psignifit = pytest.importorskip("psignifit")
+    doses = np.array([0.4, 0.9, 1.3, 2.0, 3.2])
+    counted = np.array([doses, [2, 5, 11, 17, 19], np.full(5, 20.0)]).T
+    grid = dict.fromkeys(("threshold", "width", "lambda", "gamma", "eta"), 7)
+    given: dict[str, object] = {"experiment_type": "yes/no", "grid_steps": grid, "steps_moving_bounds": grid}
+    own = psignifit.psignifit(counted, sigmoid="norm", verbose=False, **given)
+    short = psignifit.psignifit(
+        counted, sigmoid=normal_sigmoid(), priors={"width": width_prior([*doses, 2.0])}, verbose=False, **given
+    )
+    assert short.parameter_estimate_mean == pytest.approx(own.parameter_estimate_mean, rel=1e-9)
+    assert short.parameter_estimate_MAP == pytest.approx(own.parameter_estimate_MAP, rel=1e-6)
+    for name, limits in own.confidence_intervals.items():
+        assert short.confidence_intervals[name]["0.95"] == pytest.approx(limits["0.95"], rel=1e-9)
+    # From below the least step to beyond three times the span.
+    widths = np.linspace(0.2, 9, 200)
+    theirs = psignifit._priors.default_prior("width", (0.4, 3.2), 0.4, 0.05, 10)
+    assert width_prior(list(doses))(widths) == pytest.approx(theirs(widths))
 
 
 def test_many_doses_are_pooled_into_groups_of_equal_size_and_close_ones_are_one() -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ghostbench.scoring.quick_psignifit import ALPHA, normal_sigmoid, width_prior
 from ghostbench.scoring.rates import Estimate
 
 Floats = npt.NDArray[np.float64]
@@ -30,8 +31,6 @@ _GRID: Final = {"threshold": 31, "width": 25, "lambda": 13, "gamma": 9, "eta": 9
 _COARSE: Final = {"threshold": 15, "width": 13, "lambda": 9, "gamma": 7, "eta": 7}
 """Points of each parameter over which psignifit integrates, and with which it first looks where the mass lies."""
 _RISES: Final = 0.05
-_ALPHA: Final = 0.05
-"""psignifit's width runs from this share of the rise to one minus it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class DoseResponse:
             return None
         from scipy.special import ndtr, ndtri
 
-        steep = 2 * float(ndtri(1 - _ALPHA)) / self.width
+        steep = 2 * float(ndtri(1 - ALPHA)) / self.width
         rise = float(ndtr(steep * (dose - self.threshold["value"])))
         return self.guess + (1 - self.guess - self.lapse["value"]) * rise
 
@@ -108,7 +107,7 @@ def curve(levels: tuple[Level, ...], twin_alarms: int, twins: int) -> DoseRespon
     found = _fitted(levels, twin_alarms, twins)
     if not levels[0].dose <= found["threshold"][0] <= levels[-1].dose:
         return DoseResponse(levels, "the threshold lies outside the doses shown")
-    steep = 2 * _quantile(1 - _ALPHA) / math.sqrt(2 * math.pi)
+    steep = 2 * _quantile(1 - ALPHA) / math.sqrt(2 * math.pi)
     width, narrow, wide = found["width"]
     return DoseResponse(
         levels,
@@ -198,9 +197,9 @@ def _fitted(levels: tuple[Level, ...], false_alarms: int, twins: int) -> dict[st
         result: Any = psignifit.psignifit(
             data,
             experiment_type="yes/no",
-            sigmoid="norm",
+            sigmoid=normal_sigmoid(),
             bounds={"gamma": bounds},
-            priors={"gamma": guess.pdf},
+            priors={"gamma": guess.pdf, "width": width_prior([level.dose for level in levels])},
             confP=(0.95, 0.9, 0.68),
             grid_steps=_GRID,
             steps_moving_bounds=_COARSE,
