@@ -1,4 +1,4 @@
-"""DriveMM (LLaVA-NeXT code base: SigLIP, Llama 3.1, `mlp2x_gelu`) on torch and transformers.
+"""DriveMM (LLaVA-NeXT code base: SigLIP, Llama 3.1, `mlp2x_gelu`) in torch.
 
 Nothing heavy is imported until `DriveMM`, `Prepared` or `Trace` is asked for.
 """

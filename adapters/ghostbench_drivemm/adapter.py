@@ -53,7 +53,7 @@ _USUAL_FRAME = (660, 1584)
 _SCORE_ROWS = 32
 """Enough to fill a GPU with prompts; more would hold memory for answers that are never written."""
 
-_LIBRARIES = ("torch", "transformers", "tokenizers", "llguidance", "pillow", "numpy", "jinja2", "triton")
+_LIBRARIES = ("torch", "tokenizers", "llguidance", "pillow", "numpy", "jinja2", "triton")
 
 
 class DriveMMModel(LocalModel):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ghostbench import ModelSpec, hookimpl
 from ghostbench_drivemm.settings import DriveMMFloat8Settings, DriveMMSettings
 
-_REQUIRES = ("torch", "transformers", "safetensors", "tokenizers", "huggingface_hub", "llguidance", "pynvml")
+_REQUIRES = ("torch", "safetensors", "tokenizers", "huggingface_hub", "llguidance", "pynvml")
 _CITATION = """@article{huang2024drivemm,
   author = {Huang, Zhijian and Feng, Chengjian and Yan, Feng and Xiao, Baihui and Jie, Zequn and Zhong, Yujie
             and Liang, Xiaodan and Ma, Lin},

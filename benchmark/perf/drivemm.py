@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,9 @@ def fast_row(
 @torch.inference_mode()
 def plain_row(model: DriveMM, prepared: Sequence[Any], new: int) -> dict[str, Any]:
     """Plain transformers: embeddings one clip after the other, then `generate` on the batch."""
-    language = model.language_model
+    from plain_transformers import plain_llama, plain_tower
+
+    language, tower = plain_llama(model), plain_tower(model)
     torch.cuda.reset_peak_memory_stats()
 
     def embed() -> torch.Tensor:
@@ -210,8 +213,8 @@ def plain_row(model: DriveMM, prepared: Sequence[Any], new: int) -> dict[str, An
         rows = []
         for request in prepared:
             pixels = model._on_device(request.visuals[0])
-            hidden = model.vision_tower.get_submodule("embeddings")(vision.normalise(pixels, model.dtype))
-            features = model.vision_tower.get_submodule("encoder")(inputs_embeds=hidden).last_hidden_state
+            hidden = tower.embeddings(vision.normalise(pixels, model.dtype))
+            features = tower.encoder(inputs_embeds=hidden).last_hidden_state
             pooled = vision.pool(model.projector(features), model.config.mm_spatial_pool_mode)
             tokens = vision.video_tokens(pooled, model.image_newline, model.config)
             ids = torch.from_numpy(request.input_ids).to(model.device)
@@ -277,18 +280,18 @@ def main() -> None:
     parser.add_argument("--rows", default="generate,grammar,closing,score,alone,twice")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
-    import transformers
     import triton
 
     result: dict[str, Any] = {
         "device": torch.cuda.get_device_name(),
         "torch": torch.__version__,
-        "transformers": transformers.__version__,
         "triton": triton.__version__,
         "arguments": {key: str(value) for key, value in vars(chosen).items()},
         "ceilings": ceilings(),
         "rows": {},
     }
+    if chosen.plain:
+        result["transformers"] = version("transformers")
     say({key: value for key, value in result.items() if key != "rows"})
     gc.collect()
     torch.cuda.empty_cache()

@@ -29,6 +29,8 @@ from torch import Tensor
 
 sys.path[:0] = [str(Path(__file__).parents[2] / name) for name in ("adapters", "benchmark")]
 
+from plain_transformers import plain_llama
+
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig
 from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate
@@ -86,7 +88,7 @@ def inputs(model: DriveMM, deviation: float) -> list[Tensor]:
 
 def compare(model: DriveMM, deviation: float) -> dict[str, float]:
     """Distances of the logits over a teacher-forced answer: worst step of prompts of mixed lengths in one batch."""
-    language = model.language_model
+    language = plain_llama(model)
     embeds = inputs(model, deviation)
     random = torch.Generator().manual_seed(2)
     forced = [torch.randint(0, 100_000, (STEPS,), generator=random).tolist() for _ in embeds]
@@ -139,7 +141,7 @@ def compare_layers(model: DriveMM, deviation: float) -> dict[str, float]:
 
     Prefill: the last positions of a prompt of 1,900. Steps: the same ones one at a time, over the fast path's cache.
     """
-    language = model.language_model
+    language = plain_llama(model)
     embeds = inputs(model, deviation)[1]
     length = embeds.shape[0]
     output = language.model(inputs_embeds=embeds[None], output_hidden_states=True, use_cache=False)

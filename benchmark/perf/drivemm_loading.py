@@ -40,8 +40,7 @@ def named_tensors(model: DriveMM) -> Iterator[tuple[str, Tensor]]:
     """Every tensor under its name in the authors' files."""
     yield from model.language_model.state_dict().items()
     for name, tensor in model.vision_tower.state_dict().items():
-        if not name.endswith("position_ids"):
-            yield "model.vision_tower.vision_tower.vision_model." + name.removeprefix("vision_model."), tensor
+        yield f"model.vision_tower.vision_tower.vision_model.{name}", tensor
     for name, tensor in model.projector.state_dict().items():
         yield f"model.mm_projector.{name}", tensor
     if model.image_newline is not None:

@@ -268,13 +268,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
-    import transformers
-
     cuda = torch.cuda.is_available() and chosen.device != "cpu"
     result: dict[str, Any] = {
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "torch": torch.__version__,
-        "transformers": transformers.__version__,
         "arguments": {key: str(value) for key, value in vars(chosen).items()},
     }
     say(result)

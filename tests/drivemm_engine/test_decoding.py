@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from plain_transformers import plain_llama
 from scipy.stats import chisquare
 
 torch = pytest.importorskip("torch")
@@ -29,7 +30,7 @@ def prompts(model: Any, lengths: tuple[int, ...] = LENGTHS, seed: int = 1) -> li
 @torch.no_grad()
 def plain(model: Any, embeds: Any, steps: int, forced: list[int] | None = None) -> tuple[list[int], Any]:
     """Tokens and logits of transformers' own forward pass, greedy or following `forced`."""
-    language = model.language_model
+    language = plain_llama(model)
     output = language(inputs_embeds=embeds[None], use_cache=True)
     tokens, logits = [], []
     for step in range(steps):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from plain_transformers import plain_llama
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("llguidance")
@@ -151,7 +152,7 @@ class ByTable(torch.nn.Module):
 
 def by_table(model: Any) -> Any:
     """The library's Llama with such products in its layers, and no other change."""
-    language = copy.deepcopy(model.language_model)
+    language = copy.deepcopy(plain_llama(model))
     for layer in language.model.layers:
         for part, names in ((layer.self_attn, ("q_proj", "k_proj", "v_proj", "o_proj")),
                             (layer.mlp, ("gate_proj", "up_proj", "down_proj"))):  # fmt: skip
@@ -175,7 +176,8 @@ def test_a_model_answers_as_the_library_does_with_products_of_the_rounded_number
     embeds = model.embed([prepared])[0][None]
     with torch.no_grad():
         exact = expected(inputs_embeds=embeds, logits_to_keep=1).logits[0, 0].float()
-        library = model.language_model(inputs_embeds=embeds, logits_to_keep=1).logits[0, 0].float()
+        plainly = model.language_model(embeds, last=1)[0, 0].float()
+        library = plain_llama(model)(inputs_embeds=embeds, logits_to_keep=1).logits[0, 0].float()
 
     def apart(one: Any, other: Any) -> float:
         return float((one - other).norm() / other.norm())
@@ -183,6 +185,7 @@ def test_a_model_answers_as_the_library_does_with_products_of_the_rounded_number
     # Sums in float32 or in float64: a product that lies between two bfloat16 numbers may fall either way.
     assert apart(found, exact) < 0.02
     assert apart(found, library) < 0.02
+    assert torch.equal(plainly, library)
     assert apart(unrounded, exact) > 2 * apart(found, exact)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from plain_transformers import plain_llama
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("llguidance")
@@ -23,7 +24,7 @@ def vocabulary(model: Any) -> Vocabulary:
 @torch.no_grad()
 def plain_masses(model: Any, embeds: Any, begun: tuple[int, ...], values: tuple[str, ...]) -> list[float]:
     """The same by brute force: every sequence of tokens that begins to spell a value, until one value is left."""
-    language, tokens = model.language_model, vocabulary(model).spelled
+    language, tokens = plain_llama(model), vocabulary(model).spelled
     texts = [(value + '"').encode() for value in values]
     masses = [0.0] * len(values)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,17 @@ import pytest
 from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs the extra ghostbench[drivemm]")
-pytest.importorskip("transformers", reason="needs the extra ghostbench[drivemm]")
+pytest.importorskip("transformers", reason="needs the extra ghostbench[hf]")
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmark" / "perf"))
 safetensors_torch = pytest.importorskip("safetensors.torch", reason="needs the extra ghostbench[drivemm]")
 
 INDEX = "model.safetensors.index.json"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Products this small only lose by being shared among threads."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -115,7 +115,7 @@ def test_logits_of_every_step_agree_within_1e_4(case: Case) -> None:
     with torch.no_grad():
         answer = model.get_input_embeddings()(tokens[:-1])
         embeds = torch.cat([torch.from_numpy(case.trace.inputs_embeds), answer])
-        logits = model(inputs_embeds=embeds[None], logits_to_keep=len(tokens)).logits[0]
+        logits = model(embeds[None], last=len(tokens))[0]
     np.testing.assert_allclose(logits.numpy(), case.arrays["step_logits"], rtol=0, atol=1e-4)
 
 

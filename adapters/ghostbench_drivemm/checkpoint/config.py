@@ -17,7 +17,6 @@ PATCHES_PER_SIDE = IMAGE_SIZE // PATCH_SIZE
 VISION_HEADS = 16
 """Attention heads of the vision tower (hard-coded in the authors' code)."""
 VISION_LAYER_NORM_EPS = 1e-6
-VISION_ACTIVATION = "gelu_pytorch_tanh"
 FULL_VISION_WIDTH = 1152
 """Width of the real tower, whose 27 layers are kept but for the last."""
 FULL_VISION_LAYERS = 26

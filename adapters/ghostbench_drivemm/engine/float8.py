@@ -90,7 +90,7 @@ def runs_on(device: torch.device) -> str | None:
 
 
 def round_layers(language_model: Any) -> int:
-    """Make the products of a transformers `LlamaForCausalLM`'s decoder layers float8 ones, in place.
+    """Make the products of a `Llama`'s decoder layers float8 ones, in place.
 
     Embedding, head and norms stay as they are. What lies below each other in memory stays so, for the engine joins
     queries, keys and values, and gate and up. Returns the number of elements that are float8 now.

@@ -6,17 +6,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.attention.bias import causal_lower_right
 
 from ghostbench_drivemm.engine import reference
 from ghostbench_drivemm.engine.float8 import Rounded
+from ghostbench_drivemm.engine.lower_right import attend_lower_right
 from ghostbench_drivemm.engine.placed import NewTokens
 
 PREFERRED = (
@@ -158,15 +157,8 @@ def _attend_end(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> 
     prompts, asked = queries.shape[:2]
     keys, values, grouped = _for_heads(queries, keys, values)
     with preferred_attention():
-        mixed = functional.scaled_dot_product_attention(
-            queries.transpose(1, 2), keys, values, attn_mask=_lower_right(asked, keys.shape[2]), scale=scale,
-            enable_gqa=grouped,
-        )  # fmt: skip
+        mixed = attend_lower_right(queries.transpose(1, 2), keys, values, scale, grouped=grouped)
     return mixed.transpose(1, 2).reshape(prompts * asked, -1)
-
-
-_lower_right = lru_cache(maxsize=256)(causal_lower_right)
-"""Made anew in every layer, it would cost the host as much as attention costs the device."""
 
 
 def _for_heads(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, bool]:

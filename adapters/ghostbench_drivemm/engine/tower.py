@@ -1,4 +1,4 @@
-"""The vision tower on a GPU in 16 bits: the library's SigLIP layers with joined projections and fused activations."""
+"""The vision tower on a GPU in 16 bits: SigLIP's layers with joined projections and fused activations."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class _Layer:
 
 
 class FastTower:
-    """The encoder of a transformers `SiglipVisionModel`, same function: patch embeddings in, last layer's output out.
+    """A `ghostbench_drivemm.network.siglip.Tower`, same function: normalised pixels in, last layer's output out.
 
     Queries, keys and values come from one product, tanh-GELU is part of the product before it, and what is added to the
-    residual stream is added where its norm is taken. The library's parameters become views into the joined ones.
+    residual stream is added where its norm is taken. The tower's parameters become views into the joined ones.
     """
 
     def __init__(self, tower: nn.Module) -> None:

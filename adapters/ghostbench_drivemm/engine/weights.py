@@ -1,7 +1,7 @@
 """The language model's weights as the engine reads them: queries, keys and values in one matrix, gate and up in one.
 
-The library's own parameters become views into the joined matrices, so that nothing is held twice and the plain model
-(which the diagnosis of non-finite values runs) keeps computing with the very same numbers.
+The model's own parameters become views into the joined matrices, so that nothing is held twice and the plain forward
+pass (which the diagnosis of non-finite values runs) keeps computing with the very same numbers.
 """
 
 from __future__ import annotations
@@ -63,27 +63,15 @@ class LanguageWeights:
         return 2 * len(self.layers) * self.kv_heads * self.head_size * self.head.element_size()
 
     def rope_tables(self, capacity: int) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of positions 0 … capacity - 1, [capacity, head / 2], rounded as the library rounds them."""
+        """Cosines and sines of positions 0 … capacity - 1, [capacity, head / 2], rounded as Llama rounds them."""
         at = torch.arange(capacity, device=self.device, dtype=torch.float32)[:, None]
         angle = at * self.inverse_frequencies.to(self.device, torch.float32)
         return (angle.cos() * self.rope_scale).to(self.dtype), (angle.sin() * self.rope_scale).to(self.dtype)
 
 
 def join(model: Any) -> LanguageWeights:
-    """Join the weights of a transformers `LlamaForCausalLM` in place, layer by layer. Calling it again is harmless.
-
-    Raises
-    ------
-    NotImplementedError
-        Rotary frequencies that change with a text's length, or another activation than SiLU.
-    """
-    config = model.config
-    kind = config.rope_parameters["rope_type"]
-    if kind in ("dynamic", "longrope"):
-        raise NotImplementedError(f"rotary embeddings of type {kind}")
-    if config.hidden_act != "silu":
-        raise NotImplementedError(f"hidden_act {config.hidden_act}")
-    inner = model.model
+    """Join the weights of a `ghostbench_drivemm.network.llama.Llama` in place. Calling it again is harmless."""
+    config, inner = model.config, model.model
     layers = []
     for layer in inner.layers:
         attention, mlp = layer.self_attn, layer.mlp
@@ -106,7 +94,7 @@ def join(model: Any) -> LanguageWeights:
         eps=config.rms_norm_eps,
         heads=config.num_attention_heads,
         kv_heads=config.num_key_value_heads,
-        head_size=inner.layers[0].self_attn.head_dim,
+        head_size=config.head_dim,
         inverse_frequencies=rotary.inv_freq.float(),
         rope_scale=float(rotary.attention_scaling),
     )

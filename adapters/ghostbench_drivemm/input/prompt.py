@@ -8,9 +8,9 @@ end token of the empty answer is dropped. `<image>` is a token of its own and be
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from tokenizers import AddedToken, Tokenizer
 from ghostbench_drivemm.checkpoint.inventory import TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.folder import read_json
+
+if TYPE_CHECKING:
+    from ghostbench_drivemm.input.template import ChatTemplate
 
 IMAGE_MARK = "<image>"
 IMAGE_ID = -200
@@ -30,12 +33,6 @@ SYSTEM_TEXT = (
 )
 """The authors' system text, used unless another is given."""
 
-TEMPLATE_DATE = "26 Jul 2024"
-"""Llama 3.1's template prints a date; it is fixed to the template's own default, whatever the day."""
-
-_FIXED_CLOCK = "{% macro strftime_now(format) %}" + TEMPLATE_DATE + "{% endmacro %}"
-"""Later Llama templates ask for the day; this hides transformers' clock from them."""
-
 Ids = npt.NDArray[np.int64]
 
 
@@ -46,14 +43,14 @@ class PromptRenderer:
     ----------
     tokenizer : the checkpoint's tokenizer, which is not changed: text is cut at each `<image>`, as it would be at a
         special token of that name, and the pieces are encoded apart.
-    template : Jinja chat template, run in transformers' sandbox.
+    template : Jinja chat template, run in a sandbox, see `ghostbench_drivemm.input.template`.
     special : names of special tokens for the template (`bos_token`, `eos_token`, …).
     """
 
     def __init__(self, tokenizer: Tokenizer, template: str, special: Mapping[str, str]) -> None:
-        self._template = _FIXED_CLOCK + template
+        self._source = template
         self._bos = special.get("bos_token", "")
-        self._variables: dict[str, Any] = {**special, "date_string": TEMPLATE_DATE}
+        self._special = dict(special)
         self._tokenizer = tokenizer
         # The system turn and the answer's header are the same for every clip, and often the question is.
         self._apply = lru_cache(maxsize=64)(self._render_turn)
@@ -90,20 +87,20 @@ class PromptRenderer:
         last = self._tokenizer.id_to_token(self._encode(answer_turn)[-1]) or ""
         return system_turn, user_turn, answer_turn.removesuffix(last)
 
-    def _render_turn(self, role: str, content: str) -> str:
-        from transformers.utils.chat_template_utils import render_jinja_template
+    @cached_property
+    def _template(self) -> ChatTemplate:
+        from ghostbench_drivemm.input.template import ChatTemplate
 
-        messages = [{"role": role, "content": content}]
+        return ChatTemplate(self._source, self._special)
+
+    def _render_turn(self, role: str, content: str) -> str:
         try:
-            rendered: Any = render_jinja_template(
-                conversations=[messages], chat_template=self._template, **self._variables
-            )
+            text = self._template.render([{"role": role, "content": content}])
         except Exception as error:
             told = " ".join(str(error).split())
             raise CheckpointError(
                 f"the chat template of {TOKENIZER_CONFIG_FILE} fails on a {role} turn: {told}"
             ) from error
-        text: str = rendered[0][0]
         if not text.startswith(self._bos):
             raise CheckpointError(f"the chat template of {TOKENIZER_CONFIG_FILE} does not begin with the bos_token")
         return text

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer
@@ -27,13 +27,12 @@ from ghostbench_drivemm.checkpoint.config_checks import resolve
 from ghostbench_drivemm.checkpoint.inventory import TOKENIZER_FILE, Checkpoint, TensorEntry, inspect, require_tensors
 from ghostbench_drivemm.checkpoint.weights import reading
 from ghostbench_drivemm.input.prompt import PromptRenderer, load_renderer, load_tokenizer
-from ghostbench_drivemm.network import vision
+from ghostbench_drivemm.network.llama import Llama
+from ghostbench_drivemm.network.siglip import Tower
 from ghostbench_drivemm.network.synthetic import synthetic_renderer, synthetic_tokenizer
+from ghostbench_drivemm.network.vision import build_projector
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
-
-if TYPE_CHECKING:
-    from transformers import LlamaConfig, LlamaForCausalLM
 
 TOWER = "model.vision_tower.vision_tower.vision_model."
 """What the authors' parameter names of the vision tower begin with."""
@@ -50,8 +49,8 @@ class Parts:
     config: DriveMMConfig
     tokenizer: Tokenizer
     renderer: PromptRenderer
-    language_model: LlamaForCausalLM
-    vision_tower: nn.Module
+    language_model: Llama
+    vision_tower: Tower
     projector: nn.Sequential
     image_newline: nn.Parameter | None
     facts: dict[str, Any]
@@ -64,7 +63,7 @@ def load_parts(
     """Load a checkpoint folder; see `DriveMM.from_checkpoint` for what it raises."""
     found = inspect(path)
     config = resolve(found.config, found.generation, overrides, _vision_shape(found.tensors))
-    # Importing transformers and making tokenizer and modules take seconds, so the disk is read meanwhile.
+    # Making tokenizer and modules takes a second, so the disk is read meanwhile.
     with reading(found, dtype=dtype, device=device) as weights_read:
         tokenizer = load_tokenizer(found.folder)
         rows = _vocabulary_rows(tokenizer, config)
@@ -134,45 +133,14 @@ def _vision_shape(tensors: Mapping[str, TensorEntry]) -> VisionShape:
 _LAYER = re.compile(re.escape(TOWER) + r"encoder\.layers\.(\d{1,3})\.")
 
 
-def _llama_config(config: DriveMMConfig) -> LlamaConfig:
-    from transformers import LlamaConfig
-
-    rope = dict(config.rope)
-    if rope["rope_type"] == "dynamic":
-        # Equal up to `position_limit`, which `prepare` enforces.
-        rope = {"rope_type": "default", "rope_theta": rope["rope_theta"]}
-    return LlamaConfig(
-        vocab_size=config.vocab_size,
-        hidden_size=config.hidden_size,
-        intermediate_size=config.intermediate_size,
-        num_hidden_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        num_key_value_heads=config.num_key_value_heads,
-        head_dim=config.head_dim,
-        hidden_act=config.hidden_act,
-        max_position_embeddings=config.max_position_embeddings,
-        rms_norm_eps=config.rms_norm_eps,
-        attention_bias=config.attention_bias,
-        mlp_bias=config.mlp_bias,
-        # Tying is done here after loading: with a tied head transformers would ask for one tensor less.
-        tie_word_embeddings=False,
-        rope_parameters=rope,
-        bos_token_id=None,
-        eos_token_id=list(config.eos_token_ids),
-        pad_token_id=None,
-    )
-
-
 def _without_weights(
     config: DriveMMConfig, tokenizer: Tokenizer, renderer: PromptRenderer, *, has_newline: bool
 ) -> Parts:
     """All modules on the meta device: shapes and names, no memory, nothing at random."""
-    from transformers import LlamaForCausalLM
-
     with torch.device("meta"):
-        language_model = LlamaForCausalLM(_llama_config(config))
-        tower = vision.build_tower(config)
-        projector = vision.build_projector(config)
+        language_model = Llama(config)
+        tower = Tower(config.vision)
+        projector = build_projector(config)
         newline = nn.Parameter(torch.empty(config.hidden_size), requires_grad=False) if has_newline else None
     return Parts(config, tokenizer, renderer, language_model, tower, projector, newline, facts={})
 
@@ -198,7 +166,7 @@ def _wanted(parts: Parts, found: Checkpoint) -> dict[str, tuple[int, ...]]:
 
 
 def _assign(parts: Parts, weights: Mapping[str, torch.Tensor], device: torch.device) -> None:
-    """Put the weights into the modules without copying, make the derived buffers, and check that nothing is unset."""
+    """Put the weights into the modules without copying, and check that nothing is unset or elsewhere."""
 
     def under(prefix: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
@@ -215,11 +183,8 @@ def _assign(parts: Parts, weights: Mapping[str, torch.Tensor], device: torch.dev
         module.eval()
     if parts.image_newline is not None:
         parts.image_newline = nn.Parameter(weights[NEWLINE], requires_grad=False)
-    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
-
-    # Made anew in float32 and only moved: a conversion to 16 bits would round the frequencies.
-    parts.language_model.model.rotary_emb = LlamaRotaryEmbedding(parts.language_model.config).to(device)
-    vision.set_position_ids(parts.vision_tower, device)
+    # Only moved: a conversion to 16 bits would round the frequencies.
+    parts.language_model.model.rotary_emb.to(device)
     for module in (parts.language_model, parts.vision_tower, parts.projector):
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             if tensor.device.type != device.type:
@@ -254,10 +219,9 @@ def _cut_vocabulary(parts: Parts, rows: int) -> None:
     model = parts.language_model
     model.model.embed_tokens.weight = nn.Parameter(model.model.embed_tokens.weight[:rows], requires_grad=False)
     model.lm_head.weight = nn.Parameter(model.lm_head.weight[:rows], requires_grad=False)
-    model.model.embed_tokens.num_embeddings = model.lm_head.out_features = model.config.vocab_size = rows
-    model.model.vocab_size = model.vocab_size = rows
+    model.model.embed_tokens.num_embeddings = model.lm_head.out_features = rows
     origins = {**parts.config.origins, "vocab_size": TOKENIZER_FILE}
-    parts.config = dataclasses.replace(parts.config, vocab_size=rows, origins=origins)
+    parts.config = model.config = dataclasses.replace(parts.config, vocab_size=rows, origins=origins)
 
 
 def _account(found: Checkpoint, dtype: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +27,9 @@ from ghostbench_drivemm.network import vision
 from ghostbench_drivemm.network.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.network.cut import Cut
 from ghostbench_drivemm.network.features import FeatureCache
+from ghostbench_drivemm.network.llama import Llama
+from ghostbench_drivemm.network.siglip import Tower
 from ghostbench_local.replica import on_device
-
-if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -60,8 +59,8 @@ class DriveMM:
     ----------
     config : every value in force and where it came from.
     tokenizer : the checkpoint's own; for decoding answers and for grammars.
-    language_model : transformers' Llama.
-    vision_tower : transformers' SigLIP vision model with the kept layers.
+    language_model : the Llama's weights, and its plain forward pass.
+    vision_tower : SigLIP with the kept layers.
     projector : `mlpNx_gelu`.
     image_newline : the learned newline token [H]; None where the checkpoint's merge type has none.
     eos_ids : every token id that ends an answer.
@@ -74,8 +73,8 @@ class DriveMM:
     def __init__(self, parts: Parts, *, dtype: torch.dtype, device: torch.device) -> None:
         self.config: DriveMMConfig = parts.config
         self.tokenizer: Tokenizer = parts.tokenizer
-        self.language_model: LlamaForCausalLM = parts.language_model
-        self.vision_tower: nn.Module = parts.vision_tower
+        self.language_model: Llama = parts.language_model
+        self.vision_tower: Tower = parts.vision_tower
         self.projector: nn.Sequential = parts.projector
         self.image_newline: nn.Parameter | None = parts.image_newline
         self.eos_ids: tuple[int, ...] = parts.config.eos_token_ids
@@ -169,7 +168,7 @@ class DriveMM:
 
         All frames of the batch that were not seen lately go through the vision tower together, `vision_batch` at a
         time. Nothing here waits for the device, but for a free buffer where it has not taken the frames of before yet,
-        and for the first frames of a size. `plainly` computes with the library's own modules alone, so that hooks on
+        and for the first frames of a size. `plainly` computes with the model's own modules alone, so that hooks on
         them are called.
 
         skips : leave out so many positions at each request's beginning, which must not end inside a frame.

@@ -56,7 +56,7 @@ class _Watch:
 
 @torch.no_grad()
 def diagnose(model: DriveMM, prepared: Prepared, answer: Sequence[int] = ()) -> Diagnosis | None:
-    """Compute one request again through the library's own modules; None if everything is finite this time.
+    """Compute one request again through the model's own modules; None if everything is finite this time.
 
     answer : the tokens that had been chosen when the value appeared.
     """
@@ -68,8 +68,7 @@ def diagnose(model: DriveMM, prepared: Prepared, answer: Sequence[int] = ()) -> 
             if answer:
                 tokens = torch.tensor(list(answer), dtype=torch.int64, device=model.device)
                 embeds = torch.cat([embeds, model.language_model.get_input_embeddings()(tokens)])
-            output = model.language_model(inputs_embeds=embeds[None], use_cache=False, logits_to_keep=1)
-            watch.see("lm_head", output.logits)
+            watch.see("lm_head", model.language_model(embeds[None], last=1))
         except _Found:
             return watch.found
     return None

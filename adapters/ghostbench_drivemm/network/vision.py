@@ -15,50 +15,19 @@ import torch
 from torch import nn
 
 from ghostbench_drivemm.checkpoint.config import (
-    IMAGE_SIZE,
-    PATCH_SIZE,
     PATCHES_PER_SIDE,
-    VISION_ACTIVATION,
-    VISION_HEADS,
-    VISION_LAYER_NORM_EPS,
     DriveMMConfig,
 )
 from ghostbench_drivemm.input.lengths import POOL_STRIDE, pooled_side, shrunk_shape, tiling, unpadded_box
-
-
-def build_tower(config: DriveMMConfig) -> nn.Module:
-    """transformers' SigLIP vision model with the kept layers and no pooling head, weights not set."""
-    from transformers import SiglipVisionConfig, SiglipVisionModel
-
-    tower: nn.Module = SiglipVisionModel(
-        SiglipVisionConfig(
-            hidden_size=config.vision.width,
-            intermediate_size=config.vision.feed_forward,
-            num_hidden_layers=config.vision.layers,
-            num_attention_heads=VISION_HEADS,
-            num_channels=3,
-            image_size=IMAGE_SIZE,
-            patch_size=PATCH_SIZE,
-            hidden_act=VISION_ACTIVATION,
-            layer_norm_eps=VISION_LAYER_NORM_EPS,
-            attention_dropout=0.0,
-            vision_use_head=False,
-        )
-    )
-    return tower
-
-
-def set_position_ids(tower: nn.Module, device: torch.device) -> None:
-    """Give the tower its patch numbers, the one buffer that no checkpoint holds."""
-    positions = torch.arange(PATCHES_PER_SIDE**2, device=device).expand(1, -1)
-    tower.get_submodule("embeddings").register_buffer("position_ids", positions, persistent=False)
+from ghostbench_drivemm.network.siglip import Tower
+from ghostbench_drivemm.network.unset import Linear
 
 
 def build_projector(config: DriveMMConfig) -> nn.Sequential:
-    """`mlpNx_gelu`: N linear layers with exact GELU between them."""
-    layers: list[nn.Module] = [nn.Linear(config.vision.width, config.hidden_size)]
+    """`mlpNx_gelu`: N linear layers with exact GELU between them, weights not set."""
+    layers: list[nn.Module] = [Linear(config.vision.width, config.hidden_size)]
     for _ in range(1, config.projector_depth):
-        layers += [nn.GELU(), nn.Linear(config.hidden_size, config.hidden_size)]
+        layers += [nn.GELU(), Linear(config.hidden_size, config.hidden_size)]
     return nn.Sequential(*layers)
 
 
@@ -69,7 +38,7 @@ def normalise(pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return ((pixels.to(torch.float32) / whole - 0.5) * 2.0).to(dtype)
 
 
-def frame_features(tower: nn.Module, pixels: torch.Tensor, *, plainly: bool = False) -> torch.Tensor:
+def frame_features(tower: Tower, pixels: torch.Tensor, *, plainly: bool = False) -> torch.Tensor:
     """Features of each patch, [F, 729, vision width]: the last kept layer's output, before the post layer norm.
 
     `pixels` is normalised, [F, 3, 384, 384], in the tower's dtype. On CUDA in 16 bits the same layers run joined and
@@ -80,8 +49,8 @@ def frame_features(tower: nn.Module, pixels: torch.Tensor, *, plainly: bool = Fa
 
         return fast_tower(tower)(pixels)
     with _exact_convolution(pixels.dtype):
-        hidden = tower.get_submodule("embeddings")(pixels)
-    features: torch.Tensor = tower.get_submodule("encoder")(inputs_embeds=hidden).last_hidden_state
+        hidden = tower.embeddings(pixels)
+    features: torch.Tensor = tower.encoder(hidden)
     return features
 
 
