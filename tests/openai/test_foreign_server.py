@@ -78,7 +78,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: Server) -> Iterato
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 120
+    until = time.monotonic() + 240
     while time.monotonic() < until and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=2):

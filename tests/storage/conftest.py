@@ -161,7 +161,7 @@ def _running(words: list[str], port: int, log: Path) -> Iterator[None]:
     with log.open("wb") as out:
         server = subprocess.Popen(words, stdout=out, stderr=out)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
