@@ -23,6 +23,10 @@ from hypothesis import settings
 for _shared in ("warm_process", "drawn_data"):
     sys.path.insert(0, str(Path(__file__).parent / _shared))
 
+# Networks here are so small that they only lose by being shared among threads, which wait for each other at full speed:
+# the processes that tests start have it too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell starts background jobs with Ctrl-C ignored, and processes inherit that; tests here send it and mean it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -128,6 +132,12 @@ def plugin_site(tmp_path: Path) -> PluginSite:
     folder = tmp_path / "site"
     folder.mkdir()
     return PluginSite(folder)
+
+
+@pytest.fixture(scope="module")
+def module_plugin_site(tmp_path_factory: pytest.TempPathFactory) -> PluginSite:
+    """The same for all tests of a module."""
+    return PluginSite(tmp_path_factory.mktemp("site"))
 
 
 class Listener:

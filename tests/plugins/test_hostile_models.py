@@ -26,9 +26,9 @@ PLUGIN = """
 
     @hookimpl
     def register_models(register):
-        register(ModelSpec(name="bad", load="bad_model:Model", kind="{kind}", summary="bad", settings=Settings))
+        register(ModelSpec(name="{name}", load="{name}_model:Model", kind="{kind}", summary="bad", settings=Settings))
         more = {{"family": "X", "row_name": row}}
-        register(ModelSpec(name="badly", load="bad_model:Model", kind="{kind}", summary="bad", **more))
+        register(ModelSpec(name="{name}ly", load="{name}_model:Model", kind="{kind}", summary="bad", **more))
 
     def row(argument):
         return {{}}[argument]
@@ -53,66 +53,76 @@ REMOTE = """
 """
 
 
-def outcomes(site: PluginSite, kind: str, method: str, *words: str) -> dict[str, dict[str, int]]:
-    """{row: {outcome: count}} of a run of the bad model beside a good one."""
-    model = (LOCAL if kind == "local" else REMOTE).format(method=method)
-    site.add("bad", modules={"bad.py": PLUGIN.format(kind=kind), "bad_model.py": model})
-    done = site.bench("run", "--models", "bad,always", "--run-id", "r", "--max-attempts", "1", *words, timeout=60)
-    assert done.returncode in {0, 1}, done.stderr
-    assert "Traceback" not in done.stderr
-    metrics = json.loads((site.folder / "results" / "r" / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["models"]["always"]["outcomes"] == {"answered": 5}
-    return {name: row["outcomes"] for name, row in metrics["models"].items()}
-
-
 RAISES = "raise RuntimeError('bad')"
 
 
-@pytest.mark.parametrize(
-    ("kind", "method", "outcome"),
-    [
-        ("local", f"def __init__(self, settings, argument): {RAISES}", "unavailable"),
-        ("local", "def __init__(self): pass", "unavailable"),
-        ("local", f"def check(self): {RAISES}", "unavailable"),
-        ("local", f"def load(self): {RAISES}", "unavailable"),
-        ("local", "def load(self): raise SystemExit('bad')", "unavailable"),
-        ("local", "ladder = property(lambda self: 1 / 0)", "unavailable"),
-        ("local", "ladder = ('float32',)", "unavailable"),
-        ("local", "batch_size = property(lambda self: 1 / 0)", "unavailable"),
-        ("local", "batch_size = 'four'", "unavailable"),
-        ("local", "parallel_batches = property(lambda self: 1 / 0)", "unavailable"),
-        ("local", f"def prepare(self, request): {RAISES}", "crashed"),
-        ("local", f"def answer(self, requests): {RAISES}", "crashed"),
-        ("local", "def answer(self, requests): raise SystemExit('bad')", "crashed"),
-        ("local", "def answer(self, requests): return None", "crashed"),
-        ("local", "def answer(self, requests): return [None] * len(requests)", "crashed"),
-        ("local", "def answer(self, requests): return [Reply(text='x', stages=None)] * len(requests)", "crashed"),
-        ("local", "def answer(self, requests): return [Reply(text='x', usage=7)] * len(requests)", "crashed"),
-        (
-            "local",
-            "def answer(self, requests): return [Reply(text='x', finish_reason=b'x')] * len(requests)",
-            "crashed",
-        ),
-        ("local", "def answer(self, requests): return [ValueError('x')] * len(requests)", "crashed"),
-        ("local", f"def close(self): {RAISES}", "answered"),
-        ("local", "def load(self): return {'module': __import__('sys'), 3: {4}}", "answered"),
-        ("local", "def load(self): return None", "answered"),
-        ("local", "def load(self): return 7", "unavailable"),
-        ("remote", "concurrency = property(lambda self: 1 / 0)", "unavailable"),
-        ("remote", f"async def load(self): {RAISES}", "unavailable"),
-        ("remote", f"async def answer(self, request): {RAISES}", "crashed"),
-        ("remote", "async def answer(self, request): return 7", "crashed"),
-        ("remote", f"async def aclose(self): {RAISES}", "answered"),
-    ],
+CASES = (
+    ("local", f"def __init__(self, settings, argument): {RAISES}", "unavailable"),
+    ("local", "def __init__(self): pass", "unavailable"),
+    ("local", f"def check(self): {RAISES}", "unavailable"),
+    ("local", f"def load(self): {RAISES}", "unavailable"),
+    ("local", "def load(self): raise SystemExit('bad')", "unavailable"),
+    ("local", "ladder = property(lambda self: 1 / 0)", "unavailable"),
+    ("local", "ladder = ('float32',)", "unavailable"),
+    ("local", "batch_size = property(lambda self: 1 / 0)", "unavailable"),
+    ("local", "batch_size = 'four'", "unavailable"),
+    ("local", "parallel_batches = property(lambda self: 1 / 0)", "unavailable"),
+    ("local", f"def prepare(self, request): {RAISES}", "crashed"),
+    ("local", f"def answer(self, requests): {RAISES}", "crashed"),
+    ("local", "def answer(self, requests): raise SystemExit('bad')", "crashed"),
+    ("local", "def answer(self, requests): return None", "crashed"),
+    ("local", "def answer(self, requests): return [None] * len(requests)", "crashed"),
+    ("local", "def answer(self, requests): return [Reply(text='x', stages=None)] * len(requests)", "crashed"),
+    ("local", "def answer(self, requests): return [Reply(text='x', usage=7)] * len(requests)", "crashed"),
+    (
+        "local",
+        "def answer(self, requests): return [Reply(text='x', finish_reason=b'x')] * len(requests)",
+        "crashed",
+    ),
+    ("local", "def answer(self, requests): return [ValueError('x')] * len(requests)", "crashed"),
+    ("local", f"def close(self): {RAISES}", "answered"),
+    ("local", "def load(self): return {'module': __import__('sys'), 3: {4}}", "answered"),
+    ("local", "def load(self): return None", "answered"),
+    ("local", "def load(self): return 7", "unavailable"),
+    ("remote", "concurrency = property(lambda self: 1 / 0)", "unavailable"),
+    ("remote", f"async def load(self): {RAISES}", "unavailable"),
+    ("remote", f"async def answer(self, request): {RAISES}", "crashed"),
+    ("remote", "async def answer(self, request): return 7", "crashed"),
+    ("remote", f"async def aclose(self): {RAISES}", "answered"),
 )
-def test_a_model_that_raises_loses_its_own_row_alone(
-    plugin_site: PluginSite, kind: str, method: str, outcome: str
-) -> None:
-    assert outcomes(plugin_site, kind, method)["bad"] == {outcome: 5}
+
+
+def install(site: PluginSite, name: str, kind: str, method: str) -> None:
+    model = (LOCAL if kind == "local" else REMOTE).format(method=method)
+    site.add(name, modules={f"{name}.py": PLUGIN.format(kind=kind, name=name), f"{name}_model.py": model})
+
+
+@pytest.fixture(scope="module")
+def outcomes(module_plugin_site: PluginSite) -> dict[str, dict[str, int]]:
+    """{row: {outcome: count}} of one run of all of them beside a good one."""
+    for number, (kind, method, _) in enumerate(CASES):
+        install(module_plugin_site, f"bad{number}", kind, method)
+    rows = ",".join([*(f"bad{number}" for number in range(len(CASES))), "always"])
+    done = module_plugin_site.bench("run", "--models", rows, "--run-id", "r", "--max-attempts", "1", timeout=600)
+    assert done.returncode in {0, 1}, done.stderr
+    assert "Traceback" not in done.stderr
+    file = module_plugin_site.folder / "results" / "r" / "metrics.json"
+    models = json.loads(file.read_text(encoding="utf-8"))["models"]
+    return {name: row["outcomes"] for name, row in models.items()}
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=["-".join(case) for case in CASES])
+def test_a_model_that_raises_loses_its_own_row_alone(outcomes: dict[str, dict[str, int]], number: int) -> None:
+    _, _, outcome = CASES[number]
+    assert outcomes[f"bad{number}"] == {outcome: 5}
+
+
+def test_the_good_model_beside_them_answers_everything(outcomes: dict[str, dict[str, int]]) -> None:
+    assert outcomes["always"] == {"answered": 5}
 
 
 def test_settings_that_refuse_a_value_are_bad_input(plugin_site: PluginSite) -> None:
-    plugin_site.add("bad", modules={"bad.py": PLUGIN.format(kind="local"), "bad_model.py": LOCAL.format(method="")})
+    install(plugin_site, "bad", "local", "")
     done = plugin_site.bench("run", "--models", "bad", "--set", "bad.size=-1")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
@@ -120,7 +130,7 @@ def test_settings_that_refuse_a_value_are_bad_input(plugin_site: PluginSite) -> 
 
 
 def test_a_row_name_that_raises_is_bad_input(plugin_site: PluginSite) -> None:
-    plugin_site.add("bad", modules={"bad.py": PLUGIN.format(kind="local"), "bad_model.py": LOCAL.format(method="")})
+    install(plugin_site, "bad", "local", "")
     done = plugin_site.bench("run", "--models", "badly:x")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

@@ -109,7 +109,7 @@ def test_it_is_ended_where_another_would_be_started(
 
 def test_it_is_ended_where_the_environment_has_changed(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     begun = early(path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert begun.take(assignment(path), {}) is None
 
 
