@@ -16,9 +16,9 @@ from ghostbench.errors import BadInput
 from ghostbench.evidence.prompt_checks import check_words
 from ghostbench.folder.prompts import keep_words, read_words
 from ghostbench.folder.run_records import read_run_records
+from ghostbench.folder.sums import listed_files
 from ghostbench.report.data import read_run
 from ghostbench.report.prompt import words_as_text
-from ghostbench.report.sums import listed_files
 from ghostbench.report.write import report_markdown
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench.tasks.summary import GhostProbingSummary

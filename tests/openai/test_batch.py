@@ -18,8 +18,8 @@ from loopback_openai import Fault, Server
 from ghostbench import AuthFailed, ModelError, Reply, Request, errors
 from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.reading import read_records
+from ghostbench.folder.round_files import FileJournal
 from ghostbench.folder.spending import spent_before
-from ghostbench.running.settle.round_files import FileJournal
 from ghostbench_openai import batch as batch_module
 from ghostbench_openai.chat import ChatModel
 from ghostbench_openai.results import NO_VERDICT, object_of, read_line

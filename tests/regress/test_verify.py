@@ -24,7 +24,7 @@ from ghostbench.evidence.sensitivity import sensitivity, write_sensitivity
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.folder.seal import write_sealed
-from ghostbench.report.sums import write_sums
+from ghostbench.folder.sums import write_sums
 from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
 from ghostbench.tasks.ghost_probing import GhostProbing

@@ -16,7 +16,7 @@ from evidence_data import RunBuilder, clip
 from ghostbench.datasets.granted import Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
-from ghostbench.report.sums import write_sums
+from ghostbench.folder.sums import write_sums
 from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
 

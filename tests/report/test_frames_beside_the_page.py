@@ -16,8 +16,8 @@ from warm_process import run_bench
 
 from ghostbench.cli.verify import command
 from ghostbench.evidence.verify import verify
+from ghostbench.folder.sums import write_sums
 from ghostbench.report import clip_rows
-from ghostbench.report.sums import write_sums
 from ghostbench.report.write import write_report
 
 LONG = clip_rows.MOST_TEXT * 2 // 3

@@ -12,8 +12,8 @@ import pytest
 from evidence_data import RunBuilder, dash_clips, raw_answer
 
 from ghostbench.evidence.verify import verify
+from ghostbench.folder.sums import write_sums
 from ghostbench.report import clip_rows
-from ghostbench.report.sums import write_sums
 from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
 

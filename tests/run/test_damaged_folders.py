@@ -18,7 +18,7 @@ import pytest
 
 from ghostbench.cli.main import _run
 from ghostbench.folder.seal import write_sealed
-from ghostbench.report.sums import write_sums
+from ghostbench.folder.sums import write_sums
 from ghostbench.running.watch import guard
 
 Damage = Callable[[bytes], bytes]

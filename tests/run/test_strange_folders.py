@@ -23,7 +23,7 @@ from ghostbench.cli.main import bench as command_line
 from ghostbench.errors import BadInput
 from ghostbench.folder.ledger import recover
 from ghostbench.folder.place import RunFolder
-from ghostbench.running.settle.round_files import Round
+from ghostbench.folder.round_files import FileJournal, Round
 from ghostbench.writing import check_plain, make_folder, open_to_append, remove_begun, write_text
 
 FILES = (
@@ -114,6 +114,25 @@ def test_a_link_that_appears_later_is_not_written_through(tmp_path: Path, precio
     with pytest.raises(BadInput, match="no folder of its own"):
         Round(tmp_path / "journals" / "row").start()
     assert untouched(precious)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"sealed_at": 1}', b'{"sealed_at": NaN, "entries": []}', b"[" * 9999]
+)
+def test_a_round_that_was_changed_is_told_of_in_one_line(tmp_path: Path, content: bytes) -> None:
+    begun = Round(tmp_path / "journals" / "row")
+    begun.start().close()
+    begun.seal([])
+    assert begun.entries()[1] == {}
+    (begun.folder / "index.json").write_bytes(content)
+    with pytest.raises(BadInput, match=r"index\.json.*changed after the run wrote it: put it back"):
+        begun.entries()
+    journal = FileJournal(begun.folder)
+    journal.write({"part": 1})
+    assert journal.read() == {"part": 1}
+    (begun.folder / "journal.json").write_bytes(content.replace(b"{", b"["))
+    with pytest.raises(BadInput, match=r"journal\.json.*put it back"):
+        journal.read()
 
 
 rows = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ghostbench.conformance.clips import drawn_clips, drawn_frames, drawn_video
 from ghostbench.errors import AttemptError, Crashed
+from ghostbench.folder.round_files import FileJournal
 from ghostbench.frames import Frames
 from ghostbench.models import Model, RemoteModel, Truths
 from ghostbench.plugins.choose import Choice, build_model, build_settings, check_requirements, parse_model
@@ -22,7 +23,6 @@ from ghostbench.records import Clip, ExampleFrames, Reply, Request, Verdict
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.dispatchers import dispatcher_for, load
 from ghostbench.running.ask.questions import Questions
-from ghostbench.running.settle.round_files import FileJournal
 from ghostbench.tasks.load import load_task
 from ghostbench.tasks.wording import Example
 from ghostbench.tasks.written_task import WrittenTask, task_of_form
@@ -105,7 +105,7 @@ class Session:
     async def _by_the_file(self, model: RemoteModel) -> list[Result]:
         requests = [self._request(clip, None) for clip in self.clips]
         with tempfile.TemporaryDirectory(prefix="ghostbench-batch-") as name:
-            lines = Path(name) / "requests.jsonl"
+            lines = Path(name) / "lines.jsonl"
             lines.write_bytes(b"".join(model.encode(request) + b"\n" for request in requests))
             found = {key: result async for key, result in model.answer_batch(lines, FileJournal(Path(name)))}
         lost = Crashed("the batch ended without a result for this request")

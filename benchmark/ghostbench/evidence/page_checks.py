@@ -14,11 +14,11 @@ from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, different_lines
 from ghostbench.folder.names import CLIPS, PAGE, PAGE_ROWS
+from ghostbench.folder.sums import row_files
 from ghostbench.report.clip_rows import ClipRows, handed
 from ghostbench.report.data import RunData
 from ghostbench.report.frame_strips import each_strip
 from ghostbench.report.html import generator, report_html
-from ghostbench.report.sums import row_files
 
 CHART_TOLERANCE = 0.5
 """How far a coordinate of a chart may lie off on another machine, points: fonts are measured there anew."""

@@ -13,11 +13,12 @@ from ghostbench.digests import digest
 from ghostbench.errors import BadInput
 from ghostbench.evidence.differences import Finding, differences, different_lines
 from ghostbench.evidence.page_checks import check_page
+from ghostbench.folder.metrics_file import has_metrics, stated_metrics
 from ghostbench.folder.names import JOURNALS, METRICS, PAGE, SENSITIVITY, SUMS, TABLES
 from ghostbench.folder.run_records import RunRecords
+from ghostbench.folder.sums import listed_files, read_sums
 from ghostbench.plugins.installed import own_version
 from ghostbench.report.data import RunData
-from ghostbench.report.sums import listed_files, read_sums
 from ghostbench.report.twin_tables import fitting_is_here, has_curves, was_fitted
 from ghostbench.report.write import report_files
 from ghostbench.scoring.metrics import Metrics
@@ -26,11 +27,10 @@ from ghostbench.scoring.score import SCHEMA_VERSION
 
 def check_metrics(run: RunRecords, computed: Metrics) -> list[Finding]:
     """metrics.json against the metrics computed again."""
-    path = run.folder / METRICS
-    if not path.is_file():
+    if not has_metrics(run.folder):
         return [Finding(METRICS, "is missing: `bench report` writes it")]
     try:
-        stated = json.loads(path.read_bytes())
+        stated = stated_metrics(run.folder)
     except (ValueError, RecursionError):
         return [Finding(METRICS, "is not JSON that can be read")]
     again = json.loads(json.dumps(computed))
@@ -43,7 +43,7 @@ def scored_before(folder: Path) -> Finding | None:
     A metrics.json that is missing, or no JSON, is for `check_metrics` to name.
     """
     try:
-        stated = json.loads((folder / METRICS).read_bytes())["schema_version"]
+        stated = stated_metrics(folder)["schema_version"]
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return None
     if not isinstance(stated, int) or stated == SCHEMA_VERSION:

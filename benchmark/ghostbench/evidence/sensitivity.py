@@ -15,10 +15,10 @@ from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import ModelEntry
 from ghostbench.folder.names import SENSITIVITY, TABLES
 from ghostbench.folder.run_records import RunRecords, read_run_records
+from ghostbench.folder.sums import write_sums
 from ghostbench.records import Clip
 from ghostbench.report.columns import COUNTS, MODEL, line, rate_columns
 from ghostbench.report.files import csv_table, latex_table, markdown_table
-from ghostbench.report.sums import write_sums
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.titles import TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.counts import own_answers

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -119,6 +121,14 @@ class RunFolder:
         except OSError as error:
             raise BadInput(f"cannot write to {self.path}: {error.strerror}; make the folder writable") from None
         self._lock = lock
+
+
+def join_files(target: Path, folders: Iterable[Path], name: str) -> None:
+    """Write a new file of a run that is one after the other of those that these runs have."""
+    with (target / name).open("xb") as whole:
+        for folder in folders:
+            with contextlib.suppress(FileNotFoundError), (folder / name).open("rb") as part:
+                shutil.copyfileobj(part, whole)
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

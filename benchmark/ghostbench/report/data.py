@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import Manifest
+from ghostbench.folder.metrics_file import has_metrics, read_metrics
 from ghostbench.folder.names import METRICS
 from ghostbench.folder.prompts import read_words
 from ghostbench.folder.run_records import RunRecords, read_run_records
@@ -108,10 +109,9 @@ def read_run(folder: Path) -> RunData:
     Raises `BadInput` for a folder that is no run, is unfinished, or holds a file that does not fit.
     """
     records = read_run_records(folder)
-    from ghostbench.scoring.score import compute_metrics, read_metrics
+    from ghostbench.scoring.score import compute_metrics
 
-    path = folder / METRICS
-    if not path.is_file():
+    if not has_metrics(folder):
         return RunData(folder, records, compute_metrics(records))
     try:
         metrics = read_metrics(folder)
@@ -119,7 +119,9 @@ def read_run(folder: Path) -> RunData:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
-        raise BadInput(f"{path} does not belong to this run's ledger: remove it and run `bench report {folder}` again")
+        raise BadInput(
+            f"{folder / METRICS} does not belong to this run's ledger: remove it and run `bench report {folder}` again"
+        )
     return RunData(folder, records, metrics)
 
 

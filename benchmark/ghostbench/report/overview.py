@@ -69,7 +69,7 @@ def _written(line: dict[str, Any]) -> str:
 
 
 def _best(path: Path) -> dict[str, Any] | None:
-    from ghostbench.scoring.score import read_metrics
+    from ghostbench.folder.metrics_file import read_metrics
 
     try:
         rows = read_metrics(path)["models"].items()

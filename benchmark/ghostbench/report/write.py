@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ghostbench.datasets.granted import NOTHING, Granted
 from ghostbench.folder.names import PAGE, PAGE_ROWS, REPORT, SENSITIVITY, TABLES
+from ghostbench.folder.sums import read_sums, row_files, write_sums
 from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown
@@ -15,7 +16,6 @@ from ghostbench.report.facts import facts
 from ghostbench.report.files import csv_table, latex_table, markdown_table
 from ghostbench.report.prompt import wordings_as_text
 from ghostbench.report.sections import plugin_sections
-from ghostbench.report.sums import read_sums, row_files, write_sums
 from ghostbench.report.tables import run_tables
 from ghostbench.writing import make_folder, remove_begun, write_text
 

@@ -119,7 +119,7 @@ class Feeding:
 
     def goes_on_with_round(self, row: Contender) -> bool:
         """Whether a batched model's requests have been made already."""
-        from ghostbench.running.settle.round_files import Round
+        from ghostbench.folder.round_files import Round
 
         return _is_batched(row) and Round(self._journal_folder(row.host)).sealed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from ghostbench.folder.ledger import encode
 from ghostbench.folder.lines import ClipLine, PredictionLine
 from ghostbench.folder.manifest import Manifest, MergedEntry, ModelEntry, ShardEntry, read_manifest, require_complete
 from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, LOG, MANIFEST, PREDICTIONS, PROMPTS, SENT
-from ghostbench.folder.place import RunFolder, write_lines
+from ghostbench.folder.place import RunFolder, join_files, write_lines
 from ghostbench.folder.reading import read_records
 from ghostbench.folder.run_records import read_attempts
 from ghostbench.plugins.text import printable
@@ -120,10 +119,11 @@ def _write(target: RunFolder, shares: Sequence[_Share], command: list[str]) -> N
     first = shares[0].manifest
     clips = _clips(shares)
     write_lines(target.clips, map(encode, clips))
-    _join(target.path, shares, ATTEMPTS)
+    folders = [share.folder for share in shares]
+    join_files(target.path, folders, ATTEMPTS)
     for name in (SENT, LOG):
         if any((share.folder / name).is_file() for share in shares):
-            _join(target.path, shares, name)
+            join_files(target.path, folders, name)
     for share in shares:
         if (share.folder / PROMPTS).is_dir():
             shutil.copytree(share.folder / PROMPTS, target.path / PROMPTS, dirs_exist_ok=True)
@@ -175,14 +175,6 @@ def _clips(shares: Sequence[_Share]) -> list[ClipLine]:
             raise BadInput(f"{share.folder / CLIPS} does not hold the clips of shard {share.name}: it was edited")
         lines |= dict(zip(share.shard.places, own, strict=True))
     return [lines[place] for place in sorted(lines)]
-
-
-def _join(target: Path, shares: Sequence[_Share], name: str) -> None:
-    """One file after the other."""
-    with (target / name).open("xb") as whole:
-        for share in shares:
-            with contextlib.suppress(FileNotFoundError), (share.folder / name).open("rb") as part:
-                shutil.copyfileobj(part, whole)
 
 
 def _model(name: str, shares: Sequence[_Share]) -> ModelEntry:

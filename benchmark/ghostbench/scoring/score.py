@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ghostbench.digests import Signature, signature
 from ghostbench.folder.manifest import ModelEntry
-from ghostbench.folder.names import METRICS
+from ghostbench.folder.metrics_file import write_metrics
 from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.scoring import account, counts
 from ghostbench.scoring import compared as comparison
@@ -36,7 +33,6 @@ from ghostbench.scoring.views import Bools, alarms, score_views
 from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.scoring.watched import asks_at_moments
 from ghostbench.scoring.wordings import score_wordings
-from ghostbench.writing import json_text, write_text
 
 SCHEMA_VERSION = 7
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
@@ -47,24 +43,8 @@ def score_run(folder: Path) -> Metrics:
 
     Raises `BadInput` for a folder that is no run, is unfinished, or holds a line that does not fit.
     """
-    path = folder / METRICS
-    text = json_text(compute_metrics(read_run_records(folder)))
-    write_text(path, text)
-    metrics: Metrics = json.loads(text)
-    _WRITTEN.clear()
-    _WRITTEN[path.resolve()] = (signature(path), metrics)
+    metrics: Metrics = write_metrics(folder, compute_metrics(read_run_records(folder)))
     return metrics
-
-
-def read_metrics(folder: Path) -> Any:
-    """What metrics.json holds, unread where this process wrote it last. Raises `OSError`, `ValueError`."""
-    path = folder / METRICS
-    at, metrics = _WRITTEN.get(path.resolve(), (None, None))
-    return metrics if at == signature(path) else json.loads(path.read_bytes())
-
-
-_WRITTEN: dict[Path, tuple[Signature, Metrics]] = {}
-"""The metrics that were written last."""
 
 
 def compute_metrics(run: RunRecords) -> Metrics:

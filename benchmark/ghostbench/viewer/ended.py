@@ -11,7 +11,7 @@ from ghostbench.report.escape import plain, without_places
 
 def headline_rates(path: Path) -> list[dict[str, Any]]:
     """The headline of each row, of a run that has been scored."""
-    from ghostbench.scoring.score import read_metrics
+    from ghostbench.folder.metrics_file import read_metrics
 
     try:
         models = read_metrics(path)["models"]

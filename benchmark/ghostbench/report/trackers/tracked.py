@@ -13,12 +13,12 @@ from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import Manifest, require_complete
 from ghostbench.folder.names import MANIFEST, PAGE, PAGE_ROWS
 from ghostbench.folder.reader import Folder
+from ghostbench.folder.sums import listed_files
 from ghostbench.folder.tags import Tags, read_tags
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import plain, without_places
 from ghostbench.report.export import metrics_lines
 from ghostbench.report.frame_strips import has_free_media
-from ghostbench.report.sums import listed_files
 
 LONGEST = 500
 """Characters of a parameter: the least of what trackers take."""

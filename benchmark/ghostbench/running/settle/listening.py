@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
 from ghostbench.errors import TimedOut
+from ghostbench.folder.round_files import FileJournal
 from ghostbench.running.ask.dispatch import as_attempt_error
-from ghostbench.running.settle.round_files import FileJournal
 
 T = TypeVar("T")
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from ghostbench.errors import AttemptError, Crashed, MediaError, ModelError, TimedOut
 from ghostbench.folder.ledger import DiskFailed
+from ghostbench.folder.round_files import Entry, FileJournal, Round
 from ghostbench.frames import Frames
 from ghostbench.models import RemoteModel
 from ghostbench.outcomes import NEVER_SENT, TRANSIENT, Outcome
@@ -37,7 +38,6 @@ from ghostbench.running.rules.standing import Standing
 from ghostbench.running.rules.stop import Stop
 from ghostbench.running.settle.budget import billed_for
 from ghostbench.running.settle.listening import Silence, heard
-from ghostbench.running.settle.round_files import Entry, FileJournal, Round
 from ghostbench.running.settle.settler import Settler, storage_away
 from ghostbench.running.settle.turn import IsLeft, spread
 
@@ -222,6 +222,8 @@ class BatchRunner:
         whose results have been written down is over, though the model has stopped: sent again, it would be paid twice.
         """
         sealed_at, waiting = self._round.entries()
+        # A journal that was changed is no fault of the model's, which is about to read it.
+        FileJournal(self._round.folder).read()
         steps: list[tuple[Step, int]] = []
         while (passage := await self._state.way.enter()) is not None:
             failure: BaseException | None = None

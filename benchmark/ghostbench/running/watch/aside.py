@@ -17,14 +17,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ghostbench.folder.names import PRINTED
+from ghostbench.folder.printed import cut_printed, open_printed, tidy_printed
 from ghostbench.redact import Redactor
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-MOST_BYTES = 2**20
-"""How much of it is kept, from its beginning."""
 _LOOK_S = 2.0
 
 
@@ -39,9 +37,8 @@ def printing_aside(folder: Path, console: Console, redactor: Redactor) -> Iterat
     except (OSError, ValueError, AttributeError):
         yield
         return
-    path = folder / PRINTED
     _flush()
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+    file = open_printed(folder)
     kept = [os.dup(number) for number in numbers]
     for number in numbers:
         os.dup2(file, number)
@@ -62,17 +59,17 @@ def printing_aside(folder: Path, console: Console, redactor: Redactor) -> Iterat
         console.file = before
         for own in (file, *kept):
             os.close(own)
-        _tidy(path, redactor)
+        tidy_printed(folder, redactor)
 
 
 @contextlib.asynccontextmanager
 async def bounded(folder: Path) -> AsyncIterator[None]:
-    """For the length of a `with`, keep the file from growing without end: what exceeds `MOST_BYTES` is let go."""
+    """For the length of a `with`, keep the file from growing without end."""
 
     async def look() -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            _cut(folder / PRINTED)
+            cut_printed(folder)
 
     looking = asyncio.create_task(look())
     try:
@@ -93,22 +90,3 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-
-
-def _cut(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if path.stat().st_size > MOST_BYTES:
-            os.truncate(path, MOST_BYTES)
-
-
-def _tidy(path: Path, redactor: Redactor) -> None:
-    """Cut the file, take secrets out, and remove it where nothing was printed."""
-    with contextlib.suppress(OSError):
-        _cut(path)
-        printed = path.read_bytes().decode("utf-8", "replace")
-        if not printed:
-            path.unlink()
-            return
-        clean = redactor.message(printed)
-        if clean != printed:
-            path.write_bytes(clean.encode("utf-8", "replace")[:MOST_BYTES])

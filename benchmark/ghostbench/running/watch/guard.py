@@ -26,7 +26,8 @@ from typing import Any
 from ghostbench import own_process
 from ghostbench.errors import BadInput, OurFault
 from ghostbench.folder.begun import note_end, read_lost
-from ghostbench.folder.names import ATTEMPTS, BEGUN, PRINTED
+from ghostbench.folder.names import ATTEMPTS, BEGUN
+from ghostbench.folder.printed import was_printed
 from ghostbench.running.rules.endings import how_it_ended
 
 FAILED, BAD_INPUT, INTERRUPTED, LOST = 1, 2, 130, 70
@@ -179,8 +180,8 @@ class _Watch:
             line += f"; go on with: {going_on}"
             if rows:
                 line += f" (without a model: --give-up {rows[0] if len(rows) == 1 else 'MODEL'})"
-            printed = path.with_name(PRINTED)
-            if printed.is_file() and printed.stat().st_size:
+            printed = was_printed(path.parent)
+            if printed is not None:
                 line += f"; what it printed is in {printed}"
         self._say(line)
         return 128 - status if status < 0 else LOST

@@ -7,14 +7,24 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from typing_extensions import override
 
+from ghostbench.errors import BadInput
+from ghostbench.folder.lines import Finite, adapter_of, as_mapping
+from ghostbench.folder.misfit import first_misfit
+from ghostbench.folder.names import ROUND_INDEX, ROUND_JOURNAL, ROUND_REQUESTS
 from ghostbench.models import Journal
+from ghostbench.records import Count, Dollars, Seconds
 from ghostbench.writing import make_folder, open_new, write_json
+
+_CHANGED = (
+    "was changed after the run wrote it: put it back as it was, or remove its folder to have what it asked for asked "
+    "again, which may be billed again"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +37,23 @@ class Entry:
     request_id: str
     model: str
     clip: str
-    repeat: int
-    attempt: int
-    level: int
+    repeat: Count
+    attempt: Count
+    level: Count
     frames_sha256: str | None
     prompt_sha256: str
-    most_usd: float
-    decode_s: float | None
-    standing: Sequence[str] = ()
-    moment_s: float | None = None
+    most_usd: Dollars
+    decode_s: Seconds | None
+    standing: tuple[str, ...] = ()
+    moment_s: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """What a sealed round holds. sealed_at : when it was sealed, seconds since the epoch."""
+
+    sealed_at: Finite
+    entries: tuple[Entry, ...]
 
 
 class FileJournal(Journal):
@@ -44,14 +62,19 @@ class FileJournal(Journal):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._path = folder / "journal.json"
+        self._path = folder / ROUND_JOURNAL
         self.heard_at = time.monotonic()
 
     @override
     def read(self) -> dict[str, Any]:
         if not self._path.exists():
             return {}
-        state: dict[str, Any] = json.loads(self._path.read_bytes())
+        try:
+            state = json.loads(self._path.read_bytes())
+        except (ValueError, RecursionError):
+            state = None
+        if not isinstance(state, dict):
+            raise BadInput(f"{self._path} {_CHANGED}")
         return state
 
     @override
@@ -73,8 +96,8 @@ class Round:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.lines = folder / "requests.jsonl"
-        self._index = folder / "index.json"
+        self.lines = folder / ROUND_REQUESTS
+        self._index = folder / ROUND_INDEX
 
     @property
     def sealed(self) -> bool:
@@ -90,12 +113,17 @@ class Round:
 
     def seal(self, entries: Sequence[Entry]) -> None:
         """From here on, this is the round."""
-        write_json(self._index, {"sealed_at": time.time(), "entries": [asdict(entry) for entry in entries]})
+        write_json(self._index, as_mapping(Index(sealed_at=time.time(), entries=tuple(entries))))
 
     def entries(self) -> tuple[float, dict[str, Entry]]:
-        """When it was sealed (seconds since the epoch), and its requests by id."""
-        index = json.loads(self._index.read_bytes())
-        return index["sealed_at"], {entry["request_id"]: Entry(**entry) for entry in index["entries"]}
+        """When it was sealed (seconds since the epoch), and its requests by id. Raises `BadInput`."""
+        from pydantic import ValidationError
+
+        try:
+            index = adapter_of(Index).validate_json(self._index.read_bytes(), strict=True)
+        except ValidationError as error:
+            raise BadInput(f"{self._index}: {first_misfit(error)}; it {_CHANGED}") from None
+        return index.sealed_at, {entry.request_id: entry for entry in index.entries}
 
     def close(self) -> None:
         """Remove the round; the index first, so that a kill in between leaves nothing that looks sealed."""
