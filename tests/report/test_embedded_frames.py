@@ -13,10 +13,14 @@ from pathlib import Path
 import pytest
 from evidence_data import RunBuilder, clip
 
+from ghostbench.credentials import NO_CREDENTIALS
 from ghostbench.datasets.granted import Granted
+from ghostbench.datasets.storage import Media
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.sums import write_sums
+from ghostbench.media.sampling import parse_sampling
+from ghostbench.report.frame_strips import drawn, drawn_once
 from ghostbench.report.write import write_report
 from ghostbench.scoring.score import score_run
 
@@ -26,7 +30,6 @@ def run_on_real_frames(folder: Path) -> Path:
     from PIL import Image
 
     from ghostbench.media.decode import decode
-    from ghostbench.media.sampling import parse_sampling
 
     root = folder / "media"
     images = root / "1" / "001" / "images"
@@ -147,6 +150,17 @@ def test_frames_whose_media_is_gone_are_said_not_to_be_compared_and_the_rest_sti
     (folder / "report.html").write_text(page.replace("Their licence may forbid", "Their licence allows", 1))
     write_sums(folder)
     assert [finding.file for finding in verify(folder, there(tmp_path)).findings].count("report.html") == 1
+
+
+def test_a_clip_that_is_the_same_file_is_drawn_once_and_another_of_its_name_anew(tmp_path: Path) -> None:
+    clips = sorted((Path(__file__).parents[2] / "datasets" / "ghost5").rglob("*.mp4"))
+    shutil.copy(clips[0], tmp_path / "clip.mp4")
+    asked = (Media(location=str(tmp_path / "clip.mp4")), parse_sampling("uniform:2"), NO_CREDENTIALS)
+    first = drawn_once(*asked)
+    assert first == drawn(*asked)
+    assert drawn_once(*asked) is first
+    shutil.copy(clips[1], tmp_path / "clip.mp4")
+    assert drawn_once(*asked) == drawn(*asked) != first
 
 
 def test_other_pixels_than_the_runs_are_refused(tmp_path: Path) -> None:

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ghostbench.credentials import Credentials
 from ghostbench.datasets.granted import NOTHING, Granted
+from ghostbench.digests import signature
 from ghostbench.errors import AttemptError, BadInput
 from ghostbench.frames import Frames
 from ghostbench.report.data import RunData
+
+if TYPE_CHECKING:
+    from ghostbench.datasets.storage import Media
+    from ghostbench.media.sampling import Sampling
+
+Strip = tuple[str, list[str]]
+"""The digest of a clip's frames, and their pictures."""
 
 WIDTH = 480
 """The longer side of a picture, pixels: a pedestrian at the kerb can be told."""
 _QUALITY = 72
 MOST_FREE = 64
 """Clips up to which a page holds frames without being asked: each takes about 150 KB of it."""
+_AT_ONCE = min(4, os.cpu_count() or 1)
+_KEPT: OrderedDict[object, Strip] = OrderedDict()
+"""The strips of free media that this process wrote last, by the file as it was then."""
 
 
 def has_free_media(run: RunData) -> bool:
@@ -33,7 +50,8 @@ def free_strips(run: RunData) -> Mapping[str, list[str]]:
     if not has_free_media(run) or len(run.clips) > MOST_FREE:
         return {}
     try:
-        return {clip: strip for clip, strip in each_strip(run, NOTHING) if not isinstance(strip, BadInput)}
+        found = each_strip(run, NOTHING, drawn_once)
+        return {clip: strip for clip, strip in found if not isinstance(strip, BadInput)}
     except BadInput:
         return {}
 
@@ -56,14 +74,25 @@ def frame_strips(run: RunData, granted: Granted) -> Mapping[str, list[str]]:
     return found
 
 
-def each_strip(run: RunData, granted: Granted) -> Iterator[tuple[str, list[str] | BadInput]]:
+def drawn(media: Media, sampling: Sampling, credentials: Credentials) -> Strip:
+    """A clip's frames, decoded, as pictures. Raises `AttemptError`."""
+    from ghostbench.media.decode import decode
+
+    frames = decode(str(media), sampling, credentials)
+    return frames.sha256, _strip(frames)
+
+
+def each_strip(
+    run: RunData, granted: Granted, draw: Callable[[Media, Sampling, Credentials], Strip] = drawn
+) -> Iterator[tuple[str, list[str] | BadInput]]:
     """Each clip and example whose frames the run had, with its frames, or with the reason why they cannot be had now.
+
+    draw : what gives a clip's frames, as `drawn` does, called in several threads.
 
     Raises `BadInput` where no clip's can.
     """
     from ghostbench.datasets.granted import media_place
     from ghostbench.datasets.layouts import find_media
-    from ghostbench.media.decode import decode
     from ghostbench.media.sampling import parse_sampling
 
     manifest = run.manifest
@@ -81,17 +110,34 @@ def each_strip(run: RunData, granted: Granted) -> Iterator[tuple[str, list[str] 
     where = media_place(NOTHING if has_free_media(run) else granted, data.name, data.data_root, data.layout, data.fps)
     media = find_media(where.root, list(wanted), layout=where.layout, fps=where.fps, within=where.within)
     sampling = parse_sampling(manifest.sampling)
-    for clip, digest in wanted.items():
+
+    def again(clip: str, digest: str) -> list[str] | BadInput:
         if clip not in media:
-            yield clip, BadInput(f"the media of {clip} is not in {where.root}")
-            continue
+            return BadInput(f"the media of {clip} is not in {where.root}")
         try:
-            frames = decode(str(media[clip]), sampling, where.root.credentials)
+            now, strip = draw(media[clip], sampling, where.root.credentials)
         except AttemptError as error:
-            yield clip, BadInput(f"{clip} cannot be decoded again ({error})")
-            continue
-        same = frames.sha256 == digest
-        yield clip, _strip(frames) if same else BadInput(f"{clip} has other frames now than in the run")
+            return BadInput(f"{clip} cannot be decoded again ({error})")
+        return strip if now == digest else BadInput(f"{clip} has other frames now than in the run")
+
+    pool = ThreadPoolExecutor(_AT_ONCE, "frames")
+    try:
+        yield from zip(wanted, pool.map(again, wanted, wanted.values()), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def drawn_once(media: Media, sampling: Sampling, credentials: Credentials) -> Strip:
+    """As `drawn`, of a file that this process drew before and that is the same: from memory."""
+    as_it_is = signature(Path(media.location))
+    if media.kind != "file" or not any(as_it_is):
+        return drawn(media, sampling, credentials)
+    key = (media, sampling, as_it_is)
+    strip = _KEPT.get(key) or drawn(media, sampling, credentials)
+    _KEPT[key] = strip
+    while len(_KEPT) > MOST_FREE:
+        _KEPT.popitem(last=False)
+    return strip
 
 
 def _strip(frames: Frames) -> list[str]:
