@@ -14,7 +14,9 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -29,6 +31,7 @@ _BEGUN: Final = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _FOLDERS: Final = {JOURNALS, TABLES, PROMPTS, PAGE_ROWS}
 _A_FILE: Final = re.compile(rf"{re.escape(LOCK)}|{SUMS}|.+\.(?:jsonl?|md|html|txt|csv|tex|js)")
 """Names that files of a run have."""
+_SYNCED_AT_ONCE: Final = 16
 
 
 def write_text(path: Path, text: str) -> None:
@@ -46,29 +49,79 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_each(path: Path, parts: Iterable[bytes]) -> None:
     """Replace a file by these parts one after the other, as `write_text` does; what getting them raises is raised."""
-    written = hashlib.sha256()
-    try:
-        begun, file = _begin(path)
+    _replace([(path, parts)])
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Replace files by these texts, each as `write_text` does; they are brought to the disk together, which takes
+    little longer than one of them. All are held open at that: a few hundred at most."""
+    _replace([(path, (text.encode("utf-8", "replace"),)) for path, text in texts.items()])
+
+
+def _replace(contents: Sequence[tuple[Path, Iterable[bytes]]]) -> None:
+    """Replace files by these parts: all on disk before the first old one goes."""
+    with contextlib.ExitStack() as left:
+        begun = [_write(path, parts, left) for path, parts in contents]
+        _bring_to_disk(begun)
+        for each in begun:
+            with _naming(each.path):
+                os.replace(each.beside, each.path)
+                digests.remember(each.path, each.digest)
+    for folder in dict.fromkeys(path.parent for path, _ in contents):
+        number = os.open(folder, os.O_RDONLY)
         try:
-            with file:
-                for part in parts:
-                    file.write(part)
-                    written.update(part)
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(begun, path)
-            digests.remember(path, written.hexdigest())
-        except BaseException:
-            begun.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        # That of a full disk names nothing, and others a file that is gone again.
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A file that is to be called `path`, as it stands beside it. number : its descriptor, open and locked."""
+
+    path: Path
+    beside: Path
+    number: int
+    digest: str
+
+
+def _write(path: Path, parts: Iterable[bytes], left: contextlib.ExitStack) -> _Begun:
+    """Write a file beside `path`; `left` closes it, and removes it unless it has its name then."""
+    written = hashlib.sha256()
+    with _naming(path):
+        beside, file = _begin(path)
+        left.callback(beside.unlink, missing_ok=True)
+        left.enter_context(file)
+        for part in parts:
+            file.write(part)
+            written.update(part)
+        file.flush()
+    return _Begun(path, beside, file.fileno(), written.hexdigest())
+
+
+def _bring_to_disk(begun: Sequence[_Begun]) -> None:
+    """Those that wait at the same time share what the disk does for them."""
+
+    def sync(each: _Begun) -> None:
+        with _naming(each.path):
+            os.fsync(each.number)
+
+    if len(begun) == 1:
+        sync(begun[0])
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        deque(pool.map(sync, begun), maxlen=0)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have an error of the system name this file: that of a full disk names nothing, and others one that is gone."""
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -16,14 +16,13 @@ from ghostbench.folder.names import MANIFEST, TABLES
 from ghostbench.models import SEES_VIDEO
 from ghostbench.report.data import RunData
 from ghostbench.report.escape import plain
-from ghostbench.report.files import csv_table, latex_table
-from ghostbench.report.html import TEMPLATES, table_cell
+from ghostbench.report.files import table_files
+from ghostbench.report.html import TEMPLATES, page_template, table_cell
 from ghostbench.report.table import Table, as_mapping
 from ghostbench.scoring.significance import ALPHA
-from ghostbench.writing import write_json, write_text
+from ghostbench.writing import json_text, write_texts
 
 if TYPE_CHECKING:
-    from jinja2 import Template
     from markupsafe import Markup
 
 SCHEMA_VERSION = 2
@@ -85,7 +84,7 @@ def write_carry_over(folder: Path, grid: RunData, real: RunData, found: CarryOve
     """Write whether ranks and errors on twins carry over: carry_over.json, carry_over.html, tables/carry_over.csv and
     .tex. Raises `BadInput` as `write_comparison` does."""
     runs = [plain(run.manifest.run_id) for run in (grid, real)]
-    page = _template("carry_over.html.j2").render(
+    page = page_template("carry_over.html.j2").render(
         style=_style(),
         runs=runs,
         words=plain(found.words()),
@@ -118,20 +117,10 @@ def write_forms(folder: Path, name: str, tables: Sequence[Table], stated: Mappin
         raise BadInput(f"{folder} is a run folder: give --out another one")
     try:
         (folder / TABLES).mkdir(parents=True, exist_ok=True)
-        for table in tables:
-            write_text(folder / TABLES / f"{table.name}.csv", csv_table(table))
-            write_text(folder / TABLES / f"{table.name}.tex", latex_table(table))
-        write_json(folder / f"{name}.json", stated)
-        write_text(folder / f"{name}.html", page)
+        files = table_files(tables) | {f"{name}.json": json_text(stated), f"{name}.html": page}
+        write_texts({folder / file: text for file, text in files.items()})
     except OSError as error:
         raise BadInput(f"{folder} cannot be written: {error.strerror}") from None
-
-
-def _template(name: str) -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    loader = FileSystemLoader(TEMPLATES)
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True).get_template(name)
 
 
 def _style() -> Markup:
@@ -145,7 +134,7 @@ def comparison_html(field: Field, tables: Sequence[Table], baselines: Sequence[s
 
     baselines : the names whose lines are marked.
     """
-    return _template("comparison.html.j2").render(
+    return page_template("comparison.html.j2").render(
         style=_style(),
         claim=plain(field.runs[0].manifest.task.claim),
         runs=[plain(name) for name in field.titles],

@@ -18,13 +18,13 @@ from ghostbench.folder.run_records import RunRecords, read_run_records
 from ghostbench.folder.sums import write_sums
 from ghostbench.records import Clip
 from ghostbench.report.columns import COUNTS, MODEL, line, rate_columns
-from ghostbench.report.files import csv_table, latex_table, markdown_table
+from ghostbench.report.files import markdown_table, table_files
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.report.titles import TRUTH_TITLES, VIEW_NOTES
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.intervals import estimate_rates
 from ghostbench.scoring.views import VIEWS, Bools, View, alarms, by_clip, cells
-from ghostbench.writing import make_folder, write_text
+from ghostbench.writing import make_folder, write_texts
 
 RATES = ("precision", "recall", "specificity", "f1", "balanced_accuracy", "mcc")
 _NOTE = "On the clips that both label files name, over those that the model answered."
@@ -106,10 +106,9 @@ def write_sensitivity(folder: Path, found: Sensitivity) -> None:
     make_folder(folder / TABLES)
     skipped = [f"- skipped {line}" for line in found.skipped]
     text = "\n".join(["# Sensitivity to the labels", "", *skipped, *([""] if skipped else [])])
-    write_text(folder / f"{SENSITIVITY}.md", text + "\n".join(markdown_table(table) for table in found.tables))
-    for table in found.tables:
-        write_text(folder / TABLES / f"{table.name}.csv", csv_table(table))
-        write_text(folder / TABLES / f"{table.name}.tex", latex_table(table))
+    text += "\n".join(markdown_table(table) for table in found.tables)
+    files = {f"{SENSITIVITY}.md": text} | table_files(found.tables)
+    write_texts({folder / name: text for name, text in files.items()})
     write_sums(folder)
 
 

@@ -6,8 +6,18 @@ import csv
 import io
 from collections.abc import Iterable
 
+from ghostbench.folder.names import TABLES
 from ghostbench.report.escape import LATEX_UNICODE, csv_cell, latex, markdown
 from ghostbench.report.table import Table, Value, shown
+
+
+def table_files(tables: Iterable[Table]) -> dict[str, str]:
+    """The text of every table's own files, by path within the folder of a run or a comparison."""
+    files: dict[str, str] = {}
+    for table in tables:
+        files[f"{TABLES}/{table.name}.csv"] = csv_table(table)
+        files[f"{TABLES}/{table.name}.tex"] = latex_table(table)
+    return files
 
 
 def markdown_table(table: Table) -> str:

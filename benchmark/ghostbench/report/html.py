@@ -99,13 +99,13 @@ def report_html(run: RunData, rows: ClipRows | None = None) -> str:
 
 
 @cache
-def page_template() -> Template:
-    """The page's template, compiled once a process."""
+def page_template(name: str = "report.html.j2") -> Template:
+    """The template of this name, compiled once a process."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(TEMPLATES)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def generator() -> str:

@@ -13,11 +13,11 @@ from ghostbench.report.clip_rows import ClipRows
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import markdown
 from ghostbench.report.facts import facts
-from ghostbench.report.files import csv_table, latex_table, markdown_table
+from ghostbench.report.files import markdown_table, table_files
 from ghostbench.report.prompt import wordings_as_text
 from ghostbench.report.sections import plugin_sections
 from ghostbench.report.tables import run_tables
-from ghostbench.writing import make_folder, remove_begun, write_text
+from ghostbench.writing import make_folder, remove_begun, write_text, write_texts
 
 
 def write_report(folder: Path, *, embed_frames: bool | None = None, granted: Granted = NOTHING) -> None:
@@ -40,11 +40,10 @@ def write_report(folder: Path, *, embed_frames: bool | None = None, granted: Gra
     files = report_files(run)
     for name in sorted(_tables_of_before(folder) - files.keys()):
         (folder / name).unlink(missing_ok=True)
-    for name, text in files.items():
-        write_text(folder / name, text)
     rows = ClipRows(run, strips)
+    files[PAGE] = report_html(run, rows=rows)
     _write_rows(folder, rows)
-    write_text(folder / PAGE, report_html(run, rows=rows))
+    write_texts({folder / name: text for name, text in files.items()})
     write_sums(folder)
 
 
@@ -77,12 +76,7 @@ def _tables_of_before(folder: Path) -> set[str]:
 
 def report_files(run: RunData) -> dict[str, str]:
     """The text of report.md and of every table file, by path within the run folder."""
-    tables = run_tables(run)
-    files = {REPORT: report_markdown(run)}
-    for table in tables:
-        files[f"{TABLES}/{table.name}.csv"] = csv_table(table)
-        files[f"{TABLES}/{table.name}.tex"] = latex_table(table)
-    return files
+    return {REPORT: report_markdown(run)} | table_files(run_tables(run))
 
 
 def report_markdown(run: RunData) -> str:

@@ -18,7 +18,7 @@ from ghostbench.report.paper.methods import methods
 from ghostbench.report.paper.narrow import COLUMN_PT, TEXT_PT, paper_table
 from ghostbench.report.paper.references import references
 from ghostbench.report.tables import run_tables
-from ghostbench.writing import write_bytes, write_json, write_text
+from ghostbench.writing import write_bytes, write_json, write_texts
 
 WIDTHS: Mapping[str, float] = {"column": COLUMN_PT, "text": TEXT_PT}
 """The forms of every table, and their widths, pt."""
@@ -55,8 +55,7 @@ def write_paper(run: RunData, out: Path) -> list[Path]:
     try:
         for folder in (out, out / TABLES, out / "figures"):
             folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            write_text(out / name, text)
+        write_texts({out / name: text for name, text in texts.items()})
         for name, data in pictures.items():
             write_bytes(out / name, data)
         write_json(out / WRITTEN, {name: digest(out / name) for name in (*texts, *pictures)})
