@@ -18,7 +18,7 @@ OF_RUNS = {
     "chance_alarms": {"by_chance", "leads_by_chance"},
     "early_warning": {"early_warning"},
     "references": {"predicted", "trivial_rows", "reference_rows", "repeats"},
-    "score": {"score_run", "read_metrics", "compute_metrics"},
+    "score": {"score_run", "compute_metrics"},
     "task_numbers": {"task_numbers"},
     "timed_alarms": {"constant_times", "timed_rows"},
     "visible_time": {"by_visible_time"},

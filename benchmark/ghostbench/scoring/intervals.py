@@ -194,9 +194,11 @@ def estimate_rates(cells: Ints) -> dict[str, Estimate | None]:
     for name, (hit_cells, other_cells) in PROPORTIONS.items():
         hits = np.sum([columns[cell] for cell in hit_cells], axis=0)
         parts[name] = (hits, hits + np.sum([columns[cell] for cell in other_cells], axis=0))
-    parts["jaccard"] = (columns["tp"], columns["tp"] + columns["fp"] + columns["fn"])
-    found: dict[str, Estimate | None] = dict(zip(parts, shares(list(parts.values())), strict=True))
-    jaccard, recall, specificity = found.pop("jaccard"), found["recall"], found["specificity"]
+    # F1 grows with this share, and its interval is made of this one's.
+    jaccard_of = (columns["tp"], columns["tp"] + columns["fp"] + columns["fn"])
+    *estimates, jaccard = shares([*parts.values(), jaccard_of])
+    found: dict[str, Estimate | None] = dict(zip(parts, estimates, strict=True))
+    recall, specificity = found["recall"], found["specificity"]
     found["f1"] = None if jaccard is None else {**f1_estimate(jaccard), "value": values["f1"]}
     found["balanced_accuracy"] = None if recall is None or specificity is None else mean_estimate(recall, specificity)
     found["mcc"] = None if math.isnan(values["mcc"]) else _mcc(cells.astype(np.float64), values["mcc"])
