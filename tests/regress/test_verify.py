@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import tracemalloc
 from collections.abc import Callable
 from importlib.metadata import version
@@ -33,7 +34,7 @@ G, P, N = "ghost_probing", "potential_ghost_probing", "normal"
 LABELS = "video_id,ground_truth_label\na,2s: ghost probing\nb,none\nc,cut-in\nd,ghost probing\n"
 
 
-def written(folder: Path) -> Path:
+def made(folder: Path) -> Path:
     """A whole run whose label file and task are the real ones."""
     labels = folder / "labels.csv"
     labels.write_text(LABELS)
@@ -56,6 +57,18 @@ def written(folder: Path) -> Path:
     return target
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def folder(template: Path, tmp_path: Path) -> Path:
+    """A copy of it, beside a copy of its label file, which is not where the run had it."""
+    shutil.copy(template.parent / "labels.csv", tmp_path)
+    return Path(shutil.copytree(template, tmp_path / "run"))
+
+
 def said(folder: Path) -> list[str]:
     return [str(finding) for finding in verify(folder).findings]
 
@@ -76,8 +89,7 @@ def reseal(folder: Path, **fields: Any) -> None:
     write_sums(folder)
 
 
-def test_an_untouched_run_holds(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_an_untouched_run_holds(folder: Path) -> None:
     verdict = verify(folder)
     assert verdict.findings == ()
     assert len(verdict.checked) == 10
@@ -91,8 +103,7 @@ def test_an_untouched_run_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["clips.jsonl", "attempts.jsonl", "predictions.jsonl"])
-def test_an_edited_ledger_is_found_by_its_digest(tmp_path: Path, name: str) -> None:
-    folder = written(tmp_path)
+def test_an_edited_ledger_is_found_by_its_digest(folder: Path, name: str) -> None:
     edit(folder / name, lambda text: text.replace('": ', '":  ', 1))
     assert said(folder) == [f"{name}: was edited after the run: its SHA-256 is not the manifest's"]
     done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
@@ -100,14 +111,12 @@ def test_an_edited_ledger_is_found_by_its_digest(tmp_path: Path, name: str) -> N
     assert name in done.output
 
 
-def test_an_edited_ledger_that_no_longer_reads_is_named_and_not_a_crash(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_an_edited_ledger_that_no_longer_reads_is_named_and_not_a_crash(folder: Path) -> None:
     edit(folder / "predictions.jsonl", lambda text: text[:-20])
     assert "nothing else can be checked" in said(folder)[-1]
 
 
-def test_a_grade_changed_with_its_digest_is_found_by_reading_the_answer_again(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_a_grade_changed_with_its_digest_is_found_by_reading_the_answer_again(folder: Path) -> None:
     edit(
         folder / "predictions.jsonl",
         lambda text: text.replace('"grade": "potential_ghost_probing"', '"grade": "normal"'),
@@ -118,15 +127,13 @@ def test_a_grade_changed_with_its_digest_is_found_by_reading_the_answer_again(tm
     assert any(line.startswith("metrics.json: models.m.confusion.cut_in") for line in found)
 
 
-def test_an_outcome_changed_with_its_digest_is_found_in_the_attempts(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_an_outcome_changed_with_its_digest_is_found_in_the_attempts(folder: Path) -> None:
     edit(folder / "predictions.jsonl", lambda text: text.replace('"outcome": "refused"', '"outcome": "crashed"'))
     reseal(folder)
     assert any("m, d, repeat 0: outcome is 'crashed'" in line for line in said(folder))
 
 
-def test_a_number_changed_in_the_metrics_is_named_by_its_path(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_a_number_changed_in_the_metrics_is_named_by_its_path(folder: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["models"]["m"]["views"]["strict"]["answered"]["tp"] = 9
     metrics["models"]["m"]["coverage"] += 1e-6
@@ -138,8 +145,7 @@ def test_a_number_changed_in_the_metrics_is_named_by_its_path(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["report.md", "report.html", "tables/summary.csv", "tables/rates_strict_answered.tex"])
-def test_a_number_changed_in_a_report_is_named_by_file_and_line(tmp_path: Path, name: str) -> None:
-    folder = written(tmp_path)
+def test_a_number_changed_in_a_report_is_named_by_file_and_line(folder: Path, name: str) -> None:
     edit(
         folder / name,
         lambda text: (
@@ -153,8 +159,7 @@ def test_a_number_changed_in_a_report_is_named_by_file_and_line(tmp_path: Path, 
     assert found[0].startswith(f"{name}: line ")
 
 
-def test_pages_of_another_version_are_not_compared_word_for_word(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_pages_of_another_version_are_not_compared_word_for_word(folder: Path) -> None:
     edit(folder / "report.html", lambda text: text.replace("Summary", "Overview"))
     edit(folder / "tables" / "summary.csv", lambda text: text.replace("0.75", "0.95", 1))
     reseal(folder, versions={"ghostbench": "0.0.1"})
@@ -167,8 +172,7 @@ def test_pages_of_another_version_are_not_compared_word_for_word(tmp_path: Path)
     "content", [b"", b"\xff\xfe", b"[" * 200_000, b'<script type="application/json" id="data">[[</script>']
 )
 @pytest.mark.parametrize("name", ["metrics.json", "report.html", "report.md", "SHA256SUMS", "manifest.json"])
-def test_rubbish_in_a_files_place_is_a_finding_and_not_a_crash(tmp_path: Path, name: str, content: bytes) -> None:
-    folder = written(tmp_path)
+def test_rubbish_in_a_files_place_is_a_finding_and_not_a_crash(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
     assert done.exception is None
@@ -176,8 +180,7 @@ def test_rubbish_in_a_files_place_is_a_finding_and_not_a_crash(tmp_path: Path, n
     assert name in done.output
 
 
-def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_missing_and_foreign_files_are_named(folder: Path) -> None:
     (folder / "tables" / "summary.csv").unlink()
     (folder / "tables" / "better.csv").write_text("model,f1\nm,1\n")
     (folder / "SHA256SUMS").unlink()
@@ -188,15 +191,40 @@ def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
     ]
 
 
-def priced(folder: Path, *sent: tuple[str, float], cost_usd: float | None = 0.25) -> Path:
-    """`written` by a model with a price: this cost of each attempt, and these lines of sent.jsonl."""
-    folder.mkdir(exist_ok=True)
-    run = written(folder)
+LEFT_OUT = -1.0
+Priced = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def priced_templates() -> dict[tuple[tuple[str, float], ...], Path]:
+    return {}
+
+
+@pytest.fixture
+def priced(
+    template: Path,
+    priced_templates: dict[tuple[tuple[str, float], ...], Path],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Priced:
+    """`priced(*sent)`: a copy of that run by a model with a price, with these lines of sent.jsonl too."""
+
+    def copy(*sent: tuple[str, float]) -> Path:
+        if sent not in priced_templates:
+            into = tmp_path_factory.mktemp("priced") / "run"
+            priced_templates[sent] = with_prices(Path(shutil.copytree(template, into)), sent)
+        return Path(shutil.copytree(priced_templates[sent], tmp_path / f"run-{len(list(tmp_path.iterdir()))}"))
+
+    return copy
+
+
+def with_prices(run: Path, sent: tuple[tuple[str, float], ...]) -> Path:
+    """The run with a cost of each attempt, and with these lines of sent.jsonl beside one for each attempt."""
     ids = []
     lines = [json.loads(line) for line in (run / "attempts.jsonl").read_text().splitlines()]
     for number, line in enumerate(lines):
         line["request_id"] = f"q{number}"
-        line["usage"]["cost_usd"] = cost_usd if line["outcome"] != "timed_out" else None
+        line["usage"]["cost_usd"] = 0.25 if line["outcome"] != "timed_out" else None
         ids.append(line["request_id"])
     (run / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     noted = {**dict.fromkeys(ids, 0.5), **dict(sent)}
@@ -208,11 +236,8 @@ def priced(folder: Path, *sent: tuple[str, float], cost_usd: float | None = 0.25
     return run
 
 
-LEFT_OUT = -1.0
-
-
-def test_the_account_of_sent_requests_holds_and_what_is_not_checked_of_it_is_said(tmp_path: Path) -> None:
-    verdict = verify(priced(tmp_path, ("never-sent", 0.0)))
+def test_the_account_of_sent_requests_holds_and_what_is_not_checked_of_it_is_said(priced: Priced) -> None:
+    verdict = verify(priced(("never-sent", 0.0)))
     assert verdict.findings == ()
     assert any("sent.jsonl with the attempts" in words for words in verdict.checked)
     assert [note for note in verdict.notes if "sent.jsonl" in note] == [
@@ -220,8 +245,8 @@ def test_the_account_of_sent_requests_holds_and_what_is_not_checked_of_it_is_sai
     ]
 
 
-def test_an_edited_account_of_sent_requests_is_found_by_its_digest(tmp_path: Path) -> None:
-    folder = priced(tmp_path)
+def test_an_edited_account_of_sent_requests_is_found_by_its_digest(priced: Priced) -> None:
+    folder = priced()
     edit(folder / "sent.jsonl", lambda text: text.replace("0.5", "0.1", 1))
     score_run(folder)
     write_report(folder)
@@ -230,39 +255,38 @@ def test_an_edited_account_of_sent_requests_is_found_by_its_digest(tmp_path: Pat
     assert said(folder)[0] == "sent.jsonl: is missing"
 
 
-def test_an_attempt_that_the_account_leaves_out_or_denies_is_named(tmp_path: Path) -> None:
-    folder = priced(tmp_path, ("q0", LEFT_OUT), ("q2", 0.0))
+def test_an_attempt_that_the_account_leaves_out_or_denies_is_named(priced: Priced) -> None:
+    folder = priced(("q0", LEFT_OUT), ("q2", 0.0))
     assert said(folder) == [
         "sent.jsonl: m, a, repeat 0, attempt 1 was sent and has no line",
         "sent.jsonl: says that m, b, repeat 0, attempt 2 was not sent",
     ]
 
 
-def test_of_a_model_that_is_asked_by_the_file_only_unstated_costs_need_a_line(tmp_path: Path) -> None:
+def test_of_a_model_that_is_asked_by_the_file_only_unstated_costs_need_a_line(priced: Priced) -> None:
     noted = [(f"q{number}", LEFT_OUT) for number in (0, 2, 3, 4, 5)]
-    assert verify(priced(tmp_path / "a", *noted)).findings == ()
-    verdict = verify(priced(tmp_path / "b", *noted, ("q1", LEFT_OUT)))
+    assert verify(priced(*noted)).findings == ()
+    verdict = verify(priced(*noted, ("q1", LEFT_OUT)))
     assert verdict.findings == ()
     assert any("whether the requests of m were noted" in note for note in verdict.notes)
 
 
-def test_requests_of_no_attempt_are_counted_and_said_not_to_be_checked(tmp_path: Path) -> None:
-    verdict = verify(priced(tmp_path, ("in-flight", 0.75)))
+def test_requests_of_no_attempt_are_counted_and_said_not_to_be_checked(priced: Priced) -> None:
+    verdict = verify(priced(("in-flight", 0.75)))
     assert verdict.findings == ()
     assert any("1 requests, of $0.7500 at most, that are in no attempt" in note for note in verdict.notes)
 
 
 @pytest.mark.parametrize("line", ['{"request_id": "x", "most_usd": "1"}', '{"most_usd": 1}', "nothing", "[]"])
-def test_a_line_that_is_no_account_is_a_finding(tmp_path: Path, line: str) -> None:
-    folder = priced(tmp_path)
+def test_a_line_that_is_no_account_is_a_finding(priced: Priced, line: str) -> None:
+    folder = priced()
     with (folder / "sent.jsonl").open("a") as file:
         file.write(line + "\n")
     reseal(folder)
     assert said(folder) == ["sent.jsonl: holds a line that is no account of a request"]
 
 
-def test_labels_edited_after_the_run_are_found_by_digest_and_by_clip(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_labels_edited_after_the_run_are_found_by_digest_and_by_clip(folder: Path, tmp_path: Path) -> None:
     edit(tmp_path / "labels.csv", lambda text: text.replace("b,none", "b,3s: ghost probing"))
     labels = Granted.of(labels=str(tmp_path / "labels.csv"))
     assert [str(finding) for finding in verify(folder, labels).findings] == [
@@ -271,8 +295,7 @@ def test_labels_edited_after_the_run_are_found_by_digest_and_by_clip(tmp_path: P
     ]
 
 
-def test_labels_that_are_gone_are_said_not_to_be_compared(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_labels_that_are_gone_are_said_not_to_be_compared(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").unlink()
     verdict = verify(folder, Granted.of(labels=str(tmp_path / "labels.csv")))
     assert verdict.findings == ()
@@ -290,7 +313,7 @@ def test_predictions_that_cannot_be_read_again_are_not_said_to_be_checked(tmp_pa
 
 
 def test_labels_are_opened_where_the_user_says_and_their_place_is_asked_for_otherwise(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+    folder = made(tmp_path)
     edit(tmp_path / "labels.csv", lambda text: text.replace("b,none", "b,3s: ghost probing"))
     verdict = verify(folder)
     assert verdict.findings == ()
@@ -301,8 +324,7 @@ def test_labels_are_opened_where_the_user_says_and_their_place_is_asked_for_othe
     assert verify(folder, Granted.of(data_root=str(folder))).findings == ()
 
 
-def test_attempts_of_a_model_that_the_run_does_not_have_are_found(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_attempts_of_a_model_that_the_run_does_not_have_are_found(folder: Path) -> None:
     first = (folder / "attempts.jsonl").read_text().splitlines()[0]
     with (folder / "attempts.jsonl").open("a") as file:
         file.write(first.replace('"model": "m"', '"model": "other"').replace('"r-m-', '"r-other-') + "\n")
@@ -310,8 +332,7 @@ def test_attempts_of_a_model_that_the_run_does_not_have_are_found(tmp_path: Path
     assert said(folder) == ["attempts.jsonl: line 7 is of other, a: the run has no such model or clip"]
 
 
-def test_frames_that_one_model_alone_saw_are_found(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_frames_that_one_model_alone_saw_are_found(folder: Path) -> None:
     lines = [json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines()]
     lines[0]["frames_sha256"] = "0" * 64
     (folder / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -319,8 +340,7 @@ def test_frames_that_one_model_alone_saw_are_found(tmp_path: Path) -> None:
     assert "attempts.jsonl: m saw other frames of a than clips.jsonl names" in said(folder)
 
 
-def test_an_unfinished_run_is_bad_input(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_an_unfinished_run_is_bad_input(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "status": "interrupted", "seal": None}))
     with pytest.raises(BadInput, match="--resume"):
@@ -328,8 +348,7 @@ def test_an_unfinished_run_is_bad_input(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", ['"status": "complete"', '"run_id"', '"seal"', '"repeats": 1', '"format"', "\n}\n"])
-def test_an_edited_manifest_is_found_whether_it_still_reads_or_not(tmp_path: Path, words: str) -> None:
-    folder = written(tmp_path)
+def test_an_edited_manifest_is_found_whether_it_still_reads_or_not(folder: Path, words: str) -> None:
     edit(folder / "manifest.json", lambda text: text.replace(words, words[:-1] + "~", 1))
     assert said(folder)[0].startswith("manifest.json: ")
     done = CliRunner().invoke(command, [str(folder)], standalone_mode=False)
@@ -337,8 +356,7 @@ def test_an_edited_manifest_is_found_whether_it_still_reads_or_not(tmp_path: Pat
     assert "manifest.json" in done.output
 
 
-def test_writing_the_report_again_does_not_hide_an_edited_manifest_or_ledger(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_writing_the_report_again_does_not_hide_an_edited_manifest_or_ledger(folder: Path) -> None:
     edit(folder / "manifest.json", lambda text: text.replace('"load_s": 0.1', '"load_s": 0.2', 1))
     edit(folder / "attempts.jsonl", lambda text: text.replace('"wall_s": 0.5', '"wall_s": 0.4', 1))
     score_run(folder)
@@ -349,15 +367,13 @@ def test_writing_the_report_again_does_not_hide_an_edited_manifest_or_ledger(tmp
     ]
 
 
-def test_writing_the_report_again_alarms_nobody(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_writing_the_report_again_alarms_nobody(folder: Path) -> None:
     score_run(folder)
     write_report(folder)
     assert verify(folder).findings == ()
 
 
-def test_a_second_label_files_tables_are_held_against_their_digests(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_a_second_label_files_tables_are_held_against_their_digests(folder: Path, tmp_path: Path) -> None:
     write_sensitivity(folder, sensitivity(folder, str(tmp_path / "labels.csv"), skip_bad=False))
     verdict = verify(folder)
     assert verdict.findings == ()
@@ -366,8 +382,7 @@ def test_a_second_label_files_tables_are_held_against_their_digests(tmp_path: Pa
     assert said(folder)[0].startswith("tables/sensitivity_strict.csv: its SHA-256 is not the one in SHA256SUMS")
 
 
-def test_a_moved_point_of_a_chart_is_found_though_every_digest_was_written_anew(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_a_moved_point_of_a_chart_is_found_though_every_digest_was_written_anew(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     mark = re.search(r'<use xlink:href="#forest-strict-\d+" x="([\d.]+)"', page)
     assert mark is not None
@@ -377,16 +392,14 @@ def test_a_moved_point_of_a_chart_is_found_though_every_digest_was_written_anew(
     assert finding.startswith("report.html: a chart is not what the ledger gives: F1 in the strict view")
 
 
-def test_a_chart_that_another_machine_measured_a_little_otherwise_is_the_same_chart(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_a_chart_that_another_machine_measured_a_little_otherwise_is_the_same_chart(folder: Path) -> None:
     move = r' x="([\d.]+)" y="'
     edit(folder / "report.html", lambda text: re.sub(move, lambda at: f' x="{float(at[1]) + 0.2:.6f}" y="', text))
     write_sums(folder)
     assert said(folder) == []
 
 
-def test_charts_of_another_matplotlib_are_said_not_to_be_compared(tmp_path: Path) -> None:
-    folder = written(tmp_path)
+def test_charts_of_another_matplotlib_are_said_not_to_be_compared(folder: Path) -> None:
     edit(
         folder / "report.html",
         lambda text: re.sub(r"matplotlib [\d.]+", "matplotlib 1.0", text).replace("#d55e00", "red"),
