@@ -37,6 +37,7 @@ from ghostbench_local.ladder import ladder
 
 if TYPE_CHECKING:
     from ghostbench_drivemm.engine import GenerateOptions, Sampling
+    from ghostbench_drivemm.engine.sharing import Prompt
     from ghostbench_drivemm.input.prepared import Prepared
     from ghostbench_drivemm.network.model import DriveMM
     from ghostbench_drivemm.serving.batching import Ready
@@ -50,6 +51,8 @@ _USUAL_WORDS = 100
 """Of these, the positions of a clip's own words behind its frames."""
 _USUAL_FRAME = (660, 1584)
 """Height and width of DADA-2000's frames."""
+_MOST_COMING = 128
+"""Prompts whose lengths are looked at before the first batch."""
 _SCORE_ROWS = 32
 """Enough to fill a GPU with prompts; more would hold memory for answers that are never written."""
 
@@ -71,6 +74,7 @@ class DriveMMModel(LocalModel):
         self._longest = _USUAL_POSITIONS[1]
         self._new_tokens = settings.max_new_tokens or 256
         self._lock = threading.Lock()
+        self._coming: list[Prompt] | None = [] if settings.warm_up else None
         self._folder: Path | None = None
         self.ladder = ladder(settings.dtype)
 
@@ -153,6 +157,7 @@ class DriveMMModel(LocalModel):
 
     @override
     def prepare(self, request: Request) -> Ready:
+        from ghostbench_drivemm.engine.sharing import Prompt
         from ghostbench_drivemm.input.prepared import PromptTooLong
         from ghostbench_drivemm.serving.batching import Ready
 
@@ -176,6 +181,8 @@ class DriveMMModel(LocalModel):
         with self._lock:
             self._longest = max(self._longest, prepared.length)
             self._new_tokens = max(self._new_tokens, self._limit(request))
+            if self._coming is not None and len(self._coming) < _MOST_COMING:
+                self._coming.append(Prompt(prepared.length, prepared.beginnings))
         return Ready(prepared, time.perf_counter() - started)
 
     @override
@@ -287,6 +294,7 @@ class DriveMMModel(LocalModel):
     def _warm_up(self) -> dict[str, float]:
         """Answer noise once on a GPU, so that no clip pays for compiling; seconds by its name, {} on a CPU."""
         if self._replica.device.type != "cuda":
+            self._coming = None
             return {}
         return {str(self._replica.device): self._replica.run(partial(self._warm, self._replica))}
 
@@ -294,20 +302,25 @@ class DriveMMModel(LocalModel):
         """Answer noise once on this GPU, in the thread that will answer; seconds."""
         import torch
 
-        from ghostbench_drivemm.engine import engine_of, generate_prepared, warm
+        from ghostbench_drivemm.engine import engine_of, generate_prepared, in_the_largest, plan, warm
         from ghostbench_local import memory
 
         started = time.perf_counter()
         model, options = replica.model(self.settings.dtype), self._warm_options()
         # A batch size that was asked for may be more than fits, which the first batches find out and halve.
         rows, positions = min(self.batch_size, self._fitting(replica)), self._longest + self._new_tokens
-        warm(engine_of(model), rows, positions, options, range(*_USUAL_POSITIONS, 16), shared=_USUAL_TEXT)
+        engine = engine_of(model)
+        warm(engine, rows, positions, options)
         model.expect_frames(10, *_USUAL_FRAME)
         # As many as are prefilled together, so that every kernel meets the shapes it will see.
         together = max(1, min(rows, options.chunk_tokens // (_USUAL_POSITIONS[0] - _USUAL_TEXT)))
-        generate_prepared(model, list(_drawn(model, 1 + together, self._threads)), options)
-        engine_of(model).forget()
+        with in_the_largest(engine):
+            generate_prepared(model, list(_drawn(model, 1 + together, self._threads)), options)
+        engine.forget()
         model.forget()
+        with self._lock:
+            coming, self._coming = self._coming, None
+        plan(engine, coming or (), options)
         memory.read(replica.device)
         torch.cuda.synchronize()
         return time.perf_counter() - started

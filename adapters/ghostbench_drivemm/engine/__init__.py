@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation, RowTimes, Sampling
 from ghostbench_drivemm.engine.run import Engine, engine_of, generate, generate_prepared
-from ghostbench_drivemm.engine.warm import warm
+from ghostbench_drivemm.engine.warm import in_the_largest, plan, warm
 
 __all__ = [
     "Engine",
@@ -15,5 +15,7 @@ __all__ = [
     "engine_of",
     "generate",
     "generate_prepared",
+    "in_the_largest",
+    "plan",
     "warm",
 ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ghostbench_drivemm.engine.clock import Clock
-from ghostbench_drivemm.engine.language import Packed, embed_tokens, is_short
+from ghostbench_drivemm.engine.language import Packed, embed_tokens, padding
 from ghostbench_drivemm.engine.options import GenerateOptions, Generation
 from ghostbench_drivemm.engine.rows import Chosen, Rules, uniform_draws
 from ghostbench_drivemm.engine.sharing import Chunk, Prompt
@@ -125,13 +125,12 @@ class Batch:
         for skip, own in zip(skips, embeds, strict=True):
             prompt = skip + own.shape[0]
             used = prompt + len(self.begun)
-            # Where little of a prompt is computed, its attention has no plan that a length could be made for.
-            padding = 0 if is_short(used - skip, used) else -used % self.align
+            behind = padding(used, skip, self.align)
             pieces += [own, *([] if begun is None else [begun])]
-            if padding:
+            if behind:
                 # Behind the text, where no position of it attends to; overwritten by the first new tokens.
-                pieces.append(own.new_zeros(padding, own.shape[1]))
-            lengths.append(used + padding)
+                pieces.append(own.new_zeros(behind, own.shape[1]))
+            lengths.append(used + behind)
             reads.append((prompt - 1, used - 1) if self.begun else (used - 1,))
         return Packed(
             embeds=torch.cat(pieces),

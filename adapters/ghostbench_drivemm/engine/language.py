@@ -126,6 +126,14 @@ def is_short(computed: int, length: int) -> bool:
     return _SHORT * computed < length
 
 
+def padding(used: int, skip: int, align: int) -> int:
+    """Positions behind a prompt of `used` ones, of which `skip` are not computed, to a length that has a plan.
+
+    Where little of a prompt is computed, its attention has no plan that a length could be made for.
+    """
+    return 0 if is_short(used - skip, used) else -used % align
+
+
 def embed_tokens(weights: LanguageWeights, tokens: Sequence[int]) -> Tensor:
     """Embeddings [tokens, hidden] of a few known token ids."""
     return functional.embedding(_to_device(list(tokens), weights.device), weights.embedding)

@@ -23,11 +23,13 @@ _CLIP_BYTES = 2 << 30
 shown at most."""
 
 _ROOMY = 1.34
-"""A decoder of up to so many times the rows of a batch is used where it is there already."""
 
 
 class EngineState:
-    """What stays between batches: joined weights, the cache, and the decoders with their captured graphs."""
+    """What stays between batches: joined weights, the cache, and the decoders with their captured graphs.
+
+    roomy : a decoder of up to so many times the rows of a batch is used where it is there already.
+    """
 
     def __init__(self, language_model: Any) -> None:
         self.weights = join(language_model)
@@ -35,8 +37,14 @@ class EngineState:
         self.align = _ALIGN if self.weights.device.type == "cuda" else 1
         self.texts = BeginningStore(_TEXT_BYTES)
         self.clips = BeginningStore(_CLIP_BYTES)
+        self.roomy = _ROOMY
         self._cache: KeyValueCache | None = None
         self._decoders: dict[int, Decoder] = {}
+
+    @property
+    def cache(self) -> KeyValueCache | None:
+        """The cache that is allocated now."""
+        return self._cache
 
     def cache_bytes(self, rows: int, positions: int) -> int:
         """Bytes of a cache for so many rows of so many positions, as it would be allocated."""
@@ -78,7 +86,7 @@ class EngineState:
         """A cache and a decoder for a batch; those of the last batch where they fit."""
         rows = bucket(rows)
         # A few rows too many cost next to nothing, graphs of another size cost most of a second.
-        rows = next((made for made in sorted(self._decoders) if rows <= made <= _ROOMY * rows), rows)
+        rows = next((made for made in sorted(self._decoders) if rows <= made <= self.roomy * rows), rows)
         if self._cache is None or not self._cache.fits(rows, positions):
             self._drop_cache()
             self._cache = KeyValueCache(self.weights, rows, positions)
