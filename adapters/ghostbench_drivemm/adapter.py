@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,11 +36,15 @@ from ghostbench_local.devices import described, devices_of, look_again, look_for
 from ghostbench_local.ladder import ladder
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from ghostbench_drivemm.engine import GenerateOptions, Sampling
     from ghostbench_drivemm.engine.sharing import Prompt
     from ghostbench_drivemm.input.prepared import Prepared
+    from ghostbench_drivemm.network.assembly import Parts
     from ghostbench_drivemm.network.model import DriveMM
     from ghostbench_drivemm.serving.batching import Ready
+    from ghostbench_local.answer.forms import Forms
     from ghostbench_local.replica import Replica
 
 _USUAL_POSITIONS = (2100 + 450, 2100 + 900)
@@ -76,6 +80,8 @@ class DriveMMModel(LocalModel):
         self._lock = threading.Lock()
         self._coming: list[Prompt] | None = [] if settings.warm_up else None
         self._folder: Path | None = None
+        self._coming_forms: Future[Forms] | None = None
+        self._recorded_s = 0.0
         self.ladder = ladder(settings.dtype)
 
     @override
@@ -103,7 +109,7 @@ class DriveMMModel(LocalModel):
     @override
     def batch_size(self) -> int:
         asked = self.settings.batch_size
-        return asked or self._fitting(self._replica)
+        return asked or self._fitting()
 
     @override
     def resources(self) -> Resources:
@@ -117,14 +123,14 @@ class DriveMMModel(LocalModel):
     def load(self) -> Mapping[str, Any]:
         from ghostbench_drivemm.serving.replica import replica_on
         from ghostbench_local import memory
-        from ghostbench_local.answer.forms import Forms
-        from ghostbench_local.answer.grammar import Vocabulary
         from ghostbench_local.arithmetic import arithmetic, versions_of
 
         look_again(self.name, self._devices())
         try:
             self._folder, source = self._find()
             self._kept = Unchanged(inspect(self._folder).files)
+            # Frame by frame, and first come, first served: a batch's first prompts are whole before others begin.
+            self._threads = ThreadPoolExecutor(os.cpu_count() or 2, "pixels")
             self._replica = replica_on(self._devices()[0], self._load_model)
             seconds = self._replica.load(self.settings.dtype)
         except CheckpointError as error:
@@ -135,10 +141,8 @@ class DriveMMModel(LocalModel):
             raise Unavailable(f"the weights do not fit into the device's memory in {self.settings.dtype}") from None
         self._model = self._replica.model(self.settings.dtype)
         facts = self._facts()
-        # Frame by frame and first come, first served: the first prompts of a batch are whole before the others begin.
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 2, "pixels")
-        vocabulary = Vocabulary(self._model.tokenizer, self._model.config.vocab_size, self._model.eos_ids)
-        self._forms = Forms(self.name, vocabulary)
+        assert self._coming_forms is not None
+        self._forms = self._coming_forms.result()
         return {
             **facts,
             "devices": [described(str(self._replica.device))],
@@ -242,14 +246,16 @@ class DriveMMModel(LocalModel):
     def _limit(self, request: Request) -> int:
         return self.settings.max_new_tokens or request.prompt.max_output_tokens
 
-    def _fitting(self, replica: Replica[DriveMM]) -> int:
+    def _fitting(self, parts: Parts | None = None) -> int:
+        """How many requests fit. parts : of the model, while it is loaded."""
         from ghostbench_drivemm.serving.replica import rows_that_fit
 
-        rows = _SCORE_ROWS
+        rows, dtype, replica = _SCORE_ROWS, self.settings.dtype, self._replica
         if self.settings.mode == "generate":
             positions = self._longest + self._new_tokens
-            rows = rows_that_fit(replica, self.settings.dtype, positions, self.settings.memory_fraction)
-        return min(rows, replica.most_rows.get(self.settings.dtype, rows))
+            fraction = self.settings.memory_fraction
+            rows = rows_that_fit(replica.device, lambda: parts or replica.model(dtype), positions, fraction)
+        return min(rows, replica.most_rows.get(dtype, rows))
 
     def _devices(self) -> list[str]:
         return devices_of(self.name, self.settings)
@@ -282,14 +288,53 @@ class DriveMMModel(LocalModel):
         return facts
 
     def _load_model(self, dtype: str, device: str) -> DriveMM:
+        from ghostbench_drivemm.network.assembly import Meanwhile
         from ghostbench_drivemm.network.model import DriveMM
 
         names = ("image_aspect_ratio", "mm_spatial_pool_mode", "mm_newline_position")
         overrides = {name: getattr(self.settings, name) for name in names if getattr(self.settings, name) is not None}
         assert self._folder is not None
-        loaded = DriveMM.from_checkpoint(self._folder, dtype=dtype, device=device, overrides=overrides)
+        # Graphs of a fallback, or of what is rounded yet, are nothing that a first batch waits for.
+        meanwhile = (
+            Meanwhile(self._begin_forms, self._record)
+            if dtype == self.settings.dtype and self._coming_forms is None
+            else Meanwhile(self._begin_forms)
+        )
+        loaded = DriveMM.from_checkpoint(
+            self._folder, dtype=dtype, device=device, overrides=overrides, meanwhile=meanwhile
+        )
         self._kept.check()
         return loaded
+
+    def _begin_forms(self, tokenizer: Tokenizer, size: int, eos_ids: Sequence[int]) -> None:
+        """Have the grammar's vocabulary made in a thread, once: it takes half a second and no interpreter."""
+        from ghostbench_local.answer.forms import Forms
+        from ghostbench_local.answer.grammar import Vocabulary
+
+        if self._coming_forms is None:
+            self._coming_forms = self._threads.submit(lambda: Forms(self.name, Vocabulary(tokenizer, size, eos_ids)))
+
+    def _record(self, parts: Parts) -> None:
+        """Record the graphs of a full batch while the weights are read, where it will be answered by any."""
+        from ghostbench_drivemm.engine import engine_of
+
+        if not self.settings.warm_up or self.settings.mode == "score":
+            return
+        started = time.perf_counter()
+        engine = engine_of(parts)
+        try:
+            _, decoder = engine.reserve(*self._most(parts))
+            decoder.capture(masked=self.settings.grammar, wide=self.settings.grammar)
+        except RuntimeError:
+            # Warming up meets it again, and tells it.
+            engine.release()
+        self._recorded_s = time.perf_counter() - started
+
+    def _most(self, parts: Parts | None = None) -> tuple[int, int]:
+        """Rows and positions of the largest batch. A size that was asked for may be more than fits, which the first
+        batches find out and halve."""
+        fitting = self._fitting(parts)
+        return min(self.settings.batch_size or fitting, fitting), self._longest + self._new_tokens
 
     def _warm_up(self) -> dict[str, float]:
         """Answer noise once on a GPU, so that no clip pays for compiling; seconds by its name, {} on a CPU."""
@@ -307,8 +352,7 @@ class DriveMMModel(LocalModel):
 
         started = time.perf_counter()
         model, options = replica.model(self.settings.dtype), self._warm_options()
-        # A batch size that was asked for may be more than fits, which the first batches find out and halve.
-        rows, positions = min(self.batch_size, self._fitting(replica)), self._longest + self._new_tokens
+        rows, positions = self._most()
         engine = engine_of(model)
         warm(engine, rows, positions, options)
         model.expect_frames(10, *_USUAL_FRAME)
@@ -323,7 +367,7 @@ class DriveMMModel(LocalModel):
         plan(engine, coming or (), options)
         memory.read(replica.device)
         torch.cuda.synchronize()
-        return time.perf_counter() - started
+        return self._recorded_s + time.perf_counter() - started
 
     def _warm_options(self) -> GenerateOptions:
         """A short answer that goes through all that a clip's answer does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event, Lock
@@ -27,12 +27,16 @@ class LoadStopped(CheckpointError):
 
 @contextmanager
 def reading(
-    checkpoint: Checkpoint, *, dtype: torch.dtype, device: torch.device
+    checkpoint: Checkpoint,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    places: Mapping[str, torch.Tensor] | None = None,
 ) -> Iterator[Callable[[], dict[str, torch.Tensor]]]:
     """`read_tensors` in the background; the value waits for it. Leaving by an exception stops the reading."""
     stop = Event()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="weights") as pool:
-        pending = pool.submit(read_tensors, checkpoint, dtype=dtype, device=device, stop=stop)
+        pending = pool.submit(read_tensors, checkpoint, dtype=dtype, device=device, places=places, stop=stop)
         try:
             yield pending.result
         finally:
@@ -40,13 +44,20 @@ def reading(
 
 
 def read_tensors(
-    checkpoint: Checkpoint, *, dtype: torch.dtype, device: torch.device, stop: Event | None = None
+    checkpoint: Checkpoint,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    places: Mapping[str, torch.Tensor] | None = None,
+    stop: Event | None = None,
 ) -> dict[str, torch.Tensor]:
     """All tensors of the checkpoint on the device in `dtype`; stored and load types may differ.
 
     Host memory holds two staging buffers of 16 MiB a reading thread and never a whole tensor when the device is
     a GPU; on the CPU a tensor is read where it stays. Finiteness is checked on the device after conversion, without
-    waiting for it. `stop` ends the reading from outside, and is set by the first fault, which ends it too.
+    waiting for it. On a GPU the tensors are those of `places`, where these are given: of the same shapes, in `dtype`,
+    and written to by nobody else meanwhile. `stop` ends the reading from outside, and is set by the first fault, which
+    ends it too.
 
     Raises
     ------
@@ -61,7 +72,7 @@ def read_tensors(
     entries = sorted(checkpoint.tensors.values(), key=lambda entry: (entry.file, entry.start))
     with source, torch.no_grad():
         if device.type == "cuda":
-            tensors = _read_to_gpu(entries, source, dtype, device)
+            tensors = _read_to_gpu(entries, source, dtype, device, places or {})
         else:
             tensors = _read_to_cpu(entries, source, dtype)
     return {entry.name: tensor for entry, tensor in zip(entries, tensors, strict=True)}
@@ -160,9 +171,16 @@ def _read_to_cpu(entries: list[TensorEntry], source: _Source, dtype: torch.dtype
 
 
 def _read_to_gpu(
-    entries: list[TensorEntry], source: _Source, dtype: torch.dtype, device: torch.device
+    entries: list[TensorEntry],
+    source: _Source,
+    dtype: torch.dtype,
+    device: torch.device,
+    places: Mapping[str, torch.Tensor],
 ) -> list[torch.Tensor]:
-    """Several threads, because one thread's reads leave both the disk and the bus idle half of the time."""
+    """Several threads, because one thread's reads leave both the disk and the bus idle half of the time.
+
+    The device as a whole is never waited for: graphs may be captured meanwhile, which that would break.
+    """
     lanes = [_Lane(device, dtype) for _ in range(_READERS)]
     free = list(lanes)
 
@@ -170,14 +188,14 @@ def _read_to_gpu(
         lane = free.pop()
         try:
             lane.raise_known_faults()
-            return lane.read(entries[place], source)
+            entry = entries[place]
+            return lane.read(entry, source, places.get(entry.name))
         finally:
             free.append(lane)
 
-    torch.cuda.synchronize(device)
     tensors = side_by_side(len(entries), _READERS, read, source.stop)
-    torch.cuda.synchronize(device)
     for lane in lanes:
+        lane.wait()
         lane.raise_known_faults()
     return tensors
 
@@ -194,11 +212,18 @@ class _Lane:
         self._turn = 0
         self._checks: list[tuple[TensorEntry, torch.Tensor, torch.cuda.Event]] = []
 
-    def read(self, entry: TensorEntry, source: _Source) -> torch.Tensor:
-        """One tensor on the device, converted; its check for finiteness is under way."""
+    def read(self, entry: TensorEntry, source: _Source, place: torch.Tensor | None = None) -> torch.Tensor:
+        """One tensor on the device, converted; its check for finiteness is under way.
+
+        place : where it is to be; None for memory of its own.
+        """
         size = entry.end - entry.start
+        stored = _TORCH_DTYPE[entry.dtype]
         with torch.cuda.stream(self._stream):
-            raw = torch.empty(size, dtype=torch.uint8, device=self._device)
+            if place is not None and stored == self._dtype:
+                raw = place.flatten().view(torch.uint8)
+            else:
+                raw = torch.empty(size, dtype=torch.uint8, device=self._device)
             for offset in range(0, size, _STAGING_BYTES):
                 self._turn ^= 1
                 buffer, copied = self._buffers[self._turn], self._copied[self._turn]
@@ -207,13 +232,21 @@ class _Lane:
                 source.fill(part, entry, offset)
                 raw[offset : offset + part.numel()].copy_(part, non_blocking=True)
                 copied.record(self._stream)
-            tensor = raw.view(_TORCH_DTYPE[entry.dtype]).reshape(entry.shape).to(self._dtype)
+            read = raw.view(stored).reshape(entry.shape)
+            if place is None:
+                place = read.to(self._dtype)
+            elif stored != self._dtype:
+                place.copy_(read)
             fine = torch.ones((), dtype=torch.bool, pin_memory=True)
-            fine.copy_(is_finite(tensor), non_blocking=True)
+            fine.copy_(is_finite(place), non_blocking=True)
             checked = torch.cuda.Event()  # type: ignore[no-untyped-call]
             checked.record(self._stream)
             self._checks.append((entry, fine, checked))
-            return tensor
+            return place
+
+    def wait(self) -> None:
+        """Wait for all that is under way here."""
+        self._stream.synchronize()
 
     def raise_known_faults(self) -> None:
         """Raise for a tensor that is not finite, among those whose check the device has finished by now."""

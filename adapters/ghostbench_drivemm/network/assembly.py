@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +27,7 @@ from ghostbench_drivemm.checkpoint.config_checks import resolve
 from ghostbench_drivemm.checkpoint.inventory import TOKENIZER_FILE, Checkpoint, TensorEntry, inspect, require_tensors
 from ghostbench_drivemm.checkpoint.weights import reading
 from ghostbench_drivemm.input.prompt import PromptRenderer, load_renderer, load_tokenizer
+from ghostbench_drivemm.network.allocation import allocate
 from ghostbench_drivemm.network.llama import Llama
 from ghostbench_drivemm.network.siglip import Tower
 from ghostbench_drivemm.network.synthetic import synthetic_renderer, synthetic_tokenizer
@@ -43,38 +44,70 @@ EMBEDDING = "model.embed_tokens.weight"
 
 
 @dataclass
-class Parts:
-    """Everything a `DriveMM` is made of, with all weights set."""
+class Modules:
+    """What holds the weights of a configuration."""
 
     config: DriveMMConfig
-    tokenizer: Tokenizer
-    renderer: PromptRenderer
     language_model: Llama
     vision_tower: Tower
     projector: nn.Sequential
     image_newline: nn.Parameter | None
-    facts: dict[str, Any]
+
+
+@dataclass
+class Parts(Modules):
+    """Everything a `DriveMM` is made of."""
+
+    tokenizer: Tokenizer
+    renderer: PromptRenderer
+    facts: dict[str, Any] = field(default_factory=dict)
     hashes: Mapping[str, Future[tuple[int, str]]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What is done with what is there of a model while its weights are read.
+
+    tokens : called with the tokenizer, how many columns the head has, and the tokens that end answers.
+    placed : on a GPU, called with the parts once all weights have their places; zeros are there that become weights.
+    """
+
+    tokens: Callable[[Tokenizer, int, tuple[int, ...]], None] = lambda *_: None
+    placed: Callable[[Parts], None] = lambda _: None
+
+
 def load_parts(
-    path: str | os.PathLike[str], dtype: torch.dtype, device: torch.device, overrides: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    dtype: torch.dtype,
+    device: torch.device,
+    overrides: Mapping[str, Any],
+    meanwhile: Meanwhile,
 ) -> Parts:
     """Load a checkpoint folder; see `DriveMM.from_checkpoint` for what it raises."""
     found = inspect(path)
     config = resolve(found.config, found.generation, overrides, _vision_shape(found.tensors))
-    # Making tokenizer and modules takes a second, so the disk is read meanwhile.
-    with reading(found, dtype=dtype, device=device) as weights_read:
+    modules = _without_weights(config, has_newline=NEWLINE in found.tensors)
+    require_tensors(found.tensors, _wanted(modules, found))
+    places = None
+    if device.type == "cuda":
+        places = allocate({name: entry.shape for name, entry in found.tensors.items()}, dtype, device)
+    # The disk is read while tokenizer and graphs are made.
+    with reading(found, dtype=dtype, device=device, places=places) as weights_read:
         tokenizer = load_tokenizer(found.folder)
         rows = _vocabulary_rows(tokenizer, config)
+        meanwhile.tokens(tokenizer, rows, config.eos_token_ids)
         renderer = load_renderer(found.folder, tokenizer)
-        parts = _without_weights(config, tokenizer, renderer, has_newline=NEWLINE in found.tensors)
-        require_tensors(found.tensors, _wanted(parts, found))
+        parts = Parts(**vars(modules), tokenizer=tokenizer, renderer=renderer)
+        if places is not None:
+            _assign(parts, places, device)
+            _cut_vocabulary(parts, rows)
+            meanwhile.placed(parts)
         weights = weights_read()
     if HEAD in weights and config.tie_word_embeddings and not torch.equal(weights[HEAD], weights[EMBEDDING]):
         raise CheckpointError(f"tie_word_embeddings is true, but {HEAD} differs from {EMBEDDING}")
-    _assign(parts, weights, device)
-    _cut_vocabulary(parts, rows)
+    if places is None:
+        _assign(parts, weights, device)
+        _cut_vocabulary(parts, rows)
     parts.facts = _account(found, str(dtype).removeprefix("torch."))
     parts.hashes = found.start_hashing()
     return parts
@@ -85,7 +118,8 @@ def random_parts(
 ) -> Parts:
     """Random weights made on the device: normal with deviation 0.02, norms at one, biases at zero."""
     tokenizer = synthetic_tokenizer(config.vocab_size, corpus)
-    parts = _without_weights(config, tokenizer, synthetic_renderer(tokenizer), has_newline=config.has_newline)
+    modules = _without_weights(config, has_newline=config.has_newline)
+    parts = Parts(**vars(modules), tokenizer=tokenizer, renderer=synthetic_renderer(tokenizer))
     generator = torch.Generator(device).manual_seed(seed)
     weights = {name: random_tensor(name, shape, dtype, generator) for name, shape in _expected(parts).items()}
     _assign(parts, weights, device)
@@ -96,8 +130,7 @@ def random_parts(
 
 def tensor_shapes(config: DriveMMConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor that a checkpoint of this configuration holds."""
-    tokenizer = synthetic_tokenizer(config.vocab_size)
-    return _expected(_without_weights(config, tokenizer, synthetic_renderer(tokenizer), has_newline=config.has_newline))
+    return _expected(_without_weights(config, has_newline=config.has_newline))
 
 
 def random_tensor(name: str, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:
@@ -133,19 +166,17 @@ def _vision_shape(tensors: Mapping[str, TensorEntry]) -> VisionShape:
 _LAYER = re.compile(re.escape(TOWER) + r"encoder\.layers\.(\d{1,3})\.")
 
 
-def _without_weights(
-    config: DriveMMConfig, tokenizer: Tokenizer, renderer: PromptRenderer, *, has_newline: bool
-) -> Parts:
+def _without_weights(config: DriveMMConfig, *, has_newline: bool) -> Modules:
     """All modules on the meta device: shapes and names, no memory, nothing at random."""
     with torch.device("meta"):
         language_model = Llama(config)
         tower = Tower(config.vision)
         projector = build_projector(config)
         newline = nn.Parameter(torch.empty(config.hidden_size), requires_grad=False) if has_newline else None
-    return Parts(config, tokenizer, renderer, language_model, tower, projector, newline, facts={})
+    return Modules(config, language_model, tower, projector, newline)
 
 
-def _expected(parts: Parts) -> dict[str, tuple[int, ...]]:
+def _expected(parts: Modules) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor, under the authors' names."""
     shapes = {name: tuple(tensor.shape) for name, tensor in parts.language_model.state_dict().items()}
     shapes |= {TOWER + name: tuple(tensor.shape) for name, tensor in parts.vision_tower.state_dict().items()}
@@ -155,7 +186,7 @@ def _expected(parts: Parts) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _wanted(parts: Parts, found: Checkpoint) -> dict[str, tuple[int, ...]]:
+def _wanted(parts: Modules, found: Checkpoint) -> dict[str, tuple[int, ...]]:
     """What the files must hold: all tensors, but for a head that is the embedding and is not in the files."""
     expected = _expected(parts)
     if parts.config.has_newline:

@@ -24,7 +24,7 @@ from ghostbench_drivemm.input.prompt import IMAGE_ID
 from ghostbench_drivemm.input.resize import FrameResize
 from ghostbench_drivemm.input.staging import Staging
 from ghostbench_drivemm.network import vision
-from ghostbench_drivemm.network.assembly import Parts, load_parts, random_parts
+from ghostbench_drivemm.network.assembly import Meanwhile, Parts, load_parts, random_parts
 from ghostbench_drivemm.network.cut import Cut
 from ghostbench_drivemm.network.features import FeatureCache
 from ghostbench_drivemm.network.llama import Llama
@@ -95,6 +95,7 @@ class DriveMM:
         dtype: str = "bfloat16",
         device: str = "cuda",
         overrides: Mapping[str, Any] | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> DriveMM:
         """Load a checkpoint folder; nothing of it is ever left at random.
 
@@ -104,6 +105,7 @@ class DriveMM:
         dtype : `bfloat16`, `float16` or `float32`; the files' own type may be another.
         device : any torch device.
         overrides : values set over `config.json` and `generation_config.json`.
+        meanwhile : what is done while the weights are read.
 
         Raises
         ------
@@ -115,7 +117,7 @@ class DriveMM:
             A file, configuration value or tensor is not as it must be; the message names it.
         """
         where, kind = _device(device), _dtype(dtype)
-        return cls(load_parts(path, kind, where, overrides or {}), dtype=kind, device=where)
+        return cls(load_parts(path, kind, where, overrides or {}, meanwhile or Meanwhile()), dtype=kind, device=where)
 
     @classmethod
     def from_random(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from ghostbench_drivemm.engine import engine_of
+from ghostbench_drivemm.network.assembly import Parts
 from ghostbench_drivemm.network.model import DriveMM
 from ghostbench_local import memory
 from ghostbench_local.replica import Replica
@@ -19,15 +22,18 @@ def replica_on(device: str, load: Callable[[str, str], DriveMM]) -> Replica[Driv
     return Replica(device, load, _forget)
 
 
-def rows_that_fit(replica: Replica[DriveMM], dtype: str, positions: int, fraction: float) -> int:
-    """How many prompts and answers of so many positions fit beside the weights; 4 on a CPU."""
-    if replica.device.type != "cuda":
+def rows_that_fit(device: torch.device, model: Callable[[], DriveMM | Parts], positions: int, fraction: float) -> int:
+    """How many prompts and answers of so many positions fit beside the weights; 4 on a CPU.
+
+    model : gives the model, or its parts once its weights have their places.
+    """
+    if device.type != "cuda":
         return 4
-    engine = engine_of(replica.model(dtype))
-    working = _WORKING_BYTES * (2 if dtype == "float32" else 1)
+    engine = engine_of(model())
+    working = _WORKING_BYTES * (2 if engine.weights.dtype == torch.float32 else 1)
     cached = engine.held_bytes() - engine.still_to_come_bytes()
     row = engine.cache_bytes(1, positions)
-    fit = memory.rows_that_fit(replica.device, fraction, row, working - cached)
+    fit = memory.rows_that_fit(device, fraction, row, working - cached)
     return min(_MOST_ROWS, fit if fit < 16 else fit // 16 * 16)
 
 
