@@ -44,6 +44,8 @@ def serve(listening: socket.socket) -> None:
     for name in WHERE_INSTALLED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    from ghostbench.report.rehearsal import rehearse
+
     rehearse()
     gc.collect()
     gc.freeze()
@@ -61,23 +63,6 @@ def serve(listening: socket.socket) -> None:
         listening.sendall(json.dumps({"pid": child}).encode() + b"\n")
         _, status = os.waitpid(child, 0)
         listening.sendall(json.dumps({"returncode": os.waitstatus_to_exitcode(status)}).encode() + b"\n")
-
-
-def rehearse() -> None:
-    """Have made once what a process makes once: the page's template, LaTeX's names, a chart with its fonts."""
-    import io
-
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    from ghostbench.report.escape import latex
-    from ghostbench.report.html import page_template
-
-    page_template()
-    latex("a")
-    figure = Figure(layout="constrained")
-    figure.subplots().set_title("a", weight="bold")
-    FigureCanvasSVG(figure).print_svg(io.StringIO())
 
 
 def become(asked: dict[str, object], fds: list[int]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
 
+from ghostbench import own_process
 from ghostbench.plugins.finishers import run_finished
 from ghostbench.running.terminal import Terminal
 
@@ -14,6 +16,9 @@ DONE, NO_ANSWERS = 0, 1
 
 def conclude(folder: Path, voice: Terminal) -> int:
     """Score a finished run, write its pages, print what came of it; return the exit status."""
+    if own_process.is_ours():
+        # What was imported is no garbage: it would be looked through several times while charts are drawn.
+        gc.freeze()
     from ghostbench.report.brief import print_brief, print_failures
     from ghostbench.report.data import read_run
     from ghostbench.report.write import write_report

@@ -1,4 +1,5 @@
-"""What scoring and reports are made with, imported while models start in their workers: a third of a short run."""
+"""What scoring and reports are made with, imported and tried while models start in their workers: a third of a short
+run."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import importlib
 import threading
 from collections.abc import Iterator
 
+from ghostbench.report.rehearsal import rehearse
 from ghostbench.running.plan.plan import Plan
 
 MODULES = (
@@ -15,17 +17,21 @@ MODULES = (
     "scipy.stats",
     "statsmodels.stats.proportion",
     "ghostbench.report.write",
+    "ghostbench.report.html",
     "ghostbench.report.plots",
     "ghostbench.report.brief",
+    "ghostbench.report.frame_strips",
     "matplotlib.figure",
     "matplotlib.backends.backend_svg",
+    "matplotlib.style.core",
 )
 """In the order in which they will be wanted."""
 
 
 @contextlib.contextmanager
 def importing_ahead(plan: Plan) -> Iterator[None]:
-    """Import `MODULES` in a thread of its own for the length of a `with`, which ends when the import under way has.
+    """Import `MODULES` in a thread of its own for the length of a `with`, which ends when the import under way has;
+    and when all are, make what a process makes once for its reports.
 
     Only where every model that computes has a process of its own: whoever is asked from this one, or computes in it,
     would be measured as slower, and may import the same libraries at the same time.
@@ -42,6 +48,9 @@ def importing_ahead(plan: Plan) -> Iterator[None]:
             # Whoever wants it imports it again, and is told then.
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+        if not over.is_set():
+            with contextlib.suppress(Exception):
+                rehearse()
 
     thread = threading.Thread(target=load, name="imports ahead")
     thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from ghostbench.folder.lines import COLUMNS, NO_ANSWER
 from ghostbench.outcomes import FALLS_BACK, Outcome
-from ghostbench.records import GRADES, TRUTHS
+from ghostbench.records import TRUTHS
 from ghostbench.scoring.account_metrics import AttemptCounts
 from ghostbench.scoring.views import Bools
 
@@ -45,14 +46,9 @@ def confusion(rows: pd.DataFrame, answered: Bools) -> dict[str, dict[str, int]]:
     >>> confusion(rows, np.array([True, False]))["cut_in"]
     {'ghost_probing': 0, 'potential_ghost_probing': 0, 'normal': 0, 'no_answer': 1}
     """
-    from sklearn.metrics import confusion_matrix
-
     said = np.where(answered, rows["grade"].astype(object).to_numpy(), NO_ANSWER)
-    labels = [*GRADES, NO_ANSWER, "cut_in"]
-    table = confusion_matrix(rows["truth"].astype(object).to_numpy(), said.astype(str), labels=labels)
-    return {
-        truth: {grade: int(table[labels.index(truth), labels.index(grade)]) for grade in COLUMNS} for truth in TRUTHS
-    }
+    table = Counter(zip(rows["truth"].astype(object).to_numpy(), said, strict=True))
+    return {truth: {grade: table[truth, grade] for grade in COLUMNS} for truth in TRUTHS}
 
 
 def detection_rates(table: Mapping[str, Mapping[str, int]]) -> dict[str, float | None]:

@@ -33,6 +33,10 @@ def alarms(grades: pd.Series[Any], view: View) -> Bools:
     >>> alarms(pd.Series(["ghost_probing", "potential_ghost_probing", None]), "lenient").tolist()
     [True, True, False]
     """
+    if isinstance(grades.dtype, pd.CategoricalDtype):
+        # By category and not by row; a code of -1, for no grade, is the last.
+        counted = [grade in POSITIVE[view] for grade in grades.cat.categories]
+        return np.array([*counted, False])[grades.cat.codes.to_numpy()]
     return np.asarray(grades.isin(POSITIVE[view]), dtype=np.bool_)
 
 
