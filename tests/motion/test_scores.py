@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import ghostbench
 from ghostbench import Frames
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import parse_sampling
@@ -152,22 +151,23 @@ def test_the_same_frames_at_another_size_rank_alike(frames_of: MakeFrames, motio
 
 @pytest.mark.slow
 def test_the_real_clips_are_answered_with_scores_of_their_own_and_their_blanked_frames_with_0(
-    motion: Motion, shared_data: Path, tmp_path: Path
+    shared_data: Path, tmp_path: Path
 ) -> None:
     real = shared_data / "dada2000"
-    words = ["run", "--models", "motion", "--dataset", "dada2000", "--only-available", "--probe", "blank", "--quiet"]
-    where = ["--data-root", str(real / "clips"), "--labels", str(real / "labels.csv"), "--out", str(tmp_path)]
-    command = [sys.executable, "-m", "ghostbench", *words, *where, "--run-id", "real"]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert finished.returncode == 0, finished.stderr
-    lines = [json.loads(line) for line in (tmp_path / "real" / "predictions.jsonl").read_text().splitlines()]
-    assert {line["outcome"] for line in lines} == {"answered"}
-    scores = [line["score"] for line in lines if line["model"] == "motion"]
+    done = ghostbench.run(
+        "motion", dataset="dada2000", data_root=real / "clips", labels=real / "labels.csv", only_available=True,
+        probe="blank", on="thread", out=tmp_path, run_id="real",
+    )  # fmt: skip
+    predictions = done.records.predictions
+    assert set(predictions["outcome"]) == {"answered"}
+    scores = list(predictions.loc[predictions["model"] == "motion", "score"])
     assert len(scores) == len(list((real / "clips").glob("*.avi")))
     assert len(set(scores)) == len(scores)
     assert 0 < min(scores) < 0.1
     assert 0.6 < max(scores) < 1
-    assert {line["score"] for line in lines if line["model"] == "motion+blank"} == {0.0}
+    blanked = predictions.loc[predictions["model"] == "motion+blank", "score"]
+    assert len(blanked) == len(scores)
+    assert set(blanked) == {0.0}
 
 
 def street() -> npt.NDArray[np.uint8]:
