@@ -104,8 +104,8 @@ def _run(words: list[str], *, show_progress: bool) -> RunData:
     except ClickException as error:
         raise BadInput(error.format_message()) from None
     err = Console(stderr=True, quiet=not show_progress)
-    voice = Terminal(out=Console(quiet=True), err=err, quiet=not show_progress)
-    status = execute(options, ["bench", "run", *words], voice, own_process=False)
+    terminal = Terminal(out=Console(quiet=True), err=err, quiet=not show_progress)
+    status = execute(options, ["bench", "run", *words], terminal, own_process=False)
     if status == INTERRUPTED:
         raise KeyboardInterrupt
     if options.run_id is None:

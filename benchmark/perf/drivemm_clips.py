@@ -176,7 +176,7 @@ def engine_alone(
     chosen = tuple(f"drivemm.{setting}" for setting in settings)
     query = SplitQuery(dataset=str(dataset), data_root=str(dataset.parent / "clips"))
     plan = make_plan(Options(models="drivemm", query=query, settings=chosen))
-    model = plan.rows[0].host.model
+    model = plan.rows[0].configured.model
     assert isinstance(model, DriveMMModel)
     model.load()
     model.warm_up()

@@ -111,8 +111,8 @@ class AtOnce(Seat[Any]):
 def a_plan(workers: int, clips: int) -> Plan:
     """A run over so many clips of one model with so many replicas."""
     spec = ModelSpec(name="nobody", load="scheduling:Nobody", kind="local", summary="")
-    host = ConfiguredModel(Choice("nobody", spec, None), NoSettings(), Nobody(NoSettings()))
-    host.replicas = tuple(Replica(f"nobody#{number}", NoSettings()) for number in range(1, workers + 1))
+    configured = ConfiguredModel(Choice("nobody", spec, None), NoSettings(), Nobody(NoSettings()))
+    configured.replicas = tuple(Replica(f"nobody#{number}", NoSettings()) for number in range(1, workers + 1))
     named = tuple(Clip(id=f"clip-{number:07}", truth="normal", media=f"/{number}.avi") for number in range(clips))
     split = Split(dataset="none", name="all", clips=named, data_root="/", labels_sha256="", split_sha256="")
     task = load_task("ghost-probing")
@@ -122,7 +122,7 @@ def a_plan(workers: int, clips: int) -> Plan:
         split=split,
         task=task,
         sampling=parse_sampling(task.sampling),
-        rows=(Contender(name="nobody", host=host),),
+        rows=(Contender(name="nobody", configured=configured),),
         probes=(),
         sustain=None,
     )
@@ -133,13 +133,13 @@ async def driven(plan: Plan, folder: RunFolder, progress: Progress, models: Sequ
 
     models : one for each replica, in threads; None: workers that answer at once.
     """
-    host, row = plan.hosts[0], plan.rows[0].name
+    configured, row = plan.configured_models[0], plan.rows[0].name
     left = Left(plan, {})
-    state = ModelState(host)
+    state = ModelState(configured)
     pool = ThreadPoolExecutor(1 if models is None else 4)
-    assert isinstance(host.model, LocalModel)
-    living = models or [host.model] * len(host.replicas)
-    places = [InThread(model, replica.name) for model, replica in zip(living, host.replicas, strict=True)]
+    assert isinstance(configured.model, LocalModel)
+    living = models or [configured.model] * len(configured.replicas)
+    places = [InThread(model, replica.name) for model, replica in zip(living, configured.replicas, strict=True)]
     dispatcher = LocalDispatcher(places, pool)
     if models is None:
         dispatcher._seats = [AtOnce(seat.place, pool) for seat in dispatcher._seats]
@@ -165,7 +165,7 @@ async def driven(plan: Plan, folder: RunFolder, progress: Progress, models: Sequ
         budget=Budget(None),
         media=lent,
     )
-    await Feeding(plan, folder, {host: state}, left, [], 16).ask_trusted(settler)
+    await Feeding(plan, folder, {configured: state}, left, [], 16).ask_trusted(settler)
     assert progress.counts()[row][0] == len(plan.split.clips)
     await dispatcher.close()
     ledger.close()

@@ -100,7 +100,7 @@ def test_workers_elsewhere_are_handed_them_with_their_assignment(caplog: pytest.
     )
     plan = the_plan(on="ray")
     with ThreadPoolExecutor(1) as pool:
-        (place,) = FarAway(plan, cluster, pool).places(plan.hosts[0], 1)
+        (place,) = FarAway(plan, cluster, pool).places(plan.configured_models[0], 1)
     place._start(False)
     desk = Desk(given[0])
     came = threading.Event()

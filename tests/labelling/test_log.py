@@ -260,16 +260,16 @@ def test_of_a_boris_project_the_first_event_of_a_code_counts_and_others_codes_ar
 
 def test_a_folder_of_videos_that_nobody_labelled_is_labelled(tmp_path: Path) -> None:
     from ghostbench.datasets.select import SplitQuery
-    from ghostbench.viewer.labels import desk_for
+    from ghostbench.viewer.labels import labelling_of
 
     folder = tmp_path / "recordings"
     folder.mkdir()
     for name in ("b.MP4", "a.avi", "notes.txt"):
         (folder / name).write_bytes(b"not looked at yet")
-    desk = desk_for([SplitQuery(dataset=str(folder))], "anna", tmp_path / "anna.jsonl")
-    assert sorted(desk.clips) == ["a", "b"]
-    assert desk.log.dataset == "recordings"
-    only = desk_for([SplitQuery(dataset=str(folder), clips="a*")], "anna", tmp_path / "other.jsonl")
+    labelling = labelling_of([SplitQuery(dataset=str(folder))], "anna", tmp_path / "anna.jsonl")
+    assert sorted(labelling.clips) == ["a", "b"]
+    assert labelling.log.dataset == "recordings"
+    only = labelling_of([SplitQuery(dataset=str(folder), clips="a*")], "anna", tmp_path / "other.jsonl")
     assert sorted(only.clips) == ["a"]
     (folder / "a.mkv").write_bytes(b"")
     for query, why in (
@@ -278,7 +278,7 @@ def test_a_folder_of_videos_that_nobody_labelled_is_labelled(tmp_path: Path) -> 
         (SplitQuery(dataset=str(tmp_path)), "holds no video"),
     ):
         with pytest.raises(BadInput, match=why):
-            desk_for([query], "anna", tmp_path / "third.jsonl")
+            labelling_of([query], "anna", tmp_path / "third.jsonl")
 
 
 def test_frames_of_label_studio_are_counted_from_one(tmp_path: Path) -> None:

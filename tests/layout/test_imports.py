@@ -61,3 +61,21 @@ def test_no_answer_is_read_again_to_be_scored_or_reported() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "parse"
     }
     assert calls == set()
+
+
+FORMER = {"host", "hosts", "Host", "voice", "Voice", "conduct", "Conduct"}
+"""What a configured model, the terminal and the control of a run were called before they had names of their own."""
+
+
+def test_one_thing_has_one_word_in_all_that_runs() -> None:
+    """A server is what has a host."""
+    running = ROOT / "benchmark" / "ghostbench" / "running"
+    found = {
+        f"{path.relative_to(running)}: {name}"
+        for path in running.rglob("*.py")
+        if path.name != "named_servers.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for field in ("id", "attr", "arg", "name")
+        if (name := getattr(node, field, None)) in FORMER
+    }
+    assert found == set()

@@ -57,7 +57,7 @@ def ask_cached(server: Server, tmp_path: Path, draw_dataset: Callable[[int], Pat
 @pytest.fixture
 def just_ask(ask_cached: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
     """The same without scores and pages, which take longer than the asking: the ledger's lines."""
-    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, voice: 0)
+    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, terminal: 0)
     monkeypatch.setattr("ghostbench.api.read_finished", lambda folder: None)
     monkeypatch.setattr("ghostbench.api.read_run", lambda folder: None)
 
@@ -615,10 +615,10 @@ def test_a_local_model_is_served_too_and_its_machine_and_code_count(hit_run: Pat
 
 def test_libraries_files_arithmetic_and_machine_of_a_local_model_count(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = registry().models["hf"]
-    host = SimpleNamespace(choice=SimpleNamespace(spec=spec), settings=spec.settings())
+    configured = SimpleNamespace(choice=SimpleNamespace(spec=spec), settings=spec.settings())
     entry = SimpleNamespace(spec="hf", argument="some/model", settings={}, identity=None)
     manifest: Any = SimpleNamespace(models={"model": entry})
-    row: Any = SimpleNamespace(name="model", host=host)
+    row: Any = SimpleNamespace(name="model", configured=configured)
     task: Any = SimpleNamespace(name="task", template_sha256=lambda: "0")
     here = Hardware(processor="a", cores=2, gpus=[Gpu(name="GPU", memory_bytes=1)])
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace as Of
 from ghostbench.running.import_ahead import MODULES, importing_ahead
 kinds, on, folder = json.loads(sys.argv[1])
-plan = Of(options=Of(placement=Of(place=on)), hosts=[Of(choice=Of(spec=Of(kind=kind))) for kind in kinds])
+plan = Of(options=Of(placement=Of(place=on)), configured_models=[Of(choice=Of(spec=Of(kind=kind))) for kind in kinds])
 with importing_ahead(plan):
     for thread in threading.enumerate():
         if thread.name == "imports ahead":

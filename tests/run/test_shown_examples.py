@@ -266,7 +266,7 @@ def test_a_model_that_cannot_be_shown_them_is_refused_before_anything_runs(bench
 
 def test_a_task_at_moments_is_refused(tmp_path: Path) -> None:
     few = load_task(task_file(tmp_path)).variants()["few"]
-    row = Contender(name="x@few", host=ConfiguredModel(parse_model("hf:x"), None, None), variant="few", of="x")
+    row = Contender(name="x@few", configured=ConfiguredModel(parse_model("hf:x"), None, None), variant="few", of="x")
     check_examples_of([row], {"few": few})
     with pytest.raises(BadInput, match="two-ways' shows the frames of examples in its main wording"):
         check_examples_of([row], {MAIN: few})
@@ -278,14 +278,14 @@ def test_a_task_at_moments_is_refused(tmp_path: Path) -> None:
 def test_a_worker_elsewhere_decodes_examples_itself_and_finds_others(bench: Any, tmp_path: Path) -> None:
     plan = planned(bench, tmp_path)
     known = show_examples(plan)
-    host = ConfiguredModel(parse_model("hf:x"), None, LocalModelThatSees(None))
+    configured = ConfiguredModel(parse_model("hf:x"), None, LocalModelThatSees(None))
     told = Shown.of(known, plan.split.examples)
     maker = RequestMaker(plan.task, 0, limited=False, variants=plan.variants, far=plan.sampling, examples=told)
     clip = plan.split.clips[0]
     looking = Looking(plan.task, pickle.loads(pickle.dumps(plan.variants)), plan.sampling, "worker")
     seen = looking.look(Wanted(clip.media))
     foresee(seen.frames, seen.told, seen.others)
-    unit = Ask(Contender(name="x@few", host=host, variant="few", of="x"), clip, 0, frames=seen.frames)
+    unit = Ask(Contender(name="x@few", configured=configured, variant="few", of="x"), clip, 0, frames=seen.frames)
     request = pickle.loads(pickle.dumps(maker.make(unit).request))
     assert [type(each) for each in request.examples] == [FarFrames, FarFrames], "media paths travel, and pixels do not"
     shown = looking.shown(request)

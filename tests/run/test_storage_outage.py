@@ -167,8 +167,8 @@ class Run:
             resume=resume,
             patience=patience,
         )
-        voice = Terminal(out=Console(width=300), err=Console(stderr=True, width=300))
-        code = execute(options, ["bench", "run"], voice)
+        terminal = Terminal(out=Console(width=300), err=Console(stderr=True, width=300))
+        code = execute(options, ["bench", "run"], terminal)
         self.said = self._heard.readouterr().err
         return code
 

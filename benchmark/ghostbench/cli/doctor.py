@@ -101,7 +101,7 @@ def _examine(
     plan = make_plan(Options(models=model, query=query, settings=settings, **given))  # type: ignore[arg-type]
     examiner = Examiner(plan, clips=limit, max_cost=plan.options.max_cost or _MOST_USD)
     forecast = examiner.forecast()
-    if plan.rows[0].host.choice.spec.kind == "remote" and not quiet:
+    if plan.rows[0].configured.choice.spec.kind == "remote" and not quiet:
         price = "at an unknown price" if forecast.most_usd is None else f"for ${forecast.most_usd:.4f} at most"
         click.echo(f"sending {forecast.requests} requests to {plan.rows[0].name} {price}, retries apart", err=True)
     found = examiner.run()

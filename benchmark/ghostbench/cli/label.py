@@ -82,10 +82,10 @@ def command(  # noqa: PLR0913 - one parameter an option
     check_can_serve("label", quiet=quiet, as_json=as_json, no_browser=no_browser)
     from ghostbench.datasets.select import SplitQuery
     from ghostbench.viewer.guard import Access
-    from ghostbench.viewer.labels import application, desk_for
+    from ghostbench.viewer.labels import application, labelling_of
 
     queries = [SplitQuery(dataset=name, data_root=data_root, labels=labels, clips=clips) for name in datasets]
     access = Access.new("127.0.0.1", port)
-    app = application(desk_for(queries, annotator, out, settle), access)
+    app = application(labelling_of(queries, annotator, out, settle), access)
     ends = "Ctrl-C ends it; the same command goes on."
     return serve_page(app, access, ends, quiet=quiet, as_json=as_json, no_browser=no_browser)

@@ -38,5 +38,5 @@ def command(shards: tuple[Path, ...], out: Path, run_id: str | None, quiet: bool
     from ghostbench.running.merge import merge
     from ghostbench.running.terminal import Terminal
 
-    voice = Terminal(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
-    return conclude(merge(shards, out, run_id, ["bench", *sys.argv[1:]]), voice)
+    terminal = Terminal(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
+    return conclude(merge(shards, out, run_id, ["bench", *sys.argv[1:]]), terminal)

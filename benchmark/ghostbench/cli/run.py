@@ -146,10 +146,10 @@ def command(
             from ghostbench.running.execute import execute
             from ghostbench.running.terminal import Terminal
 
-            voice = Terminal(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
+            terminal = Terminal(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
             if dry_run:
-                return print_dry_run(options, voice)
-            return execute(options, ["bench", *sys.argv[1:]], voice, early=early)
+                return print_dry_run(options, terminal)
+            return execute(options, ["bench", *sys.argv[1:]], terminal, early=early)
 
     return guarded(work)
 

@@ -64,7 +64,7 @@ class Examination:
     @property
     def kind(self) -> str:
         """The model's kind: local, remote or reference."""
-        return self.plan.rows[0].host.choice.spec.kind
+        return self.plan.rows[0].configured.choice.spec.kind
 
 
 class Examiner:
@@ -76,7 +76,7 @@ class Examiner:
     def __init__(self, plan: Plan, *, clips: int, max_cost: float) -> None:
         self._plan = plan
         self._row = plan.rows[0]
-        self._model = self._row.host.model
+        self._model = self._row.configured.model
         self._max_cost = max_cost
         self._found = Examination(plan=plan)
         self._frames: list[Frames | None] = []
@@ -171,7 +171,7 @@ class Examiner:
 
         process = psutil.Process()
         before = process.memory_info().rss
-        state = ModelState(self._row.host)
+        state = ModelState(self._row.configured)
         started = time.perf_counter()
         pool = ThreadPoolExecutor(2, "prepare")
         try:
@@ -179,7 +179,7 @@ class Examiner:
             state.dispatcher = dispatcher_for(self._model, truths, pool, self._plan.options.deadline)
             self._found.facts = await load(state.dispatcher)
         except Exception as error:  # noqa: BLE001 - whatever loading raises is what the doctor reports
-            reason = self._row.host.broken or str(as_unavailable(error))
+            reason = self._row.configured.broken or str(as_unavailable(error))
             state.stop(Stop(Outcome.UNAVAILABLE, reason))
             self._found.unavailable = Redactor().message(reason)
         self._found.load_s = time.perf_counter() - started

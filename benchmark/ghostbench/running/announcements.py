@@ -19,42 +19,42 @@ from ghostbench.running.plan.plan import Plan
 from ghostbench.running.terminal import Terminal
 
 
-def say_what_it_was(before: Manifest, command: list[str], voice: Terminal) -> None:
+def say_what_it_was(before: Manifest, command: list[str], terminal: Terminal) -> None:
     """Show how the run was begun, where the command line that goes on with it does not say it all."""
-    if not voice.quiet and not any(word == "--models" or word.startswith("--models=") for word in command):
+    if not terminal.quiet and not any(word == "--models" or word.startswith("--models=") for word in command):
         begun = printable(f"run '{before.run_id}' was begun with: {shlex.join(before.command)}")
-        voice.err.print(begun, markup=False, highlight=False, soft_wrap=True)
+        terminal.err.print(begun, markup=False, highlight=False, soft_wrap=True)
 
 
-def say_what_is_early(put_off: Iterable[tuple[str, datetime]], voice: Terminal) -> None:
+def say_what_is_early(put_off: Iterable[tuple[str, datetime]], terminal: Terminal) -> None:
     """Warn of servers that asked to be left alone for longer than it has been."""
     for row, until in put_off:
-        voice.warn(
+        terminal.warn(
             f"{row}: the server asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC; asking again already"
         )
 
 
-def say_what_is_left_out(plan: Plan, voice: Terminal) -> None:
+def say_what_is_left_out(plan: Plan, terminal: Terminal) -> None:
     """Name the examples that the wordings tell of: those that are not scored, and those that nobody knows."""
     left_out = plan.split.left_out
     told = {clip_id(clip) for wording in plan.wordings for clip in (*wording.example_clips, *wording.shown_clips)}
     if examples := [clip for clip in left_out if clip in told]:
-        voice.warn(f"not scored, as examples are told with their answers: {printable(', '.join(examples))}")
+        terminal.warn(f"not scored, as examples are told with their answers: {printable(', '.join(examples))}")
     if twins := [clip for clip in left_out if clip not in told]:
-        voice.warn(f"not scored, as the scene of an example is shown: {printable(', '.join(twins))}")
+        terminal.warn(f"not scored, as the scene of an example is shown: {printable(', '.join(twins))}")
     # Of one whose frames are shown, a clip under another name is told by its own.
     if strangers := sorted(told - set(left_out) - set(plan.split.examples)):
         named = printable(", ".join(strangers))
-        voice.warn(f"examples that are no clips of this run: {named}; a clip under another name would be scored")
+        terminal.warn(f"examples that are no clips of this run: {named}; a clip under another name would be scored")
 
 
-def say_what_is_missing(plan: Plan, voice: Terminal) -> None:
+def say_what_is_missing(plan: Plan, terminal: Terminal) -> None:
     """Name the clips without media before anything is asked: a wrong root costs a whole run otherwise."""
     clips, root = plan.split.clips, plan.split.data_root
     missing = sum(clip.media is None for clip in clips)
     if missing and root is not None and plan.needs_media:
         where = printable(without_credentials(root))
-        voice.warn(
+        terminal.warn(
             f"{missing} of {len(clips)} clips have no media under {where}: "
             "models that look at frames give no answer for them; leave them out with --only-available"
         )

@@ -14,7 +14,7 @@ from ghostbench.running.terminal import Terminal
 DONE, NO_ANSWERS = 0, 1
 
 
-def conclude(folder: Path, voice: Terminal) -> int:
+def conclude(folder: Path, terminal: Terminal) -> int:
     """Score a finished run, write its pages, print what came of it; return the exit status."""
     if own_process.is_ours():
         # What was imported is no garbage: it would be looked through several times while charts are drawn.
@@ -27,13 +27,13 @@ def conclude(folder: Path, voice: Terminal) -> int:
     metrics = score_run(folder)
     write_report(folder)
     run = read_run(folder)
-    if voice.as_json:
+    if terminal.as_json:
         sys.stdout.write(json.dumps({"run": str(folder), "metrics": metrics}, ensure_ascii=False) + "\n")
-    if voice.as_json or voice.quiet:
-        print_failures(run, voice.err, silent_only=voice.quiet)
+    if terminal.as_json or terminal.quiet:
+        print_failures(run, terminal.err, silent_only=terminal.quiet)
     else:
-        print_brief(run, voice.out, voice.err)
+        print_brief(run, terminal.out, terminal.err)
     for failure in run_finished(folder.absolute()):
-        voice.warn(f"warning: {failure}; the run itself is whole")
+        terminal.warn(f"warning: {failure}; the run itself is whole")
     silent = any(row["answered"] == 0 and not row["probe"] for row in metrics["models"].values())
     return NO_ANSWERS if silent else DONE

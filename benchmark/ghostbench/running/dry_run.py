@@ -129,7 +129,7 @@ def _has_window(clip: Clip, plan: Plan) -> bool:
 def _contends(row: Contender) -> bool:
     """Whether `bench compare` sets it against others: no probe, no other wording, no yardstick; recorded responses are
     a model's, and a substitute's row contends under its own name."""
-    spec = row.host.choice.spec
+    spec = row.configured.choice.spec
     return row.probe is None and row.variant is None and (spec.kind != "reference" or spec.name == RECORDED)
 
 
@@ -168,19 +168,19 @@ _WORDS: Final = {
 """By what is compared: which clips are counted, by what, and what an uneven answer to one is."""
 
 
-def print_dry_run(options: Options, voice: Terminal) -> int:
+def print_dry_run(options: Options, terminal: Terminal) -> int:
     """Print the forecast of every row; return exit status 0. Raises `BadInput`."""
     plan = make_plan(options)
     forecasts = forecast(plan)
     designs = designs_of(plan)
-    if voice.as_json:
+    if terminal.as_json:
         # No row's name begins with an underscore.
         told = {name: asdict(f) for name, f in forecasts.items()}
         every = {what: asdict(design) for what, design in designs.items()}
         designed = {"_design": every.pop("models", None), **({"_designs_beside": every} if every else {})}
         sys.stdout.write(json.dumps({**told, **designed}) + "\n")
         return 0
-    if voice.quiet:
+    if terminal.quiet:
         return 0
     from rich.table import Table
 
@@ -193,10 +193,10 @@ def print_dry_run(options: Options, voice: Terminal) -> int:
         cost = "unknown" if f.cost_usd is None else f"${f.cost_usd:.4f}"
         cells = [str(f.requests), _count(f.input_tokens), _count(f.output_tokens), cost, str(f.unavailable_clips)]
         table.add_row(name, *cells, *([_count(f.video_bytes)] if filmed else []))
-    voice.out.print(table, markup=False)
-    voice.out.print("Nothing was sent. Retries and fallbacks come on top.")
+    terminal.out.print(table, markup=False)
+    terminal.out.print("Nothing was sent. Retries and fallbacks come on top.")
     for what, design in designs.items():
-        voice.out.print(_said(what, design), markup=False, highlight=False)
+        terminal.out.print(_said(what, design), markup=False, highlight=False)
     return 0
 
 
@@ -273,7 +273,7 @@ def _add_request(
 ) -> None:
     repeats = plan.options.repeats
     total.requests += repeats
-    if not isinstance(row.host.model, RemoteModel):
+    if not isinstance(row.configured.model, RemoteModel):
         total.input_tokens = total.output_tokens = None
         return
     request = Request(
@@ -290,7 +290,7 @@ def _add_request(
         examples=examples_shown(question.prompt, examples),
     )
     try:
-        usage = estimated(row.host.model, request)
+        usage = estimated(row.configured.model, request)
     except AttemptError:
         usage = Usage()
     if usage.input_tokens is None or total.input_tokens is None:

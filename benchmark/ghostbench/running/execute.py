@@ -90,7 +90,7 @@ class RunControl:
 
 
 def execute(
-    options: Options, command: list[str], voice: Terminal, *, own_process: bool = True, early: Early | None = None
+    options: Options, command: list[str], terminal: Terminal, *, own_process: bool = True, early: Early | None = None
 ) -> int:
     """Run, score and report; return the exit status. Raises `BadInput` and `OurFault`.
 
@@ -99,35 +99,42 @@ def execute(
     """
     if options.placement.on_ray:
         require_ray()
-    plan = make_plan(options, told=voice.looking_for_media)
+    plan = make_plan(options, told=terminal.looking_for_media)
     redactor = Redactor()
-    for host in plan.hosts:
-        redactor.learn_settings({f.name: getattr(host.settings, f.name) for f in dataclasses.fields(host.settings)})
+    for configured in plan.configured_models:
+        redactor.learn_settings(
+            {f.name: getattr(configured.settings, f.name) for f in dataclasses.fields(configured.settings)}
+        )
     opens, query = plan.split.credentials, plan.options.query
     for place in (opens.full(opens.under), query.data_root, query.labels, *query.annotations):
         redactor.learn_location(place or "")
-    elsewhere = options.placement.place != "thread" and any(isinstance(host.model, LocalModel) for host in plan.hosts)
+    elsewhere = options.placement.place != "thread" and any(
+        isinstance(configured.model, LocalModel) for configured in plan.configured_models
+    )
     examples = show_examples(plan, shared=elsewhere)
     manifest = manifests.start(plan, command, start_up_s() if own_process else None, redactor, examples)
     with _cluster(plan) as cluster:
-        return _execute(plan, manifest, command, voice, Held(redactor, cluster, examples, early))
+        return _execute(plan, manifest, command, terminal, Held(redactor, cluster, examples, early))
 
 
 @contextlib.contextmanager
 def _cluster(plan: Plan) -> Iterator[Cluster | None]:
     """The cluster that the run's local models live in; None where they live on this machine. Raises `BadInput`."""
-    local = [host for host in plan.hosts if isinstance(host.model, LocalModel)]
+    local = [configured for configured in plan.configured_models if isinstance(configured.model, LocalModel)]
     if not plan.options.placement.on_ray or not local:
         yield None
         return
-    cluster = Cluster(plan.options.placement.address, sum(host.resources.cpus * len(host.replicas) for host in local))
+    cluster = Cluster(
+        plan.options.placement.address,
+        sum(configured.resources.cpus * len(configured.replicas) for configured in local),
+    )
     try:
         yield cluster
     finally:
         cluster.close()
 
 
-def _execute(plan: Plan, manifest: Manifest, command: list[str], voice: Terminal, held: Held) -> int:
+def _execute(plan: Plan, manifest: Manifest, command: list[str], terminal: Terminal, held: Held) -> int:
     options, redactor = plan.options, held.redactor
     folder = RunFolder.at(options.out, plan.run_id)
     if options.cache is not None:
@@ -143,26 +150,26 @@ def _execute(plan: Plan, manifest: Manifest, command: list[str], voice: Terminal
         lost = write_down_losses(folder, LineCheck.of(plan))
         if lost.requests:
             done = what_was_done(folder.attempts, plan)
-        say_what_it_was(before, command, voice)
-        say_what_is_early(still_put_off(before, done), voice)
+        say_what_it_was(before, command, terminal)
+        say_what_is_early(still_put_off(before, done), terminal)
         manifest = manifests.gone_on_with(before, manifest)
     else:
         folder.create()
     if options.tag:
         write_tags(folder.path, add=options.tag)
     for plugin in registry().warnings:
-        voice.warn(f"warning: {plugin}")
-    say_what_is_left_out(plan, voice)
-    say_what_is_missing(plan, voice)
+        terminal.warn(f"warning: {plugin}")
+    say_what_is_left_out(plan, terminal)
+    say_what_is_missing(plan, terminal)
     going_on = resume_command(redactor.command(command), plan, manifest.options or {})
     guard.tell(folder=str(folder.path.absolute()), going_on=going_on)
     try:
         with StopSignals() as signals:
-            conduct = RunControl(held, signals, going_on, done, lost)
-            return _run(plan, folder, manifest, voice, conduct)
+            control = RunControl(held, signals, going_on, done, lost)
+            return _run(plan, folder, manifest, terminal, control)
     except KeyboardInterrupt:
         how = f"; go on with: {going_on}" if has_manifest(folder.path) else ""
-        voice.err.print(f"interrupted{how}", markup=False, highlight=False, soft_wrap=True)
+        terminal.err.print(f"interrupted{how}", markup=False, highlight=False, soft_wrap=True)
         return INTERRUPTED
     except OutputFailed as error:
         shown = shlex.join(["bench", "report", str(folder.path)])
@@ -178,7 +185,7 @@ def _execute(plan: Plan, manifest: Manifest, command: list[str], voice: Terminal
 def _as_told(error: Exception, plan: Plan, folder: RunFolder, redactor: Redactor, going_on: str) -> Exception:
     """The error in the user's words: what the machine or a model's code did, or a mistake of ours."""
     here = {"remote", "local"} if plan.options.placement.place == "thread" else {"remote"}
-    others = [host.choice.row for host in plan.hosts if host.choice.spec.kind in here]
+    others = [configured.choice.row for configured in plan.configured_models if configured.choice.spec.kind in here]
     if others and is_closed_file(error):
         return BadInput(closed_by_others(error, others, redactor, going_on))
     if isinstance(error, DiskFailed):
@@ -196,7 +203,7 @@ def _is_within(file: object, folder: RunFolder) -> bool:
     return isinstance(file, str) and Path(os.path.abspath(file)).is_relative_to(folder.path.absolute())
 
 
-def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, conduct: RunControl) -> int:
+def _run(plan: Plan, folder: RunFolder, manifest: Manifest, terminal: Terminal, control: RunControl) -> int:
     """Ask, score and print. Raises KeyboardInterrupt when it is stopped, everything to keep being on disk."""
     # A model may change the working folder while the run writes.
     there = RunFolder(folder.path.absolute())
@@ -208,29 +215,29 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
 
     def say(line: str) -> None:
         LOGGER.warning("%s", line)
-        voice.warn(line)
+        terminal.warn(line)
 
     with (
         surroundings_put_back(),
-        logging_into(there.log, conduct.held.redactor),
-        printing_aside(there.path, voice.err, conduct.held.redactor),
-        Progress(voice.err, rows, units, quiet=voice.quiet) as progress,
+        logging_into(there.log, control.held.redactor),
+        printing_aside(there.path, terminal.err, control.held.redactor),
+        Progress(terminal.err, rows, units, quiet=terminal.quiet) as progress,
         importing_ahead(plan),
     ):
         context = RunContext(
             folder=there,
             manifest=manifest,
-            redactor=conduct.held.redactor,
+            redactor=control.held.redactor,
             progress=progress,
-            cluster=conduct.held.cluster,
-            examples=conduct.held.examples,
-            early=conduct.held.early,
+            cluster=control.held.cluster,
+            examples=control.held.examples,
+            early=control.held.early,
             say=say,
         )
         LOGGER.info("%s", f"{'goes on' if plan.options.resume else 'begins'}: {len(rows)} rows, {units} units each")
-        runner = Runner(plan, context, conduct.done, conduct.lost)
+        runner = Runner(plan, context, control.done, control.lost)
         try:
-            finished = _run_until_done_or_stopped(runner, conduct.signals, there)
+            finished = _run_until_done_or_stopped(runner, control.signals, there)
         except Exception:
             LOGGER.exception("ends by a fault")
             with contextlib.suppress(OSError):
@@ -239,16 +246,16 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, voice: Terminal, con
         LOGGER.info("%s", "has asked all" if finished else "is interrupted")
     if not finished:
         _mark_interrupted(folder, manifest)
-    if not finished or conduct.signals.came:
+    if not finished or control.signals.came:
         raise KeyboardInterrupt
-    status = conclude(folder.path, voice)
+    status = conclude(folder.path, terminal)
     for row, pause_s in progress.longest_put_off_s.items():
         asked = f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits"
-        voice.warn(f"{asked}; ask again then with: {conduct.going_on}")
+        terminal.warn(f"{asked}; ask again then with: {control.going_on}")
     for row, outcomes in progress.worth_another_try():
         if row not in progress.longest_put_off_s:
             said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-            voice.warn(f"{row}: {said} may go well another time; ask again with: {conduct.going_on}")
+            terminal.warn(f"{row}: {said} may go well another time; ask again with: {control.going_on}")
     return status
 
 

@@ -68,14 +68,16 @@ class Feeding:
 
         Batched models are left out, since a round that is gone on with needs no frames any more.
         """
-        rows = (row for row in self.trusted_rows() if row.needs_frames and not row.substitute and not row.host.broken)
+        rows = (
+            row for row in self.trusted_rows() if row.needs_frames and not row.substitute and not row.configured.broken
+        )
         looking = [row for row in rows if not _is_batched(row)]
-        self._cursors = {row.host: 0 for row in looking}
+        self._cursors = {row.configured: 0 for row in looking}
         return looking
 
     def trusted_rows(self) -> list[Contender]:
         """The rows that neither a suspect nor what it answers has a part in."""
-        suspect = {row.name for row in self._plan.rows if row.host in self._suspects}
+        suspect = {row.name for row in self._plan.rows if row.configured in self._suspects}
         return [
             row for row in self._plan.rows if row.name not in suspect and not (row.substitute and row.of in suspect)
         ]
@@ -85,14 +87,18 @@ class Feeding:
 
         load : called for each before it is asked.
         """
-        for host in self._suspects:
-            await load(host)
-            rows = [row for row in self._plan.rows if row.host is host]
+        for configured in self._suspects:
+            await load(configured)
+            rows = [row for row in self._plan.rows if row.configured is configured]
             for were_struck in (False, True):
                 self._left.read_again(self._folder.attempts)
-                await self._feed(host, self._own(host, rows, were_struck), settler, by_itself=were_struck)
-        names = {row.name for host in self._suspects for row in self._plan.rows if row.host is host}
-        late = [row for row in self._plan.rows if row.substitute and row.of in names and row.host not in self._suspects]
+                await self._feed(configured, self._own(configured, rows, were_struck), settler, by_itself=were_struck)
+        names = {row.name for configured in self._suspects for row in self._plan.rows if row.configured is configured}
+        late = [
+            row
+            for row in self._plan.rows
+            if row.substitute and row.of in names and row.configured not in self._suspects
+        ]
         await self._ask_late(late, settler)
 
     async def _ask_late(self, rows: list[Contender], settler: Settler) -> None:
@@ -101,7 +107,7 @@ class Feeding:
             self._left.read_again(self._folder.attempts)
         async with asyncio.TaskGroup() as group:
             for row in rows:
-                group.create_task(self._feed(row.host, self._own(row.host, [row]), settler))
+                group.create_task(self._feed(row.configured, self._own(row.configured, [row]), settler))
 
     async def ask_trusted(self, settler: Settler) -> None:
         """Batched models by rounds, the others clip by clip, both at once; then what stands in for batched rows."""
@@ -112,28 +118,30 @@ class Feeding:
         others = [row for row in rows if row not in batched and row not in late]
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ask_one_by_one(others, settler))
-            for host in dict.fromkeys(row.host for row in batched):
-                own = [row for row in batched if row.host is host]
-                group.create_task(self._ask_by_rounds(host, own, settler))
+            for configured in dict.fromkeys(row.configured for row in batched):
+                own = [row for row in batched if row.configured is configured]
+                group.create_task(self._ask_by_rounds(configured, own, settler))
         await self._ask_late(late, settler)
 
     def goes_on_with_round(self, row: Contender) -> bool:
         """Whether a batched model's requests have been made already."""
         from ghostbench.folder.round_files import Round
 
-        return _is_batched(row) and Round(self._journal_folder(row.host)).sealed
+        return _is_batched(row) and Round(self._journal_folder(row.configured)).sealed
 
-    def _journal_folder(self, host: ConfiguredModel) -> Path:
-        return self._folder.journal_folder(host.choice.row)
+    def _journal_folder(self, configured: ConfiguredModel) -> Path:
+        return self._folder.journal_folder(configured.choice.row)
 
-    async def _ask_by_rounds(self, host: ConfiguredModel, rows: list[Contender], settler: Settler) -> None:
+    async def _ask_by_rounds(self, configured: ConfiguredModel, rows: list[Contender], settler: Settler) -> None:
         """Settle a batched model's rows."""
         from ghostbench.running.settle.rounds import BatchRunner
 
         turns = (turn for clip in self._plan.split.clips for turn in self._left.units(clip, rows))
         units = [unit for turn in turns for unit in turn]
         deadline_s = self._plan.options.deadline
-        runner = BatchRunner(self._states[host], settler, self._journal_folder(host), deadline_s, self._left.is_left)
+        runner = BatchRunner(
+            self._states[configured], settler, self._journal_folder(configured), deadline_s, self._left.is_left
+        )
         await runner.run(units)
 
     async def _ask_one_by_one(self, rows: list[Contender], settler: Settler) -> None:
@@ -147,33 +155,33 @@ class Feeding:
 
         async with asyncio.TaskGroup() as group:
             for row, queue in stand_ins.items():
-                group.create_task(self._feed(row.host, self._standing_in(row, queue), settler))
+                group.create_task(self._feed(row.configured, self._standing_in(row, queue), settler))
             async with asyncio.TaskGroup() as mains:
-                for host in dict.fromkeys(row.host for row in rows if not row.substitute):
-                    own = [row for row in rows if row.host is host and not row.substitute]
-                    self._tell_of_the_end(host, own)
-                    mains.create_task(self._feed(host, self._own(host, own), settler, pass_on))
+                for configured in dict.fromkeys(row.configured for row in rows if not row.substitute):
+                    own = [row for row in rows if row.configured is configured and not row.substitute]
+                    self._tell_of_the_end(configured, own)
+                    mains.create_task(self._feed(configured, self._own(configured, own), settler, pass_on))
             for queue in stand_ins.values():
                 queue.put_nowait(None)
 
-    def _tell_of_the_end(self, host: ConfiguredModel, rows: list[Contender]) -> None:
+    def _tell_of_the_end(self, configured: ConfiguredModel, rows: list[Contender]) -> None:
         """Have replicas share out what is left of these rows, which are all that their model is asked about now."""
-        dispatcher = self._states[host].dispatcher
-        if dispatcher is not None and len(host.replicas) > 1:
-            self._open[host] = self._left.count(rows)
-            dispatcher.left = lambda: self._open[host]
+        dispatcher = self._states[configured].dispatcher
+        if dispatcher is not None and len(configured.replicas) > 1:
+            self._open[configured] = self._left.count(rows)
+            dispatcher.left = lambda: self._open[configured]
 
     async def _own(
-        self, host: ConfiguredModel, rows: list[Contender], were_struck: bool | None = None
+        self, configured: ConfiguredModel, rows: list[Contender], were_struck: bool | None = None
     ) -> AsyncIterator[list[Ask]]:
         """What is left to ask of a model's rows, clip by clip. were_struck : as for `Left.units`."""
         for place, clip in enumerate(self._plan.split.clips):
             turns = self._left.units(clip, rows, were_struck)
-            if turns and host in self._cursors:
-                self._cursors[host] = place
+            if turns and configured in self._cursors:
+                self._cursors[configured] = place
             for units in turns:
                 yield units
-        self._cursors.pop(host, None)
+        self._cursors.pop(configured, None)
 
     async def _standing_in(
         self, row: Contender, unanswered: asyncio.Queue[list[Ask] | None]
@@ -194,7 +202,7 @@ class Feeding:
 
     async def _feed(
         self,
-        host: ConfiguredModel,
+        configured: ConfiguredModel,
         turns: AsyncIterator[list[Ask]],
         settler: Settler,
         unanswered: Callable[[list[Ask]], None] = lambda _: None,
@@ -203,9 +211,9 @@ class Feeding:
     ) -> None:
         """Settle a model's units, as many clips at once as keep it busy or each unit alone; tell of those without an
         answer."""
-        state = self._states[host]
+        state = self._states[configured]
         in_flight = state.dispatcher.in_flight if state.dispatcher is not None else 0
-        of_a_clip = sum(row.host is host for row in self._plan.rows) * self._plan.options.repeats
+        of_a_clip = sum(row.configured is configured for row in self._plan.rows) * self._plan.options.repeats
         width = max(2 * self._decoders, in_flight + self._decoders) * of_a_clip
         state.places = asyncio.Semaphore(width)
         line = asyncio.Semaphore(1 if by_itself else width + _WAITING)
@@ -221,7 +229,7 @@ class Feeding:
             finally:
                 self._in_turn[clip] -= more
                 self.busy[row] -= 1
-                self._open[host] -= 1
+                self._open[configured] -= 1
                 line.release()
 
         async with asyncio.TaskGroup() as group:
@@ -231,5 +239,5 @@ class Feeding:
 
 
 def _is_batched(row: Contender) -> bool:
-    model = row.host.model
+    model = row.configured.model
     return isinstance(model, RemoteModel) and model.batched and not row.substitute

@@ -62,5 +62,5 @@ def importing_ahead(plan: Plan) -> Iterator[None]:
 
 
 def _lets_us(plan: Plan) -> bool:
-    kinds = {host.choice.spec.kind for host in plan.hosts}
+    kinds = {configured.choice.spec.kind for configured in plan.configured_models}
     return plan.options.placement.place == "process" and "local" in kinds and "remote" not in kinds

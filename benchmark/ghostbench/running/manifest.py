@@ -141,10 +141,10 @@ def describe_state(entry: ModelEntry, state: ModelState, redactor: Redactor) -> 
     """Fill in what is known of a model once it is loaded, or has stopped. One that could not be loaded again keeps what
     it said of itself before."""
     entry.facts = as_recorded(state.facts, redactor) or entry.facts
-    recorded = state.host.choice.spec.kind == "reference" and entry.facts.get(SEES_VIDEO_FACT) is True
+    recorded = state.configured.choice.spec.kind == "reference" and entry.facts.get(SEES_VIDEO_FACT) is True
     entry.sees_video = entry.sees_video or recorded
     entry.load_s = state.load_s
-    entry.identity = entry.identity or _identity(state.host, redactor)
+    entry.identity = entry.identity or _identity(state.configured, redactor)
     entry.stopped = None
     if (stop := state.stopped) is not None:
         message = redactor.message(stop.message)
@@ -191,9 +191,9 @@ def _account(file: JoinedAnnotations) -> AnnotatedEntry:
 
 
 def _model(row: Contender, redactor: Redactor) -> ModelEntry:
-    host: ConfiguredModel = row.host
-    spec = host.choice.spec
-    argument = host.choice.argument
+    configured: ConfiguredModel = row.configured
+    spec = configured.choice.spec
+    argument = configured.choice.argument
     return ModelEntry(
         spec=spec.name,
         kind=spec.kind,
@@ -201,11 +201,11 @@ def _model(row: Contender, redactor: Redactor) -> ModelEntry:
         mark=spec.mark,
         argument=redactor.text(argument) if argument is not None else None,
         asked_model=argument if spec.kind == "remote" else None,
-        settings=_plain(redactor.settings(dataclasses.asdict(host.settings)), redactor),
-        identity=_identity(host, redactor),
+        settings=_plain(redactor.settings(dataclasses.asdict(configured.settings)), redactor),
+        identity=_identity(configured, redactor),
         needs_frames=row.needs_frames,
         sees_video=row.sees_video,
-        ladder=[level.name for level in ladder_of(host)],
+        ladder=[level.name for level in ladder_of(configured)],
         probe=row.probe,
         variant=row.variant,
         of=row.of,
@@ -213,9 +213,9 @@ def _model(row: Contender, redactor: Redactor) -> ModelEntry:
     )
 
 
-def _identity(host: ConfiguredModel, redactor: Redactor) -> Facts | None:
+def _identity(configured: ConfiguredModel, redactor: Redactor) -> Facts | None:
     """What decides which model answers, beside its settings; None for one that cannot be asked."""
-    return None if host.broken is not None else as_recorded(redactor.settings(host.identity), redactor)
+    return None if configured.broken is not None else as_recorded(redactor.settings(configured.identity), redactor)
 
 
 def _plain(value: Any, redactor: Redactor) -> Any:
@@ -234,14 +234,14 @@ def _plain(value: Any, redactor: Redactor) -> Any:
 def _versions(plan: Plan) -> dict[str, str]:
     """Versions of Python, of this package and of everything that decoding, scoring and the chosen models rest on."""
     packages = {"av", "numpy", "pandas", "PIL", "scipy", "sklearn", "statsmodels"}
-    for host in plan.hosts:
-        packages |= _packages(host)
+    for configured in plan.configured_models:
+        packages |= _packages(configured)
     return {"python": platform.python_version(), **_installed(packages)}
 
 
-def adapter_versions(host: ConfiguredModel) -> dict[str, str]:
+def adapter_versions(configured: ConfiguredModel) -> dict[str, str]:
     """Versions of this package, of the model's own, and of those that it needs."""
-    return _installed(_packages(host))
+    return _installed(_packages(configured))
 
 
 def model_key(
@@ -252,8 +252,8 @@ def model_key(
     manifest : the run's. sources : digests of the model's code, by package, as `sources_of` gives them. For a local
     model this machine counts too, and what it was computed with, since these decide how numbers are rounded.
     """
-    entry, spec = manifest.models[row.name], row.host.choice.spec
-    free = throughput_settings(row.host.settings)
+    entry, spec = manifest.models[row.name], row.configured.choice.spec
+    free = throughput_settings(row.configured.settings)
     machine = None
     if spec.kind == "local":
         # This one: a run that is gone on with may have been begun on another, which its manifest states.
@@ -265,7 +265,7 @@ def model_key(
         "settings": {name: value for name, value in entry.settings.items() if name not in free},
         "identity": entry.identity,
         "files": _plain(state.facts.get("files"), Redactor()),
-        "code": {"python": platform.python_version(), **adapter_versions(row.host)},
+        "code": {"python": platform.python_version(), **adapter_versions(row.configured)},
         "computed_with": _computed_with(state.facts),
         "sources": dict(sources),
         "machine": machine,
@@ -284,8 +284,8 @@ def _computed_with(facts: Mapping[str, Any]) -> list[Any]:
     return [one for _, one in sorted({json.dumps(one, sort_keys=True): one for one in told}.items())]
 
 
-def _packages(host: ConfiguredModel) -> set[str]:
-    return {*host.choice.spec.requires, host.choice.spec.load.partition(".")[0]}
+def _packages(configured: ConfiguredModel) -> set[str]:
+    return {*configured.choice.spec.requires, configured.choice.spec.load.partition(".")[0]}
 
 
 def _installed(packages: set[str]) -> dict[str, str]:

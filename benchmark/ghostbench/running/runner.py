@@ -98,14 +98,17 @@ class Runner:
         self._plan = plan
         self._context = context
         self._patience = plan.options.patience if plan.options.max_attempts != 1 else NO_PATIENCE
-        self._states = {host: ModelState(host, way=self._way(host.choice.row)) for host in plan.hosts}
+        self._states = {
+            configured: ModelState(configured, way=self._way(configured.choice.row))
+            for configured in plan.configured_models
+        }
         self._suspects = suspects_of(plan, done, lost)
         self._left = Left(plan, done)
         self._questions = Questions(plan.task)
         self._feeding = Feeding(plan, context.folder, self._states, self._left, self._suspects, DECODE_WORKERS)
         self._pool = ThreadPoolExecutor(_decoders(plan), "decode")
         elsewhere = plan.options.placement.place != "thread" and any(
-            isinstance(host.model, LocalModel) for host in plan.hosts
+            isinstance(configured.model, LocalModel) for configured in plan.configured_models
         )
         self._far = FarAway(plan, context.cluster, self._pool) if context.cluster is not None else None
         if self._far is not None:
@@ -164,9 +167,9 @@ class Runner:
         silence = asyncio.create_task(tell_of_silence(progress, self._feeding.waiting_for, self._context.say))
         try:
             self._begin_decoding()
-            for host in self._plan.hosts:
-                if host not in self._suspects:
-                    await self._load(host)
+            for configured in self._plan.configured_models:
+                if configured not in self._suspects:
+                    await self._load(configured)
             if self._far is not None:
                 self._far.all_loaded()
             self._write_manifest()
@@ -220,13 +223,13 @@ class Runner:
         if options.cache is None:
             return None
         # What was imported by now is known to be of these sources; what is imported later is looked at again.
-        sources = code_of(self._plan.hosts, self._context.say)
+        sources = code_of(self._plan.configured_models, self._context.say)
 
         def key(row: Contender) -> Mapping[str, Any] | None:
-            known = sources[row.host]
+            known = sources[row.configured]
             if known is None:
                 return None
-            return manifests.model_key(manifest, row, self._states[row.host], self._plan.task, known.digests)
+            return manifests.model_key(manifest, row, self._states[row.configured], self._plan.task, known.digests)
 
         return ReplyCache(
             root=open_root(options.cache),
@@ -235,32 +238,32 @@ class Runner:
             model_key=functools.cache(key),
             say=self._context.say,
             elsewhere=options.placement.on_ray,
-            code=lambda row: sources[row.host],
+            code=lambda row: sources[row.configured],
         )
 
     def _recall_habits(self) -> None:
         """Learn from the ledger again what each server took and refused, so that new clips begin there."""
         rows = {row.name: row for row in self._plan.rows}
-        if not self._left.done or not any(ladder_of(row.host) for row in rows.values()):
+        if not self._left.done or not any(ladder_of(row.configured) for row in rows.values()):
             return
         for line in read_records(self._context.folder.attempts, AttemptLine):
-            host = rows[line.model].host
-            learn_from_ledger(self._states[host].habits, line, ladder_of(host))
+            configured = rows[line.model].configured
+            learn_from_ledger(self._states[configured].habits, line, ladder_of(configured))
 
-    async def _load(self, host: ConfiguredModel) -> None:
+    async def _load(self, configured: ConfiguredModel) -> None:
         """Load a model that has something left to answer."""
-        if self._left.of_host(host):
-            await self._loading.load(self._states[host], self._feeding.busy)
+        if self._left.of_model(configured):
+            await self._loading.load(self._states[configured], self._feeding.busy)
 
-    async def _load_suspect(self, host: ConfiguredModel) -> None:
-        await self._load(host)
+    async def _load_suspect(self, configured: ConfiguredModel) -> None:
+        await self._load(configured)
         self._write_manifest()
 
     def _require_same_files(self, state: ModelState, facts: Mapping[str, Any]) -> None:
         """Go on with no run under other weights: one row would hold two models' answers. Raises `Unavailable`."""
         now = manifests.as_recorded(facts, self._context.redactor)
         for row in self._plan.rows:
-            before = self._context.manifest.models[row.name].facts if row.host is state.host else {}
+            before = self._context.manifest.models[row.name].facts if row.configured is state.configured else {}
             name = changed_file(before, now)
             if name is not None:
                 raise Unavailable(
@@ -269,14 +272,16 @@ class Runner:
 
     def _begin_decoding(self) -> None:
         """Decode the clips whose frames will be wanted first while the models load."""
-        replicas = max((len(host.replicas) for host in self._plan.hosts), default=1)
+        replicas = max((len(configured.replicas) for configured in self._plan.configured_models), default=1)
         self._window.begin(islice(self._left.clips(self._feeding.looking()), replicas * _WHILE_LOADING))
 
     async def _look_at_first_clips(self) -> None:
         """See that clips can be decoded here at all. Raises `BadInput` before anything is asked about them."""
         rows = [row for row in self._feeding.trusted_rows() if row.looks and not row.substitute]
         looking = [
-            row for row in rows if self._states[row.host].stopped is None and not self._feeding.goes_on_with_round(row)
+            row
+            for row in rows
+            if self._states[row.configured].stopped is None and not self._feeding.goes_on_with_round(row)
         ]
         for clip in islice(self._left.clips(looking), FIRST_CLIPS):
             if self._first.settled:
@@ -353,7 +358,7 @@ class Runner:
 
     def _write_manifest(self) -> None:
         for row in self._plan.rows:
-            state = self._states[row.host]
+            state = self._states[row.configured]
             entry = self._context.manifest.models[row.name]
             if state.load_s is not None or state.stopped is not None:
                 manifests.describe_state(entry, state, self._context.redactor)
@@ -365,7 +370,7 @@ class Runner:
 
 def _decoders(plan: Plan) -> int:
     """How many clips are decoded at the same time: here, or by the workers of a cluster."""
-    replicas = max((len(host.replicas) for host in plan.hosts), default=1)
+    replicas = max((len(configured.replicas) for configured in plan.configured_models), default=1)
     return min(256, DECODE_WORKERS * replicas) if plan.options.placement.on_ray else DECODE_WORKERS
 
 

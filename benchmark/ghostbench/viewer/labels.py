@@ -44,8 +44,8 @@ _LARGEST_BODY: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What one annotator sits at.
+class Labelling:
+    """What one annotator labels, and where it is written down.
 
     credentials : what opens each clip's media. others : whose labels are shown beside, where disagreements are settled.
     """
@@ -56,8 +56,8 @@ class Desk:
     others: Sequence[Rater] = ()
 
 
-def desk_for(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: Sequence[str] = ()) -> Desk:
-    """The desk of an annotator over the clips of these data sets, with media; `out` is begun, or gone on with. A data
+def labelling_of(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: Sequence[str] = ()) -> Labelling:
+    """An annotator's labelling of the clips of these data sets, with media; `out` is begun, or gone on with. A data
     set may be a folder of videos.
 
     settle : files of other annotators, whose disagreements alone are asked, and shown.
@@ -85,7 +85,7 @@ def desk_for(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: S
     gone = next((clip for clip, _ in log.items if clip not in clips), None)
     if gone is not None:
         raise BadInput(f"{out} asks for {gone}, which has no media here; give the data set that it was begun with")
-    return Desk(log, clips, credentials, others)
+    return Labelling(log, clips, credentials, others)
 
 
 def _asked(query: SplitQuery) -> tuple[str, Sequence[Clip], Credentials]:
@@ -104,8 +104,8 @@ def _asked(query: SplitQuery) -> tuple[str, Sequence[Clip], Credentials]:
 class _Reels:
     """The frames of the clips that are looked at, decoded in the background."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, labelling: Labelling) -> None:
+        self._labelling = labelling
         self._reels: dict[str, Reel] = {}
         self._lock = threading.Lock()
 
@@ -123,7 +123,7 @@ class _Reels:
     def _fill(self, reel: Reel, clip: str) -> None:
         error, times = None, []  # type: ignore[var-annotated]
         try:
-            for pixels in every_frame(str(self._desk.clips[clip].media), times, self._desk.credentials[clip]):
+            for pixels in every_frame(str(self._labelling.clips[clip].media), times, self._labelling.credentials[clip]):
                 picture = jpeg(pixels)
                 with reel.changed:
                     reel.pictures.append(picture)
@@ -137,13 +137,13 @@ class _Reels:
             reel.changed.notify_all()
 
 
-def application(desk: Desk, access: Access) -> ASGIApp:
+def application(labelling: Labelling, access: Access) -> ASGIApp:
     """The server at which one annotator labels."""
     from starlette.applications import Starlette
     from starlette.responses import Response
     from starlette.routing import Route
 
-    served = _Served(desk)
+    served = _Served(labelling)
 
     def file(request: Request) -> Response:
         name = request.path_params.get("name", "label.html")
@@ -193,9 +193,9 @@ def application(desk: Desk, access: Access) -> ASGIApp:
 class _Served:
     """What the page asks for."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk, self._log = desk, desk.log
-        self._reels = _Reels(desk)
+    def __init__(self, labelling: Labelling) -> None:
+        self._labelling, self._log = labelling, labelling.log
+        self._reels = _Reels(labelling)
 
     def summary(self) -> dict[str, Any]:
         """Who labels, what can be said, and which items are done."""
@@ -252,10 +252,10 @@ class _Served:
             if not reel.times:
                 raise ValueError(reel.error or "the clip is still being decoded: try again")
         if self._draft(item).media is None:
-            media = Media.parse(str(self._desk.clips[item[0]].media))
+            media = Media.parse(str(self._labelling.clips[item[0]].media))
             digest = None
             if media.kind != "frames":
-                location = media.opened_with(self._desk.credentials[item[0]])
+                location = media.opened_with(self._labelling.credentials[item[0]])
                 with open_media(location, within=media.within) as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
             self._log.append(item, media=digest or "frames", count=len(reel.times))
@@ -272,7 +272,7 @@ class _Served:
     def _others(self, clip: str) -> list[dict[str, Any]]:
         return [
             {"name": plain(rater.name), "values": {"truth": one.truth, EVENT: one.event_s, **said}}
-            for rater in self._desk.others
+            for rater in self._labelling.others
             if (one := rater.ratings.get(clip)) is not None
             for said in [{name: getattr(one.labels, name) for name in COLUMNS if name != "annotator"}]
         ]

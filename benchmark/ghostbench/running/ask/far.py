@@ -34,29 +34,31 @@ class FarAway:
         self._cluster = cluster
         self._places: dict[ConfiguredModel, list[InWorker]] = {}
         self._far: FarDecoding | None = None
-        looking = [row.host for row in plan.rows if row.needs_frames]
+        looking = [row.configured for row in plan.rows if row.needs_frames]
         split = plan.split
-        if looking and all(isinstance(host.model, LocalModel) or host.model is None for host in looking):
+        if looking and all(
+            isinstance(configured.model, LocalModel) or configured.model is None for configured in looking
+        ):
             probes = [probe for probe in plan.probes if probe != "text-only" and not is_slow(probe)]
             self._far = FarDecoding(
                 pool, plan.sampling, split.data_root, probes, plan.options.deadline, split.credentials
             )
         self.decoding: Decoding = self._far or Decoding(pool, plan.sampling, split.data_root, split.credentials)
 
-    def places(self, host: ConfiguredModel, preparing: int) -> list[InWorker]:
+    def places(self, configured: ConfiguredModel, preparing: int) -> list[InWorker]:
         """Where the replicas of a local model are to live."""
-        missing = self._cluster.what_is_missing(host.resources, len(host.replicas))
+        missing = self._cluster.what_is_missing(configured.resources, len(configured.replicas))
         if missing is not None:
-            LOGGER.warning("waits for more nodes: %s", missing, extra={"row": host.choice.row})
-        assert isinstance(host.model, LocalModel)
-        looks = any(row.needs_frames for row in self._plan.rows if row.host is host)
+            LOGGER.warning("waits for more nodes: %s", missing, extra={"row": configured.choice.row})
+        assert isinstance(configured.model, LocalModel)
+        looks = any(row.needs_frames for row in self._plan.rows if row.configured is configured)
         split = self._plan.split
         found = []
-        for replica in host.replicas:
+        for replica in configured.replicas:
             given = Assignment(
-                host.choice.spec.load,
+                configured.choice.spec.load,
                 replica.settings,
-                host.choice.argument,
+                configured.choice.argument,
                 (),
                 preparing,
                 replica.name,
@@ -65,16 +67,16 @@ class FarAway:
                 self._plan.sampling if looks else None,
                 handed_over(split.data_root, split.credentials) if looks else NO_CREDENTIALS,
             )
-            start = partial(self._cluster.start, given, host.resources)
-            found.append(InWorker(host.model, replica.name, start, decodes=looks, room_s=ROOM_S))
+            start = partial(self._cluster.start, given, configured.resources)
+            found.append(InWorker(configured.model, replica.name, start, decodes=looks, room_s=ROOM_S))
         if looks:
-            self._places[host] = found
+            self._places[configured] = found
         return found
 
-    def loaded(self, host: ConfiguredModel) -> None:
+    def loaded(self, configured: ConfiguredModel) -> None:
         """A model's workers can be asked now, about clips too."""
         if self._far is not None:
-            self._far.join([place for place in self._places.get(host, ()) if place.can_be_asked])
+            self._far.join([place for place in self._places.get(configured, ()) if place.can_be_asked])
 
     async def foresee(self, frames: Frames, recipe: Recipe) -> AttemptError | None:
         """Have a question made where its pixels are, if it has not been; or say why that is not possible."""

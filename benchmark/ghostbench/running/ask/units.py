@@ -35,7 +35,7 @@ class ModelState:
         number.
     """
 
-    host: ConfiguredModel
+    configured: ConfiguredModel
     dispatcher: Dispatcher | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     load_s: float | None = None
@@ -121,9 +121,9 @@ class SentRequest:
         )
 
 
-def ladder_of(host: ConfiguredModel) -> tuple[Level, ...]:
+def ladder_of(configured: ConfiguredModel) -> tuple[Level, ...]:
     """The model's declared fallback levels, from 1."""
-    return tuple(host.model.ladder) if host.model is not None else ()
+    return tuple(configured.model.ladder) if configured.model is not None else ()
 
 
 def seconds_since(moment: float | None) -> float | None:

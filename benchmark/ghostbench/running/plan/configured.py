@@ -51,27 +51,27 @@ def configure(choice: Choice, given: Mapping[str, str]) -> ConfiguredModel:
         return ConfiguredModel(choice, settings, None, printable(in_words(error) or type(error).__name__))
 
 
-def check_host(host: ConfiguredModel, *, elsewhere: bool) -> None:
+def check_configured(configured: ConfiguredModel, *, elsewhere: bool) -> None:
     """Let the model look for what the user must bring and say what it is, and look at its ladder; one that fails there
     is unavailable. elsewhere : whether it is computed on other machines."""
-    if host.model is None:
+    if configured.model is None:
         return
     try:
-        host.model.check()
+        configured.model.check()
         if not elsewhere:
-            host.model.check_here()
-        host.identity = dict(host.model.identity())
-        for level in host.model.ladder:
+            configured.model.check_here()
+        configured.identity = dict(configured.model.identity())
+        for level in configured.model.ladder:
             if not _is_level(level):
                 raise TypeError(f"{printable(repr(level))} is no fallback level")
             if (final := _never_leads_on(level)) is not None:
                 raise TypeError(f"fallback level {printable(repr(level.name))}: nothing follows {final}, it is final")
-        if isinstance(host.model, RemoteModel):
-            bool(host.model.batched)
+        if isinstance(configured.model, RemoteModel):
+            bool(configured.model.batched)
     except (BadInput, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 - a stranger's code may raise anything
-        host.model, host.broken = None, printable(in_words(error) or type(error).__name__)
+        configured.model, configured.broken = None, printable(in_words(error) or type(error).__name__)
 
 
 def _is_level(level: object) -> bool:

@@ -23,7 +23,7 @@ class Contender:
     """
 
     name: str
-    host: ConfiguredModel
+    configured: ConfiguredModel
     probe: str | None = None
     variant: str | None = None
     of: str | None = None
@@ -32,7 +32,7 @@ class Contender:
     @property
     def needs_frames(self) -> bool:
         """Whether the row's requests carry frames."""
-        return self.host.choice.spec.needs_frames and self.probe != "text-only"
+        return self.configured.choice.spec.needs_frames and self.probe != "text-only"
 
     def shows_examples(self, variants: Mapping[str, Task]) -> bool:
         """Whether its requests carry frames of examples. variants : the wordings, by name."""
@@ -41,7 +41,7 @@ class Contender:
     @property
     def sees_video(self) -> bool:
         """Whether its requests carry the clip's own media file, and no frames."""
-        return self.host.choice.spec.sees_video
+        return self.configured.choice.spec.sees_video
 
     @property
     def looks(self) -> bool:
@@ -73,7 +73,7 @@ def parse_rows(text: str) -> list[tuple[str | None, Choice]]:
 
 def rows_of(
     named: Sequence[tuple[str | None, Choice]],
-    hosts: Mapping[str, ConfiguredModel],
+    configured_models: Mapping[str, ConfiguredModel],
     variants: tuple[str, ...],
     probes: tuple[str, ...],
 ) -> list[Contender]:
@@ -81,12 +81,16 @@ def rows_of(
     that one model is asked about a clip lies together."""
     rows = []
     for of, choice in named:
-        host = hosts[choice.row]
-        rows.append(Contender(name=choice.row, host=host, of=of, substitute=of is not None))
+        configured = configured_models[choice.row]
+        rows.append(Contender(name=choice.row, configured=configured, of=of, substitute=of is not None))
         if of is None and choice.spec.is_worded:
-            rows.extend(Contender(name=f"{choice.row}@{v}", host=host, variant=v, of=choice.row) for v in variants)
+            rows.extend(
+                Contender(name=f"{choice.row}@{v}", configured=configured, variant=v, of=choice.row) for v in variants
+            )
         if of is None and choice.spec.kind != "reference" and choice.spec.needs_frames:
-            rows.extend(Contender(name=f"{choice.row}+{p}", host=host, probe=p, of=choice.row) for p in probes)
+            rows.extend(
+                Contender(name=f"{choice.row}+{p}", configured=configured, probe=p, of=choice.row) for p in probes
+            )
     return rows
 
 

@@ -19,7 +19,7 @@ from ghostbench.plugins.choose import check_requirements, parse_set
 from ghostbench.plugins.registry import printable
 from ghostbench.records import Request, Split
 from ghostbench.running.plan.causal import check_causal
-from ghostbench.running.plan.configured import ConfiguredModel, check_host, configure
+from ghostbench.running.plan.configured import ConfiguredModel, check_configured, configure
 from ghostbench.running.plan.contenders import Contender, check_rows, parse_rows, rows_of
 from ghostbench.running.plan.leaks import check_wording
 from ghostbench.running.plan.options import Options, check_numbers
@@ -66,9 +66,9 @@ class Plan:
         return self.task.at_moments or any(row.looks for row in self.rows)
 
     @property
-    def hosts(self) -> tuple[ConfiguredModel, ...]:
+    def configured_models(self) -> tuple[ConfiguredModel, ...]:
         """Each model once, in the order of the rows."""
-        return tuple(dict.fromkeys(row.host for row in self.rows))
+        return tuple(dict.fromkeys(row.configured for row in self.rows))
 
 
 def make_plan(options: Options, *, told: Told = silently) -> Plan:
@@ -98,8 +98,8 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     given = parse_set(options.settings, [choice for _, choice in named])
     for _, choice in named:
         check_requirements(choice)
-    hosts = {choice.row: configure(choice, given.get(choice.row, {})) for _, choice in named}
-    rows = tuple(rows_of(named, hosts, tuple(variants), probes))
+    configured_models = {choice.row: configure(choice, given.get(choice.row, {})) for _, choice in named}
+    rows = tuple(rows_of(named, configured_models, tuple(variants), probes))
     filmed = video_wording(rows, task, probes, variants)
     check_rows(rows, probes, variants)
     check_examples(rows, {MAIN: task, **variants})
@@ -115,20 +115,22 @@ def make_plan(options: Options, *, told: Told = silently) -> Plan:
     )
     for each in (task, *variants.values(), *(() if filmed is None else (filmed,))):
         check_wording(each, split)
-    for host in hosts.values():
-        check_host(host, elsewhere=options.placement.on_ray and isinstance(host.model, LocalModel))
+    for configured in configured_models.values():
+        check_configured(configured, elsewhere=options.placement.on_ray and isinstance(configured.model, LocalModel))
     check_videos(rows, split.clips)
-    plan_replicas(hosts, options.replicas, options.placement.place)
+    plan_replicas(configured_models, options.replicas, options.placement.place)
     if split.data_root is None and looking and not any(c.media for c in split.clips):
         raise BadInput(f"model '{looking[0]}' needs the clips of {split.dataset}; say where they are with --data-root")
     if options.max_cost is not None:
-        for host in hosts.values():
+        for configured in configured_models.values():
             for each in (task, *variants.values()):
-                _check_price(host, each)
+                _check_price(configured, each)
     for name in options.give_up:
-        if not any(name == host.choice.row for host in hosts.values()):
-            raise BadInput(f"--give-up '{printable(name)}' is no model of this run; choose from {', '.join(hosts)}")
-    run_id = options.run_id or _run_id(list(hosts), split)
+        if not any(name == configured.choice.row for configured in configured_models.values()):
+            raise BadInput(
+                f"--give-up '{printable(name)}' is no model of this run; choose from {', '.join(configured_models)}"
+            )
+    run_id = options.run_id or _run_id(list(configured_models), split)
     return Plan(
         options=options,
         run_id=run_id,
@@ -173,9 +175,9 @@ def _sustain(task: Task, given: str | None) -> Sustain | None:
     return None
 
 
-def _check_price(host: ConfiguredModel, task: Task) -> None:
+def _check_price(configured: ConfiguredModel, task: Task) -> None:
     """Refuse a cost limit for a model whose price nobody knows: it could not be kept."""
-    if not isinstance(host.model, RemoteModel):
+    if not isinstance(configured.model, RemoteModel):
         return
     asking = Request(
         id="price",
@@ -187,14 +189,14 @@ def _check_price(host: ConfiguredModel, task: Task) -> None:
         write_answer=task.write,
     )
     try:
-        price = host.model.estimate(asking).cost_usd
+        price = configured.model.estimate(asking).cost_usd
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 - a model that fails to estimate does not know its price
         price = None
     if price is None:
         raise BadInput(
-            f"--max-cost cannot be kept: the price of model '{host.choice.row}' is not known; "
+            f"--max-cost cannot be kept: the price of model '{configured.choice.row}' is not known; "
             "give the model a price (see its settings), or leave out --max-cost"
         )
 

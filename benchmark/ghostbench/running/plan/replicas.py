@@ -37,7 +37,7 @@ class Replica:
         return {} if self.gpus is None else {_SEEN: ",".join(self.gpus)}
 
 
-class Host(Protocol):
+class Replicable(Protocol):
     """A configured model, as far as its replicas are concerned."""
 
     choice: Choice
@@ -47,32 +47,34 @@ class Host(Protocol):
     replicas: tuple[Replica, ...]
 
 
-def plan_replicas(hosts: Mapping[str, Host], given: Sequence[str], place: Place) -> None:
+def plan_replicas(configured_models: Mapping[str, Replicable], given: Sequence[str], place: Place) -> None:
     """Give each local model its replicas. given : `MODEL=N` each. place : where they are to live.
 
     Raises `BadInput` for what does not fit this machine, or is no such thing.
     """
-    wanted = _wanted(hosts, given)
-    for row, host in hosts.items():
-        if isinstance(host.model, LocalModel):
+    wanted = _wanted(configured_models, given)
+    for row, configured in configured_models.items():
+        if isinstance(configured.model, LocalModel):
             try:
-                host.resources = host.model.resources() or host.choice.spec.resources
-                host.replicas = _replicas(row, host.model.replicas(), host.resources, wanted.get(row), place)
+                configured.resources = configured.model.resources() or configured.choice.spec.resources
+                configured.replicas = _replicas(
+                    row, configured.model.replicas(), configured.resources, wanted.get(row), place
+                )
             except (BadInput, KeyboardInterrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 - a stranger's code may raise anything
-                host.model, host.broken = None, printable(in_words(error) or type(error).__name__)
-        elif row in wanted and host.model is not None:
+                configured.model, configured.broken = None, printable(in_words(error) or type(error).__name__)
+        elif row in wanted and configured.model is not None:
             raise BadInput(f"--replicas {row}={wanted[row]}: only models that are computed here have replicas")
 
 
-def _wanted(hosts: Mapping[str, Host], given: Sequence[str]) -> dict[str, int]:
+def _wanted(configured_models: Mapping[str, Replicable], given: Sequence[str]) -> dict[str, int]:
     wanted = {}
     for text in given:
         row, equals, number = text.rpartition("=")
         if not equals or not _NUMBER.fullmatch(number) or not 1 <= int(number) <= MOST_REPLICAS:
             raise BadInput(f"--replicas '{printable(text)}' is not of the form MODEL=N, N from 1 to {MOST_REPLICAS}")
-        if row not in hosts:
+        if row not in configured_models:
             raise BadInput(f"--replicas '{printable(text)}': this run has no model '{printable(row)}'")
         wanted[row] = int(number)
     return wanted

@@ -75,10 +75,10 @@ def check_examples(rows: Sequence[Contender], variants: Mapping[str, Task]) -> N
         for row in rows:
             if row.variant != name or not row.needs_frames:
                 continue
-            if not row.host.choice.spec.sees_examples:
+            if not row.configured.choice.spec.sees_examples:
                 raise BadInput(
-                    f"{wording}, and model '{printable(row.host.choice.row)}' cannot be shown them; leave it out, or "
-                    "leave the wording out of --variants"
+                    f"{wording}, and model '{printable(row.configured.choice.row)}' cannot be shown them; "
+                    "leave it out, or leave the wording out of --variants"
                 )
 
 

@@ -65,7 +65,7 @@ def check_videos(rows: Sequence[Contender], clips: Sequence[Clip]) -> None:
     for row in rows:
         if not row.sees_video:
             continue
-        model = row.host.model
+        model = row.configured.model
         if isinstance(model, RemoteModel) and model.batched:
             raise BadInput(
                 f"model '{printable(row.name)}' sees the video, which no batch interface takes; leave that out"

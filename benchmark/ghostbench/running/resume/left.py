@@ -35,9 +35,9 @@ class Left:
         """Take in what the run has written since."""
         self.done = last_lines(read_records(attempts, AttemptLine))
 
-    def of_host(self, host: ConfiguredModel) -> bool:
+    def of_model(self, configured: ConfiguredModel) -> bool:
         """Whether any unit of the model's rows is unsettled."""
-        rows = [row for row in self._plan.rows if row.host is host]
+        rows = [row for row in self._plan.rows if row.configured is configured]
         return any(self.units(clip, rows) for clip in self._plan.split.clips)
 
     def count(self, rows: Sequence[Contender]) -> int:

@@ -30,7 +30,7 @@ class LineCheck:
     @classmethod
     def of(cls, plan: Plan) -> LineCheck:
         """The check for this run's ledger."""
-        ladders = {row.name: len(ladder_of(row.host)) for row in plan.rows}
+        ladders = {row.name: len(ladder_of(row.configured)) for row in plan.rows}
         return cls(plan.run_id, ladders, (clip.id for clip in plan.split.clips), plan.options.repeats)
 
     def __call__(self, line: AttemptLine, where: str) -> None:

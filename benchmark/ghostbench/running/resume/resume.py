@@ -37,7 +37,7 @@ def check_same(begun: Manifest, asked: Manifest, plan: Plan) -> None:
     Where files lie may change, their contents may not. `--max-cost` and settings of throughput may change, and
     `--max-attempts` may be raised.
     """
-    free = {row.name: throughput_settings(row.host.settings) for row in plan.rows}
+    free = {row.name: throughput_settings(row.configured.settings) for row in plan.rows}
     before, now = begun.as_mapping(), asked.as_mapping()
     now["models"] = _as_far_as_stated(before, now)
     for key in _MUST_MATCH:
@@ -133,7 +133,7 @@ def restore(unit: Ask, last: Last | None, max_attempts: int) -> bool:
     """Put a unit where the ledger left it; True when nothing is left to do for it."""
     if last is None:
         return False
-    ladder: tuple[Level, ...] = ladder_of(unit.row.host)
+    ladder: tuple[Level, ...] = ladder_of(unit.row.configured)
     unit.attempts, unit.last, unit.lost = last.attempts, last.outcome, last.lost
     unit.standing = Standing.noted(last.fallback_level, last.notes)
     if last.outcome in TRANSIENT:

@@ -22,8 +22,13 @@ def suspects_of(plan: Plan, done: Mapping[AskKey, Last], lost: Lost) -> list[Con
     counts = Counter(lost.loading)
     for key, last in done.items():
         counts[key.row] += last.lost
-    by_host = {host: sum(counts[row.name] for row in plan.rows if row.host is host) for host in plan.hosts}
-    return sorted((host for host, count in by_host.items() if count), key=lambda host: by_host[host])
+    by_model = {
+        configured: sum(counts[row.name] for row in plan.rows if row.configured is configured)
+        for configured in plan.configured_models
+    }
+    return sorted(
+        (configured for configured, count in by_model.items() if count), key=lambda configured: by_model[configured]
+    )
 
 
 def struck(last: Last | None) -> bool:

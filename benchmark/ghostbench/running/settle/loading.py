@@ -88,19 +88,19 @@ class Loading:
         A model with a process of its own can be asked when this returns, and may still be warming up.
         """
         await self.ready()
-        row = state.host.choice.row
+        row = state.configured.choice.row
         started = time.perf_counter()
         busy[f"{row} (loading)"] += 1
         try:
             self._check(state)
-            if self._in_this_process and isinstance(state.host.model, LocalModel):
+            if self._in_this_process and isinstance(state.configured.model, LocalModel):
                 self._begun.loading(row)
             # A pool for each: a model that never comes back from preparing keeps threads, and nobody else's.
-            count = max(1, len(state.host.replicas))
+            count = max(1, len(state.configured.replicas))
             pool = ThreadPoolExecutor(min(_MOST_THREADS, count * self._share(count)), "prepare")
             self._preparing.append(pool)
             state.dispatcher = dispatcher_for(
-                state.host.model, self._truths, pool, self._plan.options.deadline, partial(self._places, state)
+                state.configured.model, self._truths, pool, self._plan.options.deadline, partial(self._places, state)
             )
             state.dispatcher.lost = partial(_unavailable, state)
             with about(row):
@@ -108,11 +108,11 @@ class Loading:
             self._same(state, facts)
             state.facts = facts
             if self._far is not None:
-                self._far.loaded(state.host)
+                self._far.loaded(state.configured)
         except Exception as error:  # noqa: BLE001 - a model that cannot load is an outcome; the run goes on
             _unavailable(state, error)
             await self.give_up(state)
-        if self._in_this_process or state.dispatcher is None or not isinstance(state.host.model, LocalModel):
+        if self._in_this_process or state.dispatcher is None or not isinstance(state.configured.model, LocalModel):
             await self._become_ready(state, busy, started)
         else:
             self._warming.append(asyncio.create_task(self._warm_up(state, busy, started)))
@@ -128,7 +128,7 @@ class Loading:
 
     async def _become_ready(self, state: ModelState, busy: Counter[str], started: float) -> None:
         """Wait for a model that was loaded, if it was."""
-        row = state.host.choice.row
+        row = state.configured.choice.row
         try:
             if state.dispatcher is not None:
                 with about(row):
@@ -143,17 +143,19 @@ class Loading:
 
     def _places(self, state: ModelState, model: LocalModel) -> list[Place]:
         """Where the replicas of a local model live."""
-        host = state.host
+        configured = state.configured
         if self._in_this_process:
-            if len(host.replicas) == 1:
+            if len(configured.replicas) == 1:
                 return [InThread(model)]
-            return [InThread(_built(host.choice, replica.settings), replica.name) for replica in host.replicas]
-        preparing = self._share(len(host.replicas))
+            return [
+                InThread(_built(configured.choice, replica.settings), replica.name) for replica in configured.replicas
+            ]
+        preparing = self._share(len(configured.replicas))
         if self._far is not None:
-            return [*self._far.places(host, preparing)]
+            return [*self._far.places(configured, preparing)]
         return [
-            InWorker(model, replica.name, partial(self._start, host.choice, replica, preparing))
-            for replica in host.replicas
+            InWorker(model, replica.name, partial(self._start, configured.choice, replica, preparing))
+            for replica in configured.replicas
         ]
 
     def _start(self, choice: Choice, replica: Replica, preparing: int, again: bool) -> Worker:
@@ -172,9 +174,9 @@ class Loading:
 
     def _check(self, state: ModelState) -> None:
         """Raise `Unavailable` for a model that is not to be loaded at all."""
-        row = state.host.choice.row
-        if state.host.broken is not None:
-            raise Unavailable(state.host.broken)
+        row = state.configured.choice.row
+        if state.configured.broken is not None:
+            raise Unavailable(state.configured.broken)
         if row in self._plan.options.give_up:
             raise Unavailable("given up by the user with --give-up")
         if self._lost.loading.count(row) >= MOST_LOST:
@@ -197,7 +199,7 @@ class Loading:
 def _unavailable(state: ModelState, error: BaseException) -> None:
     """Say once why a model cannot be asked."""
     if state.stopped is None:
-        LOGGER.warning("unavailable: %s", as_unavailable(error), extra={"row": state.host.choice.row})
+        LOGGER.warning("unavailable: %s", as_unavailable(error), extra={"row": state.configured.choice.row})
         state.stop(Stop(Outcome.UNAVAILABLE, str(as_unavailable(error))))
 
 

@@ -112,7 +112,7 @@ class RequestMaker:
 
     def _request(self, unit: Ask) -> Request:
         """The question of the unit's next attempt, under a new random id."""
-        ladder = ladder_of(unit.row.host)
+        ladder = ladder_of(unit.row.configured)
         frames = None if isinstance(unit.frames, MediaError) else unit.frames
         if frames is not None and unit.moments_unknown:
             self.questions.about(frames)
@@ -153,18 +153,18 @@ class RequestMaker:
         frames, media = unit.frames, unit.clip.media
         if self._far is None or not isinstance(frames, Frames) or media is None or not unit.row.needs_frames:
             return None
-        most = unit.standing.max_frames(ladder_of(unit.row.host))
+        most = unit.standing.max_frames(ladder_of(unit.row.configured))
         return Recipe(media, self._far, unit.moment_s, unit.row.probe, unit.row.variant, most)
 
     def _example(self, unit: Ask, frames: Frames) -> Frames:
         """The frames of an example as the unit's model is handed them."""
-        if self._far is None or not isinstance(unit.row.host.model, LocalModel):
+        if self._far is None or not isinstance(unit.row.configured.model, LocalModel):
             return frames.private()
         return FarFrames(Facts.of(frames), Recipe(self._examples.media[frames.sha256], self._far))
 
     def _handed(self, unit: Ask, frames: Frames | None) -> Frames | None:
         """The frames of a request as its model is handed them."""
-        recipe = self.recipe(unit) if isinstance(unit.row.host.model, LocalModel) else None
+        recipe = self.recipe(unit) if isinstance(unit.row.configured.model, LocalModel) else None
         if frames is None or recipe is None:
             return frames.private() if frames is not None else None
         near = unit.frames.near if isinstance(unit.frames, FarFrames) else None
@@ -175,7 +175,7 @@ class RequestMaker:
 
         Raises `AttemptError` where the model fails to tell, and the run has a limit that must be kept.
         """
-        model = unit.row.host.model
+        model = unit.row.configured.model
         if not isinstance(model, RemoteModel):
             return 0.0
         try:

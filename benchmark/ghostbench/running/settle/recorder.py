@@ -81,7 +81,7 @@ class Recorder:
             self._reckon(unit, state.way, passage.started)
             self._report(unit.last, failure, state, passage)
         if sent is not None:
-            state.habits.learn(unit.clip.id, unit.standing, failure, ladder_of(state.host))
+            state.habits.learn(unit.clip.id, unit.standing, failure, ladder_of(state.configured))
         return await self._conclude(unit, state, line, failure, lost=delivery.lost)
 
     async def record_hit(self, unit: Ask, state: ModelState, sent: SentRequest, hit: Hit) -> Step | None:
@@ -93,7 +93,7 @@ class Recorder:
             return None
         unit.attempts += 1
         unit.last = Outcome.ANSWERED
-        usage = Usage(cost_usd=0.0) if isinstance(state.host.model, RemoteModel) else Usage()
+        usage = Usage(cost_usd=0.0) if isinstance(state.configured.model, RemoteModel) else Usage()
         line = replace(self._line(unit, sent, replace(hit.reply, usage=usage), None), from_cache=hit.sha256)
         return await self._conclude(unit, state, replace(line, notes=(*line.notes, hit.note)), None)
 
@@ -152,7 +152,7 @@ class Recorder:
             standing=unit.standing,
             attempts=unit.attempts - unit.uncounted,
             max_attempts=self.max_attempts,
-            ladder=ladder_of(state.host),
+            ladder=ladder_of(state.configured),
             lost=unit.lost if lost else 0,
         )
         if state.stopped is not None and step.action == "retry":

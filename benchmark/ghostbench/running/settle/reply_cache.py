@@ -138,7 +138,7 @@ class ReplyCache:
 
     def key(self, unit: Ask, request: Request) -> dict[str, JsonValue] | None:
         """All that decides the answer; None where that is not the request alone."""
-        model = unit.row.host.model
+        model = unit.row.configured.model
         if unit.row.name in self._edited:
             return None
         if model is None or isinstance(model, ReferenceModel) or (self.elsewhere and isinstance(model, LocalModel)):
@@ -195,7 +195,9 @@ def request_key(request: Request) -> dict[str, JsonValue]:
     }
 
 
-def code_of(hosts: Iterable[ConfiguredModel], say: Callable[[str], None]) -> dict[ConfiguredModel, Sources | None]:
+def code_of(
+    configured_models: Iterable[ConfiguredModel], say: Callable[[str], None]
+) -> dict[ConfiguredModel, Sources | None]:
     """Each model's code, as the sources are now; None, and said, where nobody knows it."""
 
     def look(package: str) -> Sources | None:
@@ -206,8 +208,13 @@ def code_of(hosts: Iterable[ConfiguredModel], say: Callable[[str], None]) -> dic
             return None
 
     look_once = functools.cache(look)
-    loaded = {host: host.choice.spec.load.partition(":")[0].partition(".")[0] for host in hosts}
-    return {host: look_once(package) if host.model is not None else None for host, package in loaded.items()}
+    loaded = {
+        configured: configured.choice.spec.load.partition(":")[0].partition(".")[0] for configured in configured_models
+    }
+    return {
+        configured: look_once(package) if configured.model is not None else None
+        for configured, package in loaded.items()
+    }
 
 
 def run_name(run_id: str, started_at: str) -> str:

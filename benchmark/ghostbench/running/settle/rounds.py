@@ -61,9 +61,9 @@ class BatchRunner:
     """Settles all units of one batched model, round after round."""
 
     def __init__(self, state: ModelState, settler: Settler, folder: Path, deadline_s: float, is_left: IsLeft) -> None:
-        if not isinstance(state.host.model, RemoteModel):
+        if not isinstance(state.configured.model, RemoteModel):
             raise TypeError("only a RemoteModel can be batched")
-        self._model = state.host.model
+        self._model = state.configured.model
         self._state = state
         self._settler = settler
         self._recorder = settler.recorder
@@ -85,7 +85,7 @@ class BatchRunner:
         while open_units and self._state.stopped is None:
             if not self._state.way.paused:
                 pause_s = pause_before_round(steps, self._recorder.patience)
-                await self._recorder.progress.rest(self._state.host.choice.row, pause_s)
+                await self._recorder.progress.rest(self._state.configured.choice.row, pause_s)
             made, steps = await self._make(open_units)
             if made:
                 steps += await self._answer(open_units)
@@ -309,7 +309,7 @@ class BatchRunner:
             return False
         way.failed(passage, f"{error.outcome}: {error}", asked_s)
         if way.given_up is None and not way.paused:
-            await self._recorder.progress.rest(self._state.host.choice.row, way.patience.before_retry(1))
+            await self._recorder.progress.rest(self._state.configured.choice.row, way.patience.before_retry(1))
         return way.given_up is None
 
     def _stop(self, error: AttemptError) -> None:

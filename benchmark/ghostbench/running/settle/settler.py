@@ -249,7 +249,7 @@ class Settler:
         Where the way to the model has been closed meanwhile, it raises `Held`; a local model has none.
         """
         begun = self.begun
-        if not isinstance(state.host.model, LocalModel):
+        if not isinstance(state.configured.model, LocalModel):
             return functools.partial(self._send, asked.request_id, most_usd, state.way, passage)
         if begun is None:
             return None

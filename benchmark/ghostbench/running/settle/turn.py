@@ -28,7 +28,7 @@ class Turn:
         self._settler = settler
         self._state = state
         self._is_left = is_left
-        self._together = isinstance(state.host.model, LocalModel) and not by_themselves
+        self._together = isinstance(state.configured.model, LocalModel) and not by_themselves
 
     async def settle(self, units: Sequence[Ask]) -> list[Ask]:
         """Settle the units, which are in order, or one that stands for all moments; return those without an answer."""
