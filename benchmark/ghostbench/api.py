@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import secrets
 import threading
@@ -66,14 +67,16 @@ def run(
 
 
 def read_run(path: str | Path) -> RunData:
-    """Read a finished run: `clips`, `attempts` and `predictions` as pandas frames of your own, `metrics`, `manifest`.
+    """Read a finished run: `clips`, `attempts` and `predictions` as pandas frames, `metrics`, `manifest`, of your own.
 
     Raises `BadInput` for a folder that is no run, is unfinished, or holds a file that does not fit.
     """
     data = read_finished(Path(path))
     records = data.records
-    own = {name: getattr(records, name).copy() for name in ("clips", "attempts", "predictions")}
-    return dataclasses.replace(data, records=dataclasses.replace(records, **own))
+    own: dict[str, Any] = {name: getattr(records, name).copy() for name in ("clips", "attempts", "predictions")}
+    own["clips"]["parameters"] = own["clips"]["parameters"].map(dict)
+    own["manifest"] = records.manifest.model_copy(deep=True)
+    return dataclasses.replace(data, records=dataclasses.replace(records, **own), metrics=copy.deepcopy(data.metrics))
 
 
 def score(of: RunData | str | Path) -> Metrics:

@@ -27,7 +27,7 @@ from ghostbench.datasets.granted import NOTHING
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.viewer.guard import Access
 from ghostbench.viewer.labels import application as labelling
-from ghostbench.viewer.labels import desk_for
+from ghostbench.viewer.labels import labelling_of
 from ghostbench.viewer.server import application as viewing
 from ghostbench.viewer.server import server_of
 
@@ -131,7 +131,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place, chromium() as driver:
         folder = Path(place)
         results = runs(folder)
-        desk = desk_for([SplitQuery(dataset="ghost5")], "anna", folder / "anna.jsonl")
+        desk = labelling_of([SplitQuery(dataset="ghost5")], "anna", folder / "anna.jsonl")
         with (
             served(lambda access: viewing(results, NOTHING, access)) as view,
             served(lambda access: labelling(desk, access)) as label,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import ghostbench
+from ghostbench.evidence.verify import verify
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
@@ -47,6 +48,22 @@ def test_scores_follow_from_the_frames_and_leave_the_folder_alone(made: Path) ->
     assert (changed["tp"], changed["fp"]) == (0, 0)
     assert ghostbench.score(made)["models"] == stated["models"], "frames are the caller's own"
     assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_changed_of_a_run_is_changed_for_nobody_else(made: Path) -> None:
+    before = json.loads((made / "metrics.json").read_text())
+    mine = ghostbench.read_run(made)
+    mine.metrics["models"]["always"]["n"] = 999
+    mine.manifest.run_id = "another"
+    mine.manifest.models["always"].facts["made"] = "up"
+    mine.clips["parameters"].iloc[0]["made"] = "up"
+    mine.clips.loc[0, "truth"] = mine.attempts.loc[0, "clip"] = mine.predictions.loc[0, "clip"] = None
+    again = ghostbench.read_run(made)
+    assert again.metrics == json.loads(json.dumps(ghostbench.score(made))) == before
+    assert again.manifest.run_id == made.name
+    assert "made" not in again.manifest.models["always"].facts
+    assert not any("made" in each for each in again.clips["parameters"])
+    assert verify(made).findings == ()
 
 
 def test_a_run_can_be_made_where_an_event_loop_runs(tmp_path: Path) -> None:

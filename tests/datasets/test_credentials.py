@@ -31,7 +31,7 @@ from ghostbench.running.ask.places.looking import Seen, Wanted
 from ghostbench.running.dry_run import forecast
 from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import Plan, make_plan
-from ghostbench.viewer.labels import desk_for
+from ghostbench.viewer.labels import labelling_of
 
 ROOT = "guarded://anna:pa55word@vault"
 SECRETS = ("anna:", "pa55word")
@@ -122,6 +122,6 @@ def test_what_shows_or_labels_the_clips_of_a_guarded_root_reads_it(tmp_path: Pat
     where = media_place(granted, "dada2000", None, "auto", 30.0)
     found = find_media(where.root, [NAME], layout=where.layout, fps=where.fps)
     assert len(list(every_frame(str(found[NAME]), [], where.root.credentials))) == 20
-    desk = desk_for([query()], "ben", tmp_path / "ben.jsonl")
+    desk = labelling_of([query()], "ben", tmp_path / "ben.jsonl")
     assert len(list(every_frame(str(desk.clips[NAME].media), [], desk.credentials[NAME]))) == 20
     assert not any(secret in repr((granted, desk)) for secret in SECRETS)
