@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable
 from importlib.metadata import Distribution, EntryPoints, distributions
 from pathlib import Path
@@ -101,26 +102,19 @@ def _version(distribution: Distribution) -> str | None:
 
 
 def homes_of(packages: Iterable[str]) -> set[str]:
-    """The names of the distributions that brought these top-level import packages."""
-    wanted = tuple(packages)
-    return {name for found in distributions() if _brought(found, wanted) and (name := name_of(found))}
+    """The names of the distributions that brought these top-level import packages or modules."""
+    wanted = "|".join(map(re.escape, packages))
+    # One look at all of them at once: the lists of files of a large environment are some ten megabytes.
+    listed = re.compile(rf"\n(?:{wanted})(?:/|\.py,)")
+    return (
+        {name for found in distributions() if _brought(found, listed) and (name := name_of(found))} if wanted else set()
+    )
 
 
-def _brought(distribution: Distribution, packages: tuple[str, ...]) -> bool:
-    """Whether a distribution's list of files has one of these packages or modules."""
+def _brought(distribution: Distribution, listed: re.Pattern[str]) -> bool:
+    """Whether a distribution's list of files, each at the start of a line, has one that is looked for."""
     try:
-        files = "\n" + (distribution.read_text("RECORD") or distribution.read_text("installed-files.txt") or "")
+        files = distribution.read_text("RECORD") or distribution.read_text("installed-files.txt") or ""
     except Exception:  # noqa: BLE001 - broken metadata
         return False
-    return any(_listed(package, files) for package in packages)
-
-
-def _listed(package: str, files: str) -> bool:
-    """Whether a list of files, each at the start of a line, has the package's folder or the module. It may be long."""
-    line = f"\n{package}"
-    at = files.find(line)
-    while at >= 0:
-        if files.startswith(("/", ".py,"), at + len(line)):
-            return True
-        at = files.find(line, at + 1)
-    return False
+    return listed.search("\n" + files) is not None
