@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-import dataclasses
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -71,12 +69,7 @@ def read_run(path: str | Path) -> RunData:
 
     Raises `BadInput` for a folder that is no run, is unfinished, or holds a file that does not fit.
     """
-    data = read_finished(Path(path))
-    records = data.records
-    own: dict[str, Any] = {name: getattr(records, name).copy() for name in ("clips", "attempts", "predictions")}
-    own["clips"]["parameters"] = own["clips"]["parameters"].map(dict)
-    own["manifest"] = records.manifest.model_copy(deep=True)
-    return dataclasses.replace(data, records=dataclasses.replace(records, **own), metrics=copy.deepcopy(data.metrics))
+    return read_finished(Path(path)).of_ones_own()
 
 
 def score(of: RunData | str | Path) -> Metrics:

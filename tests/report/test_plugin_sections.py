@@ -52,6 +52,30 @@ def test_a_section_gets_the_runs_data_and_is_rendered_without_its_html(rich_run:
     assert "<img" not in text
 
 
+def test_what_a_section_changes_of_the_run_is_changed_for_nobody_else(
+    rich_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoils(run: RunData) -> str:
+        run.metrics["models"].clear()
+        run.manifest.models.clear()
+        run.predictions.drop(run.predictions.index, inplace=True)
+        run.clips["truth"] = "normal"
+        run.attempts["outcome"] = None
+        return f"{len(run.predictions)} are left"
+
+    module = types.ModuleType("a_section_that_spoils")
+    module.spoils = spoils  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    run, before = read_run(rich_run), report_html(read_run(rich_run))
+    spec = ReportSectionSpec(name="spoils", load=f"{module.__name__}:spoils", title="It spoils")
+    for name in ("spoils", "again"):
+        monkeypatch.setitem(registry().report_sections, name, spec)
+    assert report_markdown(run).count("0 are left") == 2
+    assert report_html(run).count("0 are left") == 2
+    monkeypatch.undo()
+    assert report_html(run) == before
+
+
 @pytest.mark.usefixtures("sections")
 def test_a_broken_section_costs_only_itself(rich_run: Path) -> None:
     page = report_html(read_run(rich_run))

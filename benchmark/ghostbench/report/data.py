@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -39,6 +40,14 @@ class RunData:
     records: RunRecords
     metrics: Metrics
     fits: bool = True
+
+    def of_ones_own(self) -> RunData:
+        """The same, to be changed at will: nobody else sees it."""
+        records = self.records
+        own: dict[str, Any] = {name: getattr(records, name).copy() for name in ("clips", "attempts", "predictions")}
+        own["clips"]["parameters"] = own["clips"]["parameters"].map(dict)
+        own["manifest"] = records.manifest.model_copy(deep=True)
+        return replace(self, records=replace(records, **own), metrics=copy.deepcopy(self.metrics))
 
     @property
     def manifest(self) -> Manifest:

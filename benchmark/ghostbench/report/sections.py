@@ -31,8 +31,12 @@ class Section:
 
 
 def plugin_sections(run: RunData) -> list[Section]:
-    """The task's own section and every registered one; one that fails says so in its own place."""
+    """The task's own section and every registered one; one that fails says so in its own place.
+
+    Each gets the run as its own, so that none spoils what the others and the tables are made of.
+    """
     from ghostbench.plugins.registry import registry
+    from ghostbench.tasks.base import Task
     from ghostbench.tasks.load import load_task
 
     found = []
@@ -40,7 +44,7 @@ def plugin_sections(run: RunData) -> list[Section]:
         task = load_task(run.manifest.task.name)
     except BadInput:
         task = None
-    if task is not None:
+    if task is not None and type(task).section is not Task.section:
         found += _section(f"The task {task.name}", task.section, run)
     for spec in registry().report_sections.values():
         found += _section(spec.title, partial(_called, spec.load), run, needed=True)
@@ -56,7 +60,7 @@ def _called(target: str, run: RunData) -> object:
 def _section(title: str, write: Callable[[RunData], object], run: RunData, *, needed: bool = False) -> list[Section]:
     """A stranger's section; none where there is nothing to say and nothing `needed`."""
     try:
-        text = write(run)
+        text = write(run.of_ones_own())
         if text is None and not needed:
             return []
         if not isinstance(text, str):
