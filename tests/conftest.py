@@ -145,9 +145,9 @@ def plugin_site(tmp_path: Path) -> PluginSite:
 
 
 @pytest.fixture(scope="module")
-def module_plugin_site(tmp_path_factory: pytest.TempPathFactory) -> PluginSite:
-    """The same for all tests of a module."""
-    return PluginSite(tmp_path_factory.mktemp("site"))
+def module_plugin_site(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], PluginSite]:
+    """Makes such a folder for all tests of a module."""
+    return lambda: PluginSite(tmp_path_factory.mktemp("site"))
 
 
 class Listener:

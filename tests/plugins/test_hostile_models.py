@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,15 +99,16 @@ def install(site: PluginSite, name: str, kind: str, method: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def outcomes(module_plugin_site: PluginSite) -> dict[str, dict[str, int]]:
+def outcomes(module_plugin_site: Callable[[], PluginSite]) -> dict[str, dict[str, int]]:
     """{row: {outcome: count}} of one run of all of them beside a good one."""
+    site = module_plugin_site()
     for number, (kind, method, _) in enumerate(CASES):
-        install(module_plugin_site, f"bad{number}", kind, method)
+        install(site, f"bad{number}", kind, method)
     rows = ",".join([*(f"bad{number}" for number in range(len(CASES))), "always"])
-    done = module_plugin_site.bench("run", "--models", rows, "--run-id", "r", "--max-attempts", "1", timeout=600)
+    done = site.bench("run", "--models", rows, "--run-id", "r", "--max-attempts", "1", timeout=600)
     assert done.returncode in {0, 1}, done.stderr
     assert "Traceback" not in done.stderr
-    file = module_plugin_site.folder / "results" / "r" / "metrics.json"
+    file = site.folder / "results" / "r" / "metrics.json"
     models = json.loads(file.read_text(encoding="utf-8"))["models"]
     return {name: row["outcomes"] for name, row in models.items()}
 
