@@ -45,6 +45,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes or waits longest: were it last, nothing would be left to do beside it."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def imports_are_no_garbage() -> None:
     """Keep what was imported by now out of the garbage collector's way.

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.first
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.first
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "openai" / "server"))
 
 

@@ -24,6 +24,8 @@ from tiny_checkpoints import FAMILIES
 from ghostbench import GRADES
 from ghostbench.tasks.ghost_probing import GhostProbing
 
+pytestmark = pytest.mark.first
+
 TASK = GhostProbing()
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

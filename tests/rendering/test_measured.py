@@ -22,6 +22,8 @@ from ghostbench.evidence.verify import verify
 from ghostbench.scoring.dose_response import dose_response
 from ghostbench.scoring.rates import Estimate
 
+pytestmark = pytest.mark.first
+
 DOSES = (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2)
 THRESHOLD, SPREAD, LAPSE, GUESS = 1.5, 0.4, 0.05, 0.1
 

@@ -16,6 +16,8 @@ from ghostbench.outcomes import Outcome
 from ghostbench.running.watch.progress import Progress
 from ghostbench.running.watch.silence import tell_of_silence
 
+pytestmark = pytest.mark.first
+
 HANGING = ["hanging:load", "hanging:answer", "hanging-early", "hanging-remote:load", "hanging-remote:deaf"]
 
 

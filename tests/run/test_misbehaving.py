@@ -11,7 +11,10 @@ from typing import Any
 import psutil
 import pytest
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what happens there is told elsewhere")
+pytestmark = [
+    pytest.mark.first,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what happens there is told elsewhere"),
+]
 
 LOST = {
     "segfault": "was ended by signal 11 (SIGSEGV)",

@@ -17,6 +17,8 @@ from ghostbench.errors import BadInput
 from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import make_plan
 
+pytestmark = pytest.mark.first
+
 CUT_S = 1.5
 FPS = 8
 

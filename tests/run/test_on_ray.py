@@ -30,7 +30,7 @@ from ghostbench.tasks.load import load_task
 
 PATIENCE_S = 600.0
 """How long a run may take, and what is waited for in one: starting Ray is slow on a machine that does much besides."""
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.first, pytest.mark.timeout(1500)]
 
 MODELS = ["--models", "local-spy,picky", "--probe", "blank"]
 WAYS: dict[str, list[str]] = {
