@@ -50,7 +50,9 @@ def test_all_of_it_is_made_ready_where_every_model_has_a_process_of_its_own(tmp_
     found = imported(["local", "reference"], "process", builder.write(tmp_path / "r"))
     assert found["ahead"] == list(MODULES)
     assert found["compiled"]
-    assert not [name for name in found["later"] if name.partition(".")[0] in LIBRARIES]
+    later = {name for name in found["later"] if name.partition(".")[0] in LIBRARIES}
+    # A module that warns whoever imports it by name.
+    assert later <= {"matplotlib.style.core"}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ MODULES = (
     "ghostbench.report.frame_strips",
     "matplotlib.figure",
     "matplotlib.backends.backend_svg",
-    "matplotlib.style.core",
+    "matplotlib.style",
 )
 """In the order in which they will be wanted."""
 
