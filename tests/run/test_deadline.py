@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import re
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from ghostbench.folder.names import PRINTED
 from ghostbench.outcomes import Outcome
 from ghostbench.running.watch.progress import Progress
 from ghostbench.running.watch.silence import tell_of_silence
@@ -82,6 +84,21 @@ def test_a_model_that_never_closes_keeps_nobody(bench: Any, monkeypatch: pytest.
     done = bench.run("--models", "hanging:close,always", "--run-id", "r")
     assert done.returncode == 0, done.stderr
     assert bench.manifest("r")["status"] == "complete"
+
+
+def test_a_model_closes_while_the_run_is_scored_and_what_it_says_then_is_kept(bench: Any) -> None:
+    (bench.folder / "site" / "sitecustomize.py").write_text(
+        "import ghostbench.running.ask.places.in_worker as worker\n"
+        "import ghostbench.running.settle.loading as loading\n"
+        "worker._CLOSING_S = loading.CLOSING_S = 600.0\n",
+        encoding="utf-8",
+    )
+    folder = bench.folder / "results" / "r"
+    done = bench.run("--models", "hanging:reading,always", "--run-id", "r", CLOSES_AFTER=str(folder / "report.html"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / PRINTED).read_text() == "closed after the report\n"
+    said = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [line["message"] for line in said if line["logger"] == "closing"] == ["was closed"]
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "nan", "inf"])

@@ -34,9 +34,10 @@ def command(shards: tuple[Path, ...], out: Path, run_id: str | None, quiet: bool
     refuse_both(quiet, as_json)
     from rich.console import Console
 
-    from ghostbench.running.conclude import conclude
+    from ghostbench.running.conclude import conclude, make_report
     from ghostbench.running.merge import merge
     from ghostbench.running.terminal import Terminal
 
     terminal = Terminal(out=Console(), err=Console(stderr=True), quiet=quiet, as_json=as_json)
-    return conclude(merge(shards, out, run_id, ["bench", *sys.argv[1:]]), terminal)
+    folder = merge(shards, out, run_id, ["bench", *sys.argv[1:]])
+    return conclude(folder, terminal, make_report(folder))

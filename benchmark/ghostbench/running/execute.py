@@ -35,7 +35,7 @@ from ghostbench.running.announcements import (
 from ghostbench.running.ask.examples import show_examples
 from ghostbench.running.ask.places.actor import Cluster, require_ray
 from ghostbench.running.ask.places.early import Early
-from ghostbench.running.conclude import conclude
+from ghostbench.running.conclude import conclude, make_report
 from ghostbench.running.import_ahead import importing_ahead
 from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import Plan, make_plan
@@ -218,37 +218,43 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, terminal: Terminal, 
         terminal.warn(line)
 
     with (
-        surroundings_put_back(),
         logging_into(there.log, control.held.redactor),
         printing_aside(there.path, terminal.err, control.held.redactor),
-        Progress(terminal.err, rows, units, quiet=terminal.quiet) as progress,
-        importing_ahead(plan),
+        contextlib.ExitStack() as last,
     ):
-        context = RunContext(
-            folder=there,
-            manifest=manifest,
-            redactor=control.held.redactor,
-            progress=progress,
-            cluster=control.held.cluster,
-            examples=control.held.examples,
-            early=control.held.early,
-            say=say,
-        )
-        LOGGER.info("%s", f"{'goes on' if plan.options.resume else 'begins'}: {len(rows)} rows, {units} units each")
-        runner = Runner(plan, context, control.done, control.lost)
-        try:
-            finished = _run_until_done_or_stopped(runner, control.signals, there)
-        except Exception:
-            LOGGER.exception("ends by a fault")
-            with contextlib.suppress(OSError):
-                _mark_interrupted(there, manifest)
-            raise
-        LOGGER.info("%s", "has asked all" if finished else "is interrupted")
-    if not finished:
-        _mark_interrupted(folder, manifest)
-    if not finished or control.signals.came:
-        raise KeyboardInterrupt
-    status = conclude(folder.path, terminal)
+        with (
+            surroundings_put_back(),
+            Progress(terminal.err, rows, units, quiet=terminal.quiet) as progress,
+            importing_ahead(plan),
+        ):
+            context = RunContext(
+                folder=there,
+                manifest=manifest,
+                redactor=control.held.redactor,
+                progress=progress,
+                cluster=control.held.cluster,
+                examples=control.held.examples,
+                early=control.held.early,
+                say=say,
+            )
+            LOGGER.info("%s", f"{'goes on' if plan.options.resume else 'begins'}: {len(rows)} rows, {units} units each")
+            runner = Runner(plan, context, control.done, control.lost)
+            last.push(lambda kind, *_: runner.close(wait=kind is None or issubclass(kind, Exception)))
+            try:
+                finished = _run_until_done_or_stopped(runner, control.signals, there)
+            except Exception:
+                LOGGER.exception("ends by a fault")
+                with contextlib.suppress(OSError):
+                    _mark_interrupted(there, manifest)
+                raise
+            LOGGER.info("%s", "has asked all" if finished else "is interrupted")
+        if not finished:
+            _mark_interrupted(folder, manifest)
+        if not finished or control.signals.came:
+            raise KeyboardInterrupt
+        # While models in processes of their own are closing.
+        metrics = make_report(folder.path)
+    status = conclude(folder.path, terminal, metrics)
     for row, pause_s in progress.longest_put_off_s.items():
         asked = f"{row}: the server asked for a pause of up to {pause_s:.10g} s, longer than a run waits"
         terminal.warn(f"{asked}; ask again then with: {control.going_on}")

@@ -52,7 +52,7 @@ from ghostbench.running.rules.predictions import AskKey, Last
 from ghostbench.running.settle.budget import Budget
 from ghostbench.running.settle.cache_entry import open_root
 from ghostbench.running.settle.faults import FIRST_CLIPS, FirstClips, is_ours
-from ghostbench.running.settle.loading import Elsewhere, Loading
+from ghostbench.running.settle.loading import Closing, Elsewhere, Loading
 from ghostbench.running.settle.making import RequestMaker
 from ghostbench.running.settle.recorder import Recorder
 from ghostbench.running.settle.reply_cache import ReplyCache, code_of, run_name
@@ -135,6 +135,7 @@ class Runner:
             self._write_manifest,
             Elsewhere(self._far, context.early),
         )
+        self._closing: Closing | None = None
         self.longest_s = plan.options.deadline + _BLOCKED_S
         seen = {row.name for row in plan.rows if row.looks}
         self._first = FirstClips(
@@ -147,7 +148,8 @@ class Runner:
     async def run(self) -> None:
         """Ask what is left to ask, then write clips, predictions and the complete manifest.
 
-        Raises `DiskFailed`. Cancelled, it leaves a folder that `--resume` goes on with.
+        Raises `DiskFailed`. Cancelled, it leaves a folder that `--resume` goes on with. When it returns, models may
+        still be closing: see `close`.
         """
         folder, progress = self._context.folder, self._context.progress
         # The ledger is read for it only where something is counted against it.
@@ -165,6 +167,7 @@ class Runner:
         for row, outcome in self._left.settled():
             progress.settled(row, outcome)
         silence = asyncio.create_task(tell_of_silence(progress, self._feeding.waiting_for, self._context.say))
+        finished = False
         try:
             self._begin_decoding()
             for configured in self._plan.configured_models:
@@ -176,11 +179,12 @@ class Runner:
             await self._look_at_first_clips()
             await self._ask(settler, clips)
             await self._loading.ready()
+            finished = True
         finally:
             silence.cancel()
             for file in (ledger, clips, sent):
                 file.close()
-            await self._close()
+            await self._close(finished=finished)
             self._write_manifest()
             self._begun.close(remove=False)
         finish(self._plan, folder, self._context.manifest)
@@ -349,12 +353,24 @@ class Runner:
         while some := list(islice(left, _SMALLEST_WINDOW if looks else 1024)):
             await asyncio.gather(*map(describe, some))
 
-    async def _close(self) -> None:
+    def close(self, *, wait: bool) -> None:
+        """Be done with the models that are still closing; if `wait`, once they are closed or have taken too long."""
+        if self._closing is not None:
+            self._closing.end(wait=wait)
+
+    async def _close(self, *, finished: bool) -> None:
+        """Close everything; of a run that is `finished`, models may still be at it when this returns: see `close`."""
         await self._window.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for state in self._states.values():
-            await self._loading.give_up(state)
-        self._loading.close()
+        try:
+            if finished:
+                self._closing = await self._loading.leave(self._states.values())
+            else:
+                for state in self._states.values():
+                    await self._loading.give_up(state)
+        finally:
+            if self._closing is None:
+                self._loading.close()
 
     def _write_manifest(self) -> None:
         for row in self._plan.rows:

@@ -249,6 +249,13 @@ class Hanging(LocalModel):
 
     def close(self) -> None:
         self._hang("close")
+        if self.argument == "reading":
+            # Closes when that file is there, and says so.
+            report, until = Path(os.environ["CLOSES_AFTER"]), time.monotonic() + 300
+            while not report.exists() and time.monotonic() < until:
+                time.sleep(0.02)
+            print("closed after the report" if report.exists() else "closed before the report", flush=True)
+            logging.getLogger("closing").warning("was closed")
 
 
 class Deadly(LocalModel):

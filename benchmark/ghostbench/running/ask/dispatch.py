@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -119,6 +119,12 @@ class Dispatcher(ABC):
 
     async def close(self) -> None:
         """Close the model."""
+
+    async def leave(self) -> Sequence[Callable[[], None]]:
+        """Ask the model nothing more; return what is left to be called to close it. That may take long, wants no event
+        loop, and can be called from any thread."""
+        await self.close()
+        return ()
 
     def _read(self, result: object) -> Reply | AttemptError:
         """What the model returned, held against the contract."""

@@ -191,11 +191,15 @@ class LocalDispatcher(Dispatcher):
 
     @override
     async def close(self) -> None:
+        await asyncio.gather(*map(asyncio.to_thread, await self.leave()))
+
+    @override
+    async def leave(self) -> Sequence[Callable[[], None]]:
         working = [*self._servers, *self._warming.values()]
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
-        await asyncio.gather(*(seat.close() for seat in self._seats))
+        return [close for seat in self._seats if (close := seat.leave()) is not None]
 
     def _open(self) -> list[Seat[_Waiting]]:
         return self._queues.open_seats()

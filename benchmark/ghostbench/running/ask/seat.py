@@ -157,11 +157,15 @@ class Seat(Generic[Item]):
 
     async def close(self) -> None:
         """Close the model, or end what it is at."""
+        if (close := self.leave()) is not None:
+            await asyncio.to_thread(close)
+
+    def leave(self) -> Callable[[], None] | None:
+        """Ask nothing more; return what closes the model, or end what it is at, after which nothing does."""
         if self._running:
             self.place.end_work("was ended with the run")
         self._threads.shutdown(wait=not self._running, cancel_futures=True)
-        if not self._running:
-            await asyncio.to_thread(self.place.close)
+        return None if self._running else self.place.close
 
     async def _begun(self, function: Callable[[], T], stopped: Callable[[], bool]) -> asyncio.Future[T]:
         """A call in the pool, once a thread is at it. Raises `Withdrawn` where `stopped` comes true before."""

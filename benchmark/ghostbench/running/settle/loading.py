@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -188,6 +189,18 @@ class Loading:
             dispatcher, state.dispatcher = state.dispatcher, None
             await close_quietly(dispatcher)
 
+    async def leave(self, states: Iterable[ModelState]) -> Closing:
+        """Close the models, and then the threads; those in processes of their own are still at it when this returns."""
+        calls: list[Callable[[], None]] = []
+        for state in states:
+            if self._in_this_process or self._far is not None:
+                await self.give_up(state)
+            elif state.dispatcher is not None:
+                dispatcher, state.dispatcher = state.dispatcher, None
+                with contextlib.suppress(Exception):
+                    calls += await within(dispatcher.leave(), CLOSING_S)
+        return Closing(calls, self.close)
+
     def close(self) -> None:
         """Let the threads go; what they were about to do is not done."""
         for warming in self._warming:
@@ -201,6 +214,33 @@ def _unavailable(state: ModelState, error: BaseException) -> None:
     if state.stopped is None:
         LOGGER.warning("unavailable: %s", as_unavailable(error), extra={"row": state.configured.choice.row})
         state.stop(Stop(Outcome.UNAVAILABLE, str(as_unavailable(error))))
+
+
+class Closing:
+    """Models that are being closed, each in a thread of its own. What they raise changes no answer and is dropped.
+
+    calls : what closes them. after : called once they are closed, or have taken `CLOSING_S`.
+    """
+
+    def __init__(self, calls: Sequence[Callable[[], None]], after: Callable[[], None]) -> None:
+        self._after = after
+        self._until = time.monotonic() + CLOSING_S
+        self._threads = [threading.Thread(target=_quietly, args=(call,), name="closing", daemon=True) for call in calls]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self, *, wait: bool) -> None:
+        """Be done with it; if `wait`, once all are closed or have been at it for too long."""
+        try:
+            for thread in self._threads if wait else ():
+                thread.join(max(0.0, self._until - time.monotonic()))
+        finally:
+            self._after()
+
+
+def _quietly(call: Callable[[], None]) -> None:
+    with contextlib.suppress(Exception):
+        call()
 
 
 async def close_quietly(dispatcher: Dispatcher) -> None:
