@@ -84,6 +84,26 @@ def test_a_line_says_what_it_is_about_in_threads_too(tmp_path: Path, redactor: R
     ]
 
 
+def test_what_a_library_calls_a_row_a_clip_or_its_thread_holds_no_secret(tmp_path: Path, redactor: Redactor) -> None:
+    path = tmp_path / "log.jsonl"
+    library = logging.getLogger("somebody.else")
+    theirs = {"row": f"of {SECRET}", "clip": SECRET}
+    with logging_into(path, redactor), about("gpt", "images_1_002"):
+        library.warning("hello", extra=theirs)
+        library.warning("hello", extra={"row": {"no": object()}, "clip": 1})
+        thread = threading.Thread(target=library.warning, args=("hello",), name=f"for {SECRET}")
+        thread.start()
+        thread.join()
+        LOGGER.warning("hello", extra=theirs)
+    assert SECRET not in path.read_text(encoding="utf-8")
+    assert [(line["row"], line["clip"], line["worker"]) for line in lines_of(path)] == [
+        ("gpt", "images_1_002", None),
+        ("gpt", "images_1_002", None),
+        (None, None, "for [redacted]"),
+        ("of [redacted]", "[redacted]", None),
+    ]
+
+
 class Unprintable:
     def __str__(self) -> str:
         raise RuntimeError

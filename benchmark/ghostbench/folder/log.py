@@ -116,16 +116,22 @@ class _JsonLines(logging.Handler):
 
     def _line(self, record: logging.LogRecord, message: str) -> bytes:
         row, clip = _names.get(_about.get(), (None, None))
+        if record.name == LOGGER.name:
+            # Of others, what they call a row or a clip is their own affair, and may hold anything.
+            row, clip = (self._redacted(getattr(record, name, own)) for name, own in (("row", row), ("clip", clip)))
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": self._redactor.message(record.name),
-            "row": getattr(record, "row", row),
-            "clip": getattr(record, "clip", clip),
-            "worker": _worker(record),
+            "row": row,
+            "clip": clip,
+            "worker": self._redacted(_worker(record)),
             "message": message,
         }
         return json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+    def _redacted(self, text: object) -> str | None:
+        return self._redactor.message(text) if isinstance(text, str) else None
 
 
 def _worker(record: logging.LogRecord) -> str | None:

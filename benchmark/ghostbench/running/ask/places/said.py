@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from ghostbench.folder.log import about
 from ghostbench.running.rules.replies import in_words
 
 _LONGEST = 10_000
@@ -45,6 +46,7 @@ class SayingSo(logging.Handler):
 def into_the_log(worker: str, said: Said) -> None:
     """Have a line of a worker stand in the run's log, as it would had it been said here."""
     line = {"name": said.logger, "levelno": said.level, "levelname": logging.getLevelName(said.level)}
-    line |= {"msg": "%s", "args": (said.message,), "created": said.at, "row": worker}
+    line |= {"msg": "%s", "args": (said.message,), "created": said.at}
     line |= {"processName": f"worker {worker}", "threadName": said.thread}
-    logging.getLogger(said.logger).handle(logging.makeLogRecord(line))
+    with about(worker):
+        logging.getLogger(said.logger).handle(logging.makeLogRecord(line))
