@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +17,6 @@ from ghostbench.running import dry_run
 from ghostbench.running.dry_run import design_of
 from ghostbench.scoring.significance import mcnemar_exact
 from ghostbench.tasks.sustain import Sustain
-
-
-def test_the_example_of_the_docstring_holds() -> None:
-    assert doctest.testmod(dry_run).failed == 0
 
 
 @pytest.mark.parametrize(("clips", "models", "share"), [(200, 2, 0.2), (200, 4, 0.4), (1000, 3, 0.1)])
