@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import math
@@ -268,6 +269,7 @@ def test_a_server_that_ignores_the_schema_is_found_out(
     assert NOT_ENFORCED not in plain.notes
 
 
+@functools.cache
 def big(encoding: str) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31 if encoding == "gzip" else 15)
     block = b" " * (1 << 20)

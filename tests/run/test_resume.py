@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shlex
+import shutil
 import signal
 import time
 from collections import Counter
@@ -140,8 +141,6 @@ def test_two_processes_never_write_one_run(bench: Any, tmp_path: Path) -> None:
 
 
 def test_media_that_changed_since_is_noticed(bench: Any, tmp_path: Path) -> None:
-    import shutil
-
     clips = tmp_path / "clips"
     shutil.copytree(bench.dataset.parent / "clips", clips)
     given = ["--models", "local-spy", "--data-root", str(clips), "--run-id", "r"]
@@ -170,14 +169,26 @@ def test_settings_of_every_kind_can_be_resumed_with(bench: Any) -> None:
     }
 
 
+@pytest.fixture(scope="module")
+def yardstick(module_bench: Any) -> Path:
+    """A finished run of `always` alone, to copy."""
+    assert module_bench.run("--models", "always", "--run-id", "r").returncode == 0
+    return Path(module_bench.folder / "results" / "r")
+
+
+@pytest.fixture
+def folder(yardstick: Path, bench: Any) -> Path:
+    """Its copy, as the run `r` of `bench`."""
+    return Path(shutil.copytree(yardstick, bench.folder / "results" / "r"))
+
+
 @pytest.mark.parametrize(
     ("was", "becomes"),
     [('"model":"always"', '"model":"other"'), ('"clip":"', '"clip":"\\u001b[31m'), ('"repeat":0', '"repeat":7')],
 )
-def test_a_line_of_what_the_run_does_not_have_is_bad_input(bench: Any, was: str, becomes: str) -> None:
-    assert bench.run("--models", "always", "--run-id", "r").returncode == 0
+def test_a_line_of_what_the_run_does_not_have_is_bad_input(bench: Any, folder: Path, was: str, becomes: str) -> None:
     as_a_kill_leaves_it(bench, "r")
-    ledger = bench.folder / "results" / "r" / "attempts.jsonl"
+    ledger = folder / "attempts.jsonl"
     ledger.write_text(ledger.read_text(encoding="utf-8").replace(was, becomes, 1), encoding="utf-8")
     before = ledger.read_bytes()
     done = bench.run("--models", "always", "--run-id", "r", "--resume")
@@ -193,9 +204,9 @@ def test_a_line_of_what_the_run_does_not_have_is_bad_input(bench: Any, was: str,
     ("was", "becomes"),
     [('"outcome":"answered"', '"outcome":"fine"'), ('"model":', '"mdl":'), ('"error":null', '"error":"none"')],
 )
-def test_a_changed_ledger_is_bad_input_and_never_sealed_again(bench: Any, was: str, becomes: str, status: str) -> None:
-    assert bench.run("--models", "always", "--run-id", "r").returncode == 0
-    folder = bench.folder / "results" / "r"
+def test_a_changed_ledger_is_bad_input_and_never_sealed_again(
+    bench: Any, folder: Path, was: str, becomes: str, status: str
+) -> None:
     if status == "running":
         as_a_kill_leaves_it(bench, "r")
     ledger = folder / "attempts.jsonl"

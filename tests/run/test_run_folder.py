@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ghostbench.redact import Redactor
 
 CLIP_FIELDS = """clip truth truth_time_s category remark duration_s frame_indices frame_times_s decoder
@@ -16,9 +18,15 @@ PREDICTION_FIELDS = """model clip repeat truth truth_time_s grade event_time_s s
 STAGES = "queue_s video_decode_s preprocess_s vision_s prefill_s first_token_s generate_s"
 
 
-def test_a_run_folder_holds_what_the_contract_names(bench: Any) -> None:
-    assert bench.run("--models", "local-spy,always", "--run-id", "r").returncode == 0
-    names = {p.name for p in (bench.folder / "results" / "r").iterdir()}
+@pytest.fixture(scope="module")
+def whole(module_bench: Any) -> Any:
+    """A run `r` of models of every kind: read it, and change nothing."""
+    assert module_bench.run("--models", "local-spy,always,remote-spy", "--run-id", "r").returncode == 0
+    return module_bench
+
+
+def test_a_run_folder_holds_what_the_contract_names(whole: Any) -> None:
+    names = {p.name for p in (whole.folder / "results" / "r").iterdir()}
     assert names >= {
         "manifest.json",
         "clips.jsonl",
@@ -29,9 +37,9 @@ def test_a_run_folder_holds_what_the_contract_names(bench: Any) -> None:
         "report.html",
         "tables",
     }
-    clip = bench.lines("r", "clips.jsonl")[0]
-    attempt = bench.lines("r", "attempts.jsonl")[0]
-    prediction = bench.lines("r", "predictions.jsonl")[0]
+    clip = whole.lines("r", "clips.jsonl")[0]
+    attempt = whole.lines("r", "attempts.jsonl")[0]
+    prediction = whole.lines("r", "predictions.jsonl")[0]
     assert list(clip) == CLIP_FIELDS.split()
     assert list(attempt) == ATTEMPT_FIELDS.split()
     assert list(prediction) == PREDICTION_FIELDS.split()
@@ -40,12 +48,11 @@ def test_a_run_folder_holds_what_the_contract_names(bench: Any) -> None:
     assert list(attempt["memory"]) == ["peak_allocated_bytes", "peak_reserved_bytes", "process_bytes"]
 
 
-def test_clips_and_predictions_come_in_the_order_of_the_split(bench: Any) -> None:
-    assert bench.run("--models", "local-spy,always", "--run-id", "r").returncode == 0
-    clips = [line["clip"] for line in bench.lines("r", "clips.jsonl")]
+def test_clips_and_predictions_come_in_the_order_of_the_split(whole: Any) -> None:
+    clips = [line["clip"] for line in whole.lines("r", "clips.jsonl")]
     assert clips == [f"images_{c}_{i:03}" for c in (1, 2, 3) for i in (1, 2)]
-    pairs = [(line["model"], line["clip"]) for line in bench.lines("r", "predictions.jsonl")]
-    assert pairs == [(model, clip) for model in ("local-spy", "always") for clip in clips]
+    pairs = [(line["model"], line["clip"]) for line in whole.lines("r", "predictions.jsonl")]
+    assert pairs == [(model, clip) for model in ("local-spy", "always", "remote-spy") for clip in clips]
 
 
 def test_the_manifest_says_what_was_run_and_seals_the_files(bench: Any) -> None:
@@ -64,10 +71,9 @@ def test_the_manifest_says_what_was_run_and_seals_the_files(bench: Any) -> None:
     assert set(manifest["digests"]) == {"clips.jsonl", "attempts.jsonl", "predictions.jsonl"}
 
 
-def test_every_attempt_has_a_request_id_of_its_own(bench: Any) -> None:
-    bench.run("--models", "local-spy,remote-spy", "--run-id", "r")
-    ids = [line["request_id"] for line in bench.lines("r", "attempts.jsonl")]
-    assert len(set(ids)) == len(ids) == 12
+def test_every_attempt_has_a_request_id_of_its_own(whole: Any) -> None:
+    ids = [line["request_id"] for line in whole.lines("r", "attempts.jsonl")]
+    assert len(set(ids)) == len(ids) == 18
 
 
 def test_a_terminal_without_unicode_gets_its_tables(bench: Any) -> None:
