@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING
+
 from ghostbench.frames import Frames
 from ghostbench.records import Clip, Truth, Video
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _CLIPS: tuple[tuple[str, Truth, int], ...] = (
     ("images_1_001", "ghost_probing", 6),
@@ -24,16 +31,9 @@ def drawn_clips() -> tuple[Clip, ...]:
 
 def drawn_frames(clip: Clip) -> Frames:
     """New frames, 3 to 6 of 96 x 160 pixels: a bright box that moves over noise, in each clip its own way."""
-    import numpy as np
-
     number = [name for name, _, _ in _CLIPS].index(clip.id)
-    count = _CLIPS[number][2]
-    noise = np.random.default_rng(number)
-    pixels = noise.integers(0, 40 + 40 * number, (count, _HEIGHT, _WIDTH, 3), dtype=np.uint8)
-    for index in range(count):
-        left = (10 + 25 * number + index * (4 + 9 * number)) % (_WIDTH - 24)
-        top = 20 + 12 * number
-        pixels[index, top : top + 24, left : left + 24] = (250, 200 - 50 * number, 40 * number)
+    pixels = _pixels(number).copy()
+    count = len(pixels)
     times = tuple(0.1 + 0.2 * index for index in range(count))
     return Frames(
         pixels,
@@ -42,6 +42,21 @@ def drawn_frames(clip: Clip) -> Frames:
         duration_s=0.2 * count,
         decoder="drawn by ghostbench.conformance",
     )
+
+
+@functools.cache
+def _pixels(number: int) -> npt.NDArray[np.uint8]:
+    """The pixels of a clip: to copy."""
+    import numpy as np
+
+    count = _CLIPS[number][2]
+    noise = np.random.default_rng(number)
+    pixels = noise.integers(0, 40 + 40 * number, (count, _HEIGHT, _WIDTH, 3), dtype=np.uint8)
+    for index in range(count):
+        left = (10 + 25 * number + index * (4 + 9 * number)) % (_WIDTH - 24)
+        top = 20 + 12 * number
+        pixels[index, top : top + 24, left : left + 24] = (250, 200 - 50 * number, 40 * number)
+    return pixels
 
 
 def drawn_video(clip: Clip) -> Video:

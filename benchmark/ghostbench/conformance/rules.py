@@ -24,6 +24,7 @@ from ghostbench.records import Reply
 from ghostbench.running.rules.replies import checked
 
 IMPORT_LIMIT_S = 0.2
+_TRIES = 3
 
 
 class AdapterConformance:
@@ -56,19 +57,21 @@ class AdapterConformance:
     def test_its_plugin_is_imported_quickly_and_lightly(self) -> None:
         """Importing the plugin takes under 0.2 s and none of the heavy libraries."""
         plugin = registry().origin[f"model {parse_model(self.model).spec.name}"].name
-        costs = _import_costs(plugin)
-        if heavy := costs[0].heavy:
+        cost = _import_cost(plugin)
+        if heavy := cost.heavy:
             _fail(f"importing plugin '{plugin}' imports {', '.join(heavy)}; import it where it is used")
-        quickest = min(cost.seconds for cost in costs)
-        if quickest >= IMPORT_LIMIT_S:
-            _fail(f"importing plugin '{plugin}' takes {quickest:.3f} s, the best of 3; {IMPORT_LIMIT_S} s is the limit")
+        if cost.seconds >= IMPORT_LIMIT_S:
+            _fail(
+                f"importing plugin '{plugin}' takes {cost.seconds:.3f} s, the best of {_TRIES}; "
+                f"{IMPORT_LIMIT_S} s is the limit"
+            )
 
     def test_its_description_is_readable_without_importing_the_model(self) -> None:
         """Name, kind, summary and settings are there without the module that holds the model."""
         spec = parse_model(self.model).spec
         plugin = registry().origin[f"model {spec.name}"]
         home = spec.load.partition(":")[0]
-        if home in _import_costs(plugin.name)[0].modules:
+        if home in _import_cost(plugin.name).modules:
             _fail(
                 f"plugin '{plugin.name}' imports {home}, which `load` names: let the harness import it when it is used"
             )
@@ -273,8 +276,14 @@ class AdapterConformance:
 
 
 @functools.cache
-def _import_costs(plugin: str) -> tuple[ImportCost, ...]:
-    return tuple(measure(plugin) for _ in range(3))
+def _import_cost(plugin: str) -> ImportCost:
+    """Of importing it once where that is quick enough, else the best of a few times: others share the machine."""
+    cost = measure(plugin)
+    for _ in range(_TRIES - 1):
+        if cost.seconds < IMPORT_LIMIT_S:
+            break
+        cost = min(cost, measure(plugin), key=lambda each: each.seconds)
+    return cost
 
 
 def _fail(reason: str) -> NoReturn:
