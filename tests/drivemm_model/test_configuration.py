@@ -12,7 +12,7 @@ import pytest
 from ghostbench_drivemm import DriveMM
 from ghostbench_drivemm.checkpoint.config import DriveMMConfig, VisionShape
 from ghostbench_drivemm.checkpoint.config_checks import resolve
-from ghostbench_drivemm.network.assembly import tensor_shapes
+from ghostbench_drivemm.network.assembly import expected_shapes, without_weights
 from ghostbench_local.checkpoint.errors import CheckpointError
 
 SHAPE = VisionShape(width=64, feed_forward=160, layers=2)
@@ -186,7 +186,7 @@ def test_tile_grids_are_read_in_all_the_forms_that_are_saved(given: Any, expecte
 def test_the_full_shape_is_the_public_checkpoint_tensor_by_tensor(drivemm_data: Path) -> None:
     index = json.loads((drivemm_data / "real_index.json").read_text())
     config = DriveMMConfig.full_shape()
-    shapes = tensor_shapes(config)
+    shapes = expected_shapes(without_weights(config, has_newline=config.has_newline))
     count = 0
     for shape in shapes.values():
         size = 1

@@ -19,7 +19,7 @@ from warm_process import run_bench
 from ghostbench.cli.main import bench
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
-from ghostbench.scoring.dose_response import dose_response
+from ghostbench.scoring.dose_response import curve, pooled
 from ghostbench.scoring.rates import Estimate
 
 pytestmark = pytest.mark.first
@@ -112,7 +112,8 @@ def fitted(dataset: Path, answers: Path) -> Estimate | None:
     shown = [clip for clip, values in known.items() if "visible_s" in values]
     doses = np.array([known[clip]["visible_s"] for clip in shown])
     twins = np.array([alarm for clip, alarm in alarms.items() if clip not in set(shown)])
-    return dose_response(doses, np.array([alarms[clip] for clip in shown]), twins).threshold
+    levels = pooled(doses, np.array([alarms[clip] for clip in shown]))
+    return curve(levels, int(twins.sum()), len(twins)).threshold
 
 
 def test_a_runs_table_has_the_threshold_that_its_answers_give(run: Path, dataset: Path) -> None:

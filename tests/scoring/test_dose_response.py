@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ghostbench.scoring.dose_response import MOST_LEVELS, DoseResponse, dose_response, pooled
+from ghostbench.scoring.dose_response import MOST_LEVELS, DoseResponse, curve, pooled
 from ghostbench.scoring.quick_psignifit import normal_sigmoid, width_prior
 
 DOSES = np.array([0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2])
 THRESHOLD, SPREAD, LAPSE, GUESS = 1.5, 0.4, 0.05, 0.1
+
+
+def dose_response(doses: NDArray[Any], alarms: NDArray[Any], twin_alarms: NDArray[Any]) -> DoseResponse:
+    """The curve of answers that are not counted yet, each with its dose."""
+    return curve(pooled(doses, alarms), int(twin_alarms.sum()), len(twin_alarms))
 
 
 def run(seed: int, *, each: int = 12, threshold: float = THRESHOLD) -> DoseResponse:

@@ -86,7 +86,7 @@ def load_parts(
     """Load a checkpoint folder; see `DriveMM.from_checkpoint` for what it raises."""
     found = inspect(path)
     config = resolve(found.config, found.generation, overrides, _vision_shape(found.tensors))
-    modules = _without_weights(config, has_newline=NEWLINE in found.tensors)
+    modules = without_weights(config, has_newline=NEWLINE in found.tensors)
     require_tensors(found.tensors, _wanted(modules, found))
     places = None
     if device.type == "cuda":
@@ -118,19 +118,14 @@ def random_parts(
 ) -> Parts:
     """Random weights made on the device: normal with deviation 0.02, norms at one, biases at zero."""
     tokenizer = synthetic_tokenizer(config.vocab_size, corpus)
-    modules = _without_weights(config, has_newline=config.has_newline)
+    modules = without_weights(config, has_newline=config.has_newline)
     parts = Parts(**vars(modules), tokenizer=tokenizer, renderer=synthetic_renderer(tokenizer))
     generator = torch.Generator(device).manual_seed(seed)
-    weights = {name: random_tensor(name, shape, dtype, generator) for name, shape in _expected(parts).items()}
+    weights = {name: random_tensor(name, shape, dtype, generator) for name, shape in expected_shapes(parts).items()}
     _assign(parts, weights, device)
     count = sum(weight.numel() for weight in weights.values())
     parts.facts = {"parameters": count, "weights": f"random, seed {seed}"}
     return parts
-
-
-def tensor_shapes(config: DriveMMConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor that a checkpoint of this configuration holds."""
-    return _expected(_without_weights(config, has_newline=config.has_newline))
 
 
 def random_tensor(name: str, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:
@@ -166,7 +161,7 @@ def _vision_shape(tensors: Mapping[str, TensorEntry]) -> VisionShape:
 _LAYER = re.compile(re.escape(TOWER) + r"encoder\.layers\.(\d{1,3})\.")
 
 
-def _without_weights(config: DriveMMConfig, *, has_newline: bool) -> Modules:
+def without_weights(config: DriveMMConfig, *, has_newline: bool) -> Modules:
     """All modules on the meta device: shapes and names, no memory, nothing at random."""
     with torch.device("meta"):
         language_model = Llama(config)
@@ -176,7 +171,7 @@ def _without_weights(config: DriveMMConfig, *, has_newline: bool) -> Modules:
     return Modules(config, language_model, tower, projector, newline)
 
 
-def _expected(parts: Modules) -> dict[str, tuple[int, ...]]:
+def expected_shapes(parts: Modules) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor, under the authors' names."""
     shapes = {name: tuple(tensor.shape) for name, tensor in parts.language_model.state_dict().items()}
     shapes |= {TOWER + name: tuple(tensor.shape) for name, tensor in parts.vision_tower.state_dict().items()}
@@ -188,7 +183,7 @@ def _expected(parts: Modules) -> dict[str, tuple[int, ...]]:
 
 def _wanted(parts: Modules, found: Checkpoint) -> dict[str, tuple[int, ...]]:
     """What the files must hold: all tensors, but for a head that is the embedding and is not in the files."""
-    expected = _expected(parts)
+    expected = expected_shapes(parts)
     if parts.config.has_newline:
         expected.setdefault(NEWLINE, (parts.config.hidden_size,))
     if parts.config.tie_word_embeddings and HEAD not in found.tensors:

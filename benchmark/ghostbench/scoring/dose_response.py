@@ -71,30 +71,20 @@ class DoseResponse:
         return self.guess + (1 - self.guess - self.lapse["value"]) * rise
 
 
-def dose_response(doses: Floats, alarms: Bools, twin_alarms: Bools) -> DoseResponse:
+def curve(levels: tuple[Level, ...], twin_alarms: int, twins: int) -> DoseResponse:
     """The curve of a model over the clips that show the event.
 
     Parameters
     ----------
-    doses : how much there was to see in each answered clip with the event, (n,), finite. alarms : whether the model
-        said that it is there, (n,). twin_alarms : the same of the answered clips without it, (m,): the guess rate.
+    levels : how much there was to see in the answered clips with the event, and how often the model said that it is
+        there, as `pooled` gives them, (n,). twin_alarms, twins : how often it said so of the answered clips without
+        it, and how many these are: the guess rate.
 
     A threshold is given only where one can be: where the answers rise with the dose (Cochran-Armitage, one-sided, at
     5%) and the threshold lies among the doses that were shown. A model that always says yes, or never, has none. For a
     dose that spans decades give its logarithm.
 
     Raises ModuleNotFoundError without psignifit, but never before a fit is wanted.
-
-    >>> doses, twins = np.repeat([1.0, 2.0, 3.0, 4.0], 5), np.zeros(20, dtype=bool)
-    >>> dose_response(doses, doses > 0, twins).why_none
-    'it gives one answer at every dose'
-    """
-    levels = pooled(doses, alarms)
-    return curve(levels, int(twin_alarms.sum()), len(twin_alarms))
-
-
-def curve(levels: tuple[Level, ...], twin_alarms: int, twins: int) -> DoseResponse:
-    """The curve through answers that are counted by dose; see `dose_response`.
 
     >>> levels = tuple(Level(dose, alarms, 30) for dose, alarms in ((1, 1), (2, 4), (3, 24), (4, 30), (5, 30)))
     >>> found = curve(levels, 1, 100)
