@@ -89,6 +89,7 @@ def test_an_emergence_is_hidden_at_first_and_a_frame_of_the_default_sampling_sho
         assert any(facts["first_visible_s"] <= t <= facts["first_visible_s"] + 1 for t in times)
 
 
+@pytest.mark.slow
 def test_an_actor_is_there_but_wholly_hidden_until_its_first_visible_frame(render: Any) -> None:
     for scene in render.scenes():
         if scene.label != "ghost probing":
@@ -100,6 +101,7 @@ def test_an_actor_is_there_but_wholly_hidden_until_its_first_visible_frame(rende
         assert render.paint(scene, first).visible(render.ACTOR) >= render.VISIBLE_PIXELS
 
 
+@pytest.mark.slow
 def test_who_moves_in_plain_view_is_never_hidden(render: Any) -> None:
     for scene in render.scenes():
         if scene.label == "ghost probing" or scene.emergence is None:
@@ -110,6 +112,7 @@ def test_who_moves_in_plain_view_is_never_hidden(render: Any) -> None:
             assert canvas.visible(render.ACTOR) > 0.5 * canvas.silhouette(render.ACTOR) > render.VISIBLE_PIXELS
 
 
+@pytest.mark.slow
 def test_drawing_twice_gives_the_same_pixels(render: Any) -> None:
     from itertools import islice
 
