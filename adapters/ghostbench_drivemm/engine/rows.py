@@ -15,11 +15,11 @@ from ghostbench_drivemm.engine.options import Finish, GenerateOptions
 
 
 class _Row:
-    """One answer. ahead : tokens that are known to follow, not yet given to the device. steps : of its decoding."""
+    """One answer. known : tokens that follow in any case, not yet given to the device. steps : of its decoding."""
 
     def __init__(self) -> None:
         self.tokens: list[int] = []
-        self.ahead: list[int] = []
+        self.known: list[int] = []
         self.finish: Finish = "length"
         self.ended = False
         self.waits = False
@@ -64,11 +64,11 @@ class Rules:
         room = self._decoder.room - sum(not row.ended for row in self.rows)
         found = []
         for row in self.rows:
-            row.waits = not row.ended and not row.ahead
+            row.waits = not row.ended and not row.known
             own = [CHOSEN] if row.waits else []
-            if not row.ended and row.ahead:
-                count = min(len(row.ahead), MOST_NEW, 1 + room)
-                own, row.ahead = row.ahead[:count], row.ahead[count:]
+            if not row.ended and row.known:
+                count = min(len(row.known), MOST_NEW, 1 + room)
+                own, row.known = row.known[:count], row.known[count:]
                 room -= count - 1
             row.steps += bool(own)
             found.append(own)
@@ -107,7 +107,7 @@ class Rules:
             for place, token in alone.items() if self._fast else ():
                 row = self.rows[place]
                 self._take(place, token)
-                row.ahead.append(token)
+                row.known.append(token)
                 row.forced += 1
                 if not row.ended:
                     asked.append(place)

@@ -156,10 +156,10 @@ class Runner:
         limit = self._plan.options.max_cost
         told = () if limit is None else read_records(folder.attempts, AttemptLine)
         spent = spent_before(told, folder.sent)
-        sent = SpendingJournal(folder.sent, self._context.redactor)
+        spending = SpendingJournal(folder.sent, self._context.redactor)
         clips = ClipLines(folder.clips, self._context.redactor, self._plan.run_id)
         ledger = Ledger(folder.attempts, self._context.redactor)
-        settler = self._settler(ledger, sent, clips, Budget(limit, spent))
+        settler = self._settler(ledger, spending, clips, Budget(limit, spent))
         self._left.moments = clips.moments
         self._recall_habits()
         if settler.recorder.cache is not None and self._left.done:
@@ -182,7 +182,7 @@ class Runner:
             finished = True
         finally:
             silence.cancel()
-            for file in (ledger, clips, sent):
+            for file in (ledger, clips, spending):
                 file.close()
             await self._close(finished=finished)
             self._write_manifest()
@@ -190,7 +190,7 @@ class Runner:
         finish(self._plan, folder, self._context.manifest)
         self._begun.close(remove=True)
 
-    def _settler(self, ledger: Ledger, sent: SpendingJournal, clips: ClipLines, budget: Budget) -> Settler:
+    def _settler(self, ledger: Ledger, spending: SpendingJournal, clips: ClipLines, budget: Budget) -> Settler:
         """The one settler of the run."""
         plan, options = self._plan, self._plan.options
         return Settler(
@@ -214,7 +214,7 @@ class Runner:
                 cache=self._cache(),
             ),
             budget=budget,
-            sent=sent,
+            spending=spending,
             begun=self._begun if options.placement.place == "thread" else None,
             media=functools.partial(self._lent, clips),
             videos=self._videos.lent if self._videos is not None else None,

@@ -276,8 +276,8 @@ class BatchRunner:
         self._settler.budget.settle(entry.most_usd, billed)
         if unit is None or known:
             return []
-        if billed is None and entry.most_usd and self._settler.sent is not None:
-            await self._settler.sent.note(entry.request_id, entry.most_usd)
+        if billed is None and entry.most_usd and self._settler.spending is not None:
+            await self._settler.spending.note(entry.request_id, entry.most_usd)
         unit.standing, unit.decode_s = Standing.noted(entry.level, entry.standing), entry.decode_s
         asked = SentRequest(
             request_id=entry.request_id,

@@ -50,17 +50,17 @@ class MomentsFound(Exception):
 class Settler:
     """Asks units until they are settled. One for a whole run, whatever way its models are reached.
 
-    sent : where requests with a price are noted before they are sent; None notes nothing. begun : where requests are
-        noted before a local model gets them; None likewise.
-    media : where the frames of units that need them come from; None: the units have theirs. foresee : has a question
-        made where its pixels are, if it has not been; returns why that is not possible.
-    videos : where the media files of units come from that see the video; None: the units have theirs.
+    spending : where requests with a price are noted before they are sent; None notes nothing. begun : where
+    requests are noted before a local model gets them; None likewise. media : where the frames of units that need
+    them come from; None: the units have theirs. foresee : has a question made where its pixels are, if it has not
+    been; returns why that is not possible. videos : where the media files of units come from that see the video;
+    None: the units have theirs.
     """
 
     maker: RequestMaker
     recorder: Recorder
     budget: Budget
-    sent: SpendingJournal | None = None
+    spending: SpendingJournal | None = None
     begun: Begun | None = None
     media: MediaOf | None = None
     foresee: Callable[[Frames, Recipe], Awaitable[AttemptError | None]] | None = None
@@ -218,8 +218,8 @@ class Settler:
                 message = f"{unsent.failure}; {put_off(unsent.pause_s, until)}"
                 state.stop(Stop(unsent.failure.outcome, message, until))
                 self.recorder.progress.put_off(unit.row.name, unsent.pause_s)
-            if self.sent is not None:
-                await self.sent.take_back(request.id)
+            if self.spending is not None:
+                await self.spending.take_back(request.id)
             if self.begun is not None:
                 self.begun.taken_back(request.id)
             return Step("retry", unit.standing, 0.0) if isinstance(unsent, Outdated) else Step("settle", unit.standing)
@@ -238,8 +238,8 @@ class Settler:
     async def _send(self, request_id: str, most_usd: float, way: Way, passage: Passage) -> None:
         if not way.may_send(passage):
             raise Held
-        if self.sent is not None and most_usd:
-            await self.sent.note(request_id, most_usd)
+        if self.spending is not None and most_usd:
+            await self.spending.note(request_id, most_usd)
 
     def _sending(
         self, unit: Ask, asked: SentRequest, state: ModelState, most_usd: float, passage: Passage
