@@ -15,7 +15,7 @@ from ghostbench.evidence.prompt_checks import check_words
 from ghostbench.evidence.report_checks import check_metrics, check_reports, check_sums, scored_before, unchecked
 from ghostbench.evidence.sent_checks import check_sent
 from ghostbench.evidence.video_checks import check_videos, speaks_of_videos
-from ghostbench.folder.manifest import Manifest, read_manifest, require_complete
+from ghostbench.folder.manifest import Manifest, OtherFormat, read_manifest, require_complete
 from ghostbench.folder.names import MANIFEST, METRICS, PAGE, REPORT, SENT
 from ghostbench.folder.run_records import read_run_records
 from ghostbench.folder.seal import check_seal
@@ -113,6 +113,8 @@ def _manifest(folder: Path) -> tuple[Manifest | None, list[Finding]]:
     try:
         manifest = read_manifest(folder)
         require_complete(folder, manifest)
+    except OtherFormat:
+        raise  # Another format may be sealed otherwise.
     except BadInput as error:
         # A run that was resumed and stopped has no seal, and a SHA256SUMS of before.
         unlike = manifest is None and MANIFEST in {finding.file for finding in check_sums(folder, ())}

@@ -41,6 +41,10 @@ Facts = dict[str, JsonValue]
 """What models, settings and machines say of themselves."""
 
 
+class OtherFormat(BadInput):
+    """A run folder of a format that this version does not read: nothing can be said of what is in it."""
+
+
 class _Entry(BaseModel):
     """A part of the manifest. Keys that this version does not know are kept as they are."""
 
@@ -333,7 +337,7 @@ def has_manifest(folder: Path) -> bool:
 def read_manifest(folder: Path) -> Manifest:
     """manifest.json of a run folder, finished or not, of any format in `READ`.
 
-    Raises `BadInput`, also for a folder with links in it.
+    Raises `BadInput`, also for a folder with links in it; `OtherFormat` for one of another format.
     """
     check_plain(folder)
     path = folder / MANIFEST
@@ -355,14 +359,14 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _require_known_format(path: Path, data: bytes) -> None:
-    """Raise `BadInput` where a manifest states a format that is not read, whatever else it holds."""
+    """Raise `OtherFormat` where a manifest states a format that is not read, whatever else it holds."""
     try:
         head = _Head.model_validate_json(data)
     except ValidationError:
         return
     if head.format not in READ:
         wrote = head.versions.get("ghostbench") if isinstance(head.versions, dict) else None
-        raise BadInput(
+        raise OtherFormat(
             f"{path} is of format {head.format}, and this version reads {' and '.join(map(str, READ))}: "
             f"use the version of ghostbench that wrote it{f', {printable(wrote)}' if isinstance(wrote, str) else ''}"
         )
