@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,14 @@ from ghostbench.datasets.storage import Media
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.sums import write_sums
+from ghostbench.frames import Frames
 from ghostbench.media.sampling import parse_sampling
+from ghostbench.records import Clip
+from ghostbench.report import frame_strips
 from ghostbench.report.frame_strips import drawn, drawn_once
 from ghostbench.report.write import write_report
+from ghostbench.running.ask.decoding import Decoding
+from ghostbench.running.ask.pictures import drawing_ahead
 from ghostbench.scoring.score import score_run
 
 
@@ -161,6 +167,26 @@ def test_a_clip_that_is_the_same_file_is_drawn_once_and_another_of_its_name_anew
     assert drawn_once(*asked) is first
     shutil.copy(clips[1], tmp_path / "clip.mp4")
     assert drawn_once(*asked) == drawn(*asked) != first
+
+
+async def test_a_run_of_few_free_clips_draws_them_when_it_decodes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = sorted((Path(__file__).parents[2] / "datasets" / "ghost5").rglob("*.mp4"))[0]
+    media, sampling = Media(location=str(shutil.copy(source, tmp_path / "clip.mp4"))), parse_sampling("uniform:2")
+    want = drawn(media, sampling, NO_CREDENTIALS)
+    with ThreadPoolExecutor(1) as pool:
+        draw = drawing_ahead("ghost5", 5, sampling)
+        decoding = Decoding(pool, sampling, tmp_path, draw=draw)
+        decoded = await decoding.decode(Clip(id="c", truth="normal", media=str(media)))
+    assert isinstance(decoded.frames, Frames)
+    monkeypatch.setattr(frame_strips, "drawn", None)
+    assert drawn_once(media, sampling, NO_CREDENTIALS) == want
+
+
+@pytest.mark.parametrize(("dataset", "clips"), [("dada2000", 5), ("ghost5", 9), ("of-a-file", 5)])
+def test_a_run_draws_no_other_clips(dataset: str, clips: int) -> None:
+    assert drawing_ahead(dataset, clips, parse_sampling("uniform:2")) is None
 
 
 def test_other_pixels_than_the_runs_are_refused(tmp_path: Path) -> None:

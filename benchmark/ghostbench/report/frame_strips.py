@@ -129,15 +129,29 @@ def each_strip(
 
 def drawn_once(media: Media, sampling: Sampling, credentials: Credentials) -> Strip:
     """As `drawn`, of a file that this process drew before and that is the same: from memory."""
-    as_it_is = signature(Path(media.location))
-    if media.kind != "file" or not any(as_it_is):
-        return drawn(media, sampling, credentials)
-    key = (media, sampling, as_it_is)
+    key = _key(media, sampling)
     strip = _KEPT.get(key) or drawn(media, sampling, credentials)
-    _KEPT[key] = strip
+    _keep(key, strip)
+    return strip
+
+
+def draw_ahead(media: Media, sampling: Sampling, frames: Frames) -> None:
+    """Draw the frames of a free clip while they are in hand, so that `drawn_once` need not decode them again."""
+    if (key := _key(media, sampling)) not in _KEPT:
+        _keep(key, (frames.sha256, _strip(frames)))
+
+
+def _key(media: Media, sampling: Sampling) -> object | None:
+    """What tells a clip from others, and its file from the same file written anew; None for what is no local file."""
+    as_it_is = signature(Path(media.location))
+    return (media.location, sampling, as_it_is) if media.kind == "file" and any(as_it_is) else None
+
+
+def _keep(key: object | None, strip: Strip) -> None:
+    if key is not None:
+        _KEPT[key] = strip
     while len(_KEPT) > MOST_FREE:
         _KEPT.popitem(last=False)
-    return strip
 
 
 def _strip(frames: Frames) -> list[str]:

@@ -31,6 +31,7 @@ from ghostbench.running import manifest as manifests
 from ghostbench.running.ask.decoding import Decoded, Decoding
 from ghostbench.running.ask.examples import Shown
 from ghostbench.running.ask.far import FarAway
+from ghostbench.running.ask.pictures import drawing_ahead
 from ghostbench.running.ask.places.actor import Cluster
 from ghostbench.running.ask.places.early import Early
 from ghostbench.running.ask.questions import Questions, found_with_frames
@@ -115,7 +116,12 @@ class Runner:
             decoding = self._far.decoding
         else:
             decoding = Decoding(
-                self._pool, plan.sampling, plan.split.data_root, plan.split.credentials, shared=elsewhere
+                self._pool,
+                plan.sampling,
+                plan.split.data_root,
+                plan.split.credentials,
+                shared=elsewhere,
+                draw=drawing_ahead(context.manifest.dataset.name, len(plan.split.clips), plan.sampling),
             )
         storage = self._way("the clips' storage")
         # Examples are held as long as the run lasts; each probe keeps frames of its own beside a clip's.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ class Decoding:
     """Decodes clips in a pool of threads, under one sampling rule.
 
     root : where media was looked for, to name in errors. credentials : what opens it. shared : whether other processes
-    are to look at the frames.
+    are to look at the frames. draw : called with each clip's media and frames, in the pool, where nobody waits for it.
     """
 
     def __init__(
@@ -40,10 +42,12 @@ class Decoding:
         credentials: Credentials = NO_CREDENTIALS,
         *,
         shared: bool = False,
+        draw: Callable[[str, Frames], object] | None = None,
     ) -> None:
         self._pool = pool
         self._credentials = credentials
         self._shared = shared
+        self._draw = draw
         self._sampling = sampling
         self._root = root
 
@@ -52,9 +56,13 @@ class Decoding:
         if clip.media is None:
             return Decoded(MissingMedia(f"no media for {clip.id} under {self._root}"), None)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
+        decoded = await loop.run_in_executor(
             self._pool, _timed, clip.media, self._sampling, self._credentials, self._shared
         )
+        if self._draw is not None and isinstance(decoded.frames, Frames):
+            with contextlib.suppress(RuntimeError):  # the pool is closed
+                self._pool.submit(self._draw, clip.media, decoded.frames)
+        return decoded
 
 
 def _timed(media: str, sampling: Sampling, credentials: Credentials, shared: bool) -> Decoded:
