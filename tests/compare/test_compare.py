@@ -366,28 +366,24 @@ def test_what_is_printed_fits_thirty_lines_of_eighty_columns(
 
 @pytest.mark.slow
 def test_recorded_studies_compare_and_none_differs_significantly(shared_data: Path, tmp_path: Path) -> None:
-    import subprocess
-    import sys
+    from warm_process import run_bench
 
     files = sorted((shared_data / "recorded").glob("*.jsonl"))
     models = ",".join(f"replay:{path}={path.stem}" for path in files)
-    bench = [sys.executable, "-m", "ghostbench"]
-    subprocess.run(
+    ran = run_bench(
         [
-            *bench, "run", "--models", models, "--task", "ghost-probing-summary", "--dataset", "dada2000",
+            "run", "--models", models, "--task", "ghost-probing-summary", "--dataset", "dada2000",
             "--labels", str(shared_data / "dada2000" / "labels.csv"), "--out", str(tmp_path), "--run-id", "recorded",
             "--quiet",
         ],
-        check=True,
+        cwd=tmp_path,
+        env=os.environ,
     )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
     out = tmp_path / "comparison"
-    done = subprocess.run(
-        [*bench, "compare", str(tmp_path / "recorded"), "--out", str(out)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "COLUMNS": "80"},
-    )
+    words = ["compare", str(tmp_path / "recorded"), "--out", str(out)]
+    done = run_bench(words, cwd=tmp_path, env={**os.environ, "COLUMNS": "80"})
+    assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) <= 30
     assert "Answers differ on 102 clips" in done.stdout
     whole = json.loads((out / "comparison.json").read_text(encoding="utf-8"))

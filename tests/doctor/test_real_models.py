@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from warm_process import run_bench
 
 pytestmark = pytest.mark.first
 
@@ -17,14 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "openai" / "server"))
 
 def examined(*words: str, status: int = 0, **environment: str) -> dict[str, tuple[str, str]]:
     """{check: (judgement, why)} of `bench doctor WORDS --json`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ghostbench", "doctor", *words, "--json"],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
+    done = run_bench(["doctor", *words, "--json"], cwd=Path.cwd(), env={**os.environ, **environment}, timeout=800)
     assert done.returncode == status, done.stdout + done.stderr
     return {line["check"]: (line["judgement"], line["why"]) for line in json.loads(done.stdout)["lines"]}
 

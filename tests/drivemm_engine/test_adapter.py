@@ -6,8 +6,6 @@ import gc
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from warm_process import run_bench
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("llguidance")
@@ -91,15 +90,8 @@ def answers(model: DriveMMModel, seeds: tuple[int, ...], task: Any = TASK) -> li
 def bench(folder: Path, checkpoint: Path, *settings: str) -> dict[str, Any]:
     words = [f"drivemm.{setting}" for setting in (f"checkpoint={checkpoint}", "device=cpu", "dtype=float32", *settings)]
     sets = [part for word in words for part in ("--set", word)]
-    done = subprocess.run(
-        [sys.executable, "-m", "ghostbench", "run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=700,
-        check=False,
-    )
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = run_bench(["run", "--models", "drivemm", "--run-id", "r", *RUN, *sets], cwd=folder, env=env, timeout=700)
     assert "Traceback" not in done.stderr
     run = folder / "results" / "r"
     lines = [json.loads(line) for line in (run / "attempts.jsonl").read_text().splitlines()]
@@ -141,14 +133,11 @@ def test_a_checkpoint_from_the_hub_librarys_cache_is_pinned_in_the_manifest(tmp_
     (cache / "refs" / "main").write_text(commit)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "XDG_"))}
     sets = ("--set", "drivemm.device=cpu", "--set", "drivemm.mode=score")
-    done = subprocess.run(
-        [sys.executable, "-m", "ghostbench", "run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
+    done = run_bench(
+        ["run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
         cwd=tmp_path,
         env={**kept, "HF_HUB_CACHE": str(tmp_path / "hub"), "XDG_CACHE_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
         timeout=700,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "results/r/manifest.json").read_text())["models"]["drivemm"]["facts"]
@@ -158,14 +147,11 @@ def test_a_checkpoint_from_the_hub_librarys_cache_is_pinned_in_the_manifest(tmp_
 def test_a_checkpoint_that_cannot_be_had_is_told_in_one_line_on_the_terminal(tmp_path: Path) -> None:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "XDG_"))}
     sets = ("--set", "drivemm.device=cpu", "--set", "drivemm.download=true")
-    done = subprocess.run(
-        [sys.executable, "-m", "ghostbench", "run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
+    done = run_bench(
+        ["run", "--models", "drivemm", "--run-id", "r", *RUN, *sets],
         cwd=tmp_path,
         env={**kept, "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
         timeout=700,
-        check=False,
     )
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()

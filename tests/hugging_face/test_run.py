@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("llguidance")
 
 from tiny_checkpoints import FAMILIES
+from warm_process import run_bench
 
 from ghostbench import GRADES
 from ghostbench.tasks.ghost_probing import GhostProbing
@@ -31,15 +31,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def bench(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ghostbench", *words],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment}
+    return run_bench(words, cwd=folder, env=env, timeout=800)
 
 
 def of_every(row: str) -> tuple[str, ...]:

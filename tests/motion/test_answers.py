@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from ghostbench import GRADES, BadInput, Frames, Reply, RequestRejected
+from ghostbench.cli.models import command
 from ghostbench.conformance import FAULTS, AdapterConformance, NotApplicable
 from ghostbench.tasks.summary import GhostProbingSummary
 
@@ -167,7 +169,7 @@ def test_registering_it_imports_neither_numpy_nor_opencv() -> None:
 
 
 def test_bench_models_motion_explains_its_settings(motion: Motion) -> None:
-    command = [sys.executable, "-m", "ghostbench", "models", "motion"]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = CliRunner().invoke(command, ["motion"], catch_exceptions=False)
+    out = done.output
     for name in ("threshold", "potential_threshold", "horizon"):
         assert name in out

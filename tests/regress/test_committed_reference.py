@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from warm_process import run_bench
 
 from ghostbench.evidence.snapshot import read_snapshot
 
@@ -26,14 +26,13 @@ def test_the_reference_holds_five_clips_and_the_models_of_a_plain_run() -> None:
 
 @pytest.mark.slow
 def test_a_plain_run_passes_the_gate_and_verifies(tmp_path: Path) -> None:
-    bench = [sys.executable, "-m", "ghostbench"]
-    subprocess.run([*bench, "run", "--quiet", "--out", str(tmp_path), "--run-id", "ghost5"], check=True)
     for words in (
+        ["run", "--quiet", "--out", str(tmp_path), "--run-id", "ghost5"],
         ["regress", str(tmp_path / "ghost5"), "--against", str(REFERENCE)],
         ["verify", str(tmp_path / "ghost5")],
     ):
-        done = subprocess.run([*bench, *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+        done = run_bench(words, cwd=tmp_path, env=os.environ)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_workflow_in_the_documentation_is_one() -> None:

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,6 +66,7 @@ def pictures(folder: Path) -> int:
 @pytest.mark.slow
 def test_frames_of_a_dataset_are_found_by_its_own_layout_and_rate(tmp_path: Path) -> None:
     from PIL import Image
+    from warm_process import run_bench
 
     images = tmp_path / "media" / "1" / "001" / "images"
     images.mkdir(parents=True)
@@ -77,18 +76,12 @@ def test_frames_of_a_dataset_are_found_by_its_own_layout_and_rate(tmp_path: Path
     (tmp_path / "labels.csv").write_text("video_id,ground_truth_label\nimages_1_001,1s: ghost probing\n")
     (tmp_path / "slow.yaml").write_text("name: slow\nroot: media\nlayout: frames\nlabels: labels.csv\nfps: 10\n")
     words = ["run", "--dataset", "slow.yaml", "--models", "motion", "--sampling", "fps:2", "--run-id", "r", "--quiet"]
-    bench = [sys.executable, "-m", "ghostbench"]
-    assert subprocess.run([*bench, *words], cwd=tmp_path, check=False).returncode == 0
+    assert run_bench(words, cwd=tmp_path, env=os.environ).returncode == 0
     run = tmp_path / "results" / "r"
     (line,) = map(json.loads, (run / "clips.jsonl").read_text().splitlines())
     assert line["duration_s"] == 3.0
-    done = subprocess.run(
-        [*bench, "report", str(run), "--embed-frames", "--data-root", "media"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["report", str(run), "--embed-frames", "--data-root", "media"]
+    done = run_bench(words, cwd=tmp_path, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert pictures(run) == len(line["frame_indices"]) == 6
     assert not [found for found in verify(run, there(tmp_path)).findings if found.file == "report.html"]

@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from warm_process import run_bench
 
 from ghostbench.errors import BadInput, DecodeFailed
 from ghostbench.evidence.verify import verify
@@ -77,9 +76,13 @@ def test_a_run_comes_out_the_same_wherever_its_models_live(module_bench: Any, as
         pytest.importorskip("ray")
     home = module_bench.folder / "home"
     home.mkdir(exist_ok=True)
-    running = module_bench.start(*MODELS, *WAYS[way], "--run-id", way, HOME=str(home))
-    _, said = running.communicate(timeout=PATIENCE_S)
-    assert running.returncode == 0, said
+    if way == "process":
+        done = module_bench.run(*MODELS, *WAYS[way], "--run-id", way, HOME=str(home))
+        assert done.returncode == 0, done.stderr
+    else:
+        running = module_bench.start(*MODELS, *WAYS[way], "--run-id", way, HOME=str(home))
+        _, said = running.communicate(timeout=PATIENCE_S)
+        assert running.returncode == 0, said
     folder = module_bench.folder / "results" / way
     assert table(folder) == table(asked_once)
     assert hashes(folder) == hashes(asked_once)
@@ -102,10 +105,8 @@ def test_three_merged_shards_are_the_same_run(module_bench: Any, asked_once: Pat
         done = module_bench.run(*MODELS, *given)
         assert done.returncode == 0, done.stderr
         shards.append(f"results/part-{number}")
-    words = [sys.executable, "-m", "ghostbench", "merge", *shards, "--out", "results", "--run-id", "whole"]
-    done = subprocess.run(
-        words, cwd=module_bench.folder, env=module_bench.env, capture_output=True, text=True, check=False
-    )
+    words = ["merge", *shards, "--out", "results", "--run-id", "whole"]
+    done = run_bench(words, cwd=module_bench.folder, env=module_bench.env)
     assert done.returncode == 0, done.stderr
     whole = module_bench.folder / "results" / "whole"
     assert table(whole) == table(asked_once)
