@@ -101,8 +101,6 @@ def _beside(row: Row) -> bool:
 
 
 def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, Drawn]]:
-    from sklearn.metrics import precision_recall_curve, roc_curve
-
     scored = [
         (name, scores, scores["auc"]["value"], scores["average_precision"]["value"])
         for name, row in rows.items()
@@ -112,6 +110,8 @@ def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, Drawn]]:
     picked = scored[:MOST_CURVES]
     if not picked:
         return
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
     note = f" The {MOST_CURVES} of {len(scored)} models with the highest AP." if len(scored) > len(picked) else ""
     note += note_on([name for name, *_ in picked], rows)
     roc, roc_axes = square("ROC", "false positive rate", "recall")

@@ -4,6 +4,7 @@ SHA256SUMS over the whole folder."""
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from ghostbench.datasets.granted import NOTHING, Granted
@@ -16,6 +17,7 @@ from ghostbench.report.facts import facts
 from ghostbench.report.files import markdown_table, table_files
 from ghostbench.report.prompt import wordings_as_text
 from ghostbench.report.sections import plugin_sections
+from ghostbench.report.table import Table
 from ghostbench.report.tables import run_tables
 from ghostbench.writing import make_folder, remove_begun, write_text, write_texts
 
@@ -76,16 +78,20 @@ def _tables_of_before(folder: Path) -> set[str]:
 
 def report_files(run: RunData) -> dict[str, str]:
     """The text of report.md and of every table file, by path within the run folder."""
-    return {REPORT: report_markdown(run)} | table_files(run_tables(run))
+    tables = run_tables(run)
+    return {REPORT: report_markdown(run, tables)} | table_files(tables)
 
 
-def report_markdown(run: RunData) -> str:
-    """report.md: what was run, every table, and the sections of plugins."""
+def report_markdown(run: RunData, tables: Sequence[Table] | None = None) -> str:
+    """report.md: what was run, every table, and the sections of plugins.
+
+    tables : those of the run, where they are at hand.
+    """
     manifest = run.manifest
     lines = [f"# {markdown(manifest.run_id)}", "", f"**{markdown(run.claim)}**", ""]
     lines += [f"- {title}: {markdown(text)}" for title, text in facts(run)]
     lines.append("")
-    lines += [markdown_table(table) for table in run_tables(run)]
+    lines += [markdown_table(table) for table in (run_tables(run) if tables is None else tables)]
     text = wordings_as_text(run.wordings)
     if text is not None:
         words = "".join(f"    {line}\n" for line in text.split("\n"))
