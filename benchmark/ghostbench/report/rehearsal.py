@@ -6,15 +6,19 @@ import io
 
 
 def rehearse() -> None:
-    """Compile the page's template, read LaTeX's names, and draw a chart with the fonts of all; nothing is written."""
+    """Make what reads a run's lines, compile the page's templates, read LaTeX's names, and draw a chart with the fonts
+    of all; nothing is written."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+    from ghostbench.folder.lines import AttemptLine, ClipLine, PredictionLine, adapter_of
     from ghostbench.report.drawing import figure_of
     from ghostbench.report.escape import latex
     from ghostbench.report.html import page_template
     from ghostbench.report.margins import set_margins
 
-    page_template()
+    for kind in (ClipLine, AttemptLine, PredictionLine):
+        adapter_of(kind)
+    page_template().environment.get_template("grid.html.j2")  # which the page takes in
     latex("a")
     figure, axes = figure_of(2.0, 2.0, "a")
     axes.set_title("a", weight="bold", loc="left")
