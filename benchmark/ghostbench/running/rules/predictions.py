@@ -12,7 +12,9 @@ from ghostbench.folder.last_words import LastWord, LastWords, answers_of
 from ghostbench.folder.lines import AttemptLine, MomentLine, PredictionLine, QuestionLine
 from ghostbench.folder.manifest import ModelEntry
 from ghostbench.outcomes import Outcome
+from ghostbench.plugins.text import printable
 from ghostbench.records import Conclusion, Said, Truth
+from ghostbench.running.rules.answers import NoAnswer, conclude, read_answer
 from ghostbench.tasks.base import Task
 
 
@@ -185,8 +187,8 @@ class _Turn:
         if last is None or not last.answered:
             return Said(moment_s=moment_s, outcome=last.outcome if last else self.row.stopped or Outcome.CRASHED)
         try:
-            answer = task.parse(last.raw or "")
-        except Unparseable as error:
+            answer = read_answer(task, last.raw or "")
+        except (Unparseable, NoAnswer) as error:
             raise BadInput(
                 f"the ledger says that {self.row.name} answered for {self.clip.clip}, but the task cannot read it "
                 f"({error}); the ledger was edited, or another version of ghostbench wrote it"
@@ -195,11 +197,17 @@ class _Turn:
 
 
 def _concluded(task: Task, said: Sequence[Said]) -> Conclusion:
-    """What the task makes of the answers. Raises `BadInput` for what is no conclusion."""
-    end = task.reduce(said)
-    if not isinstance(end, Conclusion) or (end.outcome is Outcome.ANSWERED) != (end.grade is not None):
-        raise BadInput(f"task '{task.name}' comes to no conclusion about {len(said)} answers; repair its `reduce`")
-    return end
+    """What the task makes of the answers. Raises `BadInput` where a task of its own `reduce` fails at that."""
+    try:
+        return conclude(task, said)
+    except Exception as error:
+        if type(task).reduce is Task.reduce:
+            raise
+        why = str(error) if isinstance(error, NoAnswer) else f"{type(error).__name__}: {error}"
+        raise BadInput(
+            f"task '{printable(task.name)}' comes to no conclusion about {len(said)} answers: {printable(why)}; "
+            "repair its `reduce`, and go on with --resume"
+        ) from None
 
 
 def _moment_line(said: Said) -> MomentLine:

@@ -16,6 +16,7 @@ from ghostbench.records import Reply, Usage
 from ghostbench.running.ask.dispatch import Delivery
 from ghostbench.running.ask.units import Ask, ModelState, SentRequest, ladder_of, seconds_since, utc
 from ghostbench.running.ask.way import Passage, Way
+from ghostbench.running.rules.answers import read_answer
 from ghostbench.running.rules.patience import NO_PATIENCE, Patience
 from ghostbench.running.rules.replies import told
 from ghostbench.running.rules.retry import Failure, Step, next_step, outcome_of, put_off
@@ -174,7 +175,7 @@ class Recorder:
         if isinstance(result, AttemptError):
             return result
         try:
-            self.task.parse(result.text)
+            read_answer(self.task, result.text)
         except Unparseable as error:
             return error
         except Exception as error:  # a stranger's task may raise anything; the answer is then unread
