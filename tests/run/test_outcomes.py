@@ -141,11 +141,52 @@ def test_a_model_that_cannot_load_is_unavailable_for_every_clip_and_the_run_goes
     assert {line["model"] for line in bench.lines("r", "attempts.jsonl")} == {"local-spy"}
 
 
-def test_a_broken_contract_is_crashed_and_never_an_answer(bench: Any) -> None:
-    ways = ["too-few", "none", "bytes", "probability"]
-    done = bench.run("--models", ",".join(f"careless:{how}={how}" for how in ways), "--run-id", "r")
+BROKEN = ("too-few", "none", "bytes", "probability")
+RAWS = {
+    "blank": " ",
+    "word": "yes",
+    "title": "ghost probing",
+    "torn": '{"grade": "ghost_probing"',
+    "capitals": '{"grade": "Ghost Probing"}',
+}
+
+
+@pytest.fixture(scope="module")
+def odd(module_bench: Any) -> Any:
+    """A run `o` of models each of which gives something else that is hardly a reply: read it, and change nothing."""
+    names = [f"careless:{how}={how}" for how in (*BROKEN, "rounding", "read-only", "surrogate")]
+    done = module_bench.run("--models", ",".join([*names, *(f"saying:{n}={n}" for n in RAWS)]), "--run-id", "o")
     assert done.returncode == 1, done.stderr
-    assert {how: outcomes(bench, "r", how) for how in ways} == {key: {"crashed": N} for key in ways}
+    return module_bench
+
+
+def lines_of(bench: Any, name: str, *rows: str) -> list[dict[str, Any]]:
+    found = [line for line in bench.lines("o", name) if line["model"] in rows]
+    assert len(found) == N * len(rows)
+    return found
+
+
+def test_a_broken_contract_is_crashed_and_never_an_answer(odd: Any) -> None:
+    assert {how: outcomes(odd, "o", how) for how in BROKEN} == {key: {"crashed": N} for key in BROKEN}
+
+
+def test_a_probability_that_rounding_took_over_the_edge_is_put_back(odd: Any) -> None:
+    assert {line["score"] for line in lines_of(odd, "predictions.jsonl", "rounding")} == {0.0}
+
+
+def test_probabilities_in_any_mapping_are_kept(odd: Any) -> None:
+    assert {line["score"] for line in lines_of(odd, "predictions.jsonl", "read-only")} == {0.25}
+
+
+def test_text_that_no_file_can_hold_is_kept_readable(odd: Any) -> None:
+    assert {line["raw"] for line in lines_of(odd, "attempts.jsonl", "surrogate")} == {"\ufffd not an answer"}
+
+
+def test_text_that_is_no_answer_is_unparseable(odd: Any) -> None:
+    assert {name: outcomes(odd, "o", name) for name in RAWS} == {key: {"unparseable": N} for key in RAWS}
+    assert {line["model"]: line["raw"] for line in lines_of(odd, "attempts.jsonl", *RAWS)} == RAWS
+    predictions = lines_of(odd, "predictions.jsonl", *RAWS)
+    assert all(p["grade"] is None and p["answered_by"] is None for p in predictions)
 
 
 @pytest.mark.slow
@@ -180,16 +221,6 @@ def test_no_breach_of_the_contract_ends_the_run(bench: Any) -> None:
     for row in [*local, *(f"remote-{how}" for how in remote)]:
         assert outcomes(bench, "r", row) == {"crashed": N}, row
     assert outcomes(bench, "r", "always") == {"answered": N}
-
-
-def test_a_probability_that_rounding_took_over_the_edge_is_put_back(bench: Any) -> None:
-    assert bench.run("--models", "careless:rounding=c", "--run-id", "r").returncode == 0
-    assert {line["score"] for line in bench.lines("r", "predictions.jsonl")} == {0.0}
-
-
-def test_probabilities_in_any_mapping_are_kept(bench: Any) -> None:
-    assert bench.run("--models", "careless:read-only=c", "--run-id", "r").returncode == 0
-    assert {line["score"] for line in bench.lines("r", "predictions.jsonl")} == {0.25}
 
 
 def test_what_a_model_does_when_it_is_closed_or_priced_changes_no_answer(bench: Any) -> None:
@@ -267,21 +298,6 @@ def test_ctrl_c_waits_for_no_model_that_is_loading(bench: Any) -> None:
     _, said = running.communicate(timeout=300)
     assert running.returncode == 130
     assert "--resume" in said
-
-
-def test_text_that_no_file_can_hold_is_kept_readable(bench: Any) -> None:
-    assert bench.run("--models", "careless:surrogate=c", "--run-id", "r").returncode == 1
-    assert {line["raw"] for line in bench.lines("r", "attempts.jsonl")} == {"\ufffd not an answer"}
-
-
-def test_text_that_is_no_answer_is_unparseable(bench: Any) -> None:
-    raws = {"blank": " ", "word": "yes", "title": "ghost probing", "torn": '{"grade": "ghost_probing"',
-            "capitals": '{"grade": "Ghost Probing"}'}  # fmt: skip
-    done = bench.run("--models", ",".join(f"saying:{name}={name}" for name in raws), "--run-id", "r")
-    assert done.returncode == 1, done.stderr
-    assert {name: outcomes(bench, "r", name) for name in raws} == {key: {"unparseable": N} for key in raws}
-    assert {line["model"]: line["raw"] for line in bench.lines("r", "attempts.jsonl")} == raws
-    assert all(p["grade"] is None and p["answered_by"] is None for p in bench.lines("r", "predictions.jsonl"))
 
 
 def test_missing_and_torn_media_are_outcomes_of_the_models_that_look(bench: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -70,11 +71,19 @@ def test_settings_of_throughput_may_change_and_the_manifest_says_when(bench: Any
     assert verify(bench.folder / "results/r").findings == ()
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, "2", True, None])
-def test_a_run_of_another_format_is_refused_before_anything_is_asked(bench: Any, tmp_path: Path, version: Any) -> None:
-    log = tmp_path / "log"
+@pytest.fixture(scope="module")
+def logged(module_bench: Any) -> tuple[Any, list[str], Path]:
+    """A run `r` of a model that notes in a file what it is asked; the words it was begun with; that file."""
+    log = module_bench.folder / "log"
     given = ["--models", "blind-spy", "--set", f"blind-spy.log={log}", "--run-id", "r"]
-    assert bench.run(*given).returncode == 0
+    assert module_bench.run(*given).returncode == 0
+    return module_bench, given, log
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, "2", True, None])
+def test_a_run_of_another_format_is_refused_before_anything_is_asked(bench: Any, logged: Any, version: Any) -> None:
+    begun, given, log = logged
+    shutil.copytree(begun.folder / "results", bench.folder / "results")
     write(bench, bench.lines("r", "attempts.jsonl")[:3])
     as_a_kill_leaves_it(bench, format=version)
     before = log.read_text()
