@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,8 +36,6 @@ from ghostbench_local.devices import described, devices_of, look_again, look_for
 from ghostbench_local.ladder import ladder
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
     from ghostbench_drivemm.engine import GenerateOptions, Sampling
     from ghostbench_drivemm.engine.sharing import Prompt
     from ghostbench_drivemm.input.prepared import Prepared
@@ -80,7 +78,7 @@ class DriveMMModel(LocalModel):
         self._lock = threading.Lock()
         self._coming: list[Prompt] | None = [] if settings.warm_up else None
         self._folder: Path | None = None
-        self._coming_forms: Future[Forms] | None = None
+        self._forms: Forms | None = None
         self._recorded_s = 0.0
         self.ladder = ladder(settings.dtype)
 
@@ -141,8 +139,7 @@ class DriveMMModel(LocalModel):
             raise Unavailable(f"the weights do not fit into the device's memory in {self.settings.dtype}") from None
         self._model = self._replica.model(self.settings.dtype)
         facts = self._facts()
-        assert self._coming_forms is not None
-        self._forms = self._coming_forms.result()
+        self._know_forms(self._model)
         return {
             **facts,
             "devices": [described(str(self._replica.device))],
@@ -222,13 +219,13 @@ class DriveMMModel(LocalModel):
         from ghostbench_drivemm.engine import GenerateOptions
 
         prompt = requests[0].prompt
-        reader = self._forms.reader(prompt.verdict_field, prompt.verdict_values)
+        reader = self._known_forms.reader(prompt.verdict_field, prompt.verdict_values)
         if self.settings.mode == "score" and reader is None:
             raise RequestRejected("score mode needs a task whose schema fixes the verdict's values")
         return GenerateOptions(
             max_new_tokens=0 if self.settings.mode == "score" else self._limit(requests[0]),
             eos_ids=model.eos_ids,
-            grammar=self._forms.grammar(prompt.schema) if self.settings.grammar else None,
+            grammar=self._known_forms.grammar(prompt.schema) if self.settings.grammar else None,
             grades=reader,
             sampling=self._sampling(requests, model),
         )
@@ -288,31 +285,39 @@ class DriveMMModel(LocalModel):
         return facts
 
     def _load_model(self, dtype: str, device: str) -> DriveMM:
-        from ghostbench_drivemm.network.assembly import Meanwhile
         from ghostbench_drivemm.network.model import DriveMM
 
         names = ("image_aspect_ratio", "mm_spatial_pool_mode", "mm_newline_position")
         overrides = {name: getattr(self.settings, name) for name in names if getattr(self.settings, name) is not None}
         assert self._folder is not None
-        # Graphs of a fallback, or of what is rounded yet, are nothing that a first batch waits for.
-        meanwhile = (
-            Meanwhile(self._begin_forms, self._record)
-            if dtype == self.settings.dtype and self._coming_forms is None
-            else Meanwhile(self._begin_forms)
-        )
         loaded = DriveMM.from_checkpoint(
-            self._folder, dtype=dtype, device=device, overrides=overrides, meanwhile=meanwhile
+            self._folder, dtype=dtype, device=device, overrides=overrides, meanwhile=partial(self._meanwhile, dtype)
         )
         self._kept.check()
         return loaded
 
-    def _begin_forms(self, tokenizer: Tokenizer, size: int, eos_ids: Sequence[int]) -> None:
-        """Have the grammar's vocabulary made in a thread, once: it takes half a second and no interpreter."""
+    def _meanwhile(self, dtype: str, parts: Parts) -> None:
+        """What the first batch needs and no weights: done on a GPU while these are read."""
+        # Graphs of a fallback, or of what is rounded yet, are nothing that a first batch waits for.
+        if self._forms is None and dtype == self.settings.dtype:
+            self._record(parts)
+        # Behind the graphs, since it keeps the interpreter from those who read the weights.
+        self._know_forms(parts)
+
+    def _know_forms(self, model: DriveMM | Parts) -> None:
+        """Make the forms of answers, once."""
         from ghostbench_local.answer.forms import Forms
         from ghostbench_local.answer.grammar import Vocabulary
 
-        if self._coming_forms is None:
-            self._coming_forms = self._threads.submit(lambda: Forms(self.name, Vocabulary(tokenizer, size, eos_ids)))
+        if self._forms is None:
+            config = model.config
+            self._forms = Forms(self.name, Vocabulary(model.tokenizer, config.vocab_size, config.eos_token_ids))
+
+    @property
+    def _known_forms(self) -> Forms:
+        """The forms of answers, once it is loaded."""
+        assert self._forms is not None
+        return self._forms
 
     def _record(self, parts: Parts) -> None:
         """Record the graphs of a full batch while the weights are read, where it will be answered by any."""
@@ -373,7 +378,7 @@ class DriveMMModel(LocalModel):
         """A short answer that goes through all that a clip's answer does."""
         from ghostbench_drivemm.engine import GenerateOptions
 
-        reader = self._forms.reader("grade", GRADES)
+        reader = self._known_forms.reader("grade", GRADES)
         assert reader is not None
         schema = {
             "type": "object",
@@ -382,7 +387,7 @@ class DriveMMModel(LocalModel):
         }
         return GenerateOptions(
             max_new_tokens=0 if self.settings.mode == "score" else len(reader.begun) + 3,
-            grammar=self._forms.grammar(schema) if self.settings.grammar else None,
+            grammar=self._known_forms.grammar(schema) if self.settings.grammar else None,
             grades=reader,
         )
 
@@ -391,7 +396,9 @@ def _drawn(model: DriveMM, count: int, threads: Executor) -> Iterator[Prepared]:
     """So many clips of noise in prompts of a usual length, which have a task's text in common and nothing else."""
     import numpy as np
 
-    noise = np.random.default_rng(0).integers(0, 256, (10, *_USUAL_FRAME, 3), dtype=np.uint8)
+    # Frames that differ by a step each: drawing all of them would take as long as computing one.
+    frame = np.random.default_rng(0).integers(0, 256, (1, *_USUAL_FRAME, 3), dtype=np.uint8)
+    noise = frame ^ np.arange(0, 160, 16, dtype=np.uint8)[:, None, None, None]
     limit, word = model.config.position_limit, len(model.tokenizer.encode(" the", add_special_tokens=False).ids)
     # A checkpoint for shorter prompts is asked about other clips.
     usual = limit is None or limit >= 2 * _USUAL_POSITIONS[1]

@@ -7,7 +7,7 @@ import importlib
 import threading
 
 from ghostbench_drivemm.settings import DriveMMSettings
-from ghostbench_local.ahead import importing_much, wake
+from ghostbench_local.ahead import importing_much, open_libraries, wake
 
 _NEEDED = (
     "ghostbench_drivemm.adapter",
@@ -22,10 +22,11 @@ def begin(settings: DriveMMSettings) -> None:
     """Wake the GPU, and import what loading and the first answers need."""
     wake(settings.device)
     with importing_much():
-        importlib.import_module("torch")
         if settings.device != "cpu":
             # Beside the imports that follow: hashing needs no interpreter.
             threading.Thread(target=_know_triton, name="triton", daemon=True).start()
+        open_libraries()
+        importlib.import_module("torch")
         for name in _NEEDED:
             importlib.import_module(name)
         if settings.device != "cpu":

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
+import os
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -21,6 +25,24 @@ def importing_much() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def open_libraries() -> None:
+    """Have the system's loader open torch's libraries: an import of torch then finds them there.
+
+    It takes a third of that import, and an import keeps the interpreter from all other threads meanwhile; a call by
+    ctypes does not. They are opened in torch's own order, and where that fails, torch says so when it is imported.
+    """
+    import ctypes
+
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None or not sys.platform.startswith("linux"):
+        return
+    home = Path(found.origin).parent / "lib"
+    opened = ctypes.CDLL(None).dlopen
+    opened.restype = ctypes.c_void_p
+    for name, mode in (("libtorch_global_deps.so", os.RTLD_GLOBAL), ("libtorch_python.so", os.RTLD_LOCAL)):
+        opened(os.fsencode(home / name), ctypes.c_int(os.RTLD_NOW | mode))
 
 
 def wake(device: str) -> None:

@@ -17,10 +17,15 @@ from types import SimpleNamespace as Of
 from ghostbench.running.import_ahead import MODULES, importing_ahead
 kinds, on, folder = json.loads(sys.argv[1])
 plan = Of(options=Of(placement=Of(place=on)), configured_models=[Of(choice=Of(spec=Of(kind=kind))) for kind in kinds])
-with importing_ahead(plan):
+with importing_ahead(plan) as begin:
+    before = [name for name in MODULES if name in sys.modules]
+    begin()
+    begin()
     for thread in threading.enumerate():
         if thread.name == "imports ahead":
             thread.join()
+assert not before, "nothing is imported until there is time for it"
+assert sys.getswitchinterval() == 0.005
 found = {"ahead": [name for name in MODULES if name in sys.modules]}
 if folder:
     from ghostbench.report.html import page_template

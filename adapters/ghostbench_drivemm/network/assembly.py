@@ -64,26 +64,14 @@ class Parts(Modules):
     hashes: Mapping[str, Future[tuple[int, str]]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Meanwhile:
-    """What is done with what is there of a model while its weights are read.
-
-    tokens : called with the tokenizer, how many columns the head has, and the tokens that end answers.
-    placed : on a GPU, called with the parts once all weights have their places; zeros are there that become weights.
-    """
-
-    tokens: Callable[[Tokenizer, int, tuple[int, ...]], None] = lambda *_: None
-    placed: Callable[[Parts], None] = lambda _: None
-
-
 def load_parts(
     path: str | os.PathLike[str],
     dtype: torch.dtype,
     device: torch.device,
     overrides: Mapping[str, Any],
-    meanwhile: Meanwhile,
+    meanwhile: Callable[[Parts], None] = lambda _: None,
 ) -> Parts:
-    """Load a checkpoint folder; see `DriveMM.from_checkpoint` for what it raises."""
+    """Load a checkpoint folder; see `DriveMM.from_checkpoint` for `meanwhile`, and for what it raises."""
     found = inspect(path)
     config = resolve(found.config, found.generation, overrides, _vision_shape(found.tensors))
     modules = without_weights(config, has_newline=NEWLINE in found.tensors)
@@ -95,13 +83,12 @@ def load_parts(
     with reading(found, dtype=dtype, device=device, places=places) as weights_read:
         tokenizer = load_tokenizer(found.folder)
         rows = _vocabulary_rows(tokenizer, config)
-        meanwhile.tokens(tokenizer, rows, config.eos_token_ids)
         renderer = load_renderer(found.folder, tokenizer)
         parts = Parts(**vars(modules), tokenizer=tokenizer, renderer=renderer)
         if places is not None:
             _assign(parts, places, device)
             _cut_vocabulary(parts, rows)
-            meanwhile.placed(parts)
+            meanwhile(parts)
         weights = weights_read()
     if HEAD in weights and config.tie_word_embeddings and not torch.equal(weights[HEAD], weights[EMBEDDING]):
         raise CheckpointError(f"tie_word_embeddings is true, but {HEAD} differs from {EMBEDDING}")

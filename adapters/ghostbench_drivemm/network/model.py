@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,7 +24,7 @@ from ghostbench_drivemm.input.prompt import IMAGE_ID
 from ghostbench_drivemm.input.resize import FrameResize
 from ghostbench_drivemm.input.staging import Staging
 from ghostbench_drivemm.network import vision
-from ghostbench_drivemm.network.assembly import Meanwhile, Parts, load_parts, random_parts
+from ghostbench_drivemm.network.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.network.cut import Cut
 from ghostbench_drivemm.network.features import FeatureCache
 from ghostbench_drivemm.network.llama import Llama
@@ -95,7 +95,7 @@ class DriveMM:
         dtype: str = "bfloat16",
         device: str = "cuda",
         overrides: Mapping[str, Any] | None = None,
-        meanwhile: Meanwhile | None = None,
+        meanwhile: Callable[[Parts], None] = lambda _: None,
     ) -> DriveMM:
         """Load a checkpoint folder; nothing of it is ever left at random.
 
@@ -105,7 +105,8 @@ class DriveMM:
         dtype : `bfloat16`, `float16` or `float32`; the files' own type may be another.
         device : any torch device.
         overrides : values set over `config.json` and `generation_config.json`.
-        meanwhile : what is done while the weights are read.
+        meanwhile : on a GPU, called with the model's parts while their weights are read, which have their places and
+            are zero at first.
 
         Raises
         ------
@@ -117,7 +118,7 @@ class DriveMM:
             A file, configuration value or tensor is not as it must be; the message names it.
         """
         where, kind = _device(device), _dtype(dtype)
-        return cls(load_parts(path, kind, where, overrides or {}, meanwhile or Meanwhile()), dtype=kind, device=where)
+        return cls(load_parts(path, kind, where, overrides or {}, meanwhile), dtype=kind, device=where)
 
     @classmethod
     def from_random(

@@ -13,9 +13,7 @@ import click
 from ghostbench.cli.out_option import OUT_VARIABLE
 from ghostbench.cli.run_file import read_run_file
 from ghostbench.errors import BadInput
-from ghostbench.folder.manifest import has_manifest, read_manifest
 from ghostbench.folder.names import MANIFEST
-from ghostbench.folder.place import RunFolder
 from ghostbench.plugins.text import printable
 from ghostbench.redact import CROSSED_OUT
 from ghostbench.running.plan.named_servers import from_environment, only_in_the_folder, refuse
@@ -64,6 +62,10 @@ class RunCommand(click.Command):
         if not (given.get("resume") is True or file.get("resume") is True) or not isinstance(run_id, str):
             return {}
         out = given.get("out", os.environ.get(OUT_VARIABLE) or file.get("out") or "results")
+        # Imported for this alone: every other run has its worker started the sooner.
+        from ghostbench.folder.manifest import has_manifest, read_manifest
+        from ghostbench.folder.place import RunFolder
+
         folder = RunFolder.at(Path(out), run_id)
         if not has_manifest(folder.path):
             return {}

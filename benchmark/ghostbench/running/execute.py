@@ -225,7 +225,7 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, terminal: Terminal, 
         with (
             surroundings_put_back(),
             Progress(terminal.err, rows, units, quiet=terminal.quiet) as progress,
-            importing_ahead(plan),
+            importing_ahead(plan) as has_time,
         ):
             context = RunContext(
                 folder=there,
@@ -235,6 +235,7 @@ def _run(plan: Plan, folder: RunFolder, manifest: Manifest, terminal: Terminal, 
                 cluster=control.held.cluster,
                 examples=control.held.examples,
                 early=control.held.early,
+                has_time=has_time,
                 say=say,
             )
             LOGGER.info("%s", f"{'goes on' if plan.options.resume else 'begins'}: {len(rows)} rows, {units} units each")

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ghostbench.report.rehearsal import rehearse
+from ghostbench.running.ask.places.started import SHORT_TURN_S
 from ghostbench.running.plan.plan import Plan
 
 MODULES = (
@@ -29,15 +31,18 @@ MODULES = (
 
 
 @contextlib.contextmanager
-def importing_ahead(plan: Plan) -> Iterator[None]:
-    """Import `MODULES` in a thread of its own for the length of a `with`, which ends when the import under way has;
-    and when all are, make what a process makes once for its reports.
+def importing_ahead(plan: Plan) -> Iterator[Callable[[], None]]:
+    """Import `MODULES` in a thread of its own, from a call of what this gives to the end of a `with`, which ends when
+    the import under way has; and when all are, make what a process makes once for its reports.
+
+    Whoever decodes clips in many threads calls it when these are done: an import lets go of the interpreter a few times
+    a second, and each of them needs it hundreds of times.
 
     Only where every model that computes has a process of its own: whoever is asked from this one, or computes in it,
     would be measured as slower, and may import the same libraries at the same time.
     """
     if not _lets_us(plan):
-        yield
+        yield lambda: None
         return
     over = threading.Event()
 
@@ -53,12 +58,20 @@ def importing_ahead(plan: Plan) -> Iterator[None]:
                 rehearse()
 
     thread = threading.Thread(target=load, name="imports ahead")
-    thread.start()
+    turn_s = sys.getswitchinterval()
+
+    def begin() -> None:
+        if thread.ident is None and not over.is_set():
+            sys.setswitchinterval(SHORT_TURN_S)
+            thread.start()
+
     try:
-        yield
+        yield begin
     finally:
         over.set()
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
+        sys.setswitchinterval(turn_s)
 
 
 def _lets_us(plan: Plan) -> bool:

@@ -74,8 +74,8 @@ for all of its clips."""
 class RunContext:
     """What a run writes with, and how it speaks. cluster : where its local models live; None: on this machine.
 
-    early : a worker that was started while the run was planned. examples : the frames of the clips that wordings show
-    as examples, by the clips' ids.
+    early : a worker that was started while the run was planned. has_time : called when the clips that are decoded ahead
+    are done, or models are ready. examples : the frames of the clips that wordings show as examples, by the clips' ids.
     """
 
     folder: RunFolder
@@ -84,6 +84,7 @@ class RunContext:
     progress: Progress
     cluster: Cluster | None = None
     early: Early | None = None
+    has_time: Callable[[], None] = lambda: None
     examples: Mapping[str, Frames] = field(default_factory=dict)
     say: Callable[[str], None]
 
@@ -138,7 +139,7 @@ class Runner:
             lost,
             DECODE_WORKERS,
             self._require_same_files,
-            self._write_manifest,
+            self._told_ready,
             Elsewhere(self._far, context.early),
         )
         self._closing: Closing | None = None
@@ -283,7 +284,8 @@ class Runner:
     def _begin_decoding(self) -> None:
         """Decode the clips whose frames will be wanted first while the models load."""
         replicas = max((len(configured.replicas) for configured in self._plan.configured_models), default=1)
-        self._window.begin(islice(self._left.clips(self._feeding.looking()), replicas * _WHILE_LOADING))
+        ahead = self._window.begin(islice(self._left.clips(self._feeding.looking()), replicas * _WHILE_LOADING))
+        ahead.add_done_callback(lambda _: self._context.has_time())
 
     async def _look_at_first_clips(self) -> None:
         """See that clips can be decoded here at all. Raises `BadInput` before anything is asked about them."""
@@ -377,6 +379,10 @@ class Runner:
         finally:
             if self._closing is None:
                 self._loading.close()
+
+    def _told_ready(self) -> None:
+        self._write_manifest()
+        self._context.has_time()
 
     def _write_manifest(self) -> None:
         for row in self._plan.rows:

@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ghostbench.errors import MediaUnreachable
 from ghostbench.frames import Frames
@@ -82,12 +83,16 @@ class FrameWindow:
         self._changed = asyncio.Event()
         self._ahead: set[asyncio.Task[None]] = set()
 
-    def begin(self, clips: Iterable[Clip]) -> None:
-        """Decode these clips already, as far as there is room; what comes of it is kept for who asks first."""
-        for clip in clips:
-            task = asyncio.create_task(self._decode_ahead(clip))
-            self._ahead.add(task)
+    def begin(self, clips: Iterable[Clip]) -> asyncio.Future[Any]:
+        """Decode these clips already, as far as there is room; what comes of it is kept for who asks first.
+
+        What it returns is done when they are.
+        """
+        tasks = [asyncio.create_task(self._decode_ahead(clip)) for clip in clips]
+        self._ahead.update(tasks)
+        for task in tasks:
             task.add_done_callback(self._ahead.discard)
+        return asyncio.gather(*tasks, return_exceptions=True)
 
     @contextlib.asynccontextmanager
     async def lent(self, clip: Clip, coming: Coming = lambda _: None) -> AsyncIterator[Decoded]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.datasets.schemes import take_over
@@ -17,10 +17,12 @@ from ghostbench.media.sampling import Sampling
 from ghostbench.plugins.registry import load_target
 from ghostbench.records import Request
 from ghostbench.running.ask.dispatch import as_attempt_error, as_unavailable
-from ghostbench.running.ask.places.looking import Looking, Wanted
 from ghostbench.running.ask.places.place import Answered, InThread, Prepared, prepared
 from ghostbench.running.rules.replies import checked, in_words
 from ghostbench.tasks.base import Task
+
+if TYPE_CHECKING:
+    from ghostbench.running.ask.places.looking import Looking, Wanted
 
 Reply = Callable[[Any], None]
 """Hands back what came of a call."""
@@ -71,6 +73,9 @@ class Desk:
         self._looking: Looking | None = None
         take_over(assignment.credentials)
         if assignment.task is not None and assignment.sampling is not None:
+            # Here alone, since it imports what decodes clips.
+            from ghostbench.running.ask.places.looking import Looking
+
             self._looking = Looking(
                 assignment.task,
                 assignment.variants or {},
@@ -165,6 +170,8 @@ class Desk:
 
     def _looked(self, given: Wanted | Recipe) -> Any:
         """What there is to know of a clip, or of one question about it; or why there is nothing."""
+        from ghostbench.running.ask.places.looking import Wanted
+
         assert self._looking is not None
         try:
             return self._looking.look(given) if isinstance(given, Wanted) else self._looking.question(given)

@@ -21,6 +21,10 @@ from typing import Any
 
 HEAD = struct.Struct("!QI")
 """What a message on the channel begins with: its length in bytes, and how many descriptors travel with it."""
+SHORT_TURN_S = 0.0005
+"""How long a thread that computes in Python keeps the interpreter while others wait for it, seconds. At the usual 5 ms,
+threads that need it often and for next to nothing, such as those that read files or talk to a device, come to a halt
+beside one that imports."""
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from ghostbench.plugins.installed import forgive_broken_distributions; forgive_broken_distributions(); "

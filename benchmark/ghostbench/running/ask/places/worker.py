@@ -6,6 +6,7 @@ The run's end is all that keeps it alive: when that is gone, so is the worker, w
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pickle
 import signal
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ghostbench.running.ask.places.started import First, read_first, take_over_streams
+from ghostbench.running.ask.places.started import SHORT_TURN_S, First, read_first, take_over_streams
 
 _MORE_LIKELY_KILLED = "500"
 """Where memory runs out, the kernel is to end the worker that wants it, and not the run. From -1000 to 1000."""
@@ -24,6 +25,7 @@ _MORE_LIKELY_KILLED = "500"
 
 def main(number: int) -> None:
     """Serve the run at the other end of this socket until it goes."""
+    sys.setswitchinterval(SHORT_TURN_S)
     end = socket.socket(fileno=number)
     first = read_first(end)
     if first is not None:
@@ -41,9 +43,9 @@ def _begin(first: First) -> threading.Thread | None:
     def begin(target: str) -> None:
         # Whoever loads the model meets it again, and tells it then.
         with contextlib.suppress(BaseException):
-            from ghostbench.plugins.registry import load_target
-
-            load_target(target)(pickle.loads(first.settings))  # noqa: S301 - the run wrote it
+            module, _, name = target.partition(":")
+            begun = getattr(importlib.import_module(module), name)
+            begun(pickle.loads(first.settings))  # noqa: S301 - the run wrote it
 
     ahead = threading.Thread(target=begin, args=(first.ahead,), name="ahead", daemon=True)
     ahead.start()
