@@ -278,6 +278,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--plain", action="store_true", help="measure plain transformers at batch 1 and 32 too")
     parser.add_argument("--rows", default="generate,grammar,closing,score,alone,twice")
+    parser.add_argument("--closing-batches", default="8,16,32", help="smaller batches of the rows `closing`")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     import triton
@@ -345,20 +346,25 @@ def main() -> None:
         closing = GenerateOptions(
             max_new_tokens=256, eos_ids=model.eos_ids, grammar=Grammar(SCHEMA, vocabulary), grades=reader
         )
-        written = []
-        for name, ahead in (("closing", True), ("closing, step by step", False)):
-            chosen_options = replace(closing, fast_forward=ahead)
-            row = fast_row(model, prepared, chosen_options, chosen.repeats, closing=True)
-            written.append(row["answers"])
-            add(f"engine, {name}", row, "generate")
-        same = sum(one == other for one, other in zip(*written, strict=True))
-        fast, slow = (result["rows"][f"engine, {name}"] for name in ("closing", "closing, step by step"))
-        result["closing"] = {"same_answers": same, "times": fast["clips_per_s"] / slow["clips_per_s"]}
-        say(
-            f"  {slow['tokens']:.0f} tokens on average ({slow['fewest_and_most_tokens']}), {fast['forced_tokens']:.0f} "
-            f"of them forced: {slow['steps']} steps and {fast['steps']}, on average {slow['mean_steps']:.0f} and "
-            f"{fast['mean_steps']:.0f}; {result['closing']['times']:.3f} times, {same} of {len(prepared)} answers equal"
-        )
+        smaller = [int(word) for word in chosen.closing_batches.split(",") if word]
+        for count in (chosen.batch, *smaller):
+            at = "" if count == chosen.batch else f" {count}"
+            written = []
+            for name, ahead in ((f"closing{at}", True), (f"closing{at}, step by step", False)):
+                chosen_options = replace(closing, fast_forward=ahead)
+                row = fast_row(model, prepared[:count], chosen_options, chosen.repeats, closing=True)
+                written.append(row["answers"])
+                add(f"engine, {name}", row, "generate")
+            same = sum(one == other for one, other in zip(*written, strict=True))
+            fast, slow = (result["rows"][f"engine, closing{at}{how}"] for how in ("", ", step by step"))
+            times = fast["clips_per_s"] / slow["clips_per_s"]
+            result[f"closing{at}"] = {"same_answers": same, "times": times}
+            say(
+                f"  {slow['tokens']:.0f} tokens on average ({slow['fewest_and_most_tokens']}), "
+                f"{fast['forced_tokens']:.0f} of them forced: {slow['steps']} steps and {fast['steps']}, on average "
+                f"{slow['mean_steps']:.0f} and {fast['mean_steps']:.0f}; {times:.3f} times, {same} of {count} answers "
+                "equal"
+            )
     score = GenerateOptions(max_new_tokens=0, grades=reader)
     if "score" in wanted:
         add("engine, score mode", fast_row(model, prepared[:32], score, chosen.repeats), "score")
