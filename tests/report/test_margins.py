@@ -88,3 +88,14 @@ def test_nothing_is_cut_off_and_names_lie_over_nothing(run: Any, names: list[str
 def test_a_chart_is_the_same_text_each_time(tmp_path: Path) -> None:
     run = of_warnings(tmp_path / "r", ["m", "n"])
     assert saved_charts(run, as_svg) == saved_charts(run, as_svg)
+
+
+def test_a_chart_of_no_row_is_drawn_too(tmp_path: Path) -> None:
+    """As where no clip is a ghost probing, and a task's mistake leaves the named yardsticks without answers too."""
+    builder = RunBuilder([clip("images_1_001", N), clip("images_2_001", N)])
+    for name in ("m", "always", "never", "random", "category-prior"):
+        builder.model(name, reference=name != "m")
+        builder.rows(name, [None, None])
+    charts = saved_charts(scored(builder.write(tmp_path / "run")), as_svg)
+    assert all("<svg" in svg for several in charts.values() for _, svg in several)
+    assert any("5 without an F1 are left out" in words for words, _ in charts["summary"])

@@ -56,7 +56,9 @@ def _depth(axis: Axis, renderer: RendererBase, across: Literal["width", "height"
     import matplotlib as mpl
 
     names = [_size(label, renderer, across) for label in axis.get_ticklabels() if label.get_text()]
-    depth = axis.get_major_ticks()[0].get_tick_padding() + mpl.rcParams["xtick.major.pad"] + max(names, default=0.0)
+    # An axis on which nothing lies has no ticks, and one without a model has no names.
+    ticks = max((tick.get_tick_padding() for tick in axis.get_major_ticks()[:1]), default=0.0)
+    depth = ticks + mpl.rcParams["xtick.major.pad"] + max(names, default=0.0)
     beside = 0.0
     if axis.get_label_text():
         beside = _size(axis.label, renderer, across) + mpl.rcParams["axes.labelpad"]

@@ -83,7 +83,7 @@ def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
             axes.plot([f1["low"], f1["high"]], [place, place], color=colour, linewidth=2, solid_capstyle="round")
         axes.plot([f1["value"]], [place], "o", color=colour, markersize=5)
     axes.set_yticks(range(len(known)), [named(name, rows) for name, _, _ in known])
-    axes.set_ylim(len(known) - 0.5, -0.5)
+    axes.set_ylim(max(len(known), 1) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
