@@ -16,11 +16,10 @@ from click.testing import CliRunner
 from scipy.special import ndtr
 from warm_process import run_bench
 
+import ghostbench
 from ghostbench.cli.main import bench
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
-from ghostbench.scoring.dose_response import curve, pooled
-from ghostbench.scoring.rates import Estimate
 
 pytestmark = pytest.mark.first
 
@@ -28,17 +27,24 @@ DOSES = (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2)
 THRESHOLD, SPREAD, LAPSE, GUESS = 1.5, 0.4, 0.05, 0.1
 
 
-def twins(folder: Path) -> Path:
-    """Labels and parameters of 96 scenes with a twin each, as `bench render` writes them, without media."""
+def twins(folder: Path, *, one_dose: bool = False) -> Path:
+    """Labels and parameters of 96 scenes with a twin each, as `bench render` writes them, without media.
+
+    one_dose : the visible time is all that is known of them.
+    """
     labels, known = ["video_id,ground_truth_label"], {}
     for number in range(96):
         dose = DOSES[number % 8]
         for twin in ("as_is", "no_actor"):
             clip = f"g{number:03}{twin[0]}"
             labels.append(f"{clip},{'2s: ghost probing' if twin == 'as_is' else 'none'}")
-            known[clip] = {"scene": f"s{number}", "twin": twin, "light": "night" if number % 3 else "day"}
+            known[clip] = {"scene": f"s{number}", "twin": twin}
             if twin == "as_is":
-                known[clip] |= {"visible_s": dose, "visible_m": 10 * dose, "visible_px": 100 * dose**2}
+                known[clip] |= {"visible_s": dose}
+            if not one_dose:
+                known[clip] |= {"light": "night" if number % 3 else "day"}
+            if twin == "as_is" and not one_dose:
+                known[clip] |= {"visible_m": 10 * dose, "visible_px": 100 * dose**2}
     (folder / "labels.csv").write_text("\n".join(labels) + "\n")
     (folder / "parameters.json").write_text(json.dumps(known))
     (folder / "dataset.yaml").write_text("name: twins\nlabels: labels.csv\nannotations: parameters.json\n")
@@ -104,34 +110,19 @@ def test_the_threshold_of_the_known_function_is_within_its_interval_and_the_othe
         assert (row["threshold"], row["slope"], row["why"]) == ("", "", "it gives one answer at every dose")
 
 
-def fitted(dataset: Path, answers: Path) -> Estimate | None:
-    """The threshold that recorded answers give, by the visible time."""
-    known = json.loads((dataset / "parameters.json").read_text())
-    said = [json.loads(line) for line in answers.read_text().splitlines()]
-    alarms = {line["clip"]: json.loads(line["raw"])["grade"] == "ghost_probing" for line in said}
-    shown = [clip for clip, values in known.items() if "visible_s" in values]
-    doses = np.array([known[clip]["visible_s"] for clip in shown])
-    twins = np.array([alarm for clip, alarm in alarms.items() if clip not in set(shown)])
-    levels = pooled(doses, np.array([alarms[clip] for clip in shown]))
-    return curve(levels, int(twins.sum()), len(twins)).threshold
-
-
-def test_a_runs_table_has_the_threshold_that_its_answers_give(run: Path, dataset: Path) -> None:
-    rows = {(row["model"], row["dose"]): row for row in rows_of(run, "dose_response")}
-    row, threshold = rows["seer", "visible time before contact, s"], fitted(dataset, dataset / "recorded.jsonl")
-    assert threshold is not None
-    for column, value in (("threshold", "value"), ("threshold_low", "low"), ("threshold_high", "high")):
-        assert float(row[column]) == pytest.approx(threshold[value], rel=1e-9)  # type: ignore[literal-required]
-
-
 @pytest.mark.slow
-def test_the_interval_holds_the_threshold_in_93_of_100_runs(dataset: Path, tmp_path: Path) -> None:
-    # Each is fitted to the answers of one simulated run, as its table would be: see above.
+@pytest.mark.timeout(3000)
+def test_the_interval_holds_the_threshold_in_93_of_100_runs(tmp_path: Path) -> None:
+    # Five runs of twenty rows: each row is one simulated run. One dose, since fits take most of the time.
+    dataset = twins(tmp_path, one_dose=True)
     inside = 0
-    for seed in range(100):
-        threshold = fitted(dataset, recorded(dataset, tmp_path / "answers.jsonl", seed))
-        if threshold is not None and threshold["low"] is not None and threshold["high"] is not None:
-            inside += threshold["low"] <= THRESHOLD <= threshold["high"]
+    for first in range(0, 100, 20):
+        files = [recorded(dataset, tmp_path / f"m{seed}.jsonl", seed) for seed in range(first, first + 20)]
+        models = [f"replay:{file}={file.stem}" for file in files]
+        ghostbench.run(models, dataset=dataset / "dataset.yaml", out=tmp_path, run_id=f"from-{first}", on="thread")
+        for row in rows_of(tmp_path / f"from-{first}", "dose_response"):
+            if row["model"].startswith("m") and row["dose"].startswith("visible time") and row["threshold_low"]:
+                inside += float(row["threshold_low"]) <= THRESHOLD <= float(row["threshold_high"])
     assert inside >= 93
 
 
