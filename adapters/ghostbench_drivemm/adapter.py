@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from ghostbench import (
-    GRADES,
     BadInput,
     LocalModel,
     ModelError,
@@ -29,6 +28,7 @@ from ghostbench_drivemm.checkpoint import public
 from ghostbench_drivemm.checkpoint.inventory import inspect
 from ghostbench_drivemm.input.question import user_text
 from ghostbench_drivemm.settings import DriveMMSettings
+from ghostbench_drivemm.usual import USUAL_POSITIONS
 from ghostbench_local.checkpoint.digests import Unchanged
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
@@ -38,21 +38,12 @@ from ghostbench_local.ladder import ladder
 if TYPE_CHECKING:
     from ghostbench_drivemm.engine import GenerateOptions, Sampling
     from ghostbench_drivemm.engine.sharing import Prompt
-    from ghostbench_drivemm.input.prepared import Prepared
     from ghostbench_drivemm.network.assembly import Parts
     from ghostbench_drivemm.network.model import DriveMM
     from ghostbench_drivemm.serving.batching import Ready
     from ghostbench_local.answer.forms import Forms
     from ghostbench_local.replica import Replica
 
-_USUAL_POSITIONS = (2100 + 450, 2100 + 900)
-"""Ten frames and a task's prompt: what is made ready for, and reckoned with until longer prompts have been seen."""
-_USUAL_TEXT = 400
-"""Of these, the positions of a task's text before the frames, which are computed for the first clip alone."""
-_USUAL_WORDS = 100
-"""Of these, the positions of a clip's own words behind its frames."""
-_USUAL_FRAME = (660, 1584)
-"""Height and width of DADA-2000's frames."""
 _MOST_COMING = 128
 """Prompts whose lengths are looked at before the first batch."""
 _SCORE_ROWS = 32
@@ -73,7 +64,7 @@ class DriveMMModel(LocalModel):
 
     def __init__(self, settings: DriveMMSettings, argument: str | None = None) -> None:
         super().__init__(settings, argument)
-        self._longest = _USUAL_POSITIONS[1]
+        self._longest = USUAL_POSITIONS[1]
         self._new_tokens = settings.max_new_tokens or 256
         self._lock = threading.Lock()
         self._coming: list[Prompt] | None = [] if settings.warm_up else None
@@ -352,19 +343,17 @@ class DriveMMModel(LocalModel):
         """Answer noise once on this GPU, in the thread that will answer; seconds."""
         import torch
 
-        from ghostbench_drivemm.engine import engine_of, generate_prepared, in_the_largest, plan, warm
+        from ghostbench_drivemm.engine import engine_of, plan, warm
+        from ghostbench_drivemm.serving.warming import answer_noise, warm_options
         from ghostbench_local import memory
 
         started = time.perf_counter()
-        model, options = replica.model(self.settings.dtype), self._warm_options()
-        rows, positions = self._most()
+        model = replica.model(self.settings.dtype)
         engine = engine_of(model)
+        options = warm_options(self._known_forms, score=self.settings.mode == "score", grammar=self.settings.grammar)
+        rows, positions = self._most()
         warm(engine, rows, positions, options)
-        model.expect_frames(10, *_USUAL_FRAME)
-        # As many as are prefilled together, so that every kernel meets the shapes it will see.
-        together = max(1, min(rows, options.chunk_tokens // (_USUAL_POSITIONS[0] - _USUAL_TEXT)))
-        with in_the_largest(engine):
-            generate_prepared(model, list(_drawn(model, 1 + together, self._threads)), options)
+        answer_noise(model, engine, options, rows, self._threads)
         engine.forget()
         model.forget()
         with self._lock:
@@ -373,41 +362,6 @@ class DriveMMModel(LocalModel):
         memory.read(replica.device)
         torch.cuda.synchronize()
         return self._recorded_s + time.perf_counter() - started
-
-    def _warm_options(self) -> GenerateOptions:
-        """A short answer that goes through all that a clip's answer does."""
-        from ghostbench_drivemm.engine import GenerateOptions
-
-        reader = self._known_forms.reader("grade", GRADES)
-        assert reader is not None
-        schema = {
-            "type": "object",
-            "properties": {"grade": {"type": "string", "enum": list(GRADES)}},
-            "required": ["grade"],
-        }
-        return GenerateOptions(
-            max_new_tokens=0 if self.settings.mode == "score" else len(reader.begun) + 3,
-            grammar=self._known_forms.grammar(schema) if self.settings.grammar else None,
-            grades=reader,
-        )
-
-
-def _drawn(model: DriveMM, count: int, threads: Executor) -> Iterator[Prepared]:
-    """So many clips of noise in prompts of a usual length, which have a task's text in common and nothing else."""
-    import numpy as np
-
-    # Frames that differ by a step each: drawing all of them would take as long as computing one.
-    frame = np.random.default_rng(0).integers(0, 256, (1, *_USUAL_FRAME, 3), dtype=np.uint8)
-    noise = frame ^ np.arange(0, 160, 16, dtype=np.uint8)[:, None, None, None]
-    limit, word = model.config.position_limit, len(model.tokenizer.encode(" the", add_special_tokens=False).ids)
-    # A checkpoint for shorter prompts is asked about other clips.
-    usual = limit is None or limit >= 2 * _USUAL_POSITIONS[1]
-    text, question = (_USUAL_TEXT // word, _USUAL_WORDS // word) if usual else (0, 0)
-    for number in range(count):
-        asked = f"<image>\n{number}" + " the" * question
-        yield model.prepare(
-            noise ^ np.uint8(number), asked, kind="video", system=" the" * text or None, threads=threads
-        )
 
 
 def _drawing_seed(request: Request) -> int:

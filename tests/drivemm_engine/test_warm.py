@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,9 @@ from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate_prepa
 from ghostbench_drivemm.engine import language as language_module  # noqa: E402
 from ghostbench_drivemm.engine.sharing import Prompt  # noqa: E402
 from ghostbench_drivemm.engine.warm import coming_shapes  # noqa: E402
+from ghostbench_drivemm.serving.warming import answer_noise, drawn, warm_options  # noqa: E402
+from ghostbench_local.answer.forms import Forms  # noqa: E402
+from ghostbench_local.answer.grammar import Vocabulary  # noqa: E402
 
 SYSTEM = "Look at the frames of this clip and say whether something came out from where nobody could see it. " * 2
 
@@ -80,3 +84,17 @@ def test_a_few_rows_are_answered_in_what_is_there_for_many_and_answered_alike(ti
         assert engine.reserve(3, 1000)[1] is large
         assert [answer.output_ids for answer in generate_prepared(model, prepared, options)] == wanted
     assert engine.reserve(3, 1000)[1] is not large, "outside, a small batch has its own"
+
+
+@pytest.mark.parametrize("score", [False, True])
+def test_clips_of_noise_are_all_different_and_answered_as_clips_are(tiny: Callable[..., DriveMM], score: bool) -> None:
+    model = tiny()
+    engine = engine_of(model)
+    forms = Forms("m", Vocabulary(model.tokenizer, model.config.vocab_size, model.eos_ids))
+    options = warm_options(forms, score=score, grammar=True)
+    with ThreadPoolExecutor(2) as threads:
+        clips = list(drawn(model, 2, threads))
+        digests = {frame for clip in clips for visual in clip.visuals for frame in visual.digests or ()}
+        assert len(digests) == 20, "a frame that is seen twice is computed once, and its kernels meet less"
+        answer_noise(model, engine, options, 1, threads)
+    assert engine.texts.held_bytes > 0, "clips have a task's text in common"
