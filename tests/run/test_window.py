@@ -56,6 +56,17 @@ def window(decoder: Decoder, budget: int, wanted: bool = False) -> FrameWindow:
     return FrameWindow(decoder, budget, Way(QUICK), lambda _: wanted)  # type: ignore[arg-type]
 
 
+async def test_who_has_clips_decoded_ahead_learns_when_they_are_and_when_they_never_will_be() -> None:
+    decoder = Decoder()
+    frames = window(decoder, 100_000, wanted=True)
+    await asyncio.wait_for(frames.begin(clips(3)), 10)
+    assert sum(decoder.decoded.values()) == 3
+    assert await frames.begin([]) == []
+    begun = frames.begin(clips(8)[3:])
+    await frames.close()
+    assert {type(came) for came in await asyncio.wait_for(begun, 10)} == {asyncio.CancelledError}
+
+
 async def test_no_more_bytes_are_held_than_the_budget_and_no_one_waits_for_ever() -> None:
     decoder = Decoder()
     frames = window(decoder, 10_000)

@@ -285,7 +285,12 @@ class Runner:
         """Decode the clips whose frames will be wanted first while the models load."""
         replicas = max((len(configured.replicas) for configured in self._plan.configured_models), default=1)
         ahead = self._window.begin(islice(self._left.clips(self._feeding.looking()), replicas * _WHILE_LOADING))
-        ahead.add_done_callback(lambda _: self._context.has_time())
+        ahead.add_done_callback(self._decoded_ahead)
+
+    def _decoded_ahead(self, ahead: asyncio.Future[Any]) -> None:
+        # A run that is stopped is to end, and begins nothing.
+        if not (ahead.cancelled() or any(isinstance(came, asyncio.CancelledError) for came in ahead.result())):
+            self._context.has_time()
 
     async def _look_at_first_clips(self) -> None:
         """See that clips can be decoded here at all. Raises `BadInput` before anything is asked about them."""
