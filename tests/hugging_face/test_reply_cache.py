@@ -24,7 +24,8 @@ def test_an_answer_is_taken_where_all_that_decides_it_is_the_same(
     checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     # Scores and pages take longer than the asking.
-    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, terminal: 0)
+    monkeypatch.setattr("ghostbench.running.execute.make_report", lambda folder: {})
+    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, terminal, metrics: 0)
     for reading in ("read_finished", "read_run"):
         monkeypatch.setattr(f"ghostbench.api.{reading}", lambda folder: None)
     folder = tmp_path / "tiny"

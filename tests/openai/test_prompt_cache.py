@@ -95,7 +95,8 @@ def test_a_frame_is_encoded_once_for_all_services_wordings_and_repeats_of_a_run(
 
     monkeypatch.setattr(images, "_encode", counted)
     # Scores and pages are not what is asked about.
-    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, terminal: 0)
+    monkeypatch.setattr("ghostbench.running.execute.make_report", lambda folder: {})
+    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, terminal, metrics: 0)
     for reading in ("read_finished", "read_run"):
         monkeypatch.setattr(f"ghostbench.api.{reading}", lambda folder: None)
     form = yaml.safe_load(files("ghostbench.tasks").joinpath("written", "ghost-probing.yaml").read_text("utf-8"))

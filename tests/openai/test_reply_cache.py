@@ -57,7 +57,8 @@ def ask_cached(server: Server, tmp_path: Path, draw_dataset: Callable[[int], Pat
 @pytest.fixture
 def just_ask(ask_cached: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
     """The same without scores and pages, which take longer than the asking: the ledger's lines."""
-    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, terminal: 0)
+    monkeypatch.setattr("ghostbench.running.execute.make_report", lambda folder: {})
+    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, terminal, metrics: 0)
     monkeypatch.setattr("ghostbench.api.read_finished", lambda folder: None)
     monkeypatch.setattr("ghostbench.api.read_run", lambda folder: None)
 

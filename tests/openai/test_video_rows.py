@@ -80,7 +80,8 @@ def findings(folder: Path, granted: Granted) -> list[str]:
 @pytest.fixture
 def just_ask(ask: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """The same without scores and pages, which take longer than the asking: the run's folder."""
-    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, terminal: 0)
+    monkeypatch.setattr("ghostbench.running.execute.make_report", lambda folder: {})
+    monkeypatch.setattr("ghostbench.running.execute.conclude", lambda folder, terminal, metrics: 0)
     monkeypatch.setattr("ghostbench.api.read_finished", lambda folder: None)
     monkeypatch.setattr("ghostbench.api.read_run", lambda folder: None)
 
