@@ -236,3 +236,21 @@ def test_a_command_that_is_called_from_python_forks_nothing(tmp_path: Path, monk
     words = ["run", "--models", "always", "--out", str(tmp_path), "--run-id", "r", "--quiet"]
     CliRunner().invoke(bench, words, catch_exceptions=False)
     assert (tmp_path / "r" / "metrics.json").is_file()
+
+
+INTERRUPTED_WHILE_PLANNING = """
+import signal, sys
+from ghostbench.cli.main import main
+from ghostbench.running import execute
+def make_plan(*given, **more):
+    signal.raise_signal(signal.SIGINT)
+execute.make_plan = make_plan
+main(["run", "--models", "always", "--quiet"])
+"""
+
+
+def test_ctrl_c_while_a_run_is_planned_is_its_exit_status_too(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", INTERRUPTED_WHILE_PLANNING]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "interrupted")
+    assert not list(tmp_path.iterdir()), "nothing was begun"

@@ -115,10 +115,17 @@ def guarded(work: Callable[[], int], of: str = "the run") -> int:
         status = work()
         sys.stdout.flush()
     except BaseException as error:
-        tell(raised=BAD_INPUT if isinstance(error, BadInput | OurFault | OSError) else FAILED)
+        tell(raised=_status_of(error))
         raise
     tell(done=status)
     return status
+
+
+def _status_of(error: BaseException) -> int:
+    """What the command's exit status is where its work raises this."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return BAD_INPUT if isinstance(error, BadInput | OurFault | OSError) else FAILED
 
 
 def _die_with(parent: int) -> None:
