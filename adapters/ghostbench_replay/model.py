@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ghostbench import BadInput, Clip, NotRecorded, ReferenceModel, Reply, Request, Truths
-from ghostbench_replay.recording import Recording, Row
+from ghostbench_replay.recording import Recording, RecordedResponse
 
 
 class Replay(ReferenceModel):
@@ -20,7 +20,7 @@ class Replay(ReferenceModel):
 
     def __init__(self, settings: Any, argument: str | None = None) -> None:
         super().__init__(settings, argument)
-        self._rows: dict[tuple[str, float | None, str | None], Row] = {}
+        self._rows: dict[tuple[str, float | None, str | None], RecordedResponse] = {}
 
     def check(self) -> None:
         """Read the whole file once.

@@ -24,7 +24,7 @@ _WAY_OUT = 'each line must be an object with "clip" (a clip id) and "raw" (text,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RecordedResponse:
     """One line of a recording.
 
     clip : the id as it stands in the file. raw : the response's text, untrusted; None for a recorded error.
@@ -52,7 +52,7 @@ class Recording:
         self.file = file
         self.sha256: str | None = None
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[RecordedResponse]:
         """The lines in order. Raises `BadInput` if the file is absent, unreadable, empty, or a line is malformed."""
         digest = hashlib.sha256()
         empty = True
@@ -81,7 +81,7 @@ class Recording:
         except UnicodeDecodeError:
             raise self._malformed(number, "is not UTF-8") from None
 
-    def _row(self, number: int, text: str) -> Row:
+    def _row(self, number: int, text: str) -> RecordedResponse:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
@@ -93,7 +93,7 @@ class Recording:
             raise self._malformed(number, 'has no "clip"')
         if "raw" not in value:
             raise self._malformed(number, 'has no "raw"')
-        return Row(
+        return RecordedResponse(
             clip=clip,
             raw=self._text(number, value, "raw"),
             served_model=self._served(value),

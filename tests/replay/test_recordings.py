@@ -18,7 +18,7 @@ from ghostbench import BadInput, Clip, NotRecorded, ReferenceModel, Reply, Reque
 from ghostbench.plugins.choose import parse_model
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench_replay import row_name
-from ghostbench_replay.recording import Recording, Row
+from ghostbench_replay.recording import Recording, RecordedResponse
 
 WriteRecording = Callable[..., Path]
 OpenReplay = Callable[[Path], ReferenceModel]
@@ -211,7 +211,7 @@ def test_what_is_written_is_read(
     lines = [json.dumps(row, ensure_ascii=escaped) for row in rows]
     path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass" if escaped else "strict"))
     assert list(Recording(str(path)).rows()) == [
-        Row(clip=row["clip"], raw=row["raw"], served_model=row.get("served_model")) for row in rows
+        RecordedResponse(clip=row["clip"], raw=row["raw"], served_model=row.get("served_model")) for row in rows
     ]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from ghostbench.report.table import Column, Value
 from ghostbench.report.titles import RATE_TITLES
-from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.metrics import TableRow
 
-Rows = Mapping[str, Row]
+Rows = Mapping[str, TableRow]
 """The metrics of each row of a run's tables, by its name."""
 
 MODEL = Column("model", "Model")

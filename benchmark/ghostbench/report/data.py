@@ -22,7 +22,7 @@ from ghostbench.tasks.wording import MAIN
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ghostbench.scoring.metrics import Metrics, Row
+    from ghostbench.scoring.metrics import Metrics, TableRow
 
 T = TypeVar("T")
 
@@ -101,12 +101,12 @@ class RunData:
         return found
 
     @property
-    def rows(self) -> dict[str, Row]:
+    def rows(self) -> dict[str, TableRow]:
         """The metrics of every row of the tables: the run's models, then the baselines that it did not name.
 
         A baseline whose name another model of the run has is called "NAME (baseline)".
         """
-        models: dict[str, Row] = dict(self.metrics["models"])
+        models: dict[str, TableRow] = dict(self.metrics["models"])
         for name, row in self.metrics["reference"].items():
             models[name if name not in self.metrics["models"] else f"{name} (baseline)"] = row
         return models

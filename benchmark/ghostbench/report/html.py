@@ -26,7 +26,7 @@ from ghostbench.report.prompt import wordings_as_text
 from ghostbench.report.table import Table, Value, interval, shown
 from ghostbench.report.tables import run_tables
 from ghostbench.report.titles import GRADE_TITLES, TRUTH_TITLES
-from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.metrics import TableRow
 from ghostbench.scoring.views import VIEWS
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def table_cell(value: Value, table: Table, place: int) -> dict[str, Any]:
     }
 
 
-def _matrix(name: str, row: Row) -> dict[str, Any]:
+def _matrix(name: str, row: TableRow) -> dict[str, Any]:
     """A confusion matrix as cells with a shade: the share of its truth's clips, right or wrong apart."""
     lines = []
     for truth in TRUTHS:
@@ -176,7 +176,7 @@ def _alerts(run: RunData) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _no_worse(probe: Row, model: Row | None) -> list[str]:
+def _no_worse(probe: TableRow, model: TableRow | None) -> list[str]:
     """The views in which a probe's F1, every clip counted, is at least its model's."""
     if model is None:
         return []

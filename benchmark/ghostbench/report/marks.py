@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ghostbench.scoring import compared as comparison
-from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.metrics import TableRow
 from ghostbench.scoring.views import VIEWS, View
 
 MarkKind = Literal["what_it_is", "stopped", "no_answer", "does_not_beat", "undecided", "by_chance", "served_another"]
@@ -27,7 +27,7 @@ class Mark:
         return self.words
 
 
-def marks(row: Row) -> list[Mark]:
+def marks(row: TableRow) -> list[Mark]:
     """What a reader must know of a row before its rates: what it is, and what is wrong with it."""
     said: list[str] = []
     if row["baseline"] and "baseline" not in (row["mark"] or ""):
@@ -65,7 +65,7 @@ def same_model(asked: str, served: str) -> bool:
     return dated != served and len(dated) >= 8 and dated.replace("-", "").isdigit()
 
 
-def _not_beaten(row: Row) -> dict[tuple[_NotBeaten, str], list[View]]:
+def _not_beaten(row: TableRow) -> dict[tuple[_NotBeaten, str], list[View]]:
     """The views in which the row does not beat the best trivial baseline or is not shown to, by verdict and its name.
 
     None for a row without answers: that is said instead. None either where the task asks at moments: that compares yes
@@ -81,7 +81,7 @@ def _not_beaten(row: Row) -> dict[tuple[_NotBeaten, str], list[View]]:
     return found
 
 
-def _not_beyond_chance(row: Row) -> str | None:
+def _not_beyond_chance(row: TableRow) -> str | None:
     """Words where a model is not shown to warn more often than alarms by chance; None where it is, and for what is no
     model, has no answer, or cannot be held against them."""
     found = row["early_warning"]

@@ -25,7 +25,7 @@ from ghostbench.report.time_plots import latency, memory
 from ghostbench.report.twin_plots import twin_charts
 from ghostbench.report.warning_plots import warning_charts
 from ghostbench.report.warning_tables import at_moments
-from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.metrics import TableRow
 from ghostbench.scoring.views import View
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _forest(rows: Rows, view: View) -> tuple[str, Drawn]:
     return words, Drawn(figure, f"forest {view}")
 
 
-def _beside(row: Row) -> bool:
+def _beside(row: TableRow) -> bool:
     """Whether the row is of a model that has another, in the main wording and on the clips' own frames."""
     return bool(row["probe"] or row["variant"])
 

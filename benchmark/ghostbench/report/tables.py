@@ -16,7 +16,7 @@ from ghostbench.report.marks import marks
 from ghostbench.report.reasons import no_answer
 from ghostbench.report.table import Column, Table, Value, shown
 from ghostbench.report.titles import BASIS_NOTES, BASIS_TITLES, GRADE_TITLES, TRUTH_TITLES, VIEW_NOTES
-from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.metrics import TableRow
 from ghostbench.scoring.rates import RATES
 from ghostbench.scoring.views import BASES, VIEWS, Basis, View
 
@@ -153,7 +153,7 @@ def _rates(rows: Rows, view: View, basis: Basis) -> Table:
     return Table(f"rates_{view}_{basis}", f"Rates, {view} view, {BASIS_TITLES[basis]}", columns, tuple(lines), note)
 
 
-def _beats(row: Row, view: View) -> str:
+def _beats(row: TableRow, view: View) -> str:
     if row["beats_trivial"] is None:
         return "baseline"
     bar = row["beats_trivial"][view]

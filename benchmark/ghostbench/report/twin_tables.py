@@ -14,7 +14,7 @@ from ghostbench.report.data import RunData
 from ghostbench.report.table import Column, Table, Value
 from ghostbench.scoring.counts import own_answers
 from ghostbench.scoring.dose_response import DoseResponse, curve, why_no_curve
-from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.metrics import TableRow
 from ghostbench.scoring.pairs import signs_by_scene
 from ghostbench.scoring.significance import holm
 from ghostbench.scoring.twin_metrics import Detection, InLight, OnTwins, PairRates
@@ -193,12 +193,12 @@ def lights(run: RunData) -> Table:
     return Table("dose_by_light", "Dose and response, by light", columns, tuple(lines), note)
 
 
-def lights_of(row: Row) -> dict[str, InLight]:
+def lights_of(row: TableRow) -> dict[str, InLight]:
     """What a row says in each light, where there are several."""
     return row["twins"].get("lights", {}) if "twins" in row else {}
 
 
-def curves(row: Row, fits: bool) -> dict[str, DoseResponse | None]:
+def curves(row: TableRow, fits: bool) -> dict[str, DoseResponse | None]:
     """The curve of a model for each dose; None for one that is not fitted: psignifit is not installed, or not to be
     used. The row must have twins."""
     said = row["twins"]

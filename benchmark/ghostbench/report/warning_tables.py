@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ghostbench.report.columns import MODEL, Rows, line
 from ghostbench.report.marks import marks
 from ghostbench.report.table import Column, Table
-from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.metrics import TableRow
 from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.timed_alarms import CONSTANT_TIME
 from ghostbench.scoring.warning_metrics import ByChance, EarlyWarning, Warnings
@@ -65,7 +65,7 @@ def numbers_line(found: EarlyWarning) -> dict[str, Any]:
     return {**found, **_flat(found)}
 
 
-def shown(rows: Rows) -> Iterator[tuple[str, Row]]:
+def shown(rows: Rows) -> Iterator[tuple[str, TableRow]]:
     """The rows of tables of warnings. A yardstick that draws once a clip is left out unless the run named it: it alarms
     from the first moment or never, and stands for no alarms by chance at moments."""
     for name, row in rows.items():

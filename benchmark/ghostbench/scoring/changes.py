@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ghostbench.scoring.intervals import Ints, share
-from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.metrics import TableRow
 from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.significance import clip_scores, holm, mcnemar_exact
@@ -63,7 +63,7 @@ def change(one: Said, other: Said, positive: Bools) -> dict[View, Change]:
     return {view: _change(one, other, positive, view) for view in VIEWS}
 
 
-def add_changes(models: Mapping[str, Row], said: Mapping[str, Said], positive: Bools) -> None:
+def add_changes(models: Mapping[str, TableRow], said: Mapping[str, Said], positive: Bools) -> None:
     """Give each row of a probe or another wording its `change` against the row that it is of.
 
     `p_holm` is Holm's correction over all rows of a probe, or over all of another wording, of the same view and basis.

@@ -168,7 +168,7 @@ class ActorAlarms(TypedDict):
     precision: Estimate | None
 
 
-class Row(TypedDict):
+class TableRow(TypedDict):
     """One row of the tables. What only a ledger tells is not there for a baseline that the run did not name,
     `sees_video` only in the row of a model that sees the video, `compared` only in that of an approximation of another
     model, `twins` only where the clips have twins, and `change` only in the row of a probe or of another wording.
@@ -260,5 +260,5 @@ class Metrics(TypedDict):
     event_coverage: EventCoverage
     slices_left_out: NotRequired[list[str]]
     wordings: NotRequired[Wordings]
-    models: dict[str, Row]
-    reference: dict[str, Row]
+    models: dict[str, TableRow]
+    reference: dict[str, TableRow]

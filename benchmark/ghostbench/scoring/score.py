@@ -20,7 +20,7 @@ from ghostbench.scoring.early_warning import early_warning
 from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
 from ghostbench.scoring.label_doubt import score_doubt
-from ghostbench.scoring.metrics import Metrics, Row, StoppedRow
+from ghostbench.scoring.metrics import Metrics, TableRow, StoppedRow
 from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows
@@ -113,13 +113,13 @@ class _Scorer:
         """What a row says, and which of it is its own."""
         return Said(rows, counts.own_answers(rows, substitute=entry.substitute))
 
-    def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> Row:
+    def row(self, rows: pd.DataFrame, attempts: pd.DataFrame | None, entry: ModelEntry) -> TableRow:
         """One row of the tables; `attempts` is None for a baseline that the run did not name."""
         answered = counts.own_answers(rows, substitute=entry.substitute)
         table = counts.confusion(rows, answered)
         at = rows["at"].to_numpy()
         seconds = self.duration.iloc[at]
-        found: Row = {
+        found: TableRow = {
             "kind": entry.kind,
             "reference": entry.reference,
             "baseline": entry.baseline,
@@ -167,7 +167,9 @@ class _Scorer:
         return found
 
 
-def _add_account(found: Row, rows: pd.DataFrame, answered: Bools, attempts: pd.DataFrame, entry: ModelEntry) -> None:
+def _add_account(
+    found: TableRow, rows: pd.DataFrame, answered: Bools, attempts: pd.DataFrame, entry: ModelEntry
+) -> None:
     """What only a ledger tells: how often was tried, what it took and who answered."""
     tried = counts.attempt_counts(attempts)
     found["attempts"], found["retries"], found["fallbacks"] = (

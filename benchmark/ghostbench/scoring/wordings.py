@@ -14,7 +14,7 @@ import numpy as np
 
 from ghostbench.scoring.changes import Said, right_only
 from ghostbench.scoring.intervals import Ints, estimate_rates, share
-from ghostbench.scoring.metrics import Row
+from ghostbench.scoring.metrics import TableRow
 from ghostbench.scoring.paired import paired_differences
 from ghostbench.scoring.rates import Estimate
 from ghostbench.scoring.significance import ALPHA, clip_scores, holm, mcnemar_exact
@@ -38,7 +38,7 @@ RATES: Final[tuple[Literal["f1", "balanced_accuracy"], ...]] = ("f1", "balanced_
 
 
 def score_wordings(
-    models: Mapping[str, Row], said: Mapping[str, Said], positive: Bools, variants: Sequence[str]
+    models: Mapping[str, TableRow], said: Mapping[str, Said], positive: Bools, variants: Sequence[str]
 ) -> Wordings | None:
     """`wordings` of metrics.json; None where no model was asked in all of several wordings.
 
@@ -87,7 +87,7 @@ def score_wordings(
     return found
 
 
-def _rows_by_model(models: Mapping[str, Row], variants: Sequence[str]) -> dict[str, dict[str, str]]:
+def _rows_by_model(models: Mapping[str, TableRow], variants: Sequence[str]) -> dict[str, dict[str, str]]:
     """For each model that was asked in every wording the names of its rows, by wording, the main one first."""
     found: dict[str, dict[str, str]] = {}
     for name, row in models.items():
