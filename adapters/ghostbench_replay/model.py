@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ghostbench import BadInput, Clip, NotRecorded, ReferenceModel, Reply, Request, Truths
-from ghostbench_replay.recording import Recording, RecordedResponse
+from ghostbench_replay.recording import RecordedResponse, Recording
 
 
 class Replay(ReferenceModel):

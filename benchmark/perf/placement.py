@@ -25,10 +25,10 @@ from ghostbench.media.shared import for_other_processes, new_pixels
 from ghostbench.models import LocalModel
 from ghostbench.records import Clip, Reply, Request, Verdict
 from ghostbench.running.ask.local import LocalDispatcher
-from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import InWorker, Worker
 from ghostbench.running.ask.places.place import InThread, Place
 from ghostbench.running.ask.places.process import WorkerProcess
+from ghostbench.running.ask.places.worker_model import Assignment
 from ghostbench.tasks.load import load_task
 
 SHAPE = (10, 660, 1584, 3)

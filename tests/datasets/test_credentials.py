@@ -26,8 +26,8 @@ from ghostbench.media.sampling import parse_sampling
 from ghostbench.records import Split
 from ghostbench.running.ask.decoding import Decoding
 from ghostbench.running.ask.far import FarAway
-from ghostbench.running.ask.places.desk import Assignment, Desk
 from ghostbench.running.ask.places.looking import Seen, Wanted
+from ghostbench.running.ask.places.worker_model import Assignment, WorkerModel
 from ghostbench.running.dry_run import forecast
 from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import Plan, make_plan
@@ -102,7 +102,7 @@ def test_workers_elsewhere_are_handed_them_with_their_assignment(caplog: pytest.
     with ThreadPoolExecutor(1) as pool:
         (place,) = FarAway(plan, cluster, pool).places(plan.configured_models[0], 1)
     place._start(False)
-    desk = Desk(given[0])
+    model = WorkerModel(given[0])
     came = threading.Event()
     told: list[Any] = []
 
@@ -110,7 +110,7 @@ def test_workers_elsewhere_are_handed_them_with_their_assignment(caplog: pytest.
         told.append(found)
         came.set()
 
-    desk.take("look", 1, Wanted(media_of(plan.split)), reply)
+    model.take("look", 1, Wanted(media_of(plan.split)), reply)
     assert came.wait(60)
     assert isinstance(told[0], Seen)
     for text in (repr(given), repr(plan.split), caplog.text):

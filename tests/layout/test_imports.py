@@ -63,8 +63,8 @@ def test_no_answer_is_read_again_to_be_scored_or_reported() -> None:
     assert calls == set()
 
 
-FORMER = {"host", "hosts", "Host", "voice", "Voice", "conduct", "Conduct"}
-"""What a configured model, the terminal and the control of a run were called before they had names of their own."""
+FORMER = {"host", "hosts", "Host", "voice", "Voice", "conduct", "Conduct", "Desk", "Row"}
+"""What models, the terminal, the control and the tables of a run were called before they had names of their own."""
 
 
 def test_one_thing_has_one_word_in_all_that_runs() -> None:

@@ -75,11 +75,13 @@ class Run:
         console = Console(file=self.said, width=300)
         progress = Progress(console, [row.name for row in plan.rows], len(plan.split.clips))
         manifest = manifests.start(plan, ["bench", "run"], 0.0, Redactor())
-        desk = RunContext(folder=folder, manifest=manifest, redactor=Redactor(), progress=progress, say=console.print)
+        context = RunContext(
+            folder=folder, manifest=manifest, redactor=Redactor(), progress=progress, say=console.print
+        )
 
         async def run() -> None:
             async with asyncio.timeout(60):
-                await Runner(plan, desk, done, Lost()).run()
+                await Runner(plan, context, done, Lost()).run()
 
         try:
             asyncio.run(run())

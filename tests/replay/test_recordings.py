@@ -18,7 +18,7 @@ from ghostbench import BadInput, Clip, NotRecorded, ReferenceModel, Reply, Reque
 from ghostbench.plugins.choose import parse_model
 from ghostbench.tasks.ghost_probing import GhostProbing
 from ghostbench_replay import row_name
-from ghostbench_replay.recording import Recording, RecordedResponse
+from ghostbench_replay.recording import RecordedResponse, Recording
 
 WriteRecording = Callable[..., Path]
 OpenReplay = Callable[[Path], ReferenceModel]

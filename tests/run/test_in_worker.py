@@ -23,10 +23,10 @@ from ghostbench.records import Clip, Reply, Request
 from ghostbench.running.ask.far_decoding import FarDecoding
 from ghostbench.running.ask.local import LocalDispatcher
 from ghostbench.running.ask.places import looking
-from ghostbench.running.ask.places.desk import Assignment, Desk
 from ghostbench.running.ask.places.in_worker import Gone, InWorker, Worker
 from ghostbench.running.ask.places.looking import Looking, Wanted
 from ghostbench.running.ask.places.place import Answered, Prepared
+from ghostbench.running.ask.places.worker_model import Assignment, WorkerModel
 from ghostbench.running.ask.seat import Seat
 from ghostbench.tasks.load import load_task
 
@@ -107,21 +107,21 @@ class Slow(Told):
 
 
 class AtDesk(Worker):
-    """A worker whose desk is in this process."""
+    """A worker whose model is in this process."""
 
     gone = was_ended = False
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.batch_size = 2
-        self.desk = Desk(Assignment(f"{__name__}:Preparing", None, None, (), 2, name))
+        self.model = WorkerModel(Assignment(f"{__name__}:Preparing", None, None, (), 2, name))
         self.calls = 0
 
     @override
     def ask(self, kind: str, given: Any) -> tuple[int, Future[Any]]:
         waiting: Future[Any] = Future()
         self.calls += 1
-        self.desk.take(kind, self.calls, given, waiting.set_result)
+        self.model.take(kind, self.calls, given, waiting.set_result)
         return self.calls, waiting
 
     @override
@@ -331,15 +331,15 @@ def test_what_one_replica_has_prepared_and_another_computes_is_kept_by_neither()
                 waiting = asyncio.create_task(dispatcher.ask(Clip(id="c", truth="normal"), request("1")))
                 while not first.ready.get(""):
                     await asyncio.sleep(0.001)
-                assert workers[0].desk._kept
+                assert workers[0].model._kept
                 first.taken = first.parallel  # as if it were at a long batch
                 dispatcher.expect(-1)
                 second.free.set()
                 delivery = await waiting
-                while workers[0].desk._kept:
+                while workers[0].model._kept:
                     await asyncio.sleep(0.001)
             assert (delivery.result, delivery.worker) == (Reply(text="prepared 1"), "m#2")
-            assert not workers[1].desk._kept
+            assert not workers[1].model._kept
             await dispatcher.close()
 
     asyncio.run(ask())
@@ -373,9 +373,11 @@ def test_that_no_worker_is_left_for_a_question_is_no_fault_of_its_media(clip: st
 def test_media_that_gives_no_frames_for_a_question_is_no_crash(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
-    desk = Desk(Assignment(f"{__name__}:Preparing", None, None, (), 1, "m", load_task("ghost-probing"), {}, SAMPLING))
+    model = WorkerModel(
+        Assignment(f"{__name__}:Preparing", None, None, (), 1, "m", load_task("ghost-probing"), {}, SAMPLING)
+    )
     said: Future[Any] = Future()
-    desk.take("question", 1, Recipe(str(broken), SAMPLING, most=3), said.set_result)
+    model.take("question", 1, Recipe(str(broken), SAMPLING, most=3), said.set_result)
     assert isinstance(said.result(20), DecodeFailed)
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from ghostbench.models import NoSettings
-from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.early import Early, starting_early
 from ghostbench.running.ask.places.process import WorkerProcess
 from ghostbench.running.ask.places.started import Started, start
+from ghostbench.running.ask.places.worker_model import Assignment
 from ghostbench.running.plan.options import Options
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no worker is started early here")

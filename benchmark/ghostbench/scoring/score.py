@@ -20,7 +20,7 @@ from ghostbench.scoring.early_warning import early_warning
 from ghostbench.scoring.event_time import constant_times, event_coverage, event_time, sampled
 from ghostbench.scoring.intervals import Z
 from ghostbench.scoring.label_doubt import score_doubt
-from ghostbench.scoring.metrics import Metrics, TableRow, StoppedRow
+from ghostbench.scoring.metrics import Metrics, StoppedRow, TableRow
 from ghostbench.scoring.prevalence import precision_at
 from ghostbench.scoring.probabilities import score_probabilities
 from ghostbench.scoring.references import trivial_rows

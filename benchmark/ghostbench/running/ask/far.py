@@ -15,8 +15,8 @@ from ghostbench.models import LocalModel
 from ghostbench.running.ask.decoding import Decoding
 from ghostbench.running.ask.far_decoding import FarDecoding
 from ghostbench.running.ask.places.actor import ROOM_S, Cluster
-from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import InWorker
+from ghostbench.running.ask.places.worker_model import Assignment
 from ghostbench.running.plan.configured import ConfiguredModel
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.plan.probes import is_slow

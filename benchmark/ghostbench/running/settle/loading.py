@@ -23,11 +23,11 @@ from ghostbench.plugins.choose import Choice, build_model
 from ghostbench.running.ask.dispatch import Dispatcher, as_unavailable, within
 from ghostbench.running.ask.dispatchers import begin, dispatcher_for, ready
 from ghostbench.running.ask.far import FarAway
-from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.early import Early
 from ghostbench.running.ask.places.in_worker import InWorker, Worker
 from ghostbench.running.ask.places.place import InThread, Place
 from ghostbench.running.ask.places.process import WorkerProcess
+from ghostbench.running.ask.places.worker_model import Assignment
 from ghostbench.running.ask.units import ModelState
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.plan.replicas import Replica

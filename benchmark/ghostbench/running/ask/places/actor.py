@@ -24,12 +24,12 @@ from typing_extensions import override
 from ghostbench.errors import BadInput, Unavailable
 from ghostbench.models import Resources
 from ghostbench.plugins.registry import printable
-from ghostbench.running.ask.places.desk import Assignment, Desk
 from ghostbench.running.ask.places.in_worker import Gone, Worker
 from ghostbench.running.ask.places.said import Said, SayingSo, into_the_log
+from ghostbench.running.ask.places.worker_model import Assignment, WorkerModel
 
 _CALLS_AT_ONCE = 64
-"""How many calls an actor takes at the same time; what they wait for is its desk's threads."""
+"""How many calls an actor takes at the same time; what they wait for is its model's threads."""
 ROOM_S = 60.0
 """How long a worker that is to replace a lost one waits for a node with room, seconds."""
 _LONGEST = 300
@@ -149,16 +149,16 @@ class _ActorDesk:
         assignment: Assignment = pickle.loads(pickled)  # noqa: S301 - the run made it
         self._said: list[Said] = []
         logging.getLogger().addHandler(SayingSo(self._said.append))
-        self._desk = Desk(assignment)
+        self._model = WorkerModel(assignment)
         self._end = threading.Event()
 
     def take(self, kind: str, call: int, given: Any) -> tuple[Any, int, list[Said]]:
         """What comes of a call; the size of the model's batches; lines for the log."""
         done: Future[Any] = Future()
-        self._desk.take(kind, call, given, done.set_result)
+        self._model.take(kind, call, given, done.set_result)
         result = done.result()
         said, self._said[:] = list(self._said), []
-        return result, self._desk.batch_size, said
+        return result, self._model.batch_size, said
 
     def is_there(self) -> bool:
         """Comes back when a node has room for it."""

@@ -13,7 +13,7 @@ from ghostbench.plugins.choose import Choice, build_settings, parse_model, parse
 from ghostbench.running.ask.places.started import Started, hand_over_streams, start
 
 if TYPE_CHECKING:
-    from ghostbench.running.ask.places.desk import Assignment
+    from ghostbench.running.ask.places.worker_model import Assignment
     from ghostbench.running.plan.options import Options
 
 

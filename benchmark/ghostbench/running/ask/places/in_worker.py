@@ -19,8 +19,8 @@ from typing_extensions import override
 from ghostbench.errors import AttemptError, Crashed, Unavailable, WorkerLost
 from ghostbench.models import LocalModel
 from ghostbench.records import Request
-from ghostbench.running.ask.places.desk import Kept
 from ghostbench.running.ask.places.place import Answered, Place, Prepared, ToPrepare
+from ghostbench.running.ask.places.worker_model import Kept
 from ghostbench.running.rules.replies import in_words
 
 MOST_LOADS = 3
@@ -57,7 +57,7 @@ class Worker(ABC):
 
     @abstractmethod
     def ask(self, kind: str, given: Any) -> tuple[int, Future[Any]]:
-        """Send a call for its desk; its number, and what will come back. Raises `Gone`, as the future does."""
+        """Send a call for its model; its number, and what will come back. Raises `Gone`, as the future does."""
 
     @abstractmethod
     def end(self, how: str) -> None:
@@ -202,7 +202,7 @@ class InWorker(Place):
         return self._failure is None and self._worker is not None and not self._worker.gone
 
     def look(self, given: Any, deadline_s: float = math.inf) -> Any:
-        """What the worker's desk says of a clip (`Wanted`) or of one question about it (`Recipe`).
+        """What the worker's model says of a clip (`Wanted`) or of one question about it (`Recipe`).
 
         deadline_s : how long this may take, and before it the start of a new worker; then the worker is ended.
 

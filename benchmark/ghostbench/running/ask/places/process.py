@@ -18,10 +18,10 @@ from typing import Any
 from typing_extensions import override
 
 from ghostbench.running.ask.places.channel import Channel, Closed
-from ghostbench.running.ask.places.desk import Assignment
 from ghostbench.running.ask.places.in_worker import Gone, Worker
 from ghostbench.running.ask.places.said import Said, into_the_log
 from ghostbench.running.ask.places.started import Started, start
+from ghostbench.running.ask.places.worker_model import Assignment
 from ghostbench.running.rules.endings import how_it_ended
 from ghostbench.running.rules.replies import in_words
 

@@ -57,23 +57,23 @@ def _serve(end: socket.socket, first: First, ahead: threading.Thread | None) -> 
     import logging
 
     from ghostbench.running.ask.places.channel import Channel, Closed
-    from ghostbench.running.ask.places.desk import Desk
     from ghostbench.running.ask.places.said import SayingSo
+    from ghostbench.running.ask.places.worker_model import WorkerModel
 
     if first.waits and not take_over_streams(end):
         return
     channel = Channel(end)
     with contextlib.suppress(Closed):
-        desk = Desk(channel.receive(), ahead)
+        model = WorkerModel(channel.receive(), ahead)
         logging.getLogger().addHandler(SayingSo(lambda said: channel.send((0, said, 0))))
 
         def reply(call: int, result: Any) -> None:
             with contextlib.suppress(Closed):
-                channel.send((call, result, desk.batch_size))
+                channel.send((call, result, model.batch_size))
 
         while True:
             kind, call, given = channel.receive()
-            desk.take(kind, call, given, partial(reply, call))
+            model.take(kind, call, given, partial(reply, call))
 
 
 def _die_with(parent: int) -> None:

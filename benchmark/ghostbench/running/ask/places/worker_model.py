@@ -57,7 +57,7 @@ class Kept:
     number: int
 
 
-class Desk:
+class WorkerModel:
     """A model in a worker, constructed when it is loaded: its import may do anything. Calls may come at any time.
 
     ahead : what was begun before there was anything to do, and is waited for before the model is loaded.
