@@ -67,7 +67,7 @@ def test_where_nobody_answered_there_is_no_answer() -> None:
         Conclusion(outcome=ANSWERED, grade="ghost_probing", alarm_time_s=1.5),
         Conclusion(outcome=ANSWERED, grade="normal", actor=5),  # type: ignore[arg-type]
         Conclusion(outcome=ANSWERED, grade="normal", occluder="\ud800"),
-        lambda said: 1 / 0,
+        pytest.param(lambda said: 1 / 0, id="it raises"),
     ],
     ids=repr,
 )
