@@ -80,6 +80,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tu
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SOUND))
 def test_a_sound_adapter_passes(outcomes: dict[str, dict[str, tuple[str, str]]], name: str) -> None:
     rules = outcomes[name]

@@ -63,6 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "r"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["manifest.json", "metrics.json"])
 def test_every_field_is_named(run: Path, name: str) -> None:
     page = (DOCS / "file-formats.md").read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ def examined(*words: str, status: int = 0, **environment: str) -> dict[str, tupl
     return {line["check"]: (line["judgement"], line["why"]) for line in json.loads(done.stdout)["lines"]}
 
 
+@pytest.mark.slow
 def test_motion_sees_its_frames() -> None:
     lines = examined("motion", "--limit", "3")
     assert lines["depends on the frames"][0] == "pass"
@@ -33,6 +34,7 @@ def test_a_yardstick_sees_none(model: str) -> None:
     assert examined(model)["depends on the frames"] == ("not applicable", "a reference model never sees frames")
 
 
+@pytest.mark.slow
 def test_a_model_over_an_api_is_asked_as_often_as_announced_and_no_more() -> None:
     pytest.importorskip("openai")
     loopback = pytest.importorskip("loopback_openai")

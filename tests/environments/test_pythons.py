@@ -46,6 +46,7 @@ def test_the_workflow_tries_every_python_that_the_package_names_with_both_sets(p
     assert set(matrix["versions"]) == {"newest", "lowest"}
 
 
+@pytest.mark.slow
 def test_interpreters_are_found_once_each_and_this_one_among_them(pythons: ModuleType) -> None:
     (named,) = pythons.named([sys.executable])
     assert named.version == sys.version_info[:3]

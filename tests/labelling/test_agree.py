@@ -77,6 +77,7 @@ def test_alpha_of_times_is_the_packages(units: list) -> None:
         assert found["value"] == pytest.approx(want, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(category, category), min_size=2, max_size=30))
 def test_for_two_raters_without_gaps_alpha_and_kappa_nearly_agree(pairs: list) -> None:
     alpha, table = nominal_alpha(pairs, 3), np.zeros((3, 3))

@@ -52,6 +52,7 @@ def check(motion: Motion, reply: Reply, frames: Frames) -> None:
     assert reply.stages.preprocess_s > 0
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     npst.arrays(

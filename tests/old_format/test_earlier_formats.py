@@ -50,6 +50,7 @@ def test_a_changed_ledger_is_noticed_all_the_same(folder: Path) -> None:
     assert "attempts.jsonl" in {finding.file for finding in verify(folder).findings}
 
 
+@pytest.mark.slow
 def test_scored_anew_it_holds_and_says_what_it_said(folder: Path) -> None:
     before = json.loads((folder / "metrics.json").read_text())["models"]
     done = call("report", str(folder))

@@ -254,6 +254,7 @@ def test_what_stands_in_for_a_batched_model_is_asked_when_that_was_refused(bench
     assert rows == {("gpt-4.1", "auth_failed"): 6, ("gpt-4.1>never", "answered"): 6, ("always", "answered"): 6}
 
 
+@pytest.mark.slow
 def test_a_batch_that_the_server_puts_off_for_a_day_is_not_waited_for(bench: Any, server: Server) -> None:
     said = json.dumps({"error": {"message": "come back tomorrow"}})
     server.busy["POST batches"] = [Fault("status", 429, {"retry-after": "86400"}, said)]

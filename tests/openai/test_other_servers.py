@@ -40,6 +40,7 @@ def test_what_three_clips_were_refused_is_not_asked_first_again(bench: Any, serv
     assert (row["attempts"], row["retries"], row["fallbacks"]) == (8, 0, {"1": 5})
 
 
+@pytest.mark.slow
 def test_it_is_remembered_when_a_run_is_gone_on_with(bench: Any, server: Server) -> None:
     server.chat.rejects = ("seed",)
     server.chat.script = [None] * 5 + [Fault("status", 401, {}, "{}")]

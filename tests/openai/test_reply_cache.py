@@ -90,6 +90,7 @@ def entries(root: Path) -> list[Path]:
     return sorted(root.rglob("*.json"))
 
 
+@pytest.mark.slow
 def test_a_second_run_takes_the_answers_of_the_first_at_no_cost_and_in_no_time(
     ask_cached: Ask, server: Server, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def test_retry_after_is_obeyed_to_the_second(bench: Any, server: Server) -> None
     assert 1.5 <= second.began - first.ended < 1.9
 
 
+@pytest.mark.slow
 def test_a_pause_longer_than_a_run_waits_is_the_clips_outcome_until_it_is_resumed(bench: Any, server: Server) -> None:
     server.chat.script = [status(429, **{"retry-after": "86400"})]
     done = bench.run()
@@ -109,6 +110,7 @@ def test_a_pause_longer_than_a_run_waits_is_the_clips_outcome_until_it_is_resume
     assert bench.run("--resume").stderr == ""
 
 
+@pytest.mark.slow
 def test_what_a_used_up_budget_holds_back_for_a_day_is_not_waited_for(bench: Any, server: Server) -> None:
     used_up = {"limit-requests": "6", "remaining-requests": "0", "reset-requests": "24h"}
     headers = {f"x-ratelimit-{name}": value for name, value in used_up.items()}
@@ -211,6 +213,7 @@ def killed_in_flight(bench: Any, server: Server, count: int, *words: str) -> Non
     assert len(server.log.chats) == count
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_unanswered_counts_against_the_limit_at_its_most(bench: Any, server: Server) -> None:
     limit = 2.5 * price_at_most(bench)
     killed_in_flight(bench, server, 2, "--max-cost", f"{limit}")
@@ -261,6 +264,7 @@ def test_a_storm_is_weathered_with_every_attempt_accounted_for(bench: Any, serve
         assert told[entry.client_id] == kinds.get(entry.kind, "answered")
 
 
+@pytest.mark.slow
 def test_killed_in_the_storm_and_resumed_nothing_answered_is_sent_again(
     bench: Any, server: Server, draw_dataset: Callable[[int], Path]
 ) -> None:
@@ -292,6 +296,7 @@ def test_a_run_that_meets_only_401_says_why_in_fifteen_lines(bench: Any, server:
     assert re.search(r"gpt-4.1 gave no answer at all: \d auth_failed \(.*key.*\)", " ".join(done.stderr.split()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OPENAI_API_VERSION"])
 def test_a_run_is_not_gone_on_with_at_another_server(bench: Any, server: Server, name: str) -> None:
     key = {"AZURE_OPENAI_API_KEY": server.key, "OPENAI_API_VERSION": "2024-10-21"}

@@ -64,6 +64,7 @@ def test_homes_are_of_whole_names_of_packages_and_modules() -> None:
     assert homes_of(["nump", "numpy.py", "n.mpy", "umpy"]) == homes_of([]) == set()
 
 
+@pytest.mark.slow
 def test_run_report_and_verify_work_beside_every_broken_distribution(plugin_site: PluginSite) -> None:
     for number, kind in enumerate(BROKEN):
         break_into(plugin_site.folder, kind, "numpy" if kind.startswith("numpy") else f"ill{number}")

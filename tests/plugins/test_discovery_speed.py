@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from conftest import PluginSite
 
@@ -15,6 +17,7 @@ BARE_INTERPRETERS = 30
 """About half a second where a bare interpreter takes 17 ms."""
 
 
+@pytest.mark.slow
 def test_200_installed_plugins_are_listed_in_the_time_of_thirty_bare_interpreters(
     plugin_site: PluginSite, least_cpu_s: Callable[..., float]
 ) -> None:

@@ -227,6 +227,7 @@ def test_what_a_plugin_prints_at_import_is_remarked_and_never_printed(plugin_sit
     assert warnings == ["warning: plugin 'ill' prints when it is imported ('hello from ill'); take the print out of it"]
 
 
+@pytest.mark.slow
 def test_a_plugin_that_computes_long_is_remarked_and_works(plugin_site: PluginSite) -> None:
     plugin_site.add("ill", modules={"ill.py": preceded("import time\nwhile time.process_time() < 1.5: pass\n", "slow")})
     table, warnings = models_of(plugin_site)

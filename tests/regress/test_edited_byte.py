@@ -55,6 +55,7 @@ def test_the_digests_are_in_the_form_that_sha256sum_reads(finished: Path) -> Non
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_one_byte_of_any_kind_of_file_is_found_and_the_file_named(finished: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "r"

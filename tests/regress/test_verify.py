@@ -245,6 +245,7 @@ def test_the_account_of_sent_requests_holds_and_what_is_not_checked_of_it_is_sai
     ]
 
 
+@pytest.mark.slow
 def test_an_edited_account_of_sent_requests_is_found_by_its_digest(priced: Priced) -> None:
     folder = priced()
     edit(folder / "sent.jsonl", lambda text: text.replace("0.5", "0.1", 1))
@@ -263,6 +264,7 @@ def test_an_attempt_that_the_account_leaves_out_or_denies_is_named(priced: Price
     ]
 
 
+@pytest.mark.slow
 def test_of_a_model_that_is_asked_by_the_file_only_unstated_costs_need_a_line(priced: Priced) -> None:
     noted = [(f"q{number}", LEFT_OUT) for number in (0, 2, 3, 4, 5)]
     assert verify(priced(*noted)).findings == ()
@@ -312,6 +314,7 @@ def test_predictions_that_cannot_be_read_again_are_not_said_to_be_checked(tmp_pa
     assert not [each for each in verdict.checked if "prediction" in each and "digests" not in each]
 
 
+@pytest.mark.slow
 def test_labels_are_opened_where_the_user_says_and_their_place_is_asked_for_otherwise(tmp_path: Path) -> None:
     folder = made(tmp_path)
     edit(tmp_path / "labels.csv", lambda text: text.replace("b,none", "b,3s: ghost probing"))

@@ -56,6 +56,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return grid, recorded_run(folder / "r", "real", ERRORS | {"alone": 0.1}, twins=False)
 
 
+@pytest.mark.slow
 def test_equal_ranks_are_found_and_said_with_their_doubt(runs: tuple[Path, Path]) -> None:
     found = carry_over(*map(read_run, runs))
     ranks = {row[0]: row[1:3] for row in found.table.rows}

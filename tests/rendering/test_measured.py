@@ -154,6 +154,7 @@ def test_answers_are_counted_in_each_light(run: Path) -> None:
     assert "by light: dots with the event" in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_without_psignifit_curves_are_not_compared_and_not_called_different(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

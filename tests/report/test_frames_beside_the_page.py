@@ -56,6 +56,7 @@ def findings(folder: Path) -> list[str]:
     return [str(finding) for finding in verify(folder).findings]
 
 
+@pytest.mark.slow
 def test_a_run_of_long_answers_holds_as_it_was_left_and_its_frames_were_compared(run: Path) -> None:
     assert pictures(run) == sampled(run) > 4
     page = (run / "report.html").read_text()
@@ -83,6 +84,7 @@ def test_a_run_of_many_rows_holds(run: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert verify(run).findings == ()
 
 
+@pytest.mark.slow
 def test_an_edited_line_of_the_page_or_of_a_file_of_rows_is_found(run: Path) -> None:
     page = run / "report.html"
     text = page.read_text()

@@ -84,6 +84,7 @@ def latex(folder: Path, text: str) -> str:
     return (folder / "test.log").read_text(errors="replace")
 
 
+@pytest.mark.slow
 def test_latex_makes_every_table_no_wider_than_its_column_and_no_wider_than_was_reckoned(paper: Path) -> None:
     measured, limits, reckoned = [], [], []
     for path in sorted((paper / "tables").iterdir()):

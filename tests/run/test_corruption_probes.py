@@ -54,6 +54,7 @@ def test_each_probe_is_a_row_and_the_ledger_has_the_hash_of_what_was_shown(bench
     assert json.loads(compared.stdout)["models"] == ["local-spy"], "a probe contends with no model"
 
 
+@pytest.mark.slow
 def test_at_moments_each_question_shows_its_own_frames_made_worse(bench: Any) -> None:
     given = [
         "--task",

@@ -38,6 +38,7 @@ def test_attempts_whose_cost_nobody_stated_count_at_their_most(bench: Any, tmp_p
     assert outcomes(bench) == {"timed_out": 2, "over_budget": 4}
 
 
+@pytest.mark.slow
 def test_the_account_is_sealed_and_holds_and_one_that_was_changed_is_not_gone_on_with(bench: Any) -> None:
     given = ["--set", "remote-spy.cost_usd=0.4", "--models", "remote-spy", "--run-id", "r"]
     assert bench.run(*given).returncode == 0

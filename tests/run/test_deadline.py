@@ -23,6 +23,7 @@ pytestmark = pytest.mark.first
 HANGING = ["hanging:load", "hanging:answer", "hanging-early", "hanging-remote:load", "hanging-remote:deaf"]
 
 
+@pytest.mark.slow
 def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
     rows = [*HANGING, "hanging-remote:answer", "hanging:thread", "local-spy", "remote-spy", "always"]
     given = ["--on", "thread", "--deadline", "2", "--max-attempts", "2", "--run-id", "r"]
@@ -50,6 +51,7 @@ def test_models_that_hang_stop_nobody_else(bench: Any) -> None:
     assert attempts["hanging-remote:answer"] == 12
 
 
+@pytest.mark.slow
 def test_a_batch_that_nothing_is_heard_of_is_given_up_and_gone_on_with(bench: Any) -> None:
     rows = [f"hanging-batch:{where}={where}" for where in ("encode", "answer", "deaf", "patient")]
     done = bench.run("--models", ",".join(rows), "--deadline", "2", "--run-id", "r")

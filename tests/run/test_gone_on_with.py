@@ -14,6 +14,7 @@ import pytest
 from ghostbench.running.watch.stopping import StopSignals
 
 
+@pytest.mark.slow
 def test_a_run_is_gone_on_with_by_its_name_alone(bench: Any, tmp_path: Path) -> None:
     log = tmp_path / "log"
     (bench.folder / "study.yaml").write_text(
@@ -36,6 +37,7 @@ def test_a_run_is_gone_on_with_by_its_name_alone(bench: Any, tmp_path: Path) -> 
     assert json.loads((folder / "manifest.json").read_text())["options"]["limit"] == 4
 
 
+@pytest.mark.slow
 def test_what_cannot_be_gone_on_with_is_told_in_one_line_of_plain_words(bench: Any) -> None:
     assert bench.run("--models", "always,never", "--run-id", "r").returncode == 0
     for words, said in (

@@ -108,6 +108,7 @@ def test_nobody_is_left_behind(ran: Any) -> None:
     assert left == []
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_run_that_is_killed_and_it_is_gone_on_with(bench: Any) -> None:
     given = ["--models", "local-spy", "--set", "local-spy.sleep_s=0.5", "--run-id", "r"]
     ledger = bench.folder / "results" / "r" / "attempts.jsonl"

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ghostbench.label import COLUMNS
 
 
@@ -25,6 +27,7 @@ def test_no_id_name_category_remark_or_label_reaches_a_model(bench: Any, tmp_pat
         assert word not in seen, word
 
 
+@pytest.mark.slow
 def test_random_ids_say_nothing_about_the_order(bench: Any) -> None:
     first, second = [], []
     for run_id, found in (("a", first), ("b", second)):

@@ -55,6 +55,7 @@ def sabotaged(bench: Any) -> Any:
     return bench
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["decoder:0", "decoder:4", "parser:2", "ledger:3"])
 def test_a_mistake_of_ours_ends_the_run_and_no_clip_answers_for_it(bench: Any, part: str) -> None:
     given = ["--models", "remote-spy,local-spy", "--run-id", "r"]

@@ -90,6 +90,7 @@ def test_a_fallback_changes_the_level_and_keeps_the_owner(bench: Any) -> None:
     assert levels == {(0, "model"): N - 1, (1, "model"): 1}
 
 
+@pytest.mark.slow
 def test_fewer_frames_are_other_frames_in_the_ledger(bench: Any) -> None:
     given = ["--set", "local-spy.outcome=RequestTooLarge", "--set", "local-spy.times=1", "--set", "local-spy.ladder=1"]
     assert bench.run("--models", "local-spy", *given, "--run-id", "r").returncode == 0
@@ -105,6 +106,7 @@ def test_fewer_frames_are_other_frames_in_the_ledger(bench: Any) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("error", "outcome"), [("AuthFailed", "auth_failed"), ("QuotaExhausted", "quota_exhausted")])
 def test_a_stop_ends_the_model_and_no_other(bench: Any, tmp_path: Path, error: str, outcome: str) -> None:
     given = ["--set", f"local-spy.outcome={error}", "--set", "local-spy.after=2"]
@@ -119,6 +121,7 @@ def test_a_stop_ends_the_model_and_no_other(bench: Any, tmp_path: Path, error: s
     assert outcomes(bench, "r", "always") == {"answered": N}
 
 
+@pytest.mark.slow
 def test_after_more_quota_a_resumed_run_sends_what_was_not_sent(bench: Any, tmp_path: Path) -> None:
     log = tmp_path / "log"
     given = ["--models", "blind-spy,always", "--set", "blind-spy.outcome=QuotaExhausted", "--set", "blind-spy.after=2"]
@@ -130,6 +133,7 @@ def test_after_more_quota_a_resumed_run_sends_what_was_not_sent(bench: Any, tmp_
     assert outcomes(bench, "r", "blind-spy") == {"answered": 4, "quota_exhausted": 2}
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_load_is_unavailable_for_every_clip_and_the_run_goes_on(bench: Any) -> None:
     done = bench.run("--models", "unloadable,unimportable,local-spy", "--run-id", "r")
     assert done.returncode == 1
@@ -166,6 +170,7 @@ def lines_of(bench: Any, name: str, *rows: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_broken_contract_is_crashed_and_never_an_answer(odd: Any) -> None:
     assert {how: outcomes(odd, "o", how) for how in BROKEN} == {key: {"crashed": N} for key in BROKEN}
 
@@ -288,6 +293,7 @@ def test_a_second_ctrl_c_waits_for_no_model_that_is_closing(bench: Any) -> None:
     assert len(bench.lines("r", "attempts.jsonl")) == N
 
 
+@pytest.mark.slow
 def test_ctrl_c_waits_for_no_model_that_is_loading(bench: Any) -> None:
     running = bench.start("--models", "careless:slow-load=c", "--run-id", "r")
     ledger = bench.folder / "results" / "r" / "attempts.jsonl"
@@ -347,12 +353,14 @@ def test_a_substitute_has_a_row_of_its_own_and_never_enters_the_models(bench: An
     assert bench.metrics("r")["models"]["local-spy"]["answered"] == 2
 
 
+@pytest.mark.slow
 def test_repeats_are_rows_of_the_same_clips(bench: Any) -> None:
     assert bench.run("--models", "local-spy,random", "--repeats", "3", "--run-id", "r").returncode == 0
     row = bench.metrics("r")["models"]["local-spy"]
     assert (row["n"], row["rows"]) == (N, 3 * N)
 
 
+@pytest.mark.slow
 def test_probes_are_rows_and_take_the_pixels_away(bench: Any) -> None:
     done = bench.run("--models", "local-spy", "--probe", "blank,shuffled,text-only", "--run-id", "r")
     assert done.returncode == 0, done.stderr
@@ -369,12 +377,14 @@ def test_probes_are_rows_and_take_the_pixels_away(bench: Any) -> None:
     assert not digests["local-spy"] & digests["local-spy+shuffled"]
 
 
+@pytest.mark.slow
 def test_a_probe_without_answers_is_no_model_without_answers(bench: Any) -> None:
     done = bench.run("--models", "motion", "--probe", "text-only", "--run-id", "r")
     assert done.returncode == 0, done.stderr
     assert outcomes(bench, "r", "motion+text-only") == {"request_rejected": N}
 
 
+@pytest.mark.slow
 def test_batches_keep_the_order_of_replies(bench: Any) -> None:
     assert bench.run("--models", "local-spy", "--set", "local-spy.batch=4", "--run-id", "four").returncode == 0
     assert bench.run("--models", "local-spy", "--run-id", "one").returncode == 0
@@ -390,6 +400,7 @@ def test_json_prints_the_metrics_and_quiet_prints_nothing(bench: Any) -> None:
     assert (quiet.stdout, quiet.stderr) == ("", "")
 
 
+@pytest.mark.slow
 def test_a_clip_without_media_holds_up_no_batch(bench: Any) -> None:
     clips = bench.dataset.parent / "clips"
     root = bench.folder / "some"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_model_that_prints_changes_no_output_of_the_command(bench: Any) -> None:
     given = ["--models", "chatty,always", "--repeats", "2"]
     done = bench.run(*given, "--run-id", "r", "--json", SPY_API_KEY="swordfish-and-chips")
@@ -29,6 +32,7 @@ def test_a_run_without_words_leaves_no_file_for_them(bench: Any) -> None:
     assert not (bench.folder / "results" / "r" / "printed.txt").exists()
 
 
+@pytest.mark.slow
 def test_what_a_model_changes_of_the_process_changes_nothing_of_the_run(bench: Any) -> None:
     done = bench.run("--models", "restless,local-spy", "--run-id", "r")
     assert (done.returncode, done.stderr) == (0, "")

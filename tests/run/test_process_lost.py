@@ -34,6 +34,7 @@ def paid(log: Path) -> int:
     return len(log.read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_a_model_that_ends_the_process_at_every_clip_is_given_up_and_the_rest_is_scored(
     bench: Any, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def done_lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
+@pytest.mark.slow
 def test_a_clip_without_media_has_no_moments_and_one_line_for_each_model(bench: Any) -> None:
     import shutil
 

@@ -46,6 +46,7 @@ def test_32_real_clips_killed_again_and_again_resume_to_the_same_predictions(ben
     assert len(set(sampled)) == 32
 
 
+@pytest.mark.slow
 def test_a_clip_without_media_is_missing_media_and_still_counts(bench: Any, shared_data: Path) -> None:
     given = ["--models", "motion", "--dataset", "dada2000", "--data-root", str(shared_data / "dada2000")]
     done = bench.run(*given, "--clips", "images_1_00*", "--run-id", "r", dataset=False)

@@ -339,6 +339,7 @@ def test_replicas_that_cannot_be_are_bad_input(
         plan_replicas(hosts(**needs), [given], on)
 
 
+@pytest.mark.slow
 def test_a_run_with_two_workers_asks_both_and_tells_which(bench: Any) -> None:
     given = ["--models", "on-gpu", "--set", "on-gpu.sleep_s=0.3", "--replicas", "on-gpu=2", "--run-id", "r"]
     done = bench.run(*given, CUDA_VISIBLE_DEVICES="5,7")

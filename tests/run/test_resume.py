@@ -57,6 +57,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_predictions(bench: Any, 
     assert sent <= 12 + 4, "at most what was in flight at each kill is asked again"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_cleanly_with_the_command_that_resumes(bench: Any, tmp_path: Path) -> None:
     given = words(tmp_path / "log", "stopped")[:-1]
     process = bench.start(*given)
@@ -77,6 +78,7 @@ def test_ctrl_c_ends_cleanly_with_the_command_that_resumes(bench: Any, tmp_path:
     assert len(bench.lines("stopped", "predictions.jsonl")) == 36
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_is_recovered(bench: Any) -> None:
     assert bench.run("--models", "local-spy", "--run-id", "r").returncode == 0
     before = essence(bench, "r")
@@ -96,6 +98,7 @@ def test_resuming_a_finished_run_asks_nothing(bench: Any, tmp_path: Path) -> Non
     assert len((tmp_path / "log").read_text().splitlines()) == 6
 
 
+@pytest.mark.slow
 def test_a_half_tried_clip_goes_on_where_it_was(bench: Any) -> None:
     given = ["--models", "remote-spy", "--set", "remote-spy.retry_after_s=0", "--run-id", "r"]
     bench.run(*given)
@@ -140,6 +143,7 @@ def test_two_processes_never_write_one_run(bench: Any, tmp_path: Path) -> None:
     assert "another process" in second.stderr
 
 
+@pytest.mark.slow
 def test_media_that_changed_since_is_noticed(bench: Any, tmp_path: Path) -> None:
     clips = tmp_path / "clips"
     shutil.copytree(bench.dataset.parent / "clips", clips)
@@ -157,6 +161,7 @@ def test_media_that_changed_since_is_noticed(bench: Any, tmp_path: Path) -> None
     assert lines[0]["clip"] in done.stderr
 
 
+@pytest.mark.slow
 def test_settings_of_every_kind_can_be_resumed_with(bench: Any) -> None:
     given = ["--models", "wise", "--set", "wise.words=a,c", "--set", "wise.home=there", "--run-id", "r"]
     assert bench.run(*given).returncode == 0

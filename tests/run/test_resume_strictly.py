@@ -27,6 +27,7 @@ def write(bench: Any, lines: Lines) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ["RateLimited", "TimedOut", "ConnectionFailed", "ServerError"], ids=str)
 def test_what_may_go_well_another_time_is_asked_again_though_the_attempts_were_used_up(bench: Any, error: str) -> None:
     bench.hurry()
@@ -46,6 +47,7 @@ def test_what_may_go_well_another_time_is_asked_again_though_the_attempts_were_u
     assert verify(bench.folder / "results/r").findings == ()
 
 
+@pytest.mark.slow
 def test_the_limit_of_attempts_may_be_raised_and_the_next_rung_is_then_tried(bench: Any) -> None:
     given = ["--models", "blind-spy", "--set", "blind-spy.outcome=Nonfinite", "--set", "blind-spy.ladder=1"]
     given += ["--run-id", "r"]
@@ -61,6 +63,7 @@ def test_the_limit_of_attempts_may_be_raised_and_the_next_rung_is_then_tried(ben
     assert "max_attempts" in lowered.stderr
 
 
+@pytest.mark.slow
 def test_settings_of_throughput_may_change_and_the_manifest_says_when(bench: Any) -> None:
     given = ["--models", "blind-spy", "--run-id", "r"]
     assert bench.run(*given).returncode == 0
@@ -156,6 +159,7 @@ def test_a_ledger_that_no_run_wrote_is_bad_input_and_verify_names_the_line(
     assert any(said in f"line {breach.number} {breach.what}" for breach in found)
 
 
+@pytest.mark.slow
 def test_a_doubled_line_is_neither_gone_on_with_nor_verified(bench: Any) -> None:
     given = ["--models", "blind-spy", "--run-id", "r"]
     assert bench.run(*given).returncode == 0

@@ -6,9 +6,12 @@ import json
 from collections import Counter
 from typing import Any
 
+import pytest
+
 ROW = "local-spy>remote-spy"
 
 
+@pytest.mark.slow
 def test_a_substitute_killed_between_two_attempts_goes_on_where_it_was(bench: Any) -> None:
     given = ["--models", ROW, "--set", "local-spy.outcome=Refused", "--run-id", "r"]
     assert bench.run(*given).returncode == 1

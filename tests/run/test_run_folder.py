@@ -71,6 +71,7 @@ def test_the_manifest_says_what_was_run_and_seals_the_files(bench: Any) -> None:
     assert set(manifest["digests"]) == {"clips.jsonl", "attempts.jsonl", "predictions.jsonl"}
 
 
+@pytest.mark.slow
 def test_every_attempt_has_a_request_id_of_its_own(whole: Any) -> None:
     ids = [line["request_id"] for line in whole.lines("r", "attempts.jsonl")]
     assert len(set(ids)) == len(ids) == 18

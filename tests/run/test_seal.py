@@ -48,6 +48,7 @@ def test_sealing_again_changes_nothing_and_a_manifest_without_a_seal_has_none(tm
     assert check_seal(path) == "none"
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_sealed_anew_and_an_edited_manifest_is_not_gone_on_with(bench: Any) -> None:
     words = ("--models", "local-spy", "--limit", "2", "--run-id", "r")
     assert bench.run(*words).returncode == 0

@@ -44,6 +44,7 @@ def lines(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_merged_shards_are_the_run_that_one_machine_makes(made: Path, tmp_path: Path) -> None:
     merged = merge(parts(made)[::-1], tmp_path, "merged", ["bench", "merge"])
     whole = made / "whole"

@@ -78,6 +78,7 @@ def told(done: Any) -> str:
     return str(lines[0]).removeprefix("error: ")
 
 
+@pytest.mark.slow
 def test_examples_are_shown_as_the_clip_is_and_before_it(bench: Any, tmp_path: Path) -> None:
     given = ["--task", task_file(tmp_path), *WORDS, "--models", "showy,remote-showy,always"]
     given += [f"--set={name}.log={tmp_path / name}" for name in ("showy", "remote-showy")]
@@ -180,6 +181,7 @@ def test_models_that_see_no_frames_are_asked_without_those_of_examples(bench: An
     assert verify(bench.folder / "results" / "r").findings == ()
 
 
+@pytest.mark.slow
 def test_other_pixels_of_an_example_are_found_by_resume_and_by_verify(bench: Any, tmp_path: Path) -> None:
     clips = tmp_path / "clips"
     shutil.copytree(bench.dataset.parent / "clips", clips)

@@ -23,6 +23,7 @@ def started_in(words: list[str]) -> tuple[float, float]:
     return float(done.stdout), time.perf_counter() - began
 
 
+@pytest.mark.slow
 def test_a_run_states_a_start_up_within_its_own_time(tmp_path: Path) -> None:
     began = time.perf_counter()
     subprocess.run([*RUN, str(tmp_path), "--run-id", "r"], check=True)

@@ -184,6 +184,7 @@ def run(tmp_path: Path, drawn_dataset: Path, store: Store, capfd: pytest.Capture
     return Run(tmp_path, drawn_dataset, store.url, capfd)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_clips_wait_for_a_storage_that_is_away_for_a_while(
     run: Run, store: Store, fault: Callable[[Handler, float], None]

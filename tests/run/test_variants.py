@@ -95,6 +95,7 @@ def test_every_wording_is_a_row_of_its_own_and_features_are_computed_once_a_clip
     assert [said[what]["comparisons"] for what in said] == [3, 3, 4, 3]
 
 
+@pytest.mark.slow
 def test_without_the_option_no_other_wording_is_asked_and_the_main_digest_is_the_same(
     bench: Any, tmp_path: Path
 ) -> None:
@@ -180,6 +181,7 @@ def test_a_wording_that_tells_of_a_scored_clip_is_refused(bench: Any, tmp_path: 
     assert refused.returncode == 2
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_two_wordings_goes_on_and_asks_nothing_twice(bench: Any, tmp_path: Path) -> None:
     given = [
         "--task",

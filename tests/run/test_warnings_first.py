@@ -17,6 +17,7 @@ from ghostbench.report.overview import overview
 WHOLE_CLIPS = ("F1", "Bal.acc", "rates_strict", "rates_lenient", "beat")
 
 
+@pytest.mark.slow
 def test_no_rate_of_whole_clips_stands_where_warnings_are_asked_for(bench: Any) -> None:
     done = bench.run("--task", "ghost-warning", "--dataset", "ghost5", "--models", "always,never", "--run-id", "w")
     assert done.returncode == 0, done.stderr

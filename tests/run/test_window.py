@@ -207,6 +207,7 @@ def run(folder: Path, dataset: Path, **options: Any) -> int:
     return execute(given, ["bench", "run"], Terminal(out=Console(stderr=True), err=Console(stderr=True), quiet=True))
 
 
+@pytest.mark.slow
 def test_a_storage_that_is_away_for_a_while_loses_no_clip(
     tmp_path: Path, drawn_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_storage_that_is_away_for_a_while_loses_no_clip(
     assert verify(tmp_path / "r").findings == ()
 
 
+@pytest.mark.slow
 def test_media_that_stay_unreachable_are_asked_for_again_when_resumed(
     tmp_path: Path, drawn_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def test_what_it_writes_is_under_120_lines_in_all(plugin_site: PluginSite, kind:
     assert project["entry-points"]["ghostbench"] == {"my-model": "ghostbench_my_model"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_tests_pass_and_run_the_whole_kit(plugin_site: PluginSite, kind: str) -> None:
     folder = written(plugin_site, "my.Model-2", "--kind", kind)

@@ -107,6 +107,7 @@ def test_a_window_that_is_open_at_the_first_moment_tells_nothing() -> None:
     assert found["warned"] is None
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5), st.integers(1, 9)), min_size=1, max_size=6),
     st.floats(0.01, 1),
@@ -386,6 +387,7 @@ def test_moments_are_as_far_apart_as_the_run_asked() -> None:
     assert all(after > before for before, after in pairwise(q.moment_s for q in EVENT["questions"]))
 
 
+@pytest.mark.slow
 @given(runs(), st.sampled_from([AT_ONCE, Sustain(2, 3)]))
 def test_the_curve_of_leads_passes_through_the_figure_at_the_fixed_rate(
     run: tuple[list[dict[str, Any]], list[dict[str, Any]]], rule: Sustain
