@@ -41,6 +41,7 @@ from ghostbench_remote.schema import schema_sent
 if TYPE_CHECKING:
     from google.genai import Client
     from google.genai.types import GenerateContentConfig, Part
+    from httpx2 import AsyncClient
 
 _URL = "https://generativelanguage.googleapis.com"
 _VERSION = "v1beta"
@@ -82,6 +83,7 @@ class GeneratingModel(ServiceModel):
     def __init__(self, settings: GenerateSettings, argument: str) -> None:
         super().__init__(settings, argument)
         self._client: Client | None = None
+        self._transport: AsyncClient | None = None
 
     @cached_property
     def base_url(self) -> str:
@@ -123,7 +125,7 @@ class GeneratingModel(ServiceModel):
 
         key = self.key()
         hooks = {"request": [] if key else [_without_key], "response": [_not_again]}
-        transport = BoundedClient(self.settings.concurrency + 4, event_hooks=hooks)
+        self._transport = BoundedClient(self.settings.concurrency + 4, event_hooks=hooks)
         self._client = genai.Client(
             vertexai=False,
             api_key=key or "none",
@@ -131,7 +133,7 @@ class GeneratingModel(ServiceModel):
                 base_url=self.base_url,
                 api_version=_VERSION,
                 retry_options=HttpRetryOptions(attempts=1),
-                httpx_async_client=transport,
+                httpx_async_client=self._transport,
             ),
         )
         account = self.base_url, hashlib.sha256((key or "").encode()).hexdigest()
@@ -148,6 +150,10 @@ class GeneratingModel(ServiceModel):
             await self._client.aio.aclose()
             self._client.close()
             self._client = None
+        # The SDK closes no transport that it was given: its connections would stay open until the process ends.
+        if self._transport is not None:
+            await self._transport.aclose()
+            self._transport = None
 
     def build(self, request: Request) -> tuple[list[Part], GenerateContentConfig]:
         """The user's parts, and the configuration."""

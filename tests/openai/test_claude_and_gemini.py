@@ -7,6 +7,7 @@ import base64
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -180,6 +181,21 @@ def test_an_answer_that_ended_in_a_way_not_known_is_one_with_a_note(
     assert isinstance(reply, Reply), reply
     said = [note for note in reply.notes if note.startswith("the answer ended as")]
     assert said == ([f"the answer ended as {noted}, which is no ending known"] if noted else [])
+
+
+@BOTH
+def test_a_model_that_is_closed_leaves_no_connection_open(
+    native: Server, ask_model: Any, make_request: Build, make: Made
+) -> None:
+    # Kept until the end: what is thrown away closes by itself.
+    model = make(native)
+    [said] = ask_model(model, make_request())
+    assert isinstance(said, Reply)
+    until = time.monotonic() + 60
+    while native.connections and time.monotonic() < until:
+        time.sleep(0.01)
+    assert native.connections == 0
+    del model
 
 
 def test_every_outcome_that_a_server_can_cause_is_among_them() -> None:

@@ -23,7 +23,7 @@ class Server:
 
     key : the key that is let in; None lets everyone in. gates : "POST files after" and the like hold the response back
         (after) or the request's handling (before) until the gate is opened. natives : other APIs than OpenAI's.
-    busy : by "POST batches" and the like, faults with a status, used up in their order.
+    busy : by "POST batches" and the like, faults with a status, used up in their order. connections : open now.
     """
 
     chat: Chat = field(default_factory=Chat)
@@ -35,6 +35,7 @@ class Server:
     reached: list[str] = field(default_factory=list)
     busy: dict[str, list[Fault]] = field(default_factory=dict)
     natives: Natives = field(default_factory=Natives)
+    connections: int = 0
     _loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -76,7 +77,11 @@ class Server:
 
     async def start(self) -> asyncio.Server:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await serve_connection(reader, writer, self.handle)
+            self.connections += 1
+            try:
+                await serve_connection(reader, writer, self.handle)
+            finally:
+                self.connections -= 1
 
         server = await asyncio.start_server(connected, "127.0.0.1", self.port, limit=1 << 20, backlog=1024)
         self.port = server.sockets[0].getsockname()[1]
@@ -114,6 +119,7 @@ def running(server: Server) -> Iterator[Server]:
         yield server
     finally:
         loop.call_soon_threadsafe(stopped.set)
+        # From Python 3.12 on a server waits until all who are connected have gone.
         thread.join(10)
 
 
