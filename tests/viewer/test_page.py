@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from viewing import Viewer, grow, growing_run, listed, run_on_media, serving, text, two_models, until
+from viewing import Viewer, grow, growing_run, listed, run_on_media, serving, serving_text, text, two_models, until
 
 from ghostbench.scoring.score import score_run
 
@@ -88,6 +88,15 @@ def test_every_page_fits_its_window_and_logs_no_error(browser: Any, viewer: View
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
     said = [entry for entry in page.get_log("browser") if "404" not in entry["message"]]
     assert said == []
+
+
+def test_the_link_lets_in_where_another_page_shows_it(browser: Any, viewer: Viewer) -> None:
+    # As a notebook's terminal and a chat do, on a host that is not this server's.
+    with serving_text(f'<a href="{viewer.root}/?token={viewer.token}">the address that was printed</a>') as elsewhere:
+        browser.delete_all_cookies()
+        browser.get(elsewhere)
+        browser.execute_script("document.querySelector('a').click()")
+        until(lambda: "first" in text(browser))
 
 
 def test_nothing_is_fetched_from_elsewhere_and_hostile_runs_run_nothing(browser: Any, viewer: Viewer) -> None:

@@ -17,6 +17,7 @@ from viewing import Viewer, grow, run_on_media, serving, until
 from ghostbench.datasets.definition import registered_definition
 from ghostbench.datasets.layouts import find_media
 from ghostbench.viewer.frames import jpeg
+from ghostbench.viewer.guard import Access
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -48,7 +49,7 @@ def test_nothing_is_told_without_the_token(viewer: Viewer, path: str) -> None:
 def test_the_link_that_is_printed_lets_in_and_does_not_stay_in_the_address(viewer: Viewer) -> None:
     answer = httpx.get(f"{viewer.root}/?token={viewer.token}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    assert {"HttpOnly", "SameSite=Strict"} <= set(answer.headers["set-cookie"].split("; "))
+    assert {"HttpOnly", "SameSite=Lax"} <= set(answer.headers["set-cookie"].split("; "))
     assert "ghostbench" in viewer.get("/").text
 
 
@@ -59,6 +60,48 @@ def test_another_host_is_refused_also_with_the_token(viewer: Viewer, host: str) 
     answer = viewer.get("/api/runs", host=host.format(port=viewer.port))
     assert answer.status_code == 421
     assert viewer.get("/api/runs", host=f"localhost:{viewer.port}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        'settings={"theme":"dark","open":[1]}', "a[b]=1", "name=é", "flag", "path=/", "user@host=1", 'torn="half', "=",
+        "",
+        'username-127-0-0-1-8888="2|1:0|10:17"', "many words here=and here",
+    ],
+)  # fmt: skip
+def test_cookies_of_other_servers_of_this_machine_lock_nobody_out(viewer: Viewer, others: str) -> None:
+    own = f"ghostbench_{viewer.port}={viewer.token}"
+    for cookies in (f"{others}; {own}", f"{own}; {others}"):
+        request = f"GET /api/runs HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\nCookie: {cookies}\nConnection: close"
+        assert raw(viewer, request).split()[1] == "200"
+    assert (
+        raw(viewer, f"GET / HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\nCookie: {others}\nConnection: close").split()[1]
+        == "403"
+    )
+
+
+@pytest.mark.parametrize(
+    ("listens", "named", "answered"),
+    [
+        (("127.0.0.1", 80), ["127.0.0.1", "localhost", "LOCALHOST:80", "[::1]"], True),
+        (("127.0.0.1", 80), ["127.0.0.1:7576", "127.0.0.1:", "127.0.0.1:x", "evil.example", ""], False),
+        (("127.0.0.1", 80), ["127.0.0.1:" + "8" * 9999], False),
+        (("127.0.0.1", 7576), ["Localhost:7576", "[::1]:7576"], True),
+        (("127.0.0.1", 7576), ["localhost", "[::1]", "192.168.1.5:7576", "127.0.0.1.evil.example:7576"], False),
+        (("192.168.1.5", 7576), ["192.168.1.5:7576", "localhost:7576"], True),
+        (("192.168.1.5", 7576), ["192.168.1.6:7576", f"{socket.gethostname()}.evil.example:7576"], False),
+        (("0.0.0.0", 7576), ["192.168.1.5:7576", "[fe80::1]:7576", f"{socket.gethostname()}:7576"], True),
+        (("::", 7576), ["192.168.1.5:7576", "[fe80::1]:7576", f"{socket.gethostname()}:7576"], True),
+        (("0.0.0.0", 7576), ["evil.example:7576", "192.168.1.5:80", "192.168.1.5.evil.example:7576"], False),
+    ],
+)  # fmt: skip
+def test_hosts_are_this_servers_own_as_browsers_write_them(
+    listens: tuple[str, int], named: list[str], answered: bool
+) -> None:
+    access = Access(*listens, "token")
+    assert {host: access.answers_to(host) for host in named} == dict.fromkeys(named, answered)
+    assert access.answers_to(access.link.removeprefix("http://").partition("/")[0])
 
 
 def test_two_hosts_or_none_are_refused(viewer: Viewer) -> None:

@@ -7,10 +7,12 @@ token: in the link that the command prints, or in the cookie that this link sets
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
+import socket
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlencode
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 """What every answer says of itself: nothing from elsewhere, no script but the page's own, in nobody's frame."""
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - only where the user says so
+_HTTP: Final = 80
+"""The port that browsers do not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +46,24 @@ class Access:
         """With a token that nobody can guess."""
         return cls(host, port, secrets.token_urlsafe(24))
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The Host headers under which the server answers."""
-        shown = f"[{self.host}]" if ":" in self.host else self.host
-        return frozenset(f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]", shown))
+    def answers_to(self, host: str) -> bool:
+        """Whether a Host header names this server.
+
+        Where it listens on every address, any address is its own, since no page can choose where a number leads; of
+        names only the machine's are.
+        """
+        name, port = _name_and_port(host.lower())
+        if port != self.port:
+            return False
+        if name in {"127.0.0.1", "localhost", "::1", self.host.lower()}:
+            return True
+        return self.host in _EVERYWHERE and (_is_address(name) or name in _own_names())
 
     @property
     def link(self) -> str:
         """The address to open, token included."""
-        shown = f"[{self.host}]" if ":" in self.host else self.host
+        host = socket.gethostname() if self.host in _EVERYWHERE else self.host
+        shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.port}/?{urlencode({'token': self.token})}"
 
     @property
@@ -97,28 +110,47 @@ class Guard:
         for name, value in scope["headers"]:
             headers.setdefault(name.lower(), []).append(value)
         hosts = [value.decode("latin-1") for value in headers.get(b"host", [])]
-        if len(hosts) != 1 or hosts[0] not in self._access.names:
+        if len(hosts) != 1 or not self._access.answers_to(hosts[0]):
             return 421, plain, b"this server answers under its own address alone\n"
         origins = [value.decode("latin-1") for value in headers.get(b"origin", [])]
         unsaid = scope["method"] == "POST" and "POST" in self._methods and not origins
-        if unsaid or any(origin not in {f"http://{name}" for name in self._access.names} for origin in origins):
+        if unsaid or any(origin.lower() != f"http://{hosts[0].lower()}" for origin in origins):
             return 403, plain, b"other pages are told nothing\n"
         if scope["method"] not in self._methods:
             return 405, [*plain, (b"allow", ", ".join(self._methods).encode())], b"this server only reads\n"
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if len(given) == 1 and secrets.compare_digest(given[0].encode(), self._access.token.encode()):
-            value = f"{self._access.cookie}={self._access.token}; HttpOnly; SameSite=Strict; Path=/"
+            value = f"{self._access.cookie}={self._access.token}; HttpOnly; SameSite=Lax; Path=/"
             return 303, [*plain, (b"location", b"/"), (b"set-cookie", value.encode())], b""
         if given or not self._holds_token(headers.get(b"cookie", [])):
             return 403, plain, b"open the link that was printed last: it holds a token\n"
         return None
 
     def _holds_token(self, cookies: list[bytes]) -> bool:
-        for value in cookies:
-            try:
-                held = SimpleCookie(value.decode("latin-1")).get(self._access.cookie)
-            except CookieError:
-                continue
-            if held is not None and secrets.compare_digest(held.value.encode(), self._access.token.encode()):
-                return True
+        """Whether the token is among the cookies. Those of this machine's other servers are sent along, and may be
+        anything: they are not read."""
+        held = [each.strip().partition(b"=") for value in cookies for each in value.split(b";")]
+        name, token = self._access.cookie.encode(), self._access.token.encode()
+        return any(own == name and secrets.compare_digest(value, token) for own, _, value in held)
+
+
+def _name_and_port(host: str) -> tuple[str, int]:
+    """A Host header's two parts; port -1 where it has none that is a number."""
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        name, port = host, str(_HTTP)
+    number = int(port) if port.isascii() and port.isdigit() and len(port) <= len("65535") else -1
+    return name.removeprefix("[").removesuffix("]"), number
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
         return False
+    return True
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    return frozenset(name.lower() for name in (socket.gethostname(), socket.getfqdn()))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,26 @@ def serving(results: Path, data_root: Path | None = None) -> Iterator[Viewer]:
         yield Viewer(access.port, access.token)
         server.should_exit = True
         thread.join(10)
+
+
+@contextmanager
+def serving_text(page: str) -> Iterator[str]:
+    """Another page, at a host that browsers hold apart from the viewer's: its address."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
 
 
 def hostile_run(folder: Path) -> None:
