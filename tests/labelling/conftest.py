@@ -80,8 +80,9 @@ def labelling(drawn: Path, free_port: Callable[[], int]) -> Iterator[Any]:
     pytest.importorskip("uvicorn")
     started: list[Labeller] = []
 
-    def start(annotator: str, out: Path, *words: str) -> Labeller:
-        command = [sys.executable, "-m", "ghostbench", "label", str(drawn), "--annotator", annotator, "--out", str(out)]
+    def start(annotator: str, out: Path, *words: str, dataset: Path = drawn) -> Labeller:
+        command = [sys.executable, "-m", "ghostbench", "label", str(dataset)]
+        command += ["--annotator", annotator, "--out", str(out)]
         process = subprocess.Popen(
             [*command, "--port", str(free_port()), "--no-browser", *words],
             stdout=subprocess.PIPE,

@@ -160,3 +160,55 @@ def test_two_annotators_label_by_keyboard_and_a_kill_loses_at_most_the_key_being
     assert {each["name"]: each["values"]["truth"] for each in others} == {
         name: plan(asked[0]) for name, plan in plans.items()
     }
+
+
+def test_what_is_labelled_has_its_media_noted_and_no_other_is_labelled_on(
+    labelling: Any, drawn: Path, tmp_path: Path
+) -> None:
+    import hashlib
+    import shutil
+
+    from drawn_data import moving_square, write_video
+
+    folder = tmp_path / "recordings"
+    shutil.copytree(drawn.parent / "clips", folder)
+    out = tmp_path / "anna.jsonl"
+    server = labelling("anna", out, dataset=folder)
+    server.json("/api/label/0", {"set": "truth", "value": "normal"})
+    server.json("/api/label/0", {"done": True})
+    item = read(out).items[0]
+    media = folder / f"{item[0]}.avi"
+    assert read(out).drafts[item].media == hashlib.sha256(media.read_bytes()).hexdigest()
+    server.kill()
+    write_video(media, moving_square(3, frames=4, step=5), fps=10)
+    server = labelling("anna", out, dataset=folder)
+    status, told = server.ask("/api/label/0", {"set": "truth", "value": "ghost_probing"})
+    assert (status, b"its file has changed since" in told) == (400, True)
+    assert read(out).drafts[item].values == {"truth": "normal"}
+
+
+def test_one_file_is_labelled_by_one_server_at_a_time(labelling: Any, drawn: Path, tmp_path: Path) -> None:
+    from ghostbench.datasets.select import SplitQuery
+    from ghostbench.errors import BadInput
+    from ghostbench.viewer.labels import labelling_of
+
+    out = tmp_path / "anna.jsonl"
+    server = labelling("anna", out)
+    with pytest.raises(BadInput, match="being labelled by another `bench label`"):
+        labelling_of([SplitQuery(dataset=str(drawn))], "anna", out)
+    server.kill()
+    labelling_of([SplitQuery(dataset=str(drawn))], "anna", out)
+
+
+def test_times_that_contradict_each_other_are_told_where_they_are_said(labelling: Any, tmp_path: Path) -> None:
+    out = tmp_path / "anna.jsonl"
+    server = labelling("anna", out)
+    server.json("/api/label/3", {"set": "truth", "value": "ghost_probing"})
+    server.json("/api/label/3", {"set": "first_visible_s", "frame": 7})
+    server.json("/api/label/3", {"set": "contact_s", "frame": 2})
+    status, told = server.ask("/api/label/3", {"done": True})
+    assert (status, b"first_visible_s (0.7) is after contact_s (0.2)" in told) == (400, True)
+    server.json("/api/label/3", {"set": "contact_s", "frame": 8})
+    assert server.json("/api/label/3", {"done": True})["done"]
+    # A clip of which nobody says any longer what it shows is not done.
+    assert not server.json("/api/label/3", {"set": "truth", "value": None})["done"]

@@ -292,3 +292,11 @@ def test_frames_of_label_studio_are_counted_from_one(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(json.dumps(tasks))
     (rater,) = read_raters([str(tmp_path / "x.json")])
     assert (rater.name, rater.ratings["a"].truth, rater.ratings["a"].event_s) == ("7", "ghost_probing", 1.0)
+
+
+def test_a_clip_whose_times_contradict_each_other_is_named_by_its_number_on_the_page(tmp_path: Path) -> None:
+    log = started(tmp_path / "anna.jsonl")
+    clip = log.items[6][0]
+    say(log, clip, "ghost_probing", contact_s=1.0, danger_s=2.0)
+    with pytest.raises(BadInput, match=rf"clip 7, {clip}: danger_s \(2\) is after contact_s \(1\)"):
+        write_labels(log, tmp_path / "anna.csv")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ghostbench.datasets.labels import read_labels
 from ghostbench.errors import BadInput
-from ghostbench.label import COLUMNS
+from ghostbench.label import COLUMNS, contradiction
 from ghostbench.labelling.boris import boris_json
 from ghostbench.labelling.forms import label_studio_json, via_csv
 from ghostbench.labelling.log import NOTE, LabelLog
@@ -50,6 +50,10 @@ def label_file(log: LabelLog) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["video_id", "ground_truth_label", "remark", *COLUMNS])
     for clip, rating in sorted(ratings.items()):
+        wrong = contradiction(rating.labels)
+        if wrong is not None:  # the page shows no names: its number there is what leads to the clip
+            number = next((n for n, item in enumerate(log.items, 1) if item == (clip, 0)), "?")
+            raise BadInput(f"{log.path}: clip {number}, {clip}: {wrong}; set one of them anew")
         table.writerow([clip, _label(rating), notes[clip], *_cells(rating)])
     read_labels(text.getvalue().encode(), f"labels of {log.annotator}")  # what is written can be read
     return text.getvalue()

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
+
+from filelock import lock_descriptor
 
 from ghostbench.datasets.cells import words
 from ghostbench.errors import BadInput
@@ -71,6 +73,7 @@ class Draft:
             self.frames[name] = frame
         if value is None:
             del self.values[name]
+        self.done = self.done and TRUTH in self.values
 
     def rating(self, annotator: str | None) -> Rating | None:
         """What it comes to; None where the annotator has not said what the clip shows."""
@@ -110,6 +113,20 @@ class LabelLog:
         """What is said of each clip when it is asked the first (0) or the second time (1)."""
         found = {clip: draft.rating(self.annotator) for (clip, again), draft in self.drafts.items() if again == repeat}
         return {clip: rating for clip, rating in found.items() if rating is not None}
+
+
+def hold(path: Path) -> IO[bytes]:
+    """Keep the file to this process while what is returned is open: two that write it would each take back what
+    the other was told. Raises `BadInput` where another has it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = open_to_append(path)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}") from None
+    if not lock_descriptor(held.fileno(), blocking=False):
+        held.close()
+        raise BadInput(f"{path} is being labelled by another `bench label`: go on there, or end that one first")
+    return held
 
 
 def begin(path: Path, annotator: str, dataset: str, items: tuple[Item, ...]) -> LabelLog:

@@ -13,16 +13,16 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.datasets.bare import videos_in
 from ghostbench.datasets.select import SplitQuery, matching, select
 from ghostbench.datasets.storage import Media, open_media
 from ghostbench.errors import AttemptError, BadInput
-from ghostbench.label import COLUMNS
+from ghostbench.label import COLUMNS, contradiction
 from ghostbench.labelling.agree import differ
-from ghostbench.labelling.log import EVENT, FIELDS, Draft, Item, LabelLog, begin, checked
+from ghostbench.labelling.log import EVENT, FIELDS, Draft, Item, LabelLog, begin, checked, hold
 from ghostbench.labelling.order import AGAIN, order_for
 from ghostbench.labelling.raters import Rater, read_raters
 from ghostbench.media.every import every_frame
@@ -48,12 +48,14 @@ class Labelling:
     """What one annotator labels, and where it is written down.
 
     credentials : what opens each clip's media. others : whose labels are shown beside, where disagreements are settled.
+    held : what keeps the annotator's file to this process.
     """
 
     log: LabelLog
     clips: Mapping[str, Clip]
     credentials: Mapping[str, Credentials]
     others: Sequence[Rater] = ()
+    held: IO[bytes] | None = None
 
 
 def labelling_of(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: Sequence[str] = ()) -> Labelling:
@@ -81,11 +83,12 @@ def labelling_of(queries: Sequence[SplitQuery], annotator: str, out: Path, settl
     if not asked:
         raise BadInput("these annotators do not differ on any of these clips: there is nothing to settle")
     order = order_for(annotator, asked, again=0 if others else AGAIN)
+    held = hold(out)
     log = begin(out, annotator, "+".join(names), order)
     gone = next((clip for clip, _ in log.items if clip not in clips), None)
     if gone is not None:
         raise BadInput(f"{out} asks for {gone}, which has no media here; give the data set that it was begun with")
-    return Labelling(log, clips, credentials, others)
+    return Labelling(log, clips, credentials, others, held)
 
 
 def _asked(query: SplitQuery) -> tuple[str, Sequence[Clip], Credentials]:
@@ -196,6 +199,7 @@ class _Served:
     def __init__(self, labelling: Labelling) -> None:
         self._labelling, self._log = labelling, labelling.log
         self._reels = _Reels(labelling)
+        self._digests: dict[str, str] = {}
 
     def summary(self) -> dict[str, Any]:
         """Who labels, what can be said, and which items are done."""
@@ -224,42 +228,61 @@ class _Served:
         elif line.get("undo") is True:
             self._log.append(item, undo=True)
         elif line.get("done") is True:
-            if "truth" not in self._draft(item).values:
-                raise ValueError("say first what the clip shows: keys 1, 2 and 3")
+            self._check_done(item)
             self._log.append(item, done=True)
         else:
             raise ValueError("nothing to write down")
         return self.item(n)
 
+    def _check_done(self, item: Item) -> None:
+        """Raise `ValueError` where no label file could hold what is said."""
+        rating = self._draft(item).rating(None)
+        if rating is None:
+            raise ValueError("say first what the clip shows: keys 1, 2 and 3")
+        wrong = contradiction(rating.labels)
+        if wrong is not None:
+            raise ValueError(f"{wrong}: set one of them anew")
+
     def _set(self, item: Item, name: str, line: Mapping[str, Any]) -> None:
         frame = line.get("frame")
-        if FIELDS.get(name) != "seconds":
-            self._log.append(item, set=name, value=checked(name, line.get("value")))
-            return
-        if frame is None:
-            self._log.append(item, set=name, value=checked(name, None))
+        if FIELDS.get(name) != "seconds" or frame is None:
+            value = checked(name, None if FIELDS.get(name) == "seconds" else line.get("value"))
+            self._know_media(item)
+            self._log.append(item, set=name, value=value)
             return
         times = self._times(item)
         if not isinstance(frame, int) or isinstance(frame, bool) or not 0 <= frame < len(times):
             raise ValueError("there is no frame of that number")
+        self._know_media(item)
         self._log.append(item, set=name, value=round(times[frame], 6), frame=frame)
 
     def _times(self, item: Item) -> list[float]:
-        """When each frame is shown; the media's digest is noted once."""
+        """When each frame is shown."""
         reel = self._reels.of(item[0])
         with reel.changed:
             reel.changed.wait_for(lambda: reel.done, timeout=WAIT_S)
             if not reel.times:
                 raise ValueError(reel.error or "the clip is still being decoded: try again")
-        if self._draft(item).media is None:
-            media = Media.parse(str(self._labelling.clips[item[0]].media))
-            digest = None
-            if media.kind != "frames":
-                location = media.opened_with(self._labelling.credentials[item[0]])
-                with open_media(location, within=media.within) as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-            self._log.append(item, media=digest or "frames", count=len(reel.times))
         return reel.times
+
+    def _know_media(self, item: Item) -> None:
+        """Note what is looked at before anything is said of it. Raises `ValueError` where it is no longer the same."""
+        clip = item[0]
+        if clip not in self._digests:
+            self._digests[clip] = self._digest(clip)
+        known = self._draft(item).media
+        if known is None:
+            self._log.append(item, media=self._digests[clip])
+        elif known != self._digests[clip]:
+            raise ValueError("this video is not the one of which it was said before: its file has changed since")
+
+    def _digest(self, clip: str) -> str:
+        media = Media.parse(str(self._labelling.clips[clip].media))
+        if media.kind == "frames":
+            return "frames"
+        location = media.opened_with(self._labelling.credentials[clip])
+        with open_media(location, within=media.within) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def _item(self, n: int) -> Item:
         if not 0 <= n < len(self._log.items):

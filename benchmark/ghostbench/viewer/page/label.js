@@ -12,10 +12,13 @@ const KEYS = { truth: "1-3", doubt: "u", ...Object.fromEntries(Object.entries({ 
 const $ = (id) => document.getElementById(id);
 
 let summary, n = 0, item = null, frame = 0, playing = null, queue = Promise.resolve();
+// The clip and frame whose picture is on the screen, and those of the one that is on its way.
+let seen = null, coming = null;
 
 async function ask(path, body) {
-  const answer = await fetch(path, body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  const value = await answer.json();
+  const gone = () => { throw new Error("the server does not answer: start it again, and open the link that it prints"); };
+  const answer = await fetch(path, body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }).catch(gone);
+  const value = await answer.json().catch(() => ({ error: answer.status === 403 ? "the server was started again: open the link that it printed" : "" }));
   if (!answer.ok) throw new Error(value.error || answer.statusText);
   return value;
 }
@@ -24,7 +27,7 @@ function count() { return item ? item.clip.count : 0; }
 
 function show(at) {
   frame = Math.max(0, Math.min(at, Math.max(count() - 1, 0)));
-  $("frame").src = `/api/label/${n}/frames/${frame}`;
+  picture();
   for (const ahead of [1, 2, 3, -1]) {
     if (frame + ahead >= 0 && frame + ahead < count()) new Image().src = `/api/label/${n}/frames/${frame + ahead}`;
   }
@@ -32,6 +35,24 @@ function show(at) {
   $("bar").value = frame;
   const time = item && item.clip.times.length ? ` · ${item.clip.times[frame].toFixed(3)} s` : "";
   $("at").textContent = `frame ${frame} of ${count()}${item && item.clip.done ? "" : " so far"}${time}`;
+  $("bar").setAttribute("aria-valuetext", $("at").textContent);
+}
+
+// One picture at a time is on its way: a key that is held down would else take each back before it is there.
+function picture() {
+  if ((coming && coming.n === n) || (seen && seen.n === n && seen.frame === frame)) return;
+  coming = { n, frame };
+  $("frame").src = `/api/label/${n}/frames/${frame}`;
+}
+
+function came(there) {
+  if (there) {
+    seen = coming;
+    $("frame").alt = `frame ${seen.frame}`;
+  }
+  const missed = coming;
+  coming = null;
+  if (there || missed.n !== n || missed.frame !== frame) picture();
 }
 
 function shown(name) {
@@ -41,41 +62,51 @@ function shown(name) {
   return value === true ? "yes" : value === false ? "no" : String(value).replaceAll("_", " ");
 }
 
-function fields() {
-  const rows = Object.keys(summary.fields).map((name) => {
+// A line for each field, made once: what somebody types into, or has gone to by keys, stays where it is.
+function makeFields() {
+  $("fields").replaceChildren(...Object.keys(summary.fields).map((name) => {
     const row = document.createElement("div");
     row.className = "field";
-    row.classList.toggle("said", name in item.values);
     row.dataset.name = name;
     const key = document.createElement("kbd");
     key.textContent = KEYS[name] || "";
-    const title = document.createElement("span");
+    const typed = summary.fields[name] === "words";
+    const title = document.createElement("label");
     title.textContent = TITLES[name] || name;
-    let value;
-    if (summary.fields[name] === "words") {
-      value = document.createElement("input");
-      value.id = `words-${name}`;
+    title.htmlFor = `value-${name}`;
+    const value = document.createElement(typed ? "input" : "output");
+    value.id = `value-${name}`;
+    if (typed) {
+      let pause;
+      const say = () => {
+        clearTimeout(pause);
+        if (item && value.value.trim().replace(/\s+/g, " ") !== (item.values[name] || "")) send({ set: name, value: value.value || null }).catch(() => {});
+      };
       value.maxLength = 200;
-      value.value = item.values[name] || "";
-      value.addEventListener("change", () => send({ set: name, value: value.value || null }));
-    } else {
-      value = document.createElement("output");
-      value.textContent = shown(name);
+      value.addEventListener("change", say);
+      // Also without an end to it: what is typed is on disk soon after the last key.
+      value.addEventListener("input", (event) => { clearTimeout(pause); if (!event.isComposing) pause = setTimeout(say, 500); });
+      value.addEventListener("compositionend", () => { clearTimeout(pause); pause = setTimeout(say, 500); });
     }
     const clear = document.createElement("button");
+    clear.type = "button";
     clear.textContent = "×";
-    clear.title = "take away";
-    clear.hidden = !(name in item.values);
-    clear.addEventListener("click", () => send({ set: name, value: null }));
+    clear.title = `take away: ${TITLES[name] || name}`;
+    clear.setAttribute("aria-label", clear.title);
+    clear.addEventListener("click", () => send({ set: name, value: null }).catch(() => {}));
     row.append(key, title, value, clear);
     return row;
-  });
-  const typing = document.activeElement && document.activeElement.matches("#fields input") ? document.activeElement : null;
-  $("fields").replaceChildren(...rows);
-  if (typing && $(typing.id)) {  // an answer that comes while somebody types takes nothing away
-    const again = $(typing.id);
-    again.value = typing.value;
-    again.focus();
+  }));
+}
+
+function fields() {
+  for (const row of $("fields").children) {
+    const { name } = row.dataset;
+    const value = $(`value-${name}`);
+    row.classList.toggle("said", name in item.values);
+    if (value.tagName === "OUTPUT") value.textContent = shown(name);
+    else if (value !== document.activeElement) value.value = item.values[name] || "";
+    row.lastChild.hidden = !(name in item.values);
   }
   $("others").replaceChildren(...item.others.map((other) => {
     const card = document.createElement("div");
@@ -92,22 +123,30 @@ function fields() {
 function send(line) {
   const of = n;
   queue = queue.then(async () => {
+    const body = typeof line === "function" ? line() : line;
+    const found = await ask(`/api/label/${of}`, body);
+    summary.done[of] = found.done;
+    if (of === n && item) { item = found; fields(); }
     $("error").textContent = "";
-    const found = await ask(`/api/label/${of}`, line);
-    $("saved").textContent = "saved";
-    if (line.done) summary.done[of] = true;
-    if (of === n) { item = found; fields(); }
-  }).catch((error) => { $("error").textContent = error.message; throw error; });
+    $("saved").textContent = `saved${body.set ? `: ${TITLES[body.set] || body.set} ${of === n && item ? shown(body.set) : ""}` : ""}`;
+  }).catch((error) => { $("saved").textContent = "not saved"; $("error").textContent = error.message; throw error; });
   const sent = queue;
   queue = queue.catch(() => {});
   return sent;
 }
 
+const failed = (error) => { $("error").textContent = error.message; };
+
 async function open(at) {
-  stop();
   if (at < 0 || at >= summary.done.length) return;
+  stop();
+  if (document.activeElement.matches("#fields input")) document.activeElement.blur();
   n = at;
-  item = await ask(`/api/label/${n}`);
+  item = null;  // keys that come before the clip does are about nothing that is seen
+  $("error").textContent = "";
+  const found = await ask(`/api/label/${at}`);
+  if (at !== n) return;
+  item = found;
   history.replaceState(null, "", `#${n + 1}`);
   fields();
   show(0);
@@ -118,7 +157,7 @@ async function watch(of) {
   while (of === n && !item.clip.done) {
     await new Promise((next) => setTimeout(next, 150));
     const found = await ask(`/api/label/${of}`);
-    if (of !== n) return;
+    if (of !== n || !item) return;
     item.clip = found.clip;
     show(frame);
   }
@@ -131,7 +170,10 @@ function play() {
   if (playing) return stop();
   const times = item.clip.times;
   const step = times.length > 1 ? (1000 * (times[times.length - 1] - times[0])) / (times.length - 1) : 40;
-  playing = setInterval(() => (frame + 1 < count() ? show(frame + 1) : stop()), step);
+  playing = setInterval(() => {
+    if (frame + 1 >= count()) stop();
+    else if (!coming) show(frame + 1);  // not before the last one is seen
+  }, step);
 }
 
 function second() {
@@ -139,42 +181,65 @@ function second() {
   return times.length > 1 ? Math.max(1, Math.round((times.length - 1) / (times[times.length - 1] - times[0]))) : 25;
 }
 
+// A key by what it writes, else by its place: with an input method, or where another script, dead keys or accented letters
+// stand in its place.
+function keyOf(event) {
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const [, letter, digit, bracket] = /^(?:Key([A-Z])|Digit([1-3])|Bracket(Left|Right))$/.exec(event.code || "") || [];
+  if (digit && !event.shiftKey && !(key in TRUTHS)) return digit;
+  if (!["Process", "Dead", "Unidentified"].includes(key) && !(key.length === 1 && key > "~")) return key;
+  return letter ? letter.toLowerCase() : bracket ? { Left: "[", Right: "]" }[bracket] : digit || key;
+}
+
 document.addEventListener("keydown", async (event) => {
-  if (!item || event.altKey || event.metaKey) return;
+  const third = event.getModifierState("AltGraph");  // how many keyboards write brackets
+  if (!item || event.metaKey || (event.altKey && !third)) return;
   if (event.target.matches("#fields input")) {
-    if (event.key === "Enter" || event.key === "Escape") { event.target.blur(); event.preventDefault(); }
+    if (!event.isComposing && (event.key === "Enter" || event.key === "Escape")) { event.target.blur(); event.preventDefault(); }
     return;
   }
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (key === "ArrowLeft" || key === "ArrowRight") {
+  const key = keyOf(event);
+  const steps = { ArrowLeft: event.ctrlKey ? -second() : event.shiftKey ? -10 : -1, ArrowRight: event.ctrlKey ? second() : event.shiftKey ? 10 : 1,
+    ",": -second(), ".": second() };
+  if (key in steps) {
     event.preventDefault();
     stop();
-    show(frame + (key === "ArrowLeft" ? -1 : 1) * (event.ctrlKey ? second() : event.shiftKey ? 10 : 1));
+    show(frame + steps[key]);
     return;
   }
-  if (event.ctrlKey) return;
+  if ((event.ctrlKey && !third) || event.repeat) return;
+  if (event.target.matches("button") && (key === " " || key === "Enter")) return;
+  const quiet = (sent) => sent.catch(() => {});
   if (key === " ") { event.preventDefault(); play(); }
-  else if (key in TRUTHS) send({ set: "truth", value: TRUTHS[key] });
-  else if (key in TIMES && TIMES[key] in summary.fields) send({ set: TIMES[key], frame });
-  else if (key in WORDS) { event.preventDefault(); $(`words-${WORDS[key]}`).focus(); }
-  else if (key === "u") send({ set: "doubt", value: item.values.doubt ? null : true });
-  else if (key === "z") send({ undo: true });
-  else if (key === "[") open(n - 1);
-  else if (key === "]") open(n + 1);
+  else if (key in TRUTHS) quiet(send({ set: "truth", value: TRUTHS[key] }));
+  else if (key in TIMES && TIMES[key] in summary.fields) {
+    // While it plays, the frame that is seen; else the one that was gone to, which is on its way if it is not there.
+    const at = playing ? seen && seen.n === n ? seen.frame : null : frame;
+    if (at !== null) quiet(send({ set: TIMES[key], frame: at }));
+  } else if (key in WORDS) { event.preventDefault(); $(`value-${WORDS[key]}`).focus(); }
+  else if (key === "u") quiet(send(() => ({ set: "doubt", value: item && item.values.doubt ? null : true })));
+  else if (key === "z") quiet(send({ undo: true }));
+  else if (key === "[") open(n - 1).catch(failed);
+  else if (key === "]") open(n + 1).catch(failed);
   else if (key === "Enter") {
     event.preventDefault();
-    try { await send({ done: true }); } catch { return; }
-    const next = summary.done.findIndex((done) => !done);
-    if (next >= 0) await open(next);
-    else $("where").textContent = `${summary.annotator} · all ${summary.done.length} done`;
+    try {
+      await send({ done: true });
+      const next = summary.done.findIndex((done) => !done);
+      if (next >= 0) await open(next);
+      else $("where").textContent = `${summary.annotator} · all ${summary.done.length} done`;
+    } catch (error) { failed(error); }
   }
 });
+$("frame").addEventListener("load", () => came(true));
+$("frame").addEventListener("error", () => came(false));
 $("bar").addEventListener("input", () => { stop(); show(Number($("bar").value)); });
 $("bar").addEventListener("change", () => $("bar").blur());
 
 (async () => {
   summary = await ask("/api/label");
+  makeFields();
   const asked = Number(location.hash.slice(1)) - 1;
   const first = summary.done.findIndex((done) => !done);
   await open(asked >= 0 && asked < summary.done.length ? asked : Math.max(first, 0));
-})().catch((error) => { $("error").textContent = error.message; });
+})().catch(failed);
