@@ -288,6 +288,13 @@ def test_places_that_are_none_are_bad_input(bench: Any, on: str) -> None:
     assert done.stderr.startswith(f"error: --on '{on}' is no place for models; choose from thread, process, ray")
 
 
+def test_a_run_without_any_local_model_needs_no_cluster(bench: Any) -> None:
+    pytest.importorskip("ray")
+    done = bench.run("--models", "always", "--on", "ray:of.nobody:6379", "--run-id", "r", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert {line["outcome"] for line in bench.lines("r", "predictions.jsonl")} == {"answered"}
+
+
 def test_a_cluster_without_ray_or_by_its_client_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actor, "find_spec", lambda name: None)
     with pytest.raises(BadInput, match=r"pip install 'ghostbench\[ray\]'"):

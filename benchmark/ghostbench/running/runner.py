@@ -403,7 +403,8 @@ class Runner:
 
 def _decoders(plan: Plan) -> int:
     """How many clips are decoded at the same time: here, or by the workers of a cluster."""
-    replicas = max((len(configured.replicas) for configured in plan.configured_models), default=1)
+    # What is computed elsewhere, or could not be configured, has no replica.
+    replicas = max([1, *(len(configured.replicas) for configured in plan.configured_models)])
     return min(256, DECODE_WORKERS * replicas) if plan.options.placement.on_ray else DECODE_WORKERS
 
 
