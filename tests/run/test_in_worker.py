@@ -317,6 +317,15 @@ def test_a_worker_that_is_started_anew_from_the_same_files_goes_on() -> None:
     assert place.look("clip") == "seen"
 
 
+@pytest.mark.parametrize("said", [-5.0, float("nan"), 1e300])
+def test_a_worker_whose_clock_is_not_to_be_trusted_is_held_to_the_drivers(said: float) -> None:
+    answers = Answered([Reply(text="x")], said, [()])
+    place, _ = place_of(Told({"prepare": Prepared("x", None, said), "answer": answers}))
+    asked = request("1")
+    assert 0 <= place.prepare(asked).seconds < 60
+    assert 0 <= place.answer([asked]).seconds < 60
+
+
 def test_what_one_replica_has_prepared_and_another_computes_is_kept_by_neither() -> None:
     workers = [AtDesk("m#1"), AtDesk("m#2")]
     places = [place_of(worker)[0] for worker in workers]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from typing_extensions import override
 from ghostbench.errors import AttemptError, Crashed, Unavailable, WorkerLost
 from ghostbench.models import LocalModel
 from ghostbench.records import Request
+from ghostbench.running.ask.places.looking import Seen
 from ghostbench.running.ask.places.place import Answered, Place, Prepared, ToPrepare
 from ghostbench.running.ask.places.worker_model import Kept
 from ghostbench.running.rules.replies import in_words
@@ -171,6 +173,7 @@ class InWorker(Place):
         except AttemptError as error:
             return Prepared(None, error, 0.0, stops=not isinstance(error, WorkerLost))
         try:
+            started = time.perf_counter()
             number, waiting = worker.ask("prepare", request)
             done: Prepared = waiting.result()
         except Gone as gone:
@@ -178,7 +181,7 @@ class InWorker(Place):
         except Exception as error:  # noqa: BLE001 - what cannot be pickled
             return Prepared(None, _unsendable(error), 0.0)
         value = _Held(worker, number) if done.failure is None else None
-        return replace(done, value=value, worker=worker.name)
+        return replace(done, value=value, worker=worker.name, seconds=_within(done.seconds, started))
 
     @override
     def answer(self, requests: Sequence[Request]) -> Answered:
@@ -188,13 +191,14 @@ class InWorker(Place):
         except AttemptError as error:
             return Answered([error] * len(requests), 0.0, none, stops=not isinstance(error, WorkerLost))
         try:
+            started = time.perf_counter()
             _, waiting = worker.ask("answer", [_for(worker, request) for request in requests])
             answered: Answered = waiting.result()
         except Gone as gone:
             return Answered([_lost(gone)] * len(requests), 0.0, none, worker=worker.name, lost=True)
         except Exception as error:  # noqa: BLE001 - what cannot be pickled
             return Answered([_unsendable(error)] * len(requests), 0.0, none)
-        return replace(answered, worker=worker.name)
+        return replace(answered, worker=worker.name, seconds=_within(answered.seconds, started))
 
     @property
     def can_be_asked(self) -> bool:
@@ -212,7 +216,9 @@ class InWorker(Place):
             worker = self._ready(deadline_s)
         except WorkerLost as lost:
             raise Unavailable(str(lost)) from None
-        return _in_time(worker, worker.ask("look", given)[1], deadline_s)
+        started = time.perf_counter()
+        found = _in_time(worker, worker.ask("look", given)[1], deadline_s)
+        return replace(found, seconds=_within(found.seconds, started)) if isinstance(found, Seen) else found
 
     @override
     def forget(self, value: Any) -> None:
@@ -316,6 +322,11 @@ def _in_time(worker: Worker, waiting: Future[Any], deadline_s: float) -> Any:
         how = f"did not answer within the deadline of {deadline_s:g} s and was ended"
         worker.end(how)
         raise Gone(how) from None
+
+
+def _within(seconds: float, started: float) -> float:
+    """What a worker says that a call took, held to what it can have taken: its clock is in a stranger's hands."""
+    return min(max(0.0, seconds), max(0.0, time.perf_counter() - started))
 
 
 def _files(facts: Any) -> Any:
