@@ -107,6 +107,17 @@ def test_a_window_that_is_open_at_the_first_moment_tells_nothing() -> None:
     assert found["warned"] is None
 
 
+def test_a_window_between_two_moments_tells_nothing() -> None:
+    between = clip(G, 8, seen=1.6, event=1.9)
+    found = measured([between, EVENT, SAFE], [said(alarms(3)), said(alarms(3)), said(alarms())])
+    assert found["clips_with_window"] == 1, "nobody who is asked at 1.5 s and at 2.0 s can warn in the other"
+    assert value(found["warned"]) == 1
+    lost = {**between, "questions": None}
+    assert measured([lost, SAFE], [LOST, said(alarms())])["warned"] is None
+    at_a_moment = clip(G, 8, seen=2.0, event=2.0)
+    assert value(measured([at_a_moment, SAFE], [said(alarms(3)), said(alarms())])["warned"]) == 1
+
+
 @pytest.mark.slow
 @given(
     st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5), st.integers(1, 9)), min_size=1, max_size=6),
@@ -295,6 +306,9 @@ def slowly(clips: list[dict[str, Any]], rows: list[dict[str, Any]], k: int, n: i
         asked = each["questions"] is not None
         if each["truth"] != G or (asked and len(lines) < k) or not k / 2 < label.first_visible_s:
             continue
+        moments = [line.moment_s for line in lines] if asked else [place / 2 for place in range(1, 200)]
+        if not any(label.first_visible_s <= moment <= label.contact_s for moment in moments):
+            continue
         alarm = alarm_at(level, lines) if whole(row) else None
         good = alarm is not None and label.first_visible_s <= alarm <= label.contact_s
         warned.append(good)
@@ -462,6 +476,12 @@ def test_a_model_is_held_against_chance_at_its_own_rate() -> None:
     assert value(chance["lead_s"]["median"]) == 0.0
     assert value(chance["more_warned"]) == pytest.approx(1 - (q**2 - q**6))
     assert chance["verdict"] == "undecided", "one clip shows nothing"
+
+
+def test_of_few_clips_nothing_is_shown_of_a_model_that_warns_of_none() -> None:
+    for events, verdict in ((19, "undecided"), (20, "does_not_beat")):
+        found = measured([EVENT] * events + [SAFE], [said(alarms())] * events + [said(alarms())])
+        assert found["random"]["verdict"] == verdict
 
 
 def test_thirty_clips_warned_without_a_false_alarm_are_more_than_chance_and_none_are_not() -> None:

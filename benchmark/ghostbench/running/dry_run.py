@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -117,13 +118,14 @@ def designs_of(plan: Plan) -> dict[str, Design]:
 
 
 def _has_window(clip: Clip, plan: Plan) -> bool:
-    """Whether a warning of the clip can be right: an alarm can hold before its window is open."""
+    """Whether a warning of the clip can be right: an alarm can hold before its window is open, and a moment is in it."""
     start_s, event_s, _ = window_of({"labels": clip.labels, "truth_time_s": clip.truth_time_s})
     if clip.truth != "ghost_probing" or start_s is None or event_s is None:
         return False
     rate = plan.task.moments_per_s
-    first_s = 0.0 if rate is None else (plan.sustain or AT_ONCE).k / rate
-    return first_s < start_s <= event_s
+    if rate is None:
+        return 0.0 < start_s <= event_s
+    return (plan.sustain or AT_ONCE).k / rate < start_s <= math.floor(event_s * rate + 1e-9) / rate
 
 
 def _contends(row: Contender) -> bool:

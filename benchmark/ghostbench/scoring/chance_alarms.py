@@ -197,7 +197,9 @@ def _beyond(own: Floats, expected: Floats, at: np.ndarray[Any, Any]) -> Estimate
 
 
 def _verdict(more: Estimate, clips: int) -> Literal["beats", "undecided", "does_not_beat"]:
-    if clips >= LEAST and more["low"] is not None and more["low"] > 0:
+    if clips < LEAST:
+        return "undecided"
+    if more["low"] is not None and more["low"] > 0:
         return "beats"
     return "does_not_beat" if more["high"] is not None and more["high"] <= 0 else "undecided"
 

@@ -3,8 +3,9 @@
 A clip with an event has a window: from when its road user is first visible (else from when the danger begins) to the
 event (the contact, else the labelled time). A first alarm in it is a warning; an earlier one is a false alarm, a later
 one or none is a miss. A window that is open when an alarm can first be given tells a warning from an alarm that always
-sounds by nothing, so that such a clip is left out. A question without an answer counts as wrong: its clip is a miss
-where there is an event, and a false alarm where there is none, also where its media failed and nothing was asked.
+sounds by nothing, and in one that lies between two moments nobody can warn, so that such clips are left out. A question
+without an answer counts as wrong: its clip is a miss where there is an event, and a false alarm where there is none,
+also where its media failed and nothing was asked.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from ghostbench.scoring.warm_up import stated_warm_up, warm_up_attempts
 from ghostbench.scoring.watched import asks_at_moments
 from ghostbench.scoring.wordings import score_wordings
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Raised whenever the same ledger gives other numbers or names than before: scores of two versions are not compared."""
 
 

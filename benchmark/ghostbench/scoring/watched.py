@@ -69,11 +69,18 @@ class Watched:
         return max((sorted(seen)[-rule.k] for seen in back if len(seen) >= rule.k), default=-math.inf)
 
     def has_window(self, rule: Sustain = AT_ONCE) -> bool:
-        """Whether an alarm can hold before, in, and after the window."""
+        """Whether an alarm can hold before the window and in it."""
         if not self.event or self.start_s is None or self.event_s is None:
             return False
         held_s = self._moment_s(rule.k)
-        return held_s is not None and held_s < self.start_s <= self.event_s
+        return held_s is not None and held_s < self.start_s and self._asked_in_window()
+
+    def _asked_in_window(self) -> bool:
+        """Whether a question falls into the window, or would have had the media not failed."""
+        assert self.event_s is not None
+        if self.unasked_step_s is not None:
+            return self.in_window(self.unasked_step_s * math.floor(self.event_s / self.unasked_step_s + 1e-9))
+        return any(self.in_window(time_s) for time_s in self.times_s)
 
     def asked_by(self, time_s: float) -> bool:
         """Whether there was a question by then, or would have been one had the media not failed."""
@@ -209,7 +216,7 @@ def window_shown(line: ClipLine, rule: Sustain = AT_ONCE) -> dict[str, Any] | No
     >>> line = ClipLine(clip="a", truth="ghost_probing", truth_time_s=2.0, category=None, remark=None, duration_s=4.0,
     ...                 frame_indices=None, frame_times_s=None, decoder=None, frames_sha256=None,
     ...                 labels=Label(first_visible_s=2.0, contact_s=3.0),
-    ...                 questions=(QuestionLine(moment_s=1.5, frames_sha256=None),))
+    ...                 questions=tuple(QuestionLine(moment_s=at_s, frames_sha256=None) for at_s in (1.5, 2.5)))
     >>> window_shown(line)
     {'start_s': 2.0, 'event_s': 3.0, 'counts': True}
     """
