@@ -192,6 +192,18 @@ def test_a_row_that_another_clip_has_by_its_number_goes_to_nobody_else() -> None
     assert both["4_006"] == "row 4/003 is the only one of its length, and another clip has it"
 
 
+def test_a_row_that_may_as_well_be_another_clips_is_flagged() -> None:
+    # As the sheet has it: 5_113 and 5_114 are rows 112 and 113, and rows 112 and 113 are equally long.
+    file = rows(row(5, 112, 230), row(5, 113, 230), row(5, 114, 90), row(1, 1, 50), row(1, 2, 50))
+    found = file.join([dada_clip("5_113", 230), dada_clip("5_114", 230), dada_clip("1_002", 50)], at_30)
+    flags = {clip: each.flag for clip, each in found.items() if not isinstance(each, str)}
+    assert flags == {
+        "images_5_113": f"{BY_NUMBER}, 5/113; 5/112 is as long, and rows hereabouts are other clips'",
+        "images_5_114": f"{ROW_BEFORE}, 5/113; another clip has it too",
+        "images_1_002": None,
+    }
+
+
 counts = st.dictionaries(st.tuples(st.integers(4, 6), st.integers(1, 12)), st.integers(1, 6), min_size=1)
 
 

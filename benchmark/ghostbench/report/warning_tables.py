@@ -130,10 +130,11 @@ def early_warning(rows: Rows) -> Table:
         "warning, no more than a person who saw the danger begin has. By score: the threshold is chosen so that at "
         "most 10% of safe clips have an alarm, and that share of those very clips has no interval; by grade: at the "
         "model’s own rate. A clip with a missing answer, or whose media failed, counts as wrong. Clips whose window is "
-        "open when an alarm can first hold, or has no moment in it, are left out. Names: of first warnings by grade, those that name what is "
-        "labelled. constant-time alarms from the moment on that lies in most windows of the other clips; category-time "
-        "only where most other clips of the category have the event. Legacy, for comparison with papers: a "
-        "constant alarm gets the most; clips with a missing answer are left out of it, as those papers have none."
+        "open when an alarm can first hold, or has no moment in it, are left out. Names: of first warnings by grade, "
+        "those that name what is labelled. constant-time alarms from the moment on that lies in most windows of the "
+        "other clips; category-time only where most other clips of the category have the event. Legacy, for comparison "
+        "with papers: a constant alarm gets the most; clips with a missing answer are left out of it, as those papers "
+        "have none."
     )
     return Table("early_warning", "Early warning", columns, tuple(lines), note)
 

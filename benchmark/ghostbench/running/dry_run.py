@@ -118,7 +118,7 @@ def designs_of(plan: Plan) -> dict[str, Design]:
 
 
 def _has_window(clip: Clip, plan: Plan) -> bool:
-    """Whether a warning of the clip can be right: an alarm can hold before its window is open, and a moment is in it."""
+    """Whether a warning of the clip can be right: an alarm can hold before its window, and a moment is in it."""
     start_s, event_s, _ = window_of({"labels": clip.labels, "truth_time_s": clip.truth_time_s})
     if clip.truth != "ghost_probing" or start_s is None or event_s is None:
         return False

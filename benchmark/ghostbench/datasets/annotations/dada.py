@@ -70,7 +70,8 @@ class DadaRows:
 
     def join(self, clips: Sequence[Clip], frame_times: FrameTimes | None) -> dict[str, Found]:
         """The row of its own number where that has the clip's frames, else the one before it, else, flagged, the only
-        row of the category that has them. A row goes to one clip, and one by number goes before one by length.
+        row of the category that has them. One that another clip has is given to none by its length, and flagged else;
+        so is one of its own number, where rows are known to be other clips', if the one before has the frames too.
 
         A clip without media gets its own row's attributes, without times and marked as unverified; where rows are known
         to be other clips', it gets none. Raises `BadInput` where the storage does not give a clip this time.
@@ -78,7 +79,21 @@ class DadaRows:
         counted = _counted([clip for clip in clips if clip.media is not None], frame_times)
         found = {clip.id: self._row(clip.id, counted.get(clip.id)) for clip in clips}
         taken = Counter(each[0].name for each in found.values() if not isinstance(each, str))
-        return {clip: each if isinstance(each, str) else _annotation(each, taken) for clip, each in found.items()}
+        return {
+            clip: each
+            if isinstance(each, str)
+            else _annotation(each, self._doubt(each, shared=taken[each[0].name] > 1))
+            for clip, each in found.items()
+        }
+
+    def _doubt(self, found: _Match, *, shared: bool) -> str | None:
+        """Why a row may be another clip's; None for one that is certain. shared : whether two clips have it."""
+        row, match, _ = found
+        before = self.rows.get((row.category, row.number - 1))
+        shifted = row.number >= _SHIFTED_FROM.get(row.category, row.number + 1)
+        if match == BY_NUMBER and shifted and before is not None and before.total == row.total:
+            return f"{before.name} is as long, and rows hereabouts are other clips'"
+        return "another clip has it too" if shared else None
 
     def _row(self, clip: str, times: tuple[float, ...] | str | None) -> _Match | str:
         parts = dada_parts(clip)
@@ -176,10 +191,10 @@ def _attributes(cells: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
             yield _TEXTS[name], "".join(c if c.isprintable() else " " for c in text)[:LONGEST]
 
 
-def _annotation(found: _Match, taken: Mapping[str, int]) -> Annotation | str:
-    """What the row says, its frames as the times at which the clip shows them. taken : clips of each row."""
+def _annotation(found: _Match, doubt: str | None) -> Annotation | str:
+    """What the row says, its frames as the times at which the clip shows them. doubt : why it may be another clip's."""
     row, match, times = found
-    if match == BY_LENGTH and taken[row.name] > 1:
+    if match == BY_LENGTH and doubt is not None:
         return f"row {row.name} is the only one of its length, and another clip has it"
 
     def at(frame: int | None) -> float | None:
@@ -193,7 +208,8 @@ def _annotation(found: _Match, taken: Mapping[str, int]) -> Annotation | str:
     parameters: dict[str, Scalar] = {**row.parameters, "dada_row": row.name, "dada_match": match}
     if end is not None:
         parameters["abnormal_end_s"] = end
-    flag = f"{match}, {row.name}" if match in {BY_LENGTH, UNVERIFIED} else None
+    said = "; ".join(filter(None, (f"{match}, {row.name}", doubt)))
+    flag = said if doubt is not None or match in {BY_LENGTH, UNVERIFIED} else None
     return Annotation(labels=labels, parameters=parameters, flag=flag)
 
 
