@@ -163,6 +163,23 @@ def test_off_a_terminal_a_line_says_every_so_often_how_far_the_run_is() -> None:
     assert quiet.getvalue() == ""
 
 
+@pytest.mark.parametrize(("term", "is_terminal"), [("xterm", False), ("dumb", True)])
+def test_what_is_only_coloured_or_cannot_move_up_gets_lines_and_no_bars(
+    monkeypatch: pytest.MonkeyPatch, term: str, is_terminal: bool
+) -> None:
+    """`FORCE_COLOR`, as in CI, makes no terminal of a log file."""
+    monkeypatch.setenv("TERM", term)
+    file = io.StringIO()
+    monkeypatch.setattr(file, "isatty", lambda: is_terminal)
+    with Progress(Console(file=file, width=80, force_terminal=True), ["m"], 4, every_s=0.05) as progress:
+        progress.settled("m", Outcome.ANSWERED)
+        until = time.monotonic() + 60
+        while "\n" not in file.getvalue() and time.monotonic() < until:
+            time.sleep(0.02)
+    assert "\x1b" not in file.getvalue()
+    assert "m 1/4 (1 answered)" in file.getvalue()
+
+
 @pytest.mark.parametrize(
     "line",
     [

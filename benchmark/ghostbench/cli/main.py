@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ghostbench import own_process
+from ghostbench.cli import environment
 from ghostbench.cli.streams import forgiving_streams
 from ghostbench.errors import BadInput, OurFault, OutputFailed
 from ghostbench.plugins.installed import forgive_broken_distributions
@@ -115,6 +116,7 @@ def bench() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """The console script. Exit status: 0 done, 1 no answers or a failed gate, 2 bad input, 130 interrupted."""
+    environment.settle()
     forgive_broken_distributions()
     own_process.claim()
     # Nobody needs the garbage that is left at the end: looking for it in all that libraries hold takes half a second.

@@ -62,6 +62,8 @@ class Progress:
         self._by_worker: dict[str, Counter[str]] = {row: Counter() for row in rows}
         self._pauses: dict[str, _Pause] = {}
         self._console, self._quiet = console, quiet
+        # What is only coloured as on a terminal (FORCE_COLOR, as CI has it) is a file; some terminals cannot move up.
+        moving = console.is_terminal and console.file.isatty() and not console.is_dumb_terminal
         self.longest_put_off_s: dict[str, float] = {}
         self.last_settled = time.monotonic()
         self._bars = Bars(
@@ -75,11 +77,11 @@ class Progress:
             redirect_stdout=False,
             redirect_stderr=False,
             transient=True,
-            disable=quiet or not console.is_terminal,
+            disable=quiet or not moving,
         )
         self._ids: dict[str, TaskID] = {row: self._bars.add_task(row, total=units, counts="") for row in rows}
 
-        self._lines = None if quiet or console.is_terminal else _Lines(self, console, units, every_s)
+        self._lines = None if quiet or moving else _Lines(self, console, units, every_s)
 
     def __enter__(self) -> Self:
         self._bars.start()
