@@ -66,8 +66,11 @@ def typed(text: str) -> str:
 @given(
     st.sampled_from(LABELS),
     st.sampled_from([str, typed, lambda t: t.replace(": ", "："), lambda t: t.replace(": ", "： "),
-                     lambda t: t.replace(" ", "\u00a0"), lambda t: t.replace(" ", "\u3000")]),
-    st.sampled_from([str, lambda t: f"“{t}”", lambda t: f"\u00a0{t}\u2003", lambda t: f"'{t}'", lambda t: f" {t} "]),
+                     lambda t: t.replace(" ", "\u00a0"), lambda t: t.replace(" ", "\u3000"),
+                     lambda t: t.replace("-", "–"), lambda t: t.replace("-", "\u2011"),
+                     lambda t: f"\u200b{t}\u200e"]),
+    st.sampled_from([str, lambda t: f"“{t}”", lambda t: f'=""{t}""',
+                     lambda t: f"\u00a0{t}\u2003", lambda t: f"'{t}'", lambda t: f" {t} "]),
 )  # fmt: skip
 def test_what_input_methods_make_of_a_label_is_that_label(label: str, change: object, around: object) -> None:
     cell = around(change(label))  # type: ignore[operator]
@@ -85,6 +88,8 @@ def test_what_input_methods_make_of_a_label_is_that_label(label: str, change: ob
         ("夜　１.avi,none,", ("夜 １", "normal", None, None)),
         ('images_1_001.avi,"3,2s: cut-in",', ("images_1_001", "cut_in", 3.2, None)),
         ("images_1_001.avi,none,,,,", ("images_1_001", "normal", None, None)),
+        ('"=""images_1_001.avi""","=""none""",', ("images_1_001", "normal", None, None)),
+        ('="夜 1.avi",none,', ("夜 1", "normal", None, None)),
     ],
 )
 def test_a_row_is_read_where_it_is_certain_what_is_meant(row: str, expected: tuple[object, ...]) -> None:
@@ -110,6 +115,19 @@ def test_columns_of_other_uses_are_no_error() -> None:
         (b"\x1f\x8b\x08", "compressed with gzip"),
         (PLAIN.replace(",r\n", ",d\xe9j\xe0 vu\n").encode("latin-1"), "line 2: not UTF-8 text, nor Chinese in GBK"),
         (PLAIN.replace(",r\n", ",こども\n").encode("shift-jis"), "line 2: not UTF-8 text"),
+        (PLAIN.replace(",r\n", ",снег\n").encode("cp1251"), "line 2: not UTF-8 text"),
+        (PLAIN.replace(",r\n", ",jäätie pää\n").encode("cp1252"), "line 2: not UTF-8 text"),
+        (PLAIN.replace(",r\n", ",보행자 갑자기 뛰어듦 주의\n").encode("euc-kr"), "line 2: not UTF-8 text"),
+        (b"BZh91AY&SY", "compressed with bzip2"),
+        (b"\xfd7zXZ\x00\x00", "compressed with xz"),
+        (b"PAR1\x15\x04", "a Parquet file"),
+        (b"\x89PNG\r\n\x1a\n", "a picture"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "git lfs pull"),
+        (b'[{"video_id": "a", "ground_truth_label": "none"}]', "a JSON file"),
+        (b'\n{"message": "Not Found"}', "a JSON file"),
+        (PLAIN.replace("video_id", "Video ID").encode(), "the column 'Video ID' is not read; call it video_id"),
+        (b"Labels of 2024,,\n" + PLAIN.encode(), "line 1: the column video_id is not there, only 'Labels of 2024'"),
+        (PLAIN.replace(",", " ").encode(), "only 'video_id ground_truth_label remark'"),
         (b"\xff\xfe" + PLAIN.encode("utf-16-le") + b"a", "not the UTF-16 text that its first bytes announce"),
         (PLAIN.replace("none,", "none，").encode(), "line 3: "),
         (PLAIN.replace("3.2s: ghost", "1,200s: ghost").encode(), "line 2: "),

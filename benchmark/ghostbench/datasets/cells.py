@@ -19,19 +19,24 @@ _YES, _NO = frozenset({"yes", "y", "true", "1", "?"}), frozenset({"no", "n", "fa
 def column_places(header: Sequence[str], needed: Sequence[str], optional: Sequence[str], source: str) -> dict[str, int]:
     """Where each of these columns stands, as far as the header has it.
 
-    Raises `BadInput` for a needed one that is not there, one that is there twice, and a name that is nearly an optional
-    one's, such as `contact` for `contact_s`: its cells would be left out without a word.
+    Raises `BadInput` for a needed one that is not there, one that is there twice, and a name that is nearly one's, such
+    as `contact` for `contact_s`: its cells would be left out without a word.
     """
     names = [meant(name) for name in header]
     for name in (*needed, *optional):
-        if names.count(name) > 1 or (name in needed and name not in names):
-            how = "twice" if name in names else "not there"
-            raise BadInput(f"{source}, line 1: the column {name} is {how}; the first line must name the columns")
-    alike = {_plain(name): name for name in optional}
+        if names.count(name) > 1:
+            raise BadInput(f"{source}, line 1: the column {name} is twice; the first line must name the columns")
+    alike = {_plain(name): name for name in (*needed, *optional)}
     for name in names:
         column = alike.get(_plain(name))
-        if column is not None and name != column:
+        if column is not None and name != column and not (column in needed and column in names):
             raise BadInput(f"{source}, line 1: the column {shown(name)} is not read; call it {column} if it is that")
+    for name in needed:
+        if name not in names:
+            there = shown(", ".join(filter(None, names)))
+            raise BadInput(
+                f"{source}, line 1: the column {name} is not there, only {there}; the first line must name the columns"
+            )
     return {name: names.index(name) for name in (*needed, *optional) if name in names}
 
 

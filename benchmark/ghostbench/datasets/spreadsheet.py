@@ -21,8 +21,17 @@ _NOT_TEXT = (
     (b"%PDF", "a PDF"),
     (b"{\\rtf", "an RTF document"),
     (b"\x1f\x8b", "compressed with gzip"),
+    (b"BZh", "compressed with bzip2"),
+    (b"\xfd7zXZ", "compressed with xz"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstandard"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x89PNG", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
     (b"SQLite format 3\0", "an SQLite database"),
 )
+_POINTER = b"version https://git-lfs.github.com/"
+_JSON = re.compile(rb"\s*[\[{]\s*[\"\[\]{}]")
 _MARKUP = re.compile(rb"\s*<(?:!doctype|html|table|\?xml|meta|head)", re.IGNORECASE)
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -35,11 +44,20 @@ _EXPORT = "export it as CSV (in Excel: “CSV UTF-8”)"
 _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef\u2014\u2018\u2019\u201c\u201d\u2026\u00b7\u00d7]+")
 _DELIMITERS = ("\t", ",", ";", "\N{FULLWIDTH COMMA}", "\N{FULLWIDTH SEMICOLON}", "|")
 _SEP_LINE = re.compile(r'"?sep=(.)"?[;,\t]*\r?\n?|"?sep=(.)"?[;,\t]*\r', re.IGNORECASE)
+_FIRST_LEVEL, _SECOND_LEVEL = b"\xb0", b"\xd8"
+"""Where in GB 2312 the common characters begin and the others do."""
+_BEYOND_HANGUL, _MUCH_HANGUL = b"\xc9", 8
+"""Where in EUC-KR Hangul ends, which begins as GB 2312's characters do; and how many of these are hardly Chinese where
+all lie before that."""
 _DADA = re.compile(r"images_[0-9]+_[0-9]+(\.[A-Za-z0-9]+)?")
 _WIDE_SPACES = "\u00a0\u1680\u2007\u202f\u205f\u3000\t" + "".join(map(chr, range(0x2000, 0x200B)))
 _SPACES = dict.fromkeys(map(ord, _WIDE_SPACES), " ")
+_HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
+"""What programs for texts make of a hyphen."""
+_UNSEEN = dict.fromkeys([0x00AD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A)])
+"""Where words may be broken, and in which direction they run: it comes with what is copied from a page."""
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_QUOTES = (("“", "”"), ("„", "“"), ("”", "”"), ("‘", "’"), ("«", "»"), ("＂", "＂"), ("'", "'"))
+_QUOTES = (('="', '"'), ("“", "”"), ("„", "“"), ("”", "”"), ("‘", "’"), ("«", "»"), ("＂", "＂"), ("'", "'"))
 
 
 def table_text(data: bytes, source: str, names: Sequence[str]) -> str:
@@ -48,11 +66,7 @@ def table_text(data: bytes, source: str, names: Sequence[str]) -> str:
     UTF-8; UTF-16 and UTF-32 by their mark, or by the columns' names; Chinese in GB 18030 (GBK) where it can be nothing
     else. Raises `BadInput` saying what the file is instead.
     """
-    for magic, what in _NOT_TEXT:
-        if data.startswith(magic):
-            raise BadInput(f"{source}: this is {what}; {_EXPORT}")
-    if _MARKUP.match(data):
-        raise BadInput(f"{source}: this is an HTML or XML file, whatever its name says; {_EXPORT}")
+    _refuse_other_files(data, source)
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             try:
@@ -103,10 +117,10 @@ def table_rows(text: str, names: Sequence[str], source: str) -> Iterator[tuple[i
 
 
 def meant(cell: str) -> str:
-    """A cell as it was meant: input methods' full-width characters as ASCII, every space a plain one, no quotation
-    marks around it. A full-width colon brings its own space."""
+    """A cell as it was meant: input methods' full-width characters as ASCII, every space and hyphen a plain one, and
+    without what is not seen and quotation marks around it. A full-width colon brings its own space."""
     wide = "\N{FULLWIDTH COLON}" in cell
-    text = cell.replace("\N{FULLWIDTH COLON}", ": ").translate(_SPACES).translate(_FULL_WIDTH)
+    text = cell.replace("\N{FULLWIDTH COLON}", ": ").translate(_SPACES | _FULL_WIDTH | _HYPHENS | _UNSEEN)
     text = _unquoted(text, (*_QUOTES, ("'", "'"), ('"', '"')))
     return re.sub(r" *:  *", ": ", text) if wide else text
 
@@ -121,8 +135,8 @@ def meant_id(cell: str) -> str:
 def _unquoted(text: str, quotes: Iterable[tuple[str, str]]) -> str:
     text = text.strip(" ")
     for left, right in quotes:
-        if len(text) > 1 and text.startswith(left) and text.endswith(right):
-            text = text[1:-1].strip(" ")
+        if len(text) >= len(left + right) and text.startswith(left) and text.endswith(right):
+            text = text[len(left) : -len(right)].strip(" ")
     return text
 
 
@@ -149,7 +163,11 @@ def _without_empty_end(row: list[str]) -> list[str]:
 
 
 def _as_chinese(data: bytes) -> str | None:
-    """The text, where its bytes are Chinese of spreadsheets on Chinese systems: common characters, and nothing else."""
+    """The text, where its bytes are Chinese of spreadsheets on Chinese systems: common characters, and nothing else.
+
+    The common ones are the first level of GB 2312. Cyrillic and doubled accents of other systems' encodings come out on
+    the second, but all that is written in Hangul on the first: where there is much of it, it is that.
+    """
     try:
         text = data.decode("gb18030")
     except UnicodeDecodeError:
@@ -157,8 +175,24 @@ def _as_chinese(data: bytes) -> str | None:
     strange = [character for character in text if not character.isascii()]
     if not _CHINESE.fullmatch("".join(strange)):
         return None
-    common = sum(bool(character.encode("gb2312", "ignore")) for character in strange)
-    return text if common >= 0.9 * len(strange) else None
+    codes = [character.encode("gb2312", "ignore") for character in strange]
+    common = [code for code in codes if b"" < code < _SECOND_LEVEL]
+    hanzi = [code for code in common if code >= _FIRST_LEVEL]
+    if len(common) < 0.9 * len(codes) or (len(hanzi) >= _MUCH_HANGUL and max(hanzi) < _BEYOND_HANGUL):
+        return None
+    return text
+
+
+def _refuse_other_files(data: bytes, source: str) -> None:
+    """Raises `BadInput` for what is no table at all, whatever its name says."""
+    for magic, what in _NOT_TEXT:
+        if data.startswith(magic):
+            raise BadInput(f"{source}: this is {what}; {_EXPORT}")
+    if data.startswith(_POINTER):
+        raise BadInput(f"{source}: this is only Git LFS's pointer to the file; fetch the file with: git lfs pull")
+    for form, what in ((_JSON, "a JSON file"), (_MARKUP, "an HTML or XML file")):
+        if form.match(data):
+            raise BadInput(f"{source}: this is {what}, whatever its name says; {_EXPORT}")
 
 
 def _undecodable(data: bytes, error: UnicodeDecodeError, source: str, what: str) -> BadInput:
