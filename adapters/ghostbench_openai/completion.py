@@ -20,6 +20,7 @@ from ghostbench_remote.ending import Reading, Said, ending
 from ghostbench_remote.failures import from_error_object
 from ghostbench_remote.lenient import Count, Lenient, Soft, read_as
 from ghostbench_remote.redaction import Secrets
+from ghostbench_remote.thoughts import is_thought
 from ghostbench_remote.verdict import Token
 
 
@@ -55,6 +56,7 @@ class _Logprobs(Lenient):
 
 
 class _Text(Lenient):
+    type: Soft[str] = None
     text: str | None = None
     refusal: Soft[str] = None
 
@@ -66,7 +68,7 @@ class _Message(Lenient):
     def words(self) -> str:
         """The content as one text, whether it came as one or in parts."""
         if isinstance(self.content, list):
-            return "".join(part.text or "" for part in self.content)
+            return "".join(part.text or "" for part in self.content if not is_thought(part.type))
         return self.content or ""
 
     def refused(self) -> str:

@@ -47,6 +47,8 @@ _SAYS_SIZE = frozenset({400, 403, 422, 500})
 _SAYS_PARTS = frozenset({400, 403, 404, 405, 422, 500, 501})
 _STATUS_OF = (("rate_limit", 429), ("authentication", 401), ("invalid_request", 400), ("context_length", 400))
 _NOT_THERE = frozenset({403, 404, 405, 410})
+_PASSES = frozenset({409, 425, 499})
+"""A conflict with another request, too early, cancelled on the server's side: client errors by number alone."""
 
 
 def from_status(  # noqa: PLR0911 - one line for each row of the table
@@ -59,6 +61,8 @@ def from_status(  # noqa: PLR0911 - one line for each row of the table
     """
     said = Complaint.read(body)
     message = _shown(f"HTTP {status}: {said.words}" if said.words else f"HTTP {status}", secrets)
+    if 300 <= status < 400:
+        message += " (it sends requests to another address, and none are sent there: name that as the server's)"
     pause = asked_pause_s(headers, body, limited=status == 429)
     client = 400 <= status < 500
     passes = status == 429 and pause is not None
@@ -80,7 +84,7 @@ def from_status(  # noqa: PLR0911 - one line for each row of the table
         return RequestRejected(message, refuses=refuses)
     if (status in _NOT_THERE and not said.of_the_request) or (client and said.of_the_model):
         return AuthFailed(message)
-    if status >= 500 or status < 300:
+    if status >= 500 or status < 300 or status in _PASSES:
         return ServerError(message, retry_after_s=pause)
     return RequestRejected(message)
 

@@ -42,11 +42,13 @@ def _whole(value: Any) -> Any:
     return value
 
 
+_MOST = 2**53
+"""What is more was counted by nobody, and is no whole number in every reader of JSON."""
 T = TypeVar("T")
 Soft = Annotated[T | None, WrapValidator(_or_none)]
 """A field that is None where it is not what it should be."""
-Count = Soft[Annotated[int, Field(ge=0), BeforeValidator(_whole)]]
-"""An integer >= 0; None where it is not."""
+Count = Soft[Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_whole)]]
+"""An integer in 0 … 2**53; None where it is not."""
 
 
 class Lenient(BaseModel):

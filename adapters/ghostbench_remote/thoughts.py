@@ -1,4 +1,4 @@
-"""Thoughts that a server leaves before a model's answer, as chat templates mark them."""
+"""Thoughts that a server leaves before a model's answer: as chat templates mark them, or as parts of their own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ _PAIRS = (
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
 )
+
+
+_OF_PARTS = re.compile(r"think|thought|reason|summary", re.IGNORECASE)
+
+
+def is_thought(kind: str | None) -> bool:
+    """Whether a part of an answer of this type holds thoughts, which are no part of what is said.
+
+    >>> [is_thought(kind) for kind in (None, "text", "output_text", "thinking", "reasoning")]
+    [False, False, False, True, True]
+    """
+    return kind is not None and _OF_PARTS.search(kind) is not None
 
 
 def without_thoughts(text: str) -> tuple[str, str]:

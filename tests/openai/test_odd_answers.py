@@ -179,6 +179,24 @@ def test_a_text_without_thoughts_is_left_as_it_is(text: str) -> None:
     assert "".join(without_thoughts(text)) == text
 
 
+@pytest.mark.parametrize(
+    "kind", ["reasoning", "thinking", "thought", "redacted_thinking", "reasoning_text", "summary_text"]
+)
+def test_a_part_of_thoughts_is_no_part_of_the_answer(kind: str) -> None:
+    draft = {"type": kind, "text": TEXT.replace("normal", "ghost_probing")}
+    told = read(completion([draft, {"type": "text", "text": TEXT[:40]}, {"text": TEXT[40:]}]))
+    assert isinstance(told, Reply)
+    assert told.text == TEXT
+    assert read(completion([draft])).text == ""  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("given_count", [2**64, 1e30, "99999999999999999999"])
+def test_a_count_that_nobody_can_have_counted_costs_no_answer(given_count: Any) -> None:
+    told = read({**completion(), "usage": {"prompt_tokens": given_count, "completion_tokens": 5}})
+    assert isinstance(told, Reply)
+    assert (told.usage.input_tokens, told.usage.output_tokens) == (None, 5)
+
+
 def test_a_draft_in_thoughts_that_never_end_is_no_answer() -> None:
     reply = read(completion(f"<think>perhaps {TEXT}"))
     assert isinstance(reply, Reply)
