@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -9,8 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from evidence_data import RunBuilder, clip, dash_clips
 from viewing import Viewer, grow, growing_run, listed, run_on_media, serving, serving_text, text, two_models, until
 
 from ghostbench.scoring.score import score_run
@@ -72,7 +75,7 @@ def opened(browser: Any, viewer: Viewer, where: str = "#/", *, width: int = 1400
     return browser
 
 
-def press(page: Any, key: str, **more: bool) -> None:
+def press(page: Any, key: str, **more: object) -> None:
     page.execute_script(
         "document.body.dispatchEvent("
         "new KeyboardEvent('keydown', {key: arguments[0], bubbles: true, ...arguments[1]}))",
@@ -101,9 +104,9 @@ def test_the_link_lets_in_where_another_page_shows_it(browser: Any, viewer: View
 
 def test_nothing_is_fetched_from_elsewhere_and_hostile_runs_run_nothing(browser: Any, viewer: Viewer) -> None:
     page = opened(browser, viewer)
-    for where in ("#/", "#/run/hostile", "#/run/hostile/clips"):
+    for where, last in (("#/", "window.ran"), ("#/run/hostile", "window.ran"), ("#/run/hostile/clips", "2 attempts")):
         page.execute_script("location.hash = arguments[0]", where)
-        until(lambda: "window.ran" in text(page))
+        until(lambda last=last: "window.ran" in text(page) and last in text(page))
         assert page.execute_script("return window.ran") is None
     events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
     urls = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
@@ -222,6 +225,100 @@ def test_every_page_prints_what_was_said_and_nothing_to_press(browser: Any, view
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+@pytest.mark.parametrize(
+    ("where", "listing"),
+    [
+        ("#/run/first/clips?model=99", ["c0", "c1", "c2", "c3", "c4", "c5"]),
+        ("#/run/first/clips?view=foo&show=misses", ["c1"]),
+        (
+            "#/run/first/clips?show=foo&outcome=foo&truth=foo&slice=foo%3Dbar&category=x",
+            ["c0", "c1", "c2", "c3", "c4", "c5"],
+        ),
+        ("#/run/first/clips?show=misses&other=1", []),
+        ("#/run/first/clips?show=misses&other=0", ["c1"]),
+        ("#/run/first/clips?clip=c1&frame=zzz", ["c0", "c1", "c2", "c3", "c4", "c5"]),
+    ],
+)  # fmt: skip
+def test_a_link_that_names_what_is_not_there_shows_what_it_says_it_shows(
+    browser: Any, viewer: Viewer, where: str, listing: list[str]
+) -> None:
+    page = opened(browser, viewer, where)
+    until(lambda: listed(page) == listing and "6 clips" in text(page))
+    chosen = page.execute_script("return [...document.querySelectorAll('select')].map((each) => each.selectedIndex)")
+    assert -1 not in chosen
+
+
+def test_a_link_that_was_cut_in_two_says_that_there_is_no_such_run(browser: Any, viewer: Viewer) -> None:
+    page = opened(browser, viewer, "#/run/first%2")
+    until(lambda: "there is no run of that name" in text(page))
+
+
+def test_names_with_characters_that_are_not_shown_can_be_opened(browser: Any, tmp_path: Path) -> None:
+    for name in ("a\u200eb", "a\u200fb"):
+        run = RunBuilder([clip(f"c\u200e{name}", "ghost_probing"), clip("c two", "normal")])
+        run.rows("m", ["ghost_probing", "normal"])
+        run.write(tmp_path / name)
+    with serving(tmp_path) as viewer:
+        names = [line["name"] for line in viewer.json("/api/runs")["runs"]]
+        assert sorted(names) == ["a\N{REPLACEMENT CHARACTER}b", "a\N{REPLACEMENT CHARACTER}b (2)"]
+        page = opened(browser, viewer, f"#/run/{quote(names[1])}/clips")
+        until(lambda: len(listed(page)) == 2 and "Label: ghost probing" in text(page))
+
+
+def test_a_run_that_goes_on_moves_nothing_away_from_who_reads_it(browser: Any, tmp_path: Path) -> None:
+    two_models(tmp_path / "first")
+    growing = growing_run(tmp_path / "growing")
+    with (growing / ".lock").open("w") as held, serving(tmp_path) as viewer:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        page = opened(browser, viewer, width=400)
+        until(lambda: "2/6" in text(page))
+        page.execute_script("""
+            document.querySelector("a[href$=first]").focus();
+            document.querySelector(".scroll").scrollLeft = 90;
+            window.kept = document.querySelector("tbody");
+        """)
+        grow(growing, "c2")
+        until(lambda: "3/6" in text(page))
+        state = "return [document.activeElement.innerText, document.querySelector('.scroll').scrollLeft]"
+        assert page.execute_script(state) == ["first", 90]
+        # What has not changed is not drawn, nor read out, again.
+        looked = "return performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/api/runs')).length"
+        page.execute_script("window.kept = document.querySelector('tbody')")
+        before = page.execute_script(looked)
+        until(lambda: page.execute_script(looked) > before + 1)
+        assert page.execute_script("return window.kept === document.querySelector('tbody')")
+        assert page.execute_script("return document.querySelectorAll('[aria-live=polite]').length") == 0
+
+
+def test_keys_go_by_their_place_and_leave_what_they_are_in_alone(browser: Any, viewer: Viewer) -> None:
+    page = opened(browser, viewer, "#/run/first/clips?clip=c1")
+    until(lambda: "1 attempt" in text(page))
+    press(page, "ь", code="KeyM")  # Russian
+    until(lambda: listed(page) == ["c1"])
+    press(page, "A", code="KeyA")  # Caps Lock
+    until(lambda: len(listed(page)) == 6)
+    press(page, "Process", code="KeyN")  # an input method
+    until(lambda: listed(page) == ["c5"])
+    page.find_element("css selector", "summary").send_keys(" ")
+    assert page.execute_script("return document.querySelector('details').open")
+    assert "Pause" not in text(page)
+    # Who goes by keys begins at the top of what came, and hears of the line of frames what it shows.
+    page.execute_script("location.hash = '#/run/first'")
+    until(lambda: page.execute_script("return document.activeElement.id") == "main")
+
+
+def test_labels_that_differ_between_two_runs_are_told(browser: Any, tmp_path: Path) -> None:
+    two_models(tmp_path / "first")
+    run = RunBuilder([clip(f"c{place}", "ghost_probing" if place == 0 else "normal") for place in range(6)])
+    run.rows("m", ["ghost_probing"] * 6)
+    run.write(tmp_path / "second")
+    with serving(tmp_path) as viewer:
+        page = opened(browser, viewer, "#/compare/first/second")
+        until(lambda: "What changed" in text(page))
+        assert "1 of them has another label in the second run" in text(page)
+        assert "c1: ghost probing, then normal" in text(page)
+
+
 def test_two_runs_are_held_side_by_side(browser: Any, viewer: Viewer) -> None:
     page = opened(browser, viewer, "#/compare/first/second")
     until(lambda: "What changed" in text(page))
@@ -310,12 +407,16 @@ def test_frames_are_stepped_through_by_keys_each_within_fifty_milliseconds_once_
         rounds.append([float(page.execute_async_script(step)) for _ in range(8)])
     assert int(page.execute_script("return document.getElementById('frame').dataset.index")) == index + 8
     assert max(rounds[-1]) < 50, rounds
-    assert f"frame={index + 8}" in page.current_url
+    until(lambda: f"frame={index + 8}" in page.current_url)
+    # Whoever holds a key down goes on: browsers take two hundred addresses in ten seconds, and then no more.
+    for _ in range(125):
+        press(page, "ArrowLeft")
+        press(page, "ArrowRight")
+    press(page, "ArrowRight")
+    until(lambda: f"frame={index + 9}" in page.current_url)
 
 
 def test_a_large_run_opens_in_two_seconds_and_filters_in_a_tenth(browser: Any, tmp_path: Path) -> None:
-    from evidence_data import RunBuilder, dash_clips
-
     run = RunBuilder(dash_clips(800, 200, 1000))
     for model in range(20):
         for place, line in enumerate(run.clips):

@@ -59,6 +59,12 @@ def test_the_published_page_works_in_a_browser_and_runs_nothing_of_the_runs(brow
         browser.get(f"http://127.0.0.1:{server.server_port}/index.html#/run/first/clips?clip=c1")
         until(lambda: len(listed(browser)) == 6 and "published without media" in text(browser))
         assert "ghost probing at 2.00 s" in text(browser)
+        # Where there are no frames there is nothing to step through, and no key asks the web server for one.
+        assert browser.execute_script("return document.querySelectorAll('.stage, .controls').length") == 0
+        for key in ("ArrowRight", ".", " "):
+            browser.execute_script("document.dispatchEvent(new KeyboardEvent('keydown', {key: arguments[0]}))", key)
+        asked = "return performance.getEntriesByType('resource').filter((e) => e.name.includes('/api/')).length"
+        assert browser.execute_script(asked) == 0
         for where in ("#/compare/first/second", "#/run/hostile", "#/run/hostile/clips"):
             browser.execute_script("location.hash = arguments[0]", where)
             until(lambda: len(text(browser)) > 60)

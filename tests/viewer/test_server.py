@@ -12,7 +12,7 @@ from typing import Any
 import av
 import httpx2 as httpx
 import pytest
-from viewing import Viewer, grow, run_on_media, serving, until
+from viewing import Viewer, grow, run_on_media, serving, two_models, until
 
 from ghostbench.datasets.definition import registered_definition
 from ghostbench.datasets.layouts import find_media
@@ -241,3 +241,13 @@ def test_each_frame_that_is_served_is_the_decoders_of_that_number_bit_for_bit_be
         assert (state["error"], state["same"], state["count"]) == (None, True, len(wanted))
         served = [viewer.get(f"/api/runs/r/frames/{at}?clip={name}").content for at in range(len(wanted))]
     assert [at for at, (one, other) in enumerate(zip(served, wanted, strict=True)) if one != other] == []
+
+
+def test_an_answer_of_a_repeat_that_was_not_asked_is_no_answer_to_the_next_clip(tmp_path: Path) -> None:
+    folder = two_models(tmp_path / "r")
+    lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    lines[0]["repeat"] = 1
+    (folder / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with serving(tmp_path) as viewer:
+        answer = viewer.get("/api/runs/r/index")
+    assert (answer.status_code, "a repeat that was not asked" in answer.text) == (404, True)

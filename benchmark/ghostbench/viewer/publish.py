@@ -11,6 +11,7 @@ from ghostbench.errors import BadInput
 from ghostbench.folder.manifest import has_manifest, require_complete
 from ghostbench.folder.reader import Folder
 from ghostbench.plugins.text import printable
+from ghostbench.report.escape import plain
 from ghostbench.viewer.runs import Runs
 from ghostbench.viewer.server import PAGE
 from ghostbench.writing import make_folder, write_text
@@ -24,7 +25,7 @@ def publish(runs: Sequence[Path], out: Path) -> int:
 
     Raises `BadInput` for a run that has not ended, two runs of one name, and a folder that is there and not empty.
     """
-    names = [run.resolve().name for run in runs]
+    names = [plain(run.resolve().name) for run in runs]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise BadInput(f"two runs are called {printable(twice)}: publish them apart")
@@ -49,7 +50,7 @@ def _write(runs: Sequence[Path], out: Path) -> int:
         index = read.index(name)
         _json(folder / "run.json", read.detail(name))
         _json(folder / "index.json", index)
-        for number, clip in enumerate(line.clip for line in read.folder(name).clips()):
+        for number, clip in enumerate(index["clips"]):
             _json(folder / f"clip-{number}.json", read.clip(name, clip))
         lines.append({**read.line(name, run), "place": place})
         files += 2 + len(index["clips"])

@@ -39,10 +39,17 @@ class Runs:
         self._lock = threading.RLock()
 
     def paths(self) -> dict[str, Path]:
-        """Each run's folder by its name; nothing else is ever opened."""
+        """Each run's folder by its name as it is shown; nothing else is ever opened."""
         if has_manifest(self.results):
-            return {self.results.resolve().name: self.results}
-        return {path.name: path for path in runs_in(self.results)}
+            return {plain(self.results.resolve().name): self.results}
+        found: dict[str, Path] = {}
+        for path in runs_in(self.results):
+            name, number = plain(path.name), 1
+            while name in found:  # names that differ in characters that are not shown
+                number += 1
+                name = f"{plain(path.name)} ({number})"
+            found[name] = path
+        return found
 
     def folder(self, name: str) -> Folder:
         """A run by its name. Raises `BadInput` for any other word."""
@@ -112,12 +119,14 @@ class Runs:
             for line in run.predictions():
                 if line.clip not in place:
                     raise BadInput(f"{PREDICTIONS} has a line of a clip that {CLIPS} does not have: see `bench verify`")
+                if line.repeat >= repeats:
+                    raise BadInput(f"{PREDICTIONS} has a line of a repeat that was not asked: see `bench verify`")
                 at = place[line.clip] * repeats + line.repeat
                 grade = _NONE if line.grade is None else str(GRADES.index(line.grade))
                 said.setdefault(line.model, {})[at] = (grade, str(line.outcome))
         else:
             for (row, clip, repeat), outcome in self._outcomes(run).items():
-                if clip in place:
+                if clip in place and repeat < repeats:
                     said.setdefault(row, {})[place[clip] * repeats + repeat] = (_NONE, outcome)
         rows = range(len(clips) * repeats)
         return {
@@ -142,6 +151,7 @@ class Runs:
         from ghostbench.scoring.watched import window_shown
 
         run = self.folder(name)
+        clip = own_id(run, clip)
         line, wordings = run.clip(clip), _words(run)
         return {
             "clip": _shown(as_mapping(line)),
@@ -180,6 +190,14 @@ class Runs:
         with self._lock:
             self._kept[what, path] = (at, found)
         return found
+
+
+def own_id(run: Folder, shown: str) -> str:
+    """The id of a clip or an example whose id is shown like this; `shown` itself where there is none."""
+    if "\N{REPLACEMENT CHARACTER}" not in shown and " " not in shown:
+        return shown
+    ids = (*run.header.examples, *(line.clip for line in run.clips()))
+    return next((clip for clip in ids if plain(clip) == shown), shown)
 
 
 def _facts(clips: list[ClipLine]) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from ghostbench.errors import BadInput
 from ghostbench.report.escape import plain, without_places
 from ghostbench.viewer.frames import Frames, Sampled
 from ghostbench.viewer.guard import Access, Guard
-from ghostbench.viewer.runs import Runs
+from ghostbench.viewer.runs import Runs, own_id
 
 if TYPE_CHECKING:
     import uvicorn
@@ -45,7 +45,7 @@ def application(results: Path, granted: Granted, access: Access) -> ASGIApp:
 
     def picture(request: Request) -> Response:
         run = runs.folder(request.path_params["run"])
-        sampled = Sampled.of(run, request.query_params.get("clip", ""))
+        sampled = Sampled.of(run, own_id(run, request.query_params.get("clip", "")))
         found = frames.picture(run.header.dataset, sampled, int(request.path_params["index"]))
         if found is None:
             return _refused("there is no frame of that number")
@@ -53,7 +53,7 @@ def application(results: Path, granted: Granted, access: Access) -> ASGIApp:
 
     def reel(request: Request) -> Any:
         run = runs.folder(request.path_params["run"])
-        sampled = Sampled.of(run, request.query_params.get("clip", ""))
+        sampled = Sampled.of(run, own_id(run, request.query_params.get("clip", "")))
         return {**frames.reel(run.header.dataset, sampled).state(), "sampled": list(sampled.frame_indices)}
 
     def told(give: Callable[[Request], Any]) -> Callable[[Request], Response]:

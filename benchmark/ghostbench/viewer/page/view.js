@@ -47,7 +47,9 @@
   // Every state is in the address: #/run/NAME/clips?show=misses&clip=ID&frame=12
   const state = () => {
     const [path, query] = location.hash.replace(/^#/, "").split("?");
-    const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
+    const parts = path.split("/").filter(Boolean).map((word) => {
+      try { return decodeURIComponent(word); } catch { return word; }  // a link that was cut in two
+    });
     return { parts, query: new URLSearchParams(query || "") };
   };
   const link = (parts, query = {}) => {
@@ -57,6 +59,17 @@
   const change = (more) => {
     const { parts, query } = state();
     history.replaceState(null, "", link(parts, { ...Object.fromEntries(query), ...more }));
+  };
+
+  // What is drawn again leaves whoever reads it where they are: in the place that they went to by keys, or scrolled to.
+  const redraw = (place, ...parts) => {
+    const told = (element) => element.getAttribute("href") || element.value || element.textContent;
+    const had = place.contains(document.activeElement) ? document.activeElement : null;
+    const aside = [...place.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+    place.replaceChildren(...parts);
+    [...place.querySelectorAll(".scroll")].forEach((box, at) => { box.scrollLeft = aside[at] || 0; });
+    const again = had && [...place.querySelectorAll(had.tagName)].find((element) => told(element) === told(had));
+    if (again) again.focus({ preventScroll: true });
   };
 
   let turn = 0;
@@ -105,9 +118,15 @@
     search.value = state().query.get("words") || "";
     keys = { ...keys, "/": () => search.focus() };
     main.replaceChildren(title, make("form", { class: "filters", onsubmit: (event) => event.preventDefault() }, search, count), place);
+    let drawn = "";
     const draw = async () => {
       const found = await get("/api/runs");
       if (mine !== turn) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => draw().catch(fail), found.runs.some((line) => line.state === "running") ? 2000 : 10000);
+      const now = JSON.stringify([found, search.value]);
+      if (now === drawn) return;
+      drawn = now;
       const chosen = new Set([...main.querySelectorAll("input[name=pick]:checked")].map((box) => box.value));
       const columns = [["", 1], ["Run", 1], ["State", 1], ["Models", 1], ["Clips", 0], ["Coverage", 0], ["Best F1 lenient, or warned", 1], ["Task", 1], ["Started", 1], ["Tags and note", 1]].map(([title, text]) => ({ title, text }));
       const wanted = (state().query.get("words") || "").toLowerCase().split(/\s+/).filter(Boolean);
@@ -126,10 +145,8 @@
         if (picked.length === 2) location.hash = link(["compare", ...picked]);
       } }, "Compare the two that are ticked");
       count.textContent = `${kept.length} of ${found.runs.length} runs`;
-      place.replaceChildren(found.runs.length ? table(columns, rows) : make("p", {}, "No run is here so far."), make("p", {}, both));
+      redraw(place, found.runs.length ? table(columns, rows) : make("p", {}, "No run is here so far."), make("p", {}, both));
       title.textContent = `Runs in ${found.results}`;
-      if (found.runs.some((line) => line.state === "running")) timer = setTimeout(() => draw().catch(fail), 2000);
-      else timer = setTimeout(() => draw().catch(fail), 10000);
     };
     await draw();
   };
@@ -138,9 +155,13 @@
   const showRun = async (mine, run) => {
     document.title = `${run} · ghostbench`;
     trail.replaceChildren("› ", make("a", { href: link(["run", run]) }, run));
+    let drawn = "";
     const draw = async () => {
       const found = await get(of(run));
       if (mine !== turn) return;
+      if (found.state === "running") timer = setTimeout(() => draw().catch(fail), 2000);
+      if (JSON.stringify(found) === drawn) return;
+      drawn = JSON.stringify(found);
       const parts = [make("h1", {}, run), make("p", {}, make("span", { class: `state ${found.state}` }, found.state), ` · ${found.n} clips of ${found.dataset} · ${found.task} · ${found.repeats} × each`),
         (found.tags || []).length || found.note ? make("p", {}, ...(found.tags || []).map((tag) => make("span", { class: "label" }, `#${tag}`)), found.note || "") : null,
         make("p", {}, make("a", { href: link(["run", run, "clips"]) }, "Look at the clips")), make("p", { class: "soft small" }, found.command)];
@@ -151,8 +172,7 @@
           found.progress.newest.map((line) => [line.model, make("a", { href: link(["run", run, "clips"], { clip: line.clip }) }, line.clip), spaced(line.outcome), line.said])));
       }
       for (const one of found.tables || []) parts.push(make("h2", {}, one.title), one.note ? make("p", { class: "soft small" }, one.note) : null, table(one.columns, one.rows));
-      main.replaceChildren(...parts.filter(Boolean));
-      if (found.state === "running") timer = setTimeout(() => draw().catch(fail), 2000);
+      redraw(main, ...parts.filter(Boolean));
     };
     await draw();
   };
@@ -162,7 +182,8 @@
   const chosen = (index, wanted) => {
     const numbers = [...index.models.keys()];
     const contenders = numbers.filter((model) => !index.models[model].reference && !index.models[model].probe);
-    const judged = wanted.model === "" ? (contenders.length ? contenders : numbers) : wanted.other === "" ? [Number(wanted.model)] : [Number(wanted.model), Number(wanted.other)];
+    const named = [wanted.model, wanted.other].filter((number) => number !== "").map(Number);
+    const judged = named.length ? named : contenders.length ? contenders : numbers;
     const yes = YES[wanted.view];
     const outcome = wanted.outcome === "" ? -2 : index.outcomes_of.indexOf(wanted.outcome);
     const words = wanted.words.toLowerCase();
@@ -218,6 +239,7 @@
     const select = (name, label, options) => {
       const box = make("select", { name, "aria-label": label, onchange: () => { wanted[name] = box.value; refresh(); } }, ...options);
       box.value = wanted[name];
+      if (box.value !== wanted[name]) box.value = wanted[name] = box.options[0].value;  // a link of another run, or of none
       return box;
     };
     const models = index.models.map((model, number) => option(String(number), `${model.name}${seen(model.saw)}`));
@@ -285,9 +307,9 @@
     if (!alive()) return;
     const { clip: line, window: warning } = found;
     const image = make("img", { alt: "", id: "frame" });
-    const words = make("output", { id: "at" });
+    const words = make("output", { id: "at", "aria-live": "off" });
     const note = make("p", { class: "soft small" });
-    const bar = make("div", { class: "bar", role: "slider", tabindex: "0", "aria-label": "frame" });
+    const bar = make("div", { class: "bar", role: "slider", tabindex: "0", "aria-label": "frame", "aria-valuemin": "0" });
     const cursor = make("u");
     const play = make("button", { type: "button", onclick: () => toggle() }, "Play");
     const controls = make("div", { class: "controls" }, make("button", { type: "button", onclick: () => go(at - 1) }, "‹ frame"), play, make("button", { type: "button", onclick: () => go(at + 1) }, "frame ›"),
@@ -313,15 +335,27 @@
       words.textContent = `frame ${at} of ${reel.count}${reel.done ? "" : "…"} · ${seconds(timeOf(at))}${sampled >= 0 ? ` · sampled ${sampled + 1} of ${reel.sampled.length}` : ""}`;
       cursor.style.left = `${(100 * at) / total()}%`;
       bar.setAttribute("aria-valuenow", String(at));
+      bar.setAttribute("aria-valuetext", words.textContent);
       bar.setAttribute("aria-valuemax", String(total() - 1));
     };
     const go = (index) => {
+      if (published) return;
       at = Math.min(Math.max(index, 0), total() - 1);
       image.src = source(at);
       image.alt = `frame ${at} of ${clip}`;
       image.dataset.index = String(at);
       tell();
       fetchAhead();
+      writeDown();
+    };
+    // The address follows a few times a second: browsers take no more of it, and then none at all.
+    let written = 0;
+    let writing = 0;
+    const writeDown = () => {
+      clearTimeout(writing);
+      const wait = written + 400 - performance.now();
+      if (wait > 0) { writing = setTimeout(() => { if (alive()) writeDown(); }, wait); return; }
+      written = performance.now();
       change({ frame: String(at) });
     };
     const sampledStep = (by) => {
@@ -333,7 +367,7 @@
       if (playing) { playing = 0; play.textContent = "Play"; return; }
       play.textContent = "Pause";
       const rate = line.duration_s && reel.count ? reel.count / line.duration_s : 30;
-      playing = setInterval(() => { if (!alive()) { clearInterval(playing); return; } if (at + 1 >= total()) toggle(); else go(at + 1); }, 1000 / rate);
+      playing = setInterval(() => { if (!alive()) { clearInterval(playing); return; } if (at + 1 >= total()) toggle(); else if (image.complete) go(at + 1); }, 1000 / rate);
     };
     const marks = () => {
       const parts = reel.sampled.map((index) => { const mark = make("i", { title: `sampled frame ${index}` }); mark.style.left = `${(100 * index) / total()}%`; return mark; });
@@ -352,6 +386,10 @@
       bar.replaceChildren(...parts, cursor);
     };
     const seek = (event) => { const place = bar.getBoundingClientRect(); go(Math.floor((total() * (event.clientX - place.left)) / place.width)); };
+    bar.addEventListener("keydown", (event) => {
+      const to = { Home: 0, End: total() - 1 }[event.key];
+      if (to !== undefined) { event.preventDefault(); go(to); }
+    });
     bar.addEventListener("pointerdown", seek);
     bar.addEventListener("pointermove", (event) => { if (event.buttons) seek(event); });
     keys = { ...keys, ArrowLeft: (event) => go(at - (event.shiftKey ? 10 : 1)), ArrowRight: (event) => go(at + (event.shiftKey ? 10 : 1)), ",": () => sampledStep(-1), ".": () => sampledStep(1), " ": () => toggle() };
@@ -406,8 +444,8 @@
     });
     const label = `${TITLES[line.truth]}${line.truth_time_s === null ? "" : ` at ${seconds(line.truth_time_s)}`}${line.category === null ? "" : ` · category ${line.category}`}${line.remark ? ` · “${line.remark}”` : ""}`;
     const more = Object.entries({ ...(line.labels || {}), ...(line.parameters || {}) }).filter(([, value]) => value !== null && value !== "" && typeof value !== "object");
-    box.replaceChildren(...[make("h1", {}, clip), make("p", {}, "Label: ", make("strong", {}, label)), more.length ? make("details", { class: "soft small" }, make("summary", {}, `${more.length} more of the clip`), more.map(([name, value]) => `${spaced(name)} ${spaced(value)}`).join(" · ")) : null, make("div", { class: "stage" }, image), bar, controls, note,
-      make("p", { class: "soft small" }, "Blue: frames that the models were shown. Red: the labelled event and the second after it. Green: the window in which an alarm is a warning, where the labels state one."), make("section", { class: "answers" }, ...answers),
+    box.replaceChildren(...[make("h1", {}, clip), make("p", {}, "Label: ", make("strong", {}, label)), more.length ? make("details", { class: "soft small" }, make("summary", {}, `${more.length} more of the clip`), more.map(([name, value]) => `${spaced(name)} ${spaced(value)}`).join(" · ")) : null, ...(published ? [] : [make("div", { class: "stage" }, image), bar, controls]), note,
+      published ? null : make("p", { class: "soft small" }, "Blue: frames that the models were shown. Red: the labelled event and the second after it. Green: the window in which an alarm is a warning, where the labels state one."), make("section", { class: "answers" }, ...answers),
       found.prompt ? make("details", {}, make("summary", {}, "The prompt as it was sent"), make("pre", {}, found.prompt)) : null, ...(found.examples || []).map(example)].filter(Boolean));
     const watch = async () => {
       const next = await get(of(run, `/frames?clip=${encodeURIComponent(clip)}`));
@@ -435,6 +473,9 @@
     const common = first.clips.map((clip, number) => [clip, number, places.get(clip)]).filter(([, , there]) => there !== undefined);
     const rows = [];
     const changes = [];
+    const truth = (index, clip) => TITLES[index.truths_of[Number(index.truths[clip])]];
+    const label = (a, b) => (truth(first, a) === truth(second, b) ? truth(first, a) : `${truth(first, a)}, then ${truth(second, b)}`);
+    const relabelled = common.filter(([, a, b]) => truth(first, a) !== truth(second, b));
     // Answers that were not read yet are no other than those that were.
     const open = [[one, first], [other, second]].filter(([, index]) => index.state !== "complete").map(([name]) => name);
     if (!open.length) first.models.forEach((model, number) => {
@@ -449,12 +490,13 @@
         if (was === is) { same += 1; continue; }
         changed += 1;
         const say = (index, grade, outcome) => (grade < 0 ? spaced(index.outcomes_of[outcome] ?? "not asked") : TITLES[index.grades_of[grade]]);
-        if (changes.length < LISTED) changes.push([model.name, make("a", { href: link(["run", one, "clips"], { clip }) }, clip), TITLES[first.truths_of[Number(first.truths[a])]],
+        if (changes.length < LISTED) changes.push([model.name, make("a", { href: link(["run", one, "clips"], { clip }) }, clip), label(a, b),
           say(first, was, first.outcomes[number][a * first.repeats]), make("a", { href: link(["run", other, "clips"], { clip }) }, say(second, is, second.outcomes[there][b * second.repeats]))]);
       }
       rows.push([model.name, String(same), String(changed)]);
     });
     main.replaceChildren(make("h1", {}, `${one} and ${other}`), make("p", {}, `${common.length} clips are in both (${first.clips.length} and ${second.clips.length}). The first repeat of each.`),
+      relabelled.length ? make("p", { class: "error" }, `${relabelled.length} of them ${relabelled.length === 1 ? "has" : "have"} another label in the second run: what is right changed with it. `, relabelled.slice(0, LISTED).map(([clip, a, b]) => `${clip}: ${label(a, b)}`).join("; ")) : "",
       ...(open.length ? [make("p", {}, `What was answered cannot be compared yet: ${open.join(" and ")} ${open.length === 1 ? "has" : "have"} not ended.`)] : [
         table([{ title: "Model", text: 1 }, { title: "Same", text: 0 }, { title: "Changed", text: 0 }], rows), make("h2", {}, "What changed"),
         table([{ title: "Model", text: 1 }, { title: "Clip", text: 1 }, { title: "Label", text: 1 }, { title: one, text: 1 }, { title: other, text: 1 }], changes)]),
@@ -473,7 +515,13 @@
     const { parts } = state();
     const [page, ...rest] = parts;
     const shown = page === "run" && rest[1] === "clips" ? showClips(turn, rest[0]) : page === "run" && rest.length ? showRun(turn, rest[0]) : page === "compare" && rest.length === 2 ? showTwo(turn, ...rest) : showRuns(turn);
-    shown.catch(fail);
+    return shown.catch(fail);
+  };
+  // Letters go by their place where an input method or another script writes something else.
+  const actOf = (event) => {
+    const [, letter] = /^Key([A-Z])$/.exec(event.code || "") || [];
+    const own = event.key.length === 1 ? event.key <= "~" : event.key !== "Process" && event.key !== "Unidentified";
+    return keys[event.key] || keys[event.key.toLowerCase()] || (letter && !own ? keys[letter.toLowerCase()] : undefined);
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
@@ -481,11 +529,12 @@
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    const act = keys[event.key];
-    if (!act || (event.key === " " && event.target instanceof HTMLButtonElement)) return;
+    const act = actOf(event);
+    if (!act || (event.key === " " && event.target instanceof HTMLElement && event.target.closest("button, summary, input"))) return;
     event.preventDefault();
     act(event);
   });
-  window.addEventListener("hashchange", route);
+  // Who goes on by keys, or is read to, begins at the top of what came.
+  window.addEventListener("hashchange", () => route().then(() => main.focus({ preventScroll: true })));
   route();
 })();
