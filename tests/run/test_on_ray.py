@@ -288,6 +288,16 @@ def test_places_that_are_none_are_bad_input(bench: Any, on: str) -> None:
     assert done.stderr.startswith(f"error: --on '{on}' is no place for models; choose from thread, process, ray")
 
 
+@pytest.mark.slow
+def test_a_model_that_needs_more_than_this_machine_has_is_refused_and_not_waited_for(bench: Any) -> None:
+    pytest.importorskip("ray")
+    done = bench.run("--models", "on-gpu", "--on", "ray", "--replicas", "on-gpu=4096", "--run-id", "r")
+    assert done.returncode == 2
+    assert "4096 GPUs are needed" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (bench.folder / "results" / "r").exists()
+
+
 def test_a_run_without_any_local_model_needs_no_cluster(bench: Any) -> None:
     pytest.importorskip("ray")
     done = bench.run("--models", "always", "--on", "ray:of.nobody:6379", "--run-id", "r", "--quiet")

@@ -33,6 +33,7 @@ from ghostbench.running.announcements import (
     say_what_it_was,
 )
 from ghostbench.running.ask.examples import show_examples
+from ghostbench.running.ask.far import require_room
 from ghostbench.running.ask.places.actor import Cluster, require_ray
 from ghostbench.running.ask.places.early import Early
 from ghostbench.running.conclude import conclude, make_report
@@ -129,6 +130,8 @@ def _cluster(plan: Plan) -> Iterator[Cluster | None]:
         sum(configured.resources.cpus * len(configured.replicas) for configured in local),
     )
     try:
+        if cluster.own:
+            require_room(cluster, local)
         yield cluster
     finally:
         cluster.close()

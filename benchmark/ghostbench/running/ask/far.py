@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from functools import partial
 
 from ghostbench.credentials import NO_CREDENTIALS
 from ghostbench.datasets.schemes import handed_over
-from ghostbench.errors import AttemptError
+from ghostbench.errors import AttemptError, BadInput
 from ghostbench.folder.log import LOGGER
 from ghostbench.frames import Frames
 from ghostbench.media.far import Recipe
-from ghostbench.models import LocalModel
+from ghostbench.models import LocalModel, Resources
 from ghostbench.running.ask.decoding import Decoding
 from ghostbench.running.ask.far_decoding import FarDecoding
 from ghostbench.running.ask.places.actor import ROOM_S, Cluster
@@ -20,6 +22,15 @@ from ghostbench.running.ask.places.worker_model import Assignment
 from ghostbench.running.plan.configured import ConfiguredModel
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.plan.probes import is_slow
+
+
+def require_room(cluster: Cluster, local: Iterable[ConfiguredModel]) -> None:
+    """Raise `BadInput` where a cluster to which no node comes has too few GPUs for all of a run's local models, each of
+    which keeps its own as long as the run lasts: the last would wait until its deadline, and the run with it."""
+    gpus = sum(configured.resources.gpus * len(configured.replicas) for configured in local)
+    missing = cluster.what_is_missing(Resources(cpus=0, gpus=math.ceil(gpus)), 1)
+    if missing is not None:
+        raise BadInput(f"--on ray: {missing}; name a cluster that has them with --on ray:ADDRESS, or use --on process")
 
 
 class FarAway:

@@ -53,6 +53,7 @@ class Cluster:
     """The way into a Ray cluster: that of an address, else one of the run's own on this machine, which ends with it.
 
     address : "HOST:PORT", or "auto" for one that is found on this machine; None: RAY_ADDRESS, else its own.
+    own : whether it is the run's own, to which no node comes.
 
     Raises `BadInput` where there is no way in.
     """
@@ -91,7 +92,7 @@ class Cluster:
                 f"--on ray: no way into the cluster {printable(address or 'of this run')} ({printable(said)}); all of "
                 "its machines need the Python and the Ray of this one, and this user its token (RAY_AUTH_TOKEN)"
             ) from None
-        self._own = own
+        self.own = own
         self._actor = ray.remote(_ActorDesk)
         self._lock = threading.Lock()
 
