@@ -86,6 +86,8 @@ def test_what_a_comment_or_a_default_says_changes_no_digest(tmp_path: Path) -> N
         (GOOD | {"scenes": {"visible_s": 2, "clearance_m": 1}}, "leave out clearance_m"),
         (GOOD | {"scenes": {"visible_s": 2, "visible_m": 9}}, "give one of them"),
         (GOOD | {"scenes": {"visible_s": 2, "behaviour": "walks_in_view"}}, "emerges"),
+        (GOOD | {"scenes": {"contact_s": 4.9}}, "no clip shows a contact"),
+        (GOOD | {"scenes": {"contact_s": [6, 0.1], "behaviour": "stops_behind"}}, "no clip shows a contact"),
         (GOOD | {"exclude": [{"actr": "child"}]}, "no parameter 'actr'"),
         (GOOD | {"exclude": [{"occluder": "van"}]}, "no combination is left"),
         (

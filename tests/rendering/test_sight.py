@@ -92,6 +92,12 @@ def test_the_occluder_is_set_so_that_the_actor_is_seen_as_long_as_asked(
         ({"visible_s": 0.3}, "out of reach"),
         ({"actor": "adult", "occluder": "parked_cars"}, "before it emerges"),
         ({"contact_s": 20.0}, "after the clip's end"),
+        # Its head is above their roofs all the time, so nothing hides who stops there.
+        ({"behaviour": "stops_behind", "actor": "adult", "occluder": "parked_cars"}, "stops in sight"),
+        ({"behaviour": "stops_behind", "occluder": "van", "clearance_m": 12.0}, "stops in sight"),
+        ({"behaviour": "cuts_in", "actor": "car", "seconds": 1}, "in the lane only after the clip's end"),
+        ({"behaviour": "cuts_in", "actor": "scooter", "contact_s": 6.0}, "in the lane only after the clip's end"),
+        ({"actor": "adult", "occluder": "parked_cars", "visible_s": 1.5}, "wherever the occluder ends"),
     ],
 )
 def test_what_cannot_be_is_bad_input(staged: Callable[..., Stage], values: dict[str, object], told: str) -> None:

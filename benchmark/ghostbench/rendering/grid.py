@@ -97,6 +97,11 @@ class Grid(BaseModel):
                 if any(all(chosen.get(key) == each for key, each in entry.items()) for entry in self.exclude):
                     continue
                 cell = _cell(chosen)
+                if cell.contact_s is not None and cell.contact_s < self.seconds and cell.actor != "none":
+                    raise ValueError(
+                        f"scenes: contact_s {cell.contact_s:g} is in the clip, of {self.seconds:g} s, and no clip "
+                        f"shows a contact: give a later one, or leave it out ({_words(chosen)})"
+                    )
                 if cell in known:
                     raise ValueError(f"scenes: one combination is there twice: {_words(chosen)}")
                 known.add(cell)

@@ -37,7 +37,8 @@ class SceneParameters(BaseModel):
     start_m : from the middle of the ego car's path to where the actor starts.
     visible_s, visible_m : the wanted time, or distance from the ego car's front, between the first line of sight and
         contact; it sets the clearance. At most one of them, and then no `clearance_m`.
-    contact_s : when the ego car's front reaches the actor, after the clip's end if not stated: no clip shows a contact.
+    contact_s : when the ego car's front reaches the actor; not before the clip's end, and soon after it if not stated:
+        no clip shows a contact.
     far_m : how far beyond the occluder's end an actor crosses that crosses far ahead.
     lamps : whether street lamps are lit at dusk and at night.
     rain : its strength in [0, 1]. camera_noise : the sensor's noise; 1 is that of a cheap dash camera.

@@ -17,14 +17,16 @@ from ghostbench.errors import BadInput
 from ghostbench.rendering.drawing.canvas import Camera
 from ghostbench.rendering.drawing.light import Floats
 from ghostbench.rendering.parameters import Twin
-from ghostbench.rendering.scene import Scene
+from ghostbench.rendering.scene import LANE_LINE, Scene
 from ghostbench.rendering.stage import Sight, Stage
-from ghostbench.rendering.tracks import NOSE
+from ghostbench.rendering.tracks import NOSE, CutIn
 
 _STEP_S: Final = 0.04
 _COARSE_S: Final = 0.2
 _FINE_S: Final = 1e-4
 _PAUSE_S: Final = 0.5
+_PASSING_M: Final = 10.0
+"""From how far at most who stops behind the occluder is in sight: as the ego car comes past it, over a bonnet say."""
 _BONNET: Final = 0.944
 """The share of the picture's height above the ego car's bonnet."""
 
@@ -108,8 +110,8 @@ def _camera_at(stage: Stage, time: float) -> Camera:
 def prepared(scene: Scene) -> Stage:
     """The stage of a scene, its occluder set so that the actor is in sight for as long as is wanted.
 
-    Raises `BadInput` where that is out of reach, and where an actor that is to emerge, or to stop behind the occluder,
-    is in sight before.
+    Raises `BadInput` where that is out of reach, where an actor that is to emerge, or to stop behind the occluder, is
+    in sight before, and where a vehicle cuts in only after the clip's end.
     """
     parameters = scene.parameters
     wanted = parameters.visible_s
@@ -118,18 +120,29 @@ def prepared(scene: Scene) -> Stage:
     stage = Stage(scene)
     if wanted is not None:
         stage = _set_for(scene, wanted)
-    if parameters.behaviour != "emerges" or parameters.actor == "none":
+    track = scene.track("as_is")
+    if isinstance(track, CutIn) and track.enters_s(scene.box.width / 2, LANE_LINE) >= scene.grid.seconds:
+        raise _not_to_be(scene, "in the lane only after the clip's end; give longer clips, or another contact_s")
+    if parameters.behaviour not in ("emerges", "stops_behind") or track is None:
         return stage
     found = sight(stage, "as_is")
-    shown = f"a {parameters.actor} behind {parameters.occluder}, ego car {parameters.ego_kmh:g} km/h"
-    if found.first_s is None or found.first_s >= scene.grid.seconds:
-        raise BadInput(f"grid {scene.grid.name}: {shown}: in sight only after the clip's end; give it more clearance_m")
-    if found.first_s == 0 or found.before_s > 0:
-        raise BadInput(
-            f"grid {scene.grid.name}: {shown}: in sight before it emerges (over the occluder, or beside it); take a "
-            "taller occluder, a smaller start_m or longer clips, or leave it out with exclude"
-        )
+    if parameters.behaviour == "stops_behind":
+        if found.first_s is not None and (distance_m(scene, found.first_s) > _PASSING_M or found.before_s > 0):
+            raise _not_to_be(scene, f"it stops in sight (over the occluder, or beside it); {_HIDE_IT}")
+    elif found.first_s is None or found.first_s >= scene.grid.seconds:
+        raise _not_to_be(scene, "in sight only after the clip's end; give it more clearance_m")
+    elif found.first_s == 0 or found.before_s > 0:
+        raise _not_to_be(scene, f"in sight before it emerges (over the occluder, or beside it); {_HIDE_IT}")
     return stage
+
+
+_HIDE_IT: Final = "take a taller occluder, a smaller start_m or longer clips, or leave it out with exclude"
+
+
+def _not_to_be(scene: Scene, why: str) -> BadInput:
+    said = scene.parameters
+    behind = f" behind {said.occluder}" if said.behaviour in ("emerges", "stops_behind") else ""
+    return BadInput(f"grid {scene.grid.name}: a {said.actor}{behind}, ego car {said.ego_kmh:g} km/h: {why}")
 
 
 def _set_for(scene: Scene, wanted: float) -> Stage:
@@ -145,6 +158,8 @@ def _set_for(scene: Scene, wanted: float) -> Stage:
         return scene.contact_s - emerges, stage
 
     shortest, stage = visible(low)
+    if shortest > scene.contact_s - 0.1:
+        raise _not_to_be(scene, f"in sight from the first frame, wherever the occluder ends; {_HIDE_IT}")
     if wanted < shortest - 0.02 or wanted > scene.contact_s - 0.1:
         raise BadInput(
             f"grid {scene.grid.name}: visible for {wanted:.2f} s is out of reach: {shortest:.2f} to "
