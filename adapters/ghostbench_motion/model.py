@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -101,9 +101,9 @@ class Motion(LocalModel):
         started = time.perf_counter()
         grade = self._grade(seen.score)
         event_time_s = None if grade == "normal" else seen.event_time_s
-        text = request.write_answer(Verdict(grade=grade, event_time_s=event_time_s, evidence=_evidence(seen, grade)))
+        verdict = Verdict(grade=grade, event_time_s=event_time_s, evidence=_evidence(seen, grade))
         return Reply(
-            text=text,
+            text=_written(request, verdict),
             grade_probabilities=grade_probabilities(seen.score),
             stages=Stages(preprocess_s=seen.seconds, generate_s=time.perf_counter() - started),
             batch_size=1,
@@ -128,6 +128,14 @@ def grade_probabilities(score: float) -> dict[str, float]:
         "potential_ghost_probing": (1 - score) * score,
         "normal": (1 - score) ** 2,
     }
+
+
+def _written(request: Request, verdict: Verdict) -> str:
+    """The verdict in the task's format, without its words where the task has no room for them."""
+    try:
+        return request.write_answer(verdict)
+    except ValueError:
+        return request.write_answer(replace(verdict, evidence=""))
 
 
 def _evidence(seen: _Seen, grade: Grade) -> str:

@@ -88,6 +88,55 @@ def test_the_chinese_task_asks_in_chinese_and_reads_the_same_answers(make_frames
     assert task.parse(answer) == GhostProbing().parse(answer)
 
 
+def with_property(field: str, **stated: Any) -> dict[str, Any]:
+    """A form with one property beside the verdict."""
+    properties = {**BINARY["schema"]["properties"], "more": stated}
+    schema = {**BINARY["schema"], "properties": properties, "required": list(properties)}
+    return {**BINARY, "name": "more", "schema": schema, "fields": {field: "more"}}
+
+
+@pytest.mark.parametrize(
+    ("form", "unsaid"),
+    [
+        (with_property("actor", type=["string", "null"], maxLength=9), None),
+        (with_property("actor", type="string", maxLength=9), ""),
+        (with_property("evidence", type="string", minLength=20, maxLength=30), "." * 20),
+        (with_property("evidence", type="string", maxLength=5), ""),
+        (with_property("occluder", type="string", enum=["car", "None"]), "None"),
+        (with_property("occluder", type=["string", "null"], enum=["car", "none", None]), None),
+        (with_property("event_time_s", type=["number", "null"], minimum=0.25, maximum=0.75), None),
+    ],
+)
+def test_who_writes_no_text_leaves_unsaid_what_there_is_not_in_the_files_own_way(
+    form: dict[str, Any], unsaid: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump(form, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    written = load_task(str(path)).write(Verdict(grade="normal"))
+    assert json.loads(written)["more"] == unsaid
+
+
+def test_models_without_words_answer_where_there_is_no_room_for_any(tmp_path: Path) -> None:
+    path = tmp_path / "task.yaml"
+    form = with_property("evidence", type="string", minLength=4, maxLength=5)
+    path.write_text(yaml.safe_dump(form, sort_keys=False), encoding="utf-8")
+    run = ghostbench.run("motion,always", task=str(path), clips="ghost5_0[24]", out=tmp_path, on="thread")
+    assert set(run.predictions["outcome"]) == {"answered"}
+    assert set(run.predictions["evidence"]) == {"...."}
+
+
+@pytest.mark.parametrize("field", ["actor", "event_time_s"])
+def test_what_can_only_be_said_is_left_to_those_who_write_text(field: str, tmp_path: Path) -> None:
+    number = {"type": "number", "minimum": 1, "maximum": 2}
+    stated = number if field == "event_time_s" else {"type": "string", "enum": ["car", "bus"]}
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump(with_property(field, **stated), sort_keys=False), encoding="utf-8")
+    task = load_task(str(path))
+    assert task.parse(json.dumps({"ghost": "no", "more": stated.get("enum", [1.5])[0]})).grade == "normal"
+    with pytest.raises(ValueError, match=r"schema\.properties\.more: n"):
+        task.write(Verdict(grade="normal"))
+
+
 @pytest.mark.parametrize("form", [BINARY, TEXT, changed(SHIPPED, "name", to="mine")], ids=lambda form: form["name"])
 def test_a_file_is_read_asked_and_read_back(form: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "task.yaml"
@@ -231,6 +280,8 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "a length in half characters": (changed(TEXT, *S, "what", "maxLength", to=200.5), "maxLength"),
     "a type in a mapping": (changed(TEXT, *S, "when", "type", to={"a": 1}), "type"),
     "a value twice": (changed(BINARY, *S, "ghost", "enum", to=["yes", "no", "yes"]), "twice"),
+    "a length of less than nothing": (changed(TEXT, *S, "what", "minLength", to=300), "what.minLength"),
+    "null of no value": (changed(TEXT, *S, "when", to={"type": ["string", "null"], "enum": ["a"]}), "when.enum: null"),
     "no value at all": (changed(BINARY, *S, "ghost", "enum", to=[]), "grades"),
     "truth values for texts": (changed(BINARY, *S, "ghost", "enum", to=[True, False]), "true and false"),
     "what is missing": (

@@ -263,11 +263,15 @@ def _check_bound(name: str, value: Mapping[str, Any]) -> None:
         raise ValueError(f"schema.properties.{name}.type: it must be string or number, or a list of one and 'null'")
     if "string" in kinds and "enum" not in value and not 1 <= value.get("maxLength", 0) <= _LONGEST_TEXT:
         raise ValueError(f"schema.properties.{name}.maxLength: a text needs one, from 1 to {_LONGEST_TEXT}")
+    if "enum" not in value and value.get("minLength", 0) > value.get("maxLength", _LONGEST_TEXT):
+        raise ValueError(f"schema.properties.{name}.minLength: it is more than maxLength")
     if "number" in kinds and not 0 <= value.get("minimum", -1) <= value.get("maximum", -1) <= _MOST_NUMBER:
         raise ValueError(f"schema.properties.{name}: a number needs a minimum >= 0 and a maximum <= {_MOST_NUMBER:g}")
-    values = value.get("enum", ())
+    values = [each for each in value.get("enum", ()) if each is not None or "null" not in kinds]
     if not all(isinstance(each, str) and each for each in values):
         raise ValueError(f"schema.properties.{name}.enum: its values must be texts ({TRUE_AND_FALSE})")
+    if "enum" in value and "null" in kinds and None not in value["enum"]:
+        raise ValueError(f"schema.properties.{name}.enum: null must be among its values, or 'null' no type of it")
     if len(set(values)) < len(values):
         raise ValueError(f"schema.properties.{name}.enum: a value is there twice")
 

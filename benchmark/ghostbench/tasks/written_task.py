@@ -19,6 +19,7 @@ from ghostbench.tasks.examples import example_parts, examples_as_told, examples_
 from ghostbench.tasks.form import Form, shipped_form, shipped_words
 from ghostbench.tasks.json_text import read_answer, write_answer
 from ghostbench.tasks.negation import Words, stated_grade
+from ghostbench.tasks.unsaid import unsaid
 from ghostbench.tasks.wording import MAIN
 
 
@@ -55,13 +56,23 @@ class WrittenTask(Task):
         return read_answer(text, self.form.verdict, self._validator, self._read)
 
     def write(self, verdict: Verdict) -> str:
-        """One line of JSON that `parse` reads back. Raises `ValueError` if the verdict does not fit the schema."""
+        """One line of JSON that `parse` reads back. What the verdict does not say is written as `unsaid` has it.
+
+        Raises `ValueError` if the verdict does not fit the schema, which may have no way to leave something unsaid.
+        """
         values = [value for value, grade in self.form.grades.items() if grade == verdict.grade]
         if not values:
             raise ValueError(f"this verdict cannot be written: no value of {self.form.verdict!r} means {verdict.grade}")
-        holds = {name: getattr(verdict, field) for field, name in self.form.fields.named().items()}
-        answer = {self.form.verdict: values[0], **holds}
-        return write_answer({name: answer[name] for name in self.schema["properties"]}, self._validator)
+        properties = self.schema["properties"]
+        answer: dict[str, Any] = {self.form.verdict: values[0]}
+        for field, name in self.form.fields.named().items():
+            said = getattr(verdict, field)
+            try:
+                is_unsaid = said in (None, "") and not _fits(said, properties[name])
+                answer[name] = unsaid(properties[name]) if is_unsaid else said
+            except ValueError as error:
+                raise ValueError(f"this verdict cannot be written: schema.properties.{name}: {error}") from None
+        return write_answer({name: answer[name] for name in properties}, self._validator)
 
     def template(self) -> dict[str, Any]:
         """The words as of any task, and after them the whole form: how answers are read is in it."""
@@ -143,7 +154,7 @@ def checked_task(form: Form, where: str) -> WrittenTask:
     `where`, for a form that cannot."""
     task = task_of_form(form)
     for grade in dict.fromkeys(form.grades.values()):
-        if not any(_comes_back(task, Verdict(grade=grade, **held)) for held in _SAMPLES):
+        if not any(_comes_back(task, Verdict(grade=grade, **held)) for held in _samples(form)):
             raise BadInput(f"{where}: grades: an answer of grade {grade} cannot be written so that it is read as that")
     _check_variants(form, where)
     return task
@@ -174,10 +185,20 @@ def _said(form: Form) -> tuple[Any, ...]:
     return form.system, form.frames.opening, form.frames.each, form.question, examples_as_told(form), shown
 
 
-_SAMPLES: tuple[dict[str, Any], ...] = (
-    {"evidence": "a"},
-    {"event_time_s": 1.0, "actor": "a", "occluder": "a", "evidence": "a"},
-)
+def _samples(form: Form) -> tuple[dict[str, Any], ...]:
+    """What a verdict may say beside its grade: nothing, or of each property something that fits."""
+    properties = form.schema_["properties"]
+    return {}, {field: _sample(properties[name]) for field, name in form.fields.named().items()}
+
+
+def _sample(stated: Mapping[str, Any]) -> Any:
+    if "enum" in stated:
+        return stated["enum"][0]
+    return float(stated["minimum"]) if "number" in stated["type"] else "a" * max(1, stated.get("minLength", 0))
+
+
+def _fits(said: Any, stated: Mapping[str, Any]) -> bool:
+    return bool(Draft202012Validator(stated).is_valid(said))
 
 
 def _comes_back(task: WrittenTask, verdict: Verdict) -> bool:
