@@ -95,6 +95,7 @@ def test_the_occluder_is_set_so_that_the_actor_is_seen_as_long_as_asked(
         # Its head is above their roofs all the time, so nothing hides who stops there.
         ({"behaviour": "stops_behind", "actor": "adult", "occluder": "parked_cars"}, "stops in sight"),
         ({"behaviour": "stops_behind", "occluder": "van", "clearance_m": 12.0}, "stops in sight"),
+        ({"behaviour": "stops_behind", "occluder": "wall", "ego_kmh": 5.0, "clearance_m": 40.0}, "stops in sight"),
         ({"behaviour": "cuts_in", "actor": "car", "seconds": 1}, "in the lane only after the clip's end"),
         ({"behaviour": "cuts_in", "actor": "scooter", "contact_s": 6.0}, "in the lane only after the clip's end"),
         ({"actor": "adult", "occluder": "parked_cars", "visible_s": 1.5}, "wherever the occluder ends"),

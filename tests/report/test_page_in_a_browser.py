@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evidence_data import RunBuilder, dash_clips
+
+from ghostbench.report.write import write_report
+from ghostbench.scoring.score import score_run
 
 
 @pytest.fixture
@@ -56,6 +60,16 @@ def test_the_page_fits_its_window_says_what_it_is_and_logs_no_error(browser: Any
     assert "recognition in retrospect, not early warning" in page.find_element("css selector", "header").text
     assert len(shown(page)) == 6
     assert page.get_log("browser") == []
+
+
+def test_long_names_make_no_page_wider_than_its_window(browser: Any, tmp_path: Path) -> None:
+    builder = RunBuilder(dash_clips(2, 0, 2))
+    for size in range(3):
+        builder.rows(f"vendor/a-family-of-long-names-{size:02}-instruct-very-long-suffix-awq-int4@{size}", [None] * 4)
+    score_run(builder.write(tmp_path / "r"))
+    write_report(tmp_path / "r")
+    page = load(browser, tmp_path / "r", 400)
+    assert page.execute_script("return document.documentElement.scrollWidth") == 400
 
 
 def test_nothing_is_fetched_from_anywhere(page: Any) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
+import pytest
 from evidence_data import RunBuilder, clip, dash_clips, watched_clip
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ghostbench.report.data import RunData, read_run
+from ghostbench.report.drawing import as_svg, told_apart
+from ghostbench.report.paper.figures import paper_figures
 from ghostbench.report.plots import saved_charts
 from ghostbench.scoring.score import score_run
 
@@ -111,3 +117,52 @@ def test_a_chart_says_how_many_models_it_leaves_out_and_shows_no_two_alike(tmp_p
         " _still", *(f"a-long-family…els-still-{size}b" for size in range(7)),
     ]  # fmt: skip
     assert not any("The first" in words for words, _ in saved_charts(run, texts)["latency"]), "there is room for nine"
+
+
+FAMILIES = [
+    [f"vendor/family-{size:02}-instruct-a-very-long-suffix-awq-int4" for size in range(16)],
+    [f"org/model-{size}b-instruct-2026-{month}-preview" for size, month in ((8, 11), (8, 12), (9, 12))],
+    ["a-long-name-of-a-model-that-ends", "a-long-name-of-a-model-that-ends-later", "a-long-name-of-a-model-that-e…"],
+    ["a\u200eb", "a\u200fb", "m"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", FAMILIES)
+def test_no_two_models_of_a_chart_are_called_alike(names: list[str], tmp_path: Path) -> None:
+    builder = RunBuilder(dash_clips(2, 0, 2))
+    for name in names:
+        builder.rows(name, [G, N, N, N])
+    score_run(builder.write(tmp_path / "r"))
+    charts = {words: shown for each in saved_charts(read_run(tmp_path / "r"), texts).values() for words, shown in each}
+    forests = [shown for words, shown in charts.items() if words.startswith("F1")]
+    assert len(forests) == 2
+    for shown in forests:
+        assert len(set(shown)) == len(shown) >= len(names)
+        assert max(map(len, shown)) <= 30
+
+
+@given(st.lists(st.text(max_size=60), max_size=8, unique=True))
+def test_any_names_are_told_apart(names: list[str]) -> None:
+    shown = list(told_apart(tuple(names)).values())
+    assert len(set(shown)) == len(names)
+
+
+def test_names_of_any_script_fit_beside_their_axis_and_nothing_is_said_of_fonts(tmp_path: Path) -> None:
+    name = "多模态大模型视觉语言测试版"
+    builder = RunBuilder(dash_clips(2, 0, 2))
+    builder.rows(name, [G, N, N, N])
+    score_run(builder.write(tmp_path / "r"))
+    run = read_run(tmp_path / "r")
+    found = {}
+
+    def drawn_as(figure: Any, chart: str) -> None:
+        svg = as_svg(figure, chart)
+        assert name in svg
+        found[chart] = figure.axes[0].get_window_extent().x0
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        saved_charts(run, drawn_as)
+        figures = paper_figures(run)
+    assert found["forest strict"] > len(name) * 9  # each letter is as wide as the font is high: 9 points
+    assert "forest-strict" in figures

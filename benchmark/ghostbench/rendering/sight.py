@@ -127,7 +127,8 @@ def prepared(scene: Scene) -> Stage:
         return stage
     found = sight(stage, "as_is")
     if parameters.behaviour == "stops_behind":
-        if found.first_s is not None and (distance_m(scene, found.first_s) > _PASSING_M or found.before_s > 0):
+        seen = found.first_s
+        if found.before_s > 0 or seen == 0 or (seen is not None and distance_m(scene, seen) > _PASSING_M):
             raise _not_to_be(scene, f"it stops in sight (over the occluder, or beside it); {_HIDE_IT}")
     elif found.first_s is None or found.first_s >= scene.grid.seconds:
         raise _not_to_be(scene, "in sight only after the clip's end; give it more clearance_m")

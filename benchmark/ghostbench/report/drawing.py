@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ghostbench.models import SEES_VIDEO
@@ -90,9 +93,9 @@ def as_svg(figure: Figure, name: str) -> str:
 
     FigureCanvasSVG(figure)
     figure.dpi = FigureCanvasSVG.fixed_dpi
-    set_margins(figure)
     file = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
+    with mpl.rc_context({"svg.hashsalt": name}), any_script():
+        set_margins(figure)
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]
@@ -108,17 +111,70 @@ def as_svg(figure: Figure, name: str) -> str:
     return text.replace(INK, "currentColor").replace(FAINT, "var(--faint, #999)")
 
 
+@contextmanager
+def any_script() -> Iterator[None]:
+    """Let matplotlib say nothing of letters that its font has not: whoever opens the chart has fonts of their own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ ")
+        yield
+
+
 def short(name: str) -> str:
-    """A name as it fits beside an axis: of a long one its beginning and its end, where names of one family differ."""
-    shown = plain(name)
-    shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 13]}…{shown[-12:]}"
-    # A legend leaves out what begins with a line below.
-    return f" {shown}" if shown.startswith("_") else shown
+    """A name as it fits beside an axis: of a long one its beginning and its end."""
+    return _unhidden(_cut(plain(name)))
 
 
 def named(name: str, rows: Rows) -> str:
-    """A row's name as it fits beside an axis or in a legend, with a mark where the row saw the video."""
-    return short(name) + (_VIDEO if rows[name].get("sees_video") else "")
+    """A row's name as it fits beside an axis or in a legend, unlike any other row's, with a mark where the row saw the
+    video."""
+    return _unhidden(told_apart(tuple(rows))[name]) + (_VIDEO if rows[name].get("sees_video") else "")
+
+
+@lru_cache(16)
+def told_apart(names: tuple[str, ...]) -> Mapping[str, str]:
+    """Names as they fit beside an axis, each unlike the others: those that would be alike are cut where they differ.
+
+    >>> list(told_apart(("vendor/family-8-long-suffix-awq", "vendor/family-9-long-suffix-awq", "m")).values())
+    ['vendo…ly-8-long-suffix-awq', 'vendo…ly-9-long-suffix-awq', 'm']
+    """
+    found = {name: _cut(plain(name)) for name in names}
+    for _ in names:  # what is still alike then differs further on
+        alike = [group for group in _groups(found) if len(group) > 1]
+        for group in alike:
+            shown = [plain(name) for name in group]
+            letters = enumerate(zip(*shown, strict=False))
+            first = next((at for at, each in letters if len(set(each)) > 1), min(map(len, shown)))
+            found |= {name: _cut(plain(name), first) for name in group}
+        if not alike:
+            return found
+    for group in _groups(found):  # names that differ in what is not shown
+        for number, name in enumerate(group[1:], 2):
+            found[name] += f" ({number})"
+    return found
+
+
+def _groups(shown: Mapping[str, str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name, each in shown.items():
+        groups.setdefault(each, []).append(name)
+    return list(groups.values())
+
+
+def _cut(shown: str, first: int = 0) -> str:
+    """A name of at most `_LONGEST` characters; with the one at `first`, where others differ from it, and what is around
+    it."""
+    if len(shown) <= _LONGEST:
+        return shown
+    if first == 0:
+        return f"{shown[: _LONGEST - 13]}…{shown[-12:]}"
+    begin = min(max(first - 3, 6), len(shown) - (_LONGEST - 6))
+    piece = shown[begin : begin + _LONGEST - 6]
+    return f"{shown[:5]}…{piece if begin + len(piece) == len(shown) else piece[:-1] + '…'}"
+
+
+def _unhidden(shown: str) -> str:
+    # A legend leaves out what begins with a line below.
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def note_on(names: Sequence[str], rows: Rows, most: int = MOST) -> str:

@@ -5,6 +5,7 @@ matplotlib's own layouts measure every part of a chart twice over, which takes l
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
+_STAND_IN_EM = 0.6
+"""How wide a letter is measured that the font has not, in sizes of the font."""
 PAD = 3.0
 """What stays free at the edges of a chart, points."""
 
@@ -69,7 +72,15 @@ def _depth(axis: Axis, renderer: RendererBase, across: Literal["width", "height"
 
 
 def _size(text: Text, renderer: RendererBase, across: Literal["width", "height"]) -> float:
-    return float(getattr(text.get_window_extent(renderer), across))
+    size = float(getattr(text.get_window_extent(renderer), across))
+    return size + _unmeasured(text) if across == "width" else size
+
+
+def _unmeasured(text: Text) -> float:
+    """By how much a text with wide letters, such as Chinese, is wider than it is measured: the font has none of them,
+    and what stands in their place is narrower."""
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text.get_text())
+    return wide * (1 - _STAND_IN_EM) * float(text.get_fontsize())
 
 
 def _overhang(axes: Axes, renderer: RendererBase) -> tuple[float, float]:

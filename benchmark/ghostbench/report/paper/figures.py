@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NEUTRAL = {INK: "#000000", FAINT: "#8c8c8c"}
+_LONGEST, _FEWEST = 33, 4
+"""Characters of a text of which some stand as numbers, and how many parts of it stay in any case."""
 _PT = 72.27
 """Points of TeX in an inch."""
 
@@ -52,9 +54,17 @@ def _files(figure: Figure, name: str) -> tuple[str, bytes, bytes]:
 
 
 def _drawable(text: str) -> str:
-    """Text in characters that the font has: of others the number, so that no two names look alike."""
+    """Text in characters that the font has: of others the number, so that no two names look alike; of many others the
+    first and the last, since they take seven times their room."""
     glyphs = _glyphs()
-    return "".join(each if ord(each) in glyphs or each == "\n" else f"U+{ord(each):04X}" for each in text)
+    parts = [each if ord(each) in glyphs or each == "\n" else f"U+{ord(each):04X}" for each in text]
+    if not any(len(part) > 1 for part in parts):
+        return text
+    cut = False
+    while sum(map(len, parts)) + cut > _LONGEST and len(parts) > _FEWEST:
+        del parts[len(parts) // 2]
+        cut = True
+    return "".join([*parts[: (len(parts) + 1) // 2], *(["…"] if cut else []), *parts[(len(parts) + 1) // 2 :]])
 
 
 @cache
