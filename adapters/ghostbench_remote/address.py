@@ -6,13 +6,22 @@ import importlib.util
 import os
 import ssl
 import urllib.parse
+import urllib.request
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ghostbench import BadInput
+
+if TYPE_CHECKING:
+    import httpx2
 
 _CALLS = ("/chat/completions", "/completions", "/responses", "/v1/messages", "/messages")
 """What a base URL does not end in: the calls that are put behind it."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_SENT = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+"""What the SDKs send along as it stands in the environment."""
+_ELSEWHERE = frozenset({404, 405})
+"""What a server answers that knows no such address."""
 _PROXY_KINDS = frozenset({"http", "https", "socks5", "socks5h"})
 
 
@@ -72,7 +81,10 @@ def check_key(key: str | None) -> None:
 
 
 def check_network(environ: Mapping[str, str]) -> None:
-    """Raise `BadInput` for a proxy or a file of certificates in the environment that cannot be used."""
+    """Raise `BadInput` for a proxy, a header, or a file of certificates in the environment that cannot be used."""
+    for name in _SENT:
+        if not (environ.get(name, "").isascii() and environ.get(name, "").isprintable()):
+            raise BadInput(f"{name} holds characters that no header can carry; correct it, or unset it")
     for name in (form for proxy in _PROXIES for form in (proxy, proxy.lower())):
         value = environ.get(name, "").strip()
         kind, _, rest = value.partition("://")
@@ -93,14 +105,46 @@ def check_network(environ: Mapping[str, str]) -> None:
             raise BadInput(
                 f"{name} is not the address of a proxy; write one such as http://127.0.0.1:3128, or unset it"
             )
+    _check_certificates(environ)
+
+
+def way_to(url: httpx2.URL, environ: Mapping[str, str]) -> str:
+    """Where a request for this URL was sent, for a message: the server, and which variable names a proxy."""
+    server = f"{url.host}:{url.port}" if url.port else url.host
+    if urllib.request.proxy_bypass(server):
+        return f"to {server}"
+    names = (name for kind in (f"{url.scheme}_proxy", "all_proxy") for name in (kind, kind.upper()))
+    proxy = next((name for name in names if environ.get(name)), None)
+    return f"to {server}" if proxy is None else f"to {server}, by the proxy that {proxy} names"
+
+
+def asked_elsewhere(response: httpx2.Response) -> str:
+    """For a message: the address that was asked where there is nothing, or the one that a response leads to; ""
+    where the address is not what is wrong."""
+    if response.is_redirect:
+        try:
+            parts = urllib.parse.urlsplit(response.headers["location"])
+            place = urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        except ValueError:
+            return ""
+        return f"leads to {place}"
+    url = response.request.url
+    return f"asked: {url.copy_with(query=None)}" if response.status_code in _ELSEWHERE else ""
+
+
+def _check_certificates(environ: Mapping[str, str]) -> None:
+    """Raise `BadInput` for certificates, or a log of keys, that are not where the environment says."""
     for name, there in (("SSL_CERT_FILE", os.path.isfile), ("SSL_CERT_DIR", os.path.isdir)):
         path = environ.get(name)
         if path and not all(there(part) for part in (path.split(os.pathsep) if name == "SSL_CERT_DIR" else [path])):
             raise BadInput(f"{name} names {path}, which is not there; correct it, or unset it")
+    log = environ.get("SSLKEYLOGFILE")
+    if log and not os.access(os.path.dirname(os.path.abspath(log)), os.W_OK):
+        raise BadInput(f"SSLKEYLOGFILE names {log}, which cannot be written; correct it, or unset it")
     authorities = environ.get("SSL_CERT_FILE")
     if authorities:
         try:
-            ssl.create_default_context(cafile=authorities)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authorities)
         except (OSError, ssl.SSLError):
             raise BadInput(
                 f"SSL_CERT_FILE names {authorities}, which holds no certificates; correct it, or unset it"

@@ -20,6 +20,7 @@ The first line that fits counts. `complaints` knows the words and codes.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -37,6 +38,7 @@ from ghostbench import (
     ServerError,
     TimedOut,
 )
+from ghostbench_remote.address import asked_elsewhere, way_to
 from ghostbench_remote.complaints import Complaint
 from ghostbench_remote.pauses import asked_pause_s
 from ghostbench_remote.redaction import Secrets
@@ -52,15 +54,23 @@ _PASSES = frozenset({409, 425, 499})
 
 
 def from_status(  # noqa: PLR0911 - one line for each row of the table
-    status: int, headers: Mapping[str, str], body: str, secrets: Secrets, sent: frozenset[str] | None = None
+    status: int,
+    headers: Mapping[str, str],
+    body: str,
+    secrets: Secrets,
+    sent: frozenset[str] | None = None,
+    *,
+    place: str = "",
 ) -> ModelError:
     """The error for a response that is no answer.
 
     headers : names in lower case, or a mapping that ignores case.
     sent : the parts of the request that a refusal may name; None where that is not known.
+    place : what is to be said of the address.
     """
     said = Complaint.read(body)
-    message = _shown(f"HTTP {status}: {said.words}" if said.words else f"HTTP {status}", secrets)
+    status_line = f"HTTP {status} ({place})" if place else f"HTTP {status}"
+    message = _shown(f"{status_line}: {said.words}" if said.words else status_line, secrets)
     if 300 <= status < 400:
         message += " (it sends requests to another address, and none are sent there: name that as the server's)"
     pause = asked_pause_s(headers, body, limited=status == 429)
@@ -108,7 +118,8 @@ def from_exception(  # noqa: PLR0911 - one for each kind
         return ServerError(str(too_large))
     response = getattr(error, "response", None)
     if isinstance(response, httpx2.Response) and not 200 <= response.status_code < 300:
-        return from_status(response.status_code, response.headers, text_of(response), secrets, sent)
+        place = asked_elsewhere(response)
+        return from_status(response.status_code, response.headers, text_of(response), secrets, sent, place=place)
     names = {kind.__name__ for kind in type(error).__mro__}
     broken = next((e for e in (error, error.__cause__) if isinstance(e, httpx2.TransportError)), None)
     if "APITimeoutError" in names or isinstance(broken, httpx2.TimeoutException):
@@ -116,6 +127,9 @@ def from_exception(  # noqa: PLR0911 - one for each kind
     if broken is not None or "APIConnectionError" in names:
         cause = broken or error.__cause__
         said = f"{type(cause).__name__}: {cause}" if cause is not None else str(error)
+        request = getattr(error, "request", None)
+        if isinstance(request, httpx2.Request):
+            said += f" ({way_to(request.url, os.environ)})"
         return ConnectionFailed(_shown(said, secrets))
     if "APIError" in names:
         return from_error_object(getattr(error, "body", None), secrets, sent)

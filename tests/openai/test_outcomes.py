@@ -130,9 +130,38 @@ def test_a_stream_that_ends_early_is_no_answer(server: Server, ask: Ask, make_re
     assert failure.reply.text.startswith('{"grade": ')
 
 
-def test_no_listener_is_a_failed_connection(ask: Ask, make_request: Build) -> None:
+def test_no_listener_is_a_failed_connection_and_says_where(ask: Ask, make_request: Build) -> None:
     (failure,) = ask(make_request(), base_url="http://127.0.0.1:9/v1")
     assert type(failure) is errors.ConnectionFailed
+    assert str(failure).endswith("(to 127.0.0.1:9)")
+
+
+def test_a_proxy_that_is_not_there_is_named_and_its_password_is_not(
+    monkeypatch: pytest.MonkeyPatch, ask: Ask, make_request: Build
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "elsewhere.example")
+    monkeypatch.setenv("http_proxy", "http://anna:so-secret-word@127.0.0.1:9")
+    (failure,) = ask(make_request(), base_url="http://models.example:8000/v1")
+    assert type(failure) is errors.ConnectionFailed
+    assert str(failure).endswith("(to models.example:8000, by the proxy that http_proxy names)")
+    assert "so-secret-word" not in str(failure)
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_what_is_not_there_is_told_with_the_address_that_was_asked(
+    server: Server, ask: Ask, make_request: Build, status: int
+) -> None:
+    """A base URL without its /v1 is found out by that."""
+    server.chat.script = [Fault("status", status, {}, '{"detail": "Not Found"}')]
+    (failure,) = ask(make_request())
+    assert str(failure) == f"HTTP {status} (asked: {server.url}/chat/completions): Not Found"
+
+
+def test_a_redirect_is_told_with_the_place_that_it_leads_to(server: Server, ask: Ask, make_request: Build) -> None:
+    server.chat.script = [Fault("status", 308, {"location": "https://models.example/v1/chat/completions?key=s3cr3t"})]
+    (failure,) = ask(make_request())
+    assert str(failure).startswith("HTTP 308 (leads to https://models.example/v1/chat/completions) (it sends ")
 
 
 @pytest.mark.parametrize(
