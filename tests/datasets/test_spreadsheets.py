@@ -121,7 +121,7 @@ def test_columns_of_other_uses_are_no_error() -> None:
         (b"BZh91AY&SY", "compressed with bzip2"),
         (b"\xfd7zXZ\x00\x00", "compressed with xz"),
         (b"PAR1\x15\x04", "a Parquet file"),
-        (b"\x89PNG\r\n\x1a\n", "a picture"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG image"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "git lfs pull"),
         (b'[{"video_id": "a", "ground_truth_label": "none"}]', "a JSON file"),
         (b'\n{"message": "Not Found"}', "a JSON file"),

@@ -433,3 +433,26 @@ def test_a_jpeg_with_a_block_too_many_or_too_few_is_told_apart() -> None:
         packet = av.Packet(changed)
         frames = av.CodecContext.create("mjpeg", "r").decode(packet)
         assert not JpegWitness().agrees(packet, frames)
+
+
+OTHER_FILES = {
+    "nothing": (b"", "the file is empty"),
+    "zeros": (bytes(5000), "zeros alone"),
+    "a page": (b"\n<!DOCTYPE html><title>Sign in</title>", "it is an HTML or XML file"),
+    "an error": (b'{"error": {"code": 404}}', "it is a JSON file"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n", "only Git LFS's pointer"),
+    "git-annex's pointer": (b"/annex/objects/SHA256E-s9--4d.avi\n", "only git-annex's pointer"),
+    "an archive": (b"PK\x03\x04" + bytes(60), "ZIP archive"),
+    "compressed": (b"\x1f\x8b\x08" + bytes(60), "compressed with gzip"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FILES)
+def test_what_is_no_video_is_named_for_what_it_is(tmp_path: Path, kind: str) -> None:
+    """What a download or a checkout leaves under a clip's name."""
+    content, words = OTHER_FILES[kind]
+    path = tmp_path / "clip.avi"
+    path.write_bytes(content)
+    for file in (str(path), io.BytesIO(content)):
+        with pytest.raises(DecodeFailed, match=f"^this is no video: .*{words}"):
+            decode_video(file, TEN)

@@ -11,28 +11,9 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from ghostbench.datasets.other_files import ENOUGH, what_else
 from ghostbench.errors import BadInput
 
-_NOT_TEXT = (
-    (b"PK\x03\x04", "an Excel workbook (.xlsx) or another ZIP archive, whatever its name says"),
-    (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (.xls), whatever its name says"),
-    (b"\x09\x08", "an Excel workbook (.xls) of an early version, whatever its name says"),
-    (b"%PDF", "a PDF"),
-    (b"{\\rtf", "an RTF document"),
-    (b"\x1f\x8b", "compressed with gzip"),
-    (b"BZh", "compressed with bzip2"),
-    (b"\xfd7zXZ", "compressed with xz"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstandard"),
-    (b"7z\xbc\xaf", "a 7-Zip archive"),
-    (b"PAR1", "a Parquet file"),
-    (b"\x89PNG", "a picture (PNG)"),
-    (b"\xff\xd8\xff", "a picture (JPEG)"),
-    (b"SQLite format 3\0", "an SQLite database"),
-)
-_POINTER = b"version https://git-lfs.github.com/"
-_JSON = re.compile(rb"\s*[\[{]\s*[\"\[\]{}]")
-_MARKUP = re.compile(rb"\s*<(?:!doctype|html|table|\?xml|meta|head)", re.IGNORECASE)
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -40,7 +21,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_EXPORT = "export it as CSV (in Excel: “CSV UTF-8”)"
+_EXPORT = "give the table itself as CSV (in Excel: “CSV UTF-8”)"
 _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef\u2014\u2018\u2019\u201c\u201d\u2026\u00b7\u00d7]+")
 _DELIMITERS = ("\t", ",", ";", "\N{FULLWIDTH COMMA}", "\N{FULLWIDTH SEMICOLON}", "|")
 _SEP_LINE = re.compile(r'"?sep=(.)"?[;,\t]*\r?\n?|"?sep=(.)"?[;,\t]*\r', re.IGNORECASE)
@@ -66,7 +47,9 @@ def table_text(data: bytes, source: str, names: Sequence[str]) -> str:
     UTF-8; UTF-16 and UTF-32 by their mark, or by the columns' names; Chinese in GB 18030 (GBK) where it can be nothing
     else. Raises `BadInput` saying what the file is instead.
     """
-    _refuse_other_files(data, source)
+    other = what_else(data[:ENOUGH])
+    if other is not None:
+        raise BadInput(f"{source}: this is {other}, whatever its name says; {_EXPORT}")
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             try:
@@ -181,18 +164,6 @@ def _as_chinese(data: bytes) -> str | None:
     if len(common) < 0.9 * len(codes) or (len(hanzi) >= _MUCH_HANGUL and max(hanzi) < _BEYOND_HANGUL):
         return None
     return text
-
-
-def _refuse_other_files(data: bytes, source: str) -> None:
-    """Raises `BadInput` for what is no table at all, whatever its name says."""
-    for magic, what in _NOT_TEXT:
-        if data.startswith(magic):
-            raise BadInput(f"{source}: this is {what}; {_EXPORT}")
-    if data.startswith(_POINTER):
-        raise BadInput(f"{source}: this is only Git LFS's pointer to the file; fetch the file with: git lfs pull")
-    for form, what in ((_JSON, "a JSON file"), (_MARKUP, "an HTML or XML file")):
-        if form.match(data):
-            raise BadInput(f"{source}: this is {what}, whatever its name says; {_EXPORT}")
 
 
 def _undecodable(data: bytes, error: UnicodeDecodeError, source: str, what: str) -> BadInput:

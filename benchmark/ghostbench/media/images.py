@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from ghostbench.datasets import storage
 from ghostbench.datasets.location import Location
+from ghostbench.datasets.other_files import ENOUGH, what_else
 from ghostbench.errors import AttemptError, DecodeFailed, MissingMedia
 from ghostbench.frames import Frames
 from ghostbench.media.limits import check_frame_size, check_sample_size
@@ -162,7 +163,9 @@ def _decode_image(data: bytes, index: int) -> tuple[npt.NDArray[np.uint8], str]:
             kind = (image.format or "").lower()
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB")), kind
     except UnidentifiedImageError as error:
-        raise DecodeFailed(f"frame {index}: {type(error).__name__}: this is no PNG or JPEG image") from None
+        what = what_else(data[:ENOUGH])
+        words = f"this is no PNG or JPEG image{f' but {what}' if what else ''}"
+        raise DecodeFailed(f"frame {index}: {type(error).__name__}: {words}") from None
     except AttemptError:
         raise
     except Exception as error:

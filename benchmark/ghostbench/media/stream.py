@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import av
+import av.error
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from ghostbench.datasets.other_files import ENOUGH, what_else
 from ghostbench.errors import DecodeFailed
 from ghostbench.media.complaints import complaints, listen
 from ghostbench.media.limits import MAX_FRAME_PIXELS, check_frame_size
@@ -49,8 +51,14 @@ def open_video(file: str | IO[bytes]) -> Iterator[tuple[InputContainer, VideoStr
         file.seek(0)
     listen()
     source = os.path.abspath(file) if isinstance(file, str) else file
-    with complaints():  # which this one is not asked about: what matters of them comes again while decoding
-        opened = av.open(source, "r", options=dict(_CONTAINER_OPTIONS), **_FOREIGN_METADATA)
+    try:
+        with complaints():  # which this one is not asked about: what matters of them comes again while decoding
+            opened = av.open(source, "r", options=dict(_CONTAINER_OPTIONS), **_FOREIGN_METADATA)
+    except (av.error.InvalidDataError, av.error.EOFError):
+        other = _other(file)
+        if other is None:
+            raise
+        raise DecodeFailed(f"this is no video: {other}") from None
     with opened as container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
@@ -65,6 +73,22 @@ def open_video(file: str | IO[bytes]) -> Iterator[tuple[InputContainer, VideoStr
         context.thread_count = 1
         context.thread_type = "SLICE"
         yield container, stream
+
+
+def _other(file: str | IO[bytes]) -> str | None:
+    """What a file is that does not open as a video, in words; None where that cannot be told."""
+    if isinstance(file, str):
+        with open(file, "rb") as opened:
+            first = opened.read(ENOUGH)
+    else:
+        file.seek(0)
+        first = file.read(ENOUGH)
+    if not first:
+        return "the file is empty"
+    if not first.strip(b"\0"):
+        return "the file begins with zeros alone, as one whose copy was broken off does"
+    what = what_else(first)
+    return f"it is {what}" if what else None
 
 
 def check_complete(container: InputContainer, stream: VideoStream, timeline: Timeline, decoded_to: int | None) -> None:
