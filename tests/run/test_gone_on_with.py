@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from ghostbench.records import Clip
+from ghostbench.running.announcements import say_what_is_missing
+from ghostbench.running.terminal import Terminal
 from ghostbench.running.watch.stopping import StopSignals
 
 
@@ -84,6 +90,20 @@ def test_a_hang_up_ends_a_run_cleanly_and_nohup_lets_it_live(bench: Any) -> None
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_where_no_clip_has_media_what_lies_there_is_shown(tmp_path: Path) -> None:
+    for name in ("Clip_1.AVI", "clip_2.part", "notes.txt", "sub", "\x1b[31m.avi"):
+        (tmp_path / name).touch()
+    clips = [Clip(id=name, truth="normal", media=None) for name in ("clip_1", "clip_2")]
+    plan = SimpleNamespace(split=SimpleNamespace(clips=clips, data_root=str(tmp_path)), needs_media=True)
+    err = Console(file=io.StringIO(), width=400)
+    say_what_is_missing(plan, Terminal(out=err, err=err))  # type: ignore[arg-type]
+    said = err.file.getvalue()  # type: ignore[attr-defined]
+    assert said.startswith(f"2 of 2 clips have no media under {tmp_path}: ")
+    assert said.endswith(
+        " (there are: \N{REPLACEMENT CHARACTER}[31m.avi, Clip_1.AVI, clip_2.part, notes.txt and 1 more)\n"
+    )
 
 
 @pytest.mark.slow

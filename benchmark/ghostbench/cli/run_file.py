@@ -54,7 +54,8 @@ def _content(path: Path, shown: str) -> Mapping[Any, Any]:
             raise BadInput(f"{shown}: larger than 1 MiB, so no run file; write the options of bench run as YAML")
         content = yaml.load(path.read_text(encoding="utf-8-sig"), BoundedLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
-        raise BadInput(f"{shown}: {error.strerror}; name a YAML file with options of bench run") from None
+        several = "" if path.suffix else " (several models stand together: --models A,B)"
+        raise BadInput(f"{shown}: {error.strerror}; name a YAML file with options of bench run{several}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""

@@ -6,7 +6,10 @@ import re
 import unicodedata
 from typing import Final
 
-VIDEO_SUFFIXES: Final = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
+VIDEO_SUFFIXES: Final = (
+    *(".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv"),
+    *(".mts", ".m2ts", ".3gp", ".asf", ".vob", ".ogv"),
+)
 """File suffixes, in lower case, that are taken for video files and left out of a clip's id."""
 
 _DADA = re.compile(r"images_([1-9][0-9]{0,3})_([0-9]{1,9})")

@@ -82,6 +82,11 @@ def find_definition(dataset: str) -> Definition:
     """The dataset of that registered name, or of that YAML file's path. Raises `BadInput`."""
     if dataset.lower().endswith(_SUFFIXES) or "/" in dataset:
         return read_definition(Path(dataset).expanduser())
+    if dataset not in registry.registry().datasets and os.path.exists(dataset):
+        raise BadInput(
+            f"--dataset {registry.printable(dataset)} is there, and no dataset's YAML file: name one, and give the "
+            "folder of the clips with --data-root and the label file with --labels"
+        )
     return registered_definition(dataset)
 
 

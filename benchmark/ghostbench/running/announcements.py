@@ -11,12 +11,16 @@ from typing import Any
 
 from ghostbench.credentials import without_credentials
 from ghostbench.datasets.clip_ids import clip_id
+from ghostbench.datasets.storage import Location, list_folder
 from ghostbench.folder.manifest import Manifest
 from ghostbench.plugins.registry import printable
 from ghostbench.redact import CROSSED_OUT
 from ghostbench.running.plan.named_servers import only_in_the_folder
 from ghostbench.running.plan.plan import Plan
 from ghostbench.running.terminal import Terminal
+
+_FEW = 4
+"""Names that are shown of what lies in a folder."""
 
 
 def say_what_it_was(before: Manifest, command: list[str], terminal: Terminal) -> None:
@@ -57,7 +61,17 @@ def say_what_is_missing(plan: Plan, terminal: Terminal) -> None:
         terminal.warn(
             f"{missing} of {len(clips)} clips have no media under {where}: "
             "models that look at frames give no answer for them; leave them out with --only-available"
+            + (_what_is_there(root) if missing == len(clips) else "")
         )
+
+
+def _what_is_there(root: str) -> str:
+    """A few names in a local root in which no clip was found: of another form, in another folder, in other letters."""
+    place = Location(root)
+    found = sorted((place.is_local and list_folder(place)) or ())
+    shown = [printable(name) for name in found[:_FEW]]
+    further = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
+    return f" (there are: {', '.join(shown)}{further})" if shown else ""
 
 
 def resume_command(command: list[str], plan: Plan, kept: Mapping[str, Any]) -> str:
