@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.datasets.bare import videos_in
 from ghostbench.datasets.select import SplitQuery, matching, select
 from ghostbench.datasets.storage import Media, open_media
-from ghostbench.errors import AttemptError, BadInput
+from ghostbench.errors import BadInput
 from ghostbench.label import COLUMNS, contradiction
 from ghostbench.labelling.agree import differ
 from ghostbench.labelling.log import EVENT, FIELDS, Draft, Item, LabelLog, begin, checked, hold
@@ -28,8 +27,9 @@ from ghostbench.labelling.raters import Rater, read_raters
 from ghostbench.media.every import every_frame
 from ghostbench.records import Clip
 from ghostbench.report.escape import plain, without_places
-from ghostbench.viewer.frames import WAIT_S, Reel, jpeg
+from ghostbench.viewer.frames import jpeg
 from ghostbench.viewer.guard import Access, Guard
+from ghostbench.viewer.reels import Reel, Reels
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 PAGE: Final = Path(__file__).parent / "page"
 _FILES: Final = {"label.js": "text/javascript", "label.css": "text/css", "view.css": "text/css"}
-_KEPT: Final = 4
-"""Clips whose frames are kept."""
 _LARGEST_BODY: Final = 10_000
 
 
@@ -104,42 +102,6 @@ def _asked(query: SplitQuery) -> tuple[str, Sequence[Clip], Credentials]:
     return os.path.basename(os.path.abspath(query.dataset)), clips, NO_CREDENTIALS
 
 
-class _Reels:
-    """The frames of the clips that are looked at, decoded in the background."""
-
-    def __init__(self, labelling: Labelling) -> None:
-        self._labelling = labelling
-        self._reels: dict[str, Reel] = {}
-        self._lock = threading.Lock()
-
-    def of(self, clip: str) -> Reel:
-        with self._lock:
-            reel = self._reels.pop(clip, None)
-            if reel is None:
-                reel = Reel()
-                threading.Thread(target=self._fill, args=(reel, clip), name="frames", daemon=True).start()
-            self._reels[clip] = reel
-            while len(self._reels) > _KEPT:
-                del self._reels[next(iter(self._reels))]
-            return reel
-
-    def _fill(self, reel: Reel, clip: str) -> None:
-        error, times = None, []  # type: ignore[var-annotated]
-        try:
-            for pixels in every_frame(str(self._labelling.clips[clip].media), times, self._labelling.credentials[clip]):
-                picture = jpeg(pixels)
-                with reel.changed:
-                    reel.pictures.append(picture)
-                    reel.changed.notify_all()
-        except (BadInput, AttemptError) as failure:
-            error = str(failure)
-        except Exception as failure:  # noqa: BLE001 - the page says what it cannot show, and goes on
-            error = f"{type(failure).__name__}: {failure}"
-        with reel.changed:
-            reel.times, reel.error, reel.done = times, error, True
-            reel.changed.notify_all()
-
-
 def application(labelling: Labelling, access: Access) -> ASGIApp:
     """The server at which one annotator labels."""
     from starlette.applications import Starlette
@@ -198,7 +160,7 @@ class _Served:
 
     def __init__(self, labelling: Labelling) -> None:
         self._labelling, self._log = labelling, labelling.log
-        self._reels = _Reels(labelling)
+        self._reels = Reels()
         self._digests: dict[str, str] = {}
 
     def summary(self) -> dict[str, Any]:
@@ -209,16 +171,13 @@ class _Served:
     def item(self, n: int) -> dict[str, Any]:
         """An item as far as it is labelled, and its frames; nothing that names it."""
         item = self._item(n)
-        draft, reel = self._draft(item), self._reels.of(item[0])
+        draft, reel = self._draft(item), self._reel(item)
         stated = {"values": draft.values, "frames": draft.frames, "done": draft.done, "can_undo": bool(draft.history)}
         return {**stated, "again": item[1] == 1, "clip": reel.state(), "others": self._others(item[0])}
 
     def picture(self, n: int, index: int) -> bytes | None:
         """One frame as JPEG; None where there is none. Waits while it is still to be decoded."""
-        reel = self._reels.of(self._item(n)[0])
-        with reel.changed:
-            reel.changed.wait_for(lambda: reel.done or len(reel.pictures) > index, timeout=WAIT_S)
-            return reel.pictures[index] if 0 <= index < len(reel.pictures) else None
+        return self._reel(self._item(n)).picture(index)
 
     def change(self, n: int, line: Mapping[str, Any]) -> dict[str, Any]:
         """Write down what the page says of an item. Raises `ValueError` for what it cannot say."""
@@ -258,12 +217,23 @@ class _Served:
 
     def _times(self, item: Item) -> list[float]:
         """When each frame is shown."""
-        reel = self._reels.of(item[0])
-        with reel.changed:
-            reel.changed.wait_for(lambda: reel.done, timeout=WAIT_S)
-            if not reel.times:
-                raise ValueError(reel.error or "the clip is still being decoded: try again")
+        reel = self._reel(item)
+        reel.wait()
+        if not reel.times:
+            raise ValueError(reel.error or "the clip is still being decoded: try again")
         return reel.times
+
+    def _reel(self, item: Item) -> Reel:
+        """The clip's frames, whose decoding begins now where it has not."""
+
+        def fill(reel: Reel) -> None:
+            times: list[float] = []
+            clip = item[0]
+            for pixels in every_frame(str(self._labelling.clips[clip].media), times, self._labelling.credentials[clip]):
+                reel.add(jpeg(pixels))
+            reel.times = times
+
+        return self._reels.of(item[0], fill)
 
     def _know_media(self, item: Item) -> None:
         """Note what is looked at before anything is said of it. Raises `ValueError` where it is no longer the same."""

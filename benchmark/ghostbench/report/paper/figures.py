@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NEUTRAL = {INK: "#000000", FAINT: "#8c8c8c"}
-_LONGEST, _FEWEST = 33, 4
+_LONGEST, _FEWEST = 26, 4
 """Characters of a text of which some stand as numbers, and how many parts of it stay in any case."""
 _PT = 72.27
 """Points of TeX in an inch."""
