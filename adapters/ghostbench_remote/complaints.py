@@ -44,7 +44,7 @@ _NO_MONEY = _any(
     r"(?:purchase|buy|add|more) credits|out of (?:credits?|call volume quota)",
     r"account (?:is )?(?:not active|deactivated|suspended|in arrears)",
     r"payment (?:is )?required|key limit exceeded|spend(?:ing)? limit",
-    r"余额不足|欠费",
+    r"reached (?:your|its|the) (?:\w+ ){0,3}usage limits?\b|余额不足|欠费",
 )
 _FILTER_CODES = frozenset(
     {
@@ -71,7 +71,7 @@ _NO_KEY = _any(
     rf"{_KEY}(?: is| was)? (?:not valid|invalid|expired|not found|missing)",
     rf"(?:invalid|incorrect|expired|missing|unknown|no|wrong) (?:x-)?{_KEY}",
     r"authentication (?:error|failed|required)|AuthenticationError|unauthori[sz]ed",
-    r"no connected db|invalid (?:bearer )?token",
+    r"no connected db|invalid (?:bearer )?token|(?:missing|no|invalid) authorization header|unregistered callers",
     r"location is not supported|country.{0,30}not supported",
 )
 _NO_MODEL_CODES = frozenset(
@@ -88,6 +88,7 @@ _NO_MODEL = _any(
     r"(?:models?|deployment|engine)\b.{0,120}?\b(?:does not exist|doesn't exist|not exist|not found|is not available)",
     r"(?:models?|deployment|engine)\b.{0,120}?\b(?:is not (?:a )?(?:valid|known)|is not a chat model)",
     r"(?:models?|deployment|engine)\b.{0,120}?\bhas been (?:deprecated|decommissioned|shut down)",
+    r"not a valid model id\b|model identifier is invalid|unable to access (?:[\w-]+ )?model\b|模型不存在",
     r"models?\b.{0,120}?\bnot supported (?:by any provider|for generatecontent)",
 )
 _TOO_LARGE_CODES = frozenset(
@@ -114,7 +115,8 @@ _TOO_LARGE = _any(
     r"(?:sequence|input|prompt|embeddings?)s? (?:length|tokens?)?[^.]{0,30}\b"
     rf"{_LONG} (?:than )?(?:the )?(?:allowed|max|limit|configured|supported)",
     r"multi-?modal (?:tokens|embeddings)[^.]{0,40}exceed|input tokens \d+ > max|\d+ tokens, but only \d+",
-    r"range of input length|(?:输入|輸入|请求|請求|提示|上下文)\S{0,10}(?:超过|超過|超出|过长|過長)",
+    r"\d+ bytes > \d+ bytes|\b(?:file|image|media) size is too (?:large|big)|array too long|encoder cache size",
+    r"range of input length|超长|(?:输入|輸入|请求|請求|提示|上下文)\S{0,10}(?:超过|超過|超出|过长|過長)",
 )
 _PAST_A_BUDGET = _any(r"request too large", r"tokens must be reduced")
 _NAMES = {

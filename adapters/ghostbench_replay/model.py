@@ -21,6 +21,7 @@ class Replay(ReferenceModel):
     def __init__(self, settings: Any, argument: str | None = None) -> None:
         super().__init__(settings, argument)
         self._rows: dict[tuple[str, float | None, str | None], RecordedResponse] = {}
+        self._strangers = ""
 
     def check(self) -> None:
         """Read the whole file once.
@@ -54,11 +55,13 @@ class Replay(ReferenceModel):
         ids = {clip.id for clip in truths.clips}
         self._rows = {}
         rows = duplicates = outside = 0
+        self._strangers = ""
         for row in recording.rows():
             rows += 1
             clip = _clip_id(row.clip, ids)
             if clip is None:
                 outside += 1
+                self._strangers = self._strangers or row.clip
             elif (clip, row.moment_s, row.variant) in self._rows:
                 duplicates += 1
             else:
@@ -79,10 +82,15 @@ class Replay(ReferenceModel):
         if row is None:
             at = "" if request.moment_s is None else f" at {request.moment_s:g} s"
             worded = "" if request.variant is None else f" in the wording {request.variant}"
-            raise NotRecorded(f"the recording has no row for this clip{at}{worded}")
+            raise NotRecorded(f"the recording has no row for this clip{at}{worded}{self._all_others()}")
         if row.raw is None:
             raise NotRecorded("the recording has an error in place of a response")
         return Reply(text=row.raw, served_model=row.served_model)
+
+    def _all_others(self) -> str:
+        """That no row is of a clip of the split, and one that is of another, where it is so."""
+        named = "" if self._rows else self._strangers
+        return f", nor for any other of the split: it has rows for clips such as {named[:80]!a}" if named else ""
 
     def _recording(self) -> Recording:
         if not self.argument:

@@ -73,6 +73,29 @@ TOO_LARGE: list[tuple[int, Any]] = [
     ),
     (400, vllm("The prompt (total length 5016) is too long to fit into the model (context length 4096).")),
     (400, vllm("At most 4 image(s) may be provided in one request.")),
+    (
+        400,
+        vllm(
+            "The decoder prompt contains a(n) image item with length 5000, which exceeds the pre-allocated encoder "
+            "cache size 4096."
+        ),
+    ),
+    (400, {"error": {"code": "1261", "message": "Prompt 超长"}}),
+    (
+        400,
+        anthropic(
+            "messages.0.content.1.image.source.base64: image exceeds 5 MB maximum: 6000000 bytes > 5242880 bytes"
+        ),
+    ),
+    (400, {"code": "InvalidParameter", "message": "Multimodal file size is too large"}),
+    (
+        400,
+        openai(
+            "Invalid 'messages[1].content': array too long. Expected an array with maximum length 20, but got an array "
+            "with length 41 instead.",
+            "array_above_max_length",
+        ),
+    ),
     (400, vllm("At most 4 image(s) may be provided in one prompt.")),
     (
         400,
@@ -355,6 +378,13 @@ STOPS: list[tuple[int, Any, type[ModelError]]] = [
     (402, openai("Insufficient Balance"), errors.QuotaExhausted),
     (403, {"statusCode": 403, "message": "Out of call volume quota. Quota will be replenished in 2.01:00:00."}, errors.QuotaExhausted),  # noqa: E501
     (403, {"error": {"code": 403, "message": "Key limit exceeded (total limit)."}}, errors.QuotaExhausted),
+    (400, anthropic("You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC."), errors.QuotaExhausted),  # noqa: E501
+    (400, {"error": {"message": "openai/gpt-x is not a valid model ID", "code": 400}}, errors.AuthFailed),
+    (400, {"error": {"code": "1211", "message": "模型不存在，请检查模型代码。"}}, errors.AuthFailed),
+    (400, {"message": "The provided model identifier is invalid."}, errors.AuthFailed),
+    (400, openai("Unable to access non-serverless model x. Please visit https://api.together.ai/models"), errors.AuthFailed),  # noqa: E501
+    (422, {"detail": "Missing Authorization header"}, errors.AuthFailed),
+    (400, gemini("Method doesn't allow unregistered callers (callers without established identity)."), errors.AuthFailed),  # noqa: E501
     (400, gemini("Gemini API free tier is not available in your country. Please enable billing.", "FAILED_PRECONDITION"), errors.QuotaExhausted),  # noqa: E501
 ]  # fmt: skip
 

@@ -90,6 +90,16 @@ def test_clip_ids_match_with_and_without_extension(write_recording: WriteRecordi
             ask(model, clip)
 
 
+def test_a_recording_of_other_clips_alone_says_whose_it_has(
+    write_recording: WriteRecording, open_replay: OpenReplay
+) -> None:
+    """Where ids are written otherwise than in the labels, no row is found, and one is shown."""
+    model = open_replay(write_recording({"clip": "videos/images_1_001.avi", "raw": "1"}))
+    model.begin(truths("images_1_001"))
+    with pytest.raises(NotRecorded, match=r"no row for this clip, nor .* such as 'videos/images_1_001\.avi'$"):
+        ask(model, "images_1_001")
+
+
 def test_other_keys_are_ignored_but_for_the_served_model(
     write_recording: WriteRecording, open_replay: OpenReplay
 ) -> None:

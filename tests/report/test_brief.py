@@ -45,6 +45,13 @@ def test_one_table_the_marks_what_went_wrong_and_the_way_to_the_rest(rich_run: P
     assert lines[-1].endswith("report.html")
 
 
+def test_a_command_that_is_printed_can_be_pasted(tmp_path: Path) -> None:
+    run = RunBuilder(dash_clips(1, 0, 1))
+    run.rows("m", [G, N])
+    folder = run.write(tmp_path / "my runs" / "a#1")
+    assert f"all tables: bench report '{folder}' --all" in brief(read_run(folder), 400)
+
+
 def test_a_run_that_only_met_401_is_short_and_says_why(tmp_path: Path) -> None:
     words = "401: Incorrect API key provided: sk-…. You can find your API key at https://platform.openai.com/account."
     run = RunBuilder(dash_clips(84, 18, 98))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +173,7 @@ def _foot(run: RunData) -> list[Text]:
     retries = sum(row["retries"] or 0 for row in rows)
     costs = [cost for row in rows if (cost := row["usage"]["cost_usd"]) is not None]
     spent = f", {shown(sum(costs), 'usd')} as far as stated" if costs else ""
-    again = f"bench report {run.folder}"
+    again = f"bench report {shlex.quote(str(run.folder))}"
     lines = [
         _plain(f"{attempts} attempts, {retries} retries{spent}", "dim"),
         _plain(f"all tables: {again} --all"),
@@ -192,7 +193,7 @@ def _cut(parts: Sequence[list[Text]], room: int, run: RunData, console: Console)
             if over <= 0:
                 return kept
             part = parts[place]
-            where = f"… and more: bench report {run.folder} --table {tables[place]}"
+            where = f"… and more: bench report {shlex.quote(str(run.folder))} --table {tables[place]}"
             more = wrapped([_plain(where, "dim")], console)
             keep = max(fewest, len(kept[place]) - over - len(more))
             if keep + len(more) < len(kept[place]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -129,7 +130,8 @@ def read_run(folder: Path) -> RunData:
         whole = False
     if not whole:
         raise BadInput(
-            f"{folder / METRICS} does not belong to this run's ledger: remove it and run `bench report {folder}` again"
+            f"{folder / METRICS} does not belong to this run's ledger: "
+            f"remove it and run `bench report {shlex.quote(str(folder))}` again"
         )
     return RunData(folder, records, metrics)
 
@@ -147,5 +149,6 @@ def from_stated(run: RunData, make: Callable[[RunData], T]) -> T:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
         make(replace(run, metrics=compute_metrics(run.records)))
         raise BadInput(
-            f"{run.folder / METRICS} holds what no run writes: remove it and run `bench report {run.folder}` again"
+            f"{run.folder / METRICS} holds what no run writes: "
+            f"remove it and run `bench report {shlex.quote(str(run.folder))}` again"
         ) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -75,7 +76,8 @@ def read_part(folder: Path) -> Iterator[Part]:
     most = manifest.max_attempts or 1
     settled = [clip for clip in clips if all(_is_settled(f, clip, repeats, units, entries, most) for f in facts)]
     if not settled or not rows:
-        raise BadInput(f"{folder} is not finished and no clip of it is settled yet; `bench status {folder}` says more")
+        more = f"`bench status {shlex.quote(str(folder))}` says more"
+        raise BadInput(f"{folder} is not finished and no clip of it is settled yet; {more}")
     names = {clip.clip for clip in settled}
     task = task_of_run(manifest.task.name, _words(folder, manifest))
     with tempfile.TemporaryDirectory(prefix="ghostbench-part-") as place:
