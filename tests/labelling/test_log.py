@@ -300,3 +300,44 @@ def test_a_clip_whose_times_contradict_each_other_is_named_by_its_number_on_the_
     say(log, clip, "ghost_probing", contact_s=1.0, danger_s=2.0)
     with pytest.raises(BadInput, match=rf"clip 7, {clip}: danger_s \(2\) is after contact_s \(1\)"):
         write_labels(log, tmp_path / "anna.csv")
+
+
+@pytest.mark.parametrize(
+    ("video", "clip"),
+    [
+        ("images_5_004", "images_5_004"),
+        ("C:\\clips\\images_5_004.avi", "images_5_004"),
+        ("/data/upload/3/0f3a9c1e-images_5_004.mp4", "images_5_004"),
+        ("http://localhost:8080/data/upload/3/0f3a9c1e-images_5_004.mp4", "images_5_004"),
+        ("/data/local-files/?d=images_5_004.mp4", "images_5_004"),
+        ("/data/local-files/?d=clips%2Fat%20night%2Fthe%20van.mp4", "the van"),
+        ("s3://bucket/clips/images_5_004.mp4", "images_5_004"),
+        ("https://host/clips/images_5_004.mp4?X-Amz-Signature=a/b.mp4", "images_5_004"),
+        # What is no address of Label Studio's is a name as it is.
+        ("0f3a9c1e-mine.mp4", "0f3a9c1e-mine"),
+        ("100% sure? #3.mp4", "100% sure? #3"),
+    ],
+)
+def test_a_task_of_label_studio_is_about_the_file_that_was_uploaded_or_served(
+    tmp_path: Path, video: str, clip: str
+) -> None:
+    choice = {"type": "choices", "from_name": "truth", "value": {"choices": ["cut_in"]}}
+    other = {"type": "choices", "from_name": "truth", "value": {"choices": ["normal"]}}
+    annotations = [
+        {"completed_by": 1, "result": [choice]},
+        {"completed_by": 1, "was_cancelled": True, "result": [other]},
+    ]
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps([{"data": {"video": video}, "annotations": annotations}]))
+    (rater,) = read_raters([str(path)])
+    assert {name: rating.truth for name, rating in rater.ratings.items()} == {clip: "cut_in"}
+
+
+def test_line_ends_in_texts_of_via_are_no_ends_of_its_rows(tmp_path: Path) -> None:
+    log = started(tmp_path / "anna.jsonl")
+    say(log, "clip_1", "ghost_probing", note="plain")
+    write_labels(log, tmp_path / "anna.via.csv", "via")
+    text = (tmp_path / "anna.via.csv").read_text().replace("plain", "a\u2028b\x85c")
+    (tmp_path / "anna.via.csv").write_bytes(text.replace("\n", "\r\n").encode())
+    (rater,) = read_raters([str(tmp_path / "anna.via.csv")])
+    assert {name: rating.truth for name, rating in rater.ratings.items()} == {"clip_1": "ghost_probing"}

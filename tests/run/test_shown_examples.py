@@ -212,8 +212,8 @@ def test_other_pixels_of_an_example_are_found_by_resume_and_by_verify(bench: Any
     ]
     sampled = Sampled.of(Folder.open(run), "images_3_002")
     reel = Frames(granted).reel(Folder.open(run).header.dataset, sampled)
-    with reel.changed:
-        reel.changed.wait_for(lambda: reel.done, timeout=120)
+    while not reel.done:
+        reel.wait()
     assert (reel.error, reel.same) == (None, True)
     write_video(clips / "images_3_002.avi", moving_square(7))
     assert "was begun with other frames of the example images_3_002" in told(bench.run(*given, "--resume"))

@@ -10,8 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 from ghostbench.datasets.clip_ids import clip_id
 from ghostbench.errors import BadInput
@@ -85,7 +87,7 @@ def is_label_studio(data: bytes) -> bool:
 def read_via(data: bytes, source: str) -> dict[str, Rating]:
     """What a VIA file says of each clip. Raises `BadInput` naming the line that cannot be read."""
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        lines = data.decode("utf-8-sig").replace("\r\n", "\n").split("\n")  # JSON leaves other line ends in texts
     except UnicodeDecodeError:
         raise BadInput(f"{source}: not UTF-8 text; export it anew") from None
     names: dict[str, str] = {}
@@ -114,8 +116,10 @@ def read_label_studio(data: bytes, source: str) -> dict[str, dict[str, Rating]]:
     drafts: dict[str, dict[str, Draft]] = {}
     for number, task in enumerate(tasks, 1):
         try:
-            clip = clip_id(str(task["data"]["video"]).rpartition("/")[2])
+            clip = clip_id(_file_of(str(task["data"]["video"])))
             for annotation in task["annotations"]:
+                if annotation.get("was_cancelled"):
+                    continue
                 by = annotation.get("completed_by")
                 name = str(by.get("email", by.get("id")) if isinstance(by, dict) else by)
                 draft = drafts.setdefault(name, {}).setdefault(clip, Draft())
@@ -124,6 +128,16 @@ def read_label_studio(data: bytes, source: str) -> dict[str, dict[str, Rating]]:
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise BadInput(f"{source}, task {number}: no video that was labelled ({error}); export it anew") from None
     return {name: ratings_of(found) for name, found in drafts.items()}
+
+
+def _file_of(video: str) -> str:
+    """The name of a task's file: of one that was uploaded to Label Studio as it was before, of one that it served from
+    a folder of its own as it is there, of an address without what stands after its path."""
+    served = re.match(r"(?:https?://[^/]+)?/data/(upload/|local-files/\?d=)?", video)
+    if served is not None or "://" in video:
+        video = unquote(re.sub(r"^[^?]*/local-files/\?d=", "", video).partition("?")[0].partition("#")[0])
+    name = video.replace("\\", "/").rpartition("/")[2]
+    return re.sub(r"^[0-9a-f]{8}-", "", name) if served is not None and served[1] == "upload/" else name
 
 
 def first_drafts(log: LabelLog) -> Iterator[tuple[str, Draft]]:
