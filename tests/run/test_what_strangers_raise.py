@@ -13,6 +13,7 @@ import pytest
 from ghostbench.errors import Crashed, RequestRejected, TimedOut, Unavailable
 from ghostbench.models import LocalModel, NoSettings, ReferenceModel, RemoteModel, Truths
 from ghostbench.records import Clip, Prompt, Reply, Request, Stages, Usage
+from ghostbench.running.ask import dispatch
 from ghostbench.running.ask.dispatch import Delivery, Dispatcher, ReferenceDispatcher, RemoteDispatcher
 from ghostbench.running.ask.local import LocalDispatcher
 from ghostbench.running.ask.places.place import InThread
@@ -140,6 +141,19 @@ def test_whatever_admitting_and_closing_raise_ends_nothing_else(raised: type[Bas
 
     with ThreadPoolExecutor() as pool:
         assert isinstance(asyncio.run(ask(pool)).result, Crashed)
+
+
+class NeverAdmitting(Remote):
+    async def admit(self, request: Request) -> None:
+        await asyncio.Event().wait()
+
+
+def test_a_model_that_never_gives_leave_to_send_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "LONGEST_PAUSE_S", 0.05)
+    told = asyncio.run(RemoteDispatcher(NeverAdmitting(NoSettings()), 0.05).ask(CLIP, request()))
+    assert isinstance(told.result, TimedOut)
+    assert str(told.result) == "no leave to send within the deadline of 0.1 s"
+    assert told.wall_s is None, "it was not asked"
 
 
 class Own(Reply):

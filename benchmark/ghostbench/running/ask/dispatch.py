@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from ghostbench.errors import AttemptError, Crashed, ModelError, TimedOut, Unavailable
-from ghostbench.models import Model, ReferenceModel, RemoteModel, Truths
+from ghostbench.models import LONGEST_PAUSE_S, Model, ReferenceModel, RemoteModel, Truths
 from ghostbench.outcomes import STOPS_MODEL
 from ghostbench.records import Clip, Reply, Request, Usage
 from ghostbench.running.rules.replies import checked, checked_usage, in_words
@@ -235,9 +235,12 @@ class RemoteDispatcher(Dispatcher):
             return Delivery(self._read(result), started - asked, wall_s, notes_on(request))
 
     async def _admitted(self, request: Request) -> AttemptError | None:
-        """Wait for the model's leave to send; return the failure that what it raises stands for."""
+        """Wait for the model's leave to send; return the failure that what it raises stands for.
+
+        No room may be waited for, for longer than an answer, and no model for ever.
+        """
         try:
-            await self._model.admit(request)
+            await within(self._model.admit(request), self._deadline_s + LONGEST_PAUSE_S, "no leave to send")
         except BaseException as error:
             if ends_the_run(error):
                 raise
@@ -257,8 +260,10 @@ class RemoteDispatcher(Dispatcher):
             await asyncio.to_thread(close_model, self._model)
 
 
-async def within(work: Coroutine[Any, Any, T], deadline_s: float) -> T:
+async def within(work: Coroutine[Any, Any, T], deadline_s: float, late: str = "no answer") -> T:
     """What the coroutine returns; what it raises that is no `Exception` (an exit, a library's panic) is `Crashed`.
+
+    late : what there is not by the deadline, in words.
 
     Raises `TimedOut` at the deadline, whether or not the coroutine heeds that it is cancelled then.
     """
@@ -282,7 +287,7 @@ async def within(work: Coroutine[Any, Any, T], deadline_s: float) -> T:
     if not done:
         task.cancel()
         task.add_done_callback(lambda late: late.cancelled() or late.exception())
-        raise TimedOut(f"no answer within the deadline of {deadline_s:g} s")
+        raise TimedOut(f"{late} within the deadline of {deadline_s:g} s")
     return task.result()
 
 
