@@ -143,6 +143,33 @@ def test_whatever_admitting_and_closing_raise_ends_nothing_else(raised: type[Bas
         assert isinstance(asyncio.run(ask(pool)).result, Crashed)
 
 
+class Scribbling(ReferenceModel):
+    def begin(self, truths: Truths) -> dict[str, Any]:
+        for clip in truths.clips:
+            self._scribble(clip)
+        return {}
+
+    def answer(self, clip: Clip, request: Request) -> Reply:
+        self._scribble(clip)
+        return Reply(text="")
+
+    def _scribble(self, clip: Clip) -> None:
+        object.__setattr__(clip, "truth", "normal")
+        clip.parameters["seen"] = True  # type: ignore[index]
+
+
+def test_what_a_reference_model_makes_of_its_clip_is_the_clip_for_nobody_else() -> None:
+    clip = Clip(id="a", truth="ghost_probing", parameters={"light": "day"})
+
+    async def ask() -> None:
+        dispatcher = ReferenceDispatcher(Scribbling(NoSettings()), Truths(clips=(clip,), seed=0))
+        await dispatcher.load()
+        await dispatcher.ask(clip, request())
+
+    asyncio.run(ask())
+    assert clip == Clip(id="a", truth="ghost_probing", parameters={"light": "day"})
+
+
 class NeverAdmitting(Remote):
     async def admit(self, request: Request) -> None:
         await asyncio.Event().wait()

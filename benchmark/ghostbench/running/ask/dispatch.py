@@ -7,7 +7,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from typing_extensions import override
@@ -135,7 +135,10 @@ class Dispatcher(ABC):
 
 
 class ReferenceDispatcher(Dispatcher):
-    """Asks a reference model on the spot. Its answers take no time worth a figure, so that none is given."""
+    """Asks a reference model on the spot. Its answers take no time worth a figure, so that none is given.
+
+    It gets clips of its own: by the run's all rows are scored.
+    """
 
     in_flight = 1
 
@@ -146,7 +149,7 @@ class ReferenceDispatcher(Dispatcher):
     @override
     async def load(self) -> Mapping[str, Any]:
         try:
-            return self._model.begin(self._truths)
+            return self._model.begin(replace(self._truths, clips=tuple(map(_copied, self._truths.clips))))
         except BaseException as error:  # noqa: BLE001
             raise as_unavailable(error) from None
 
@@ -163,7 +166,7 @@ class ReferenceDispatcher(Dispatcher):
         alone: bool = False,
     ) -> Delivery:
         try:
-            result: object = self._model.answer(clip, request)
+            result: object = self._model.answer(_copied(clip), request)
         except BaseException as error:  # noqa: BLE001
             result = as_attempt_error(error)
         return Delivery(self._read(result), None, None)
@@ -171,6 +174,10 @@ class ReferenceDispatcher(Dispatcher):
     @override
     async def close(self) -> None:
         close_model(self._model)
+
+
+def _copied(clip: Clip) -> Clip:
+    return replace(clip, parameters={**clip.parameters})
 
 
 class RemoteDispatcher(Dispatcher):
