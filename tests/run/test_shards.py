@@ -18,6 +18,8 @@ from ghostbench.datasets.select import SplitQuery, select
 from ghostbench.datasets.shards import parse_shard, shard_of, share_of
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
+from ghostbench.folder.manifest import Manifest, read_manifest
+from ghostbench.folder.names import MERGING
 from ghostbench.records import Clip, Split
 from ghostbench.running.merge import merge
 
@@ -152,6 +154,31 @@ def test_a_run_that_is_there_is_not_written_over(made: Path, tmp_path: Path) -> 
     with pytest.raises(BadInput, match="exists"):
         merge(parts(made), tmp_path, "merged", [])
     assert (tmp_path / "merged" / "manifest.json").read_bytes() == before
+
+
+def test_what_a_kill_leaves_of_a_merge_is_in_nobodys_way(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as at_its_end:
+        # As a kill leaves it: nothing is taken back.
+        at_its_end.setattr(shutil, "rmtree", lambda *_, **__: None)
+        at_its_end.setattr(Manifest, "write_sealed", killed)
+        with pytest.raises(KeyboardInterrupt):
+            merge(parts(made), tmp_path, "merged", [])
+    assert (tmp_path / "merged" / "attempts.jsonl").stat().st_size
+    whole = merge(parts(made), tmp_path, "merged", [])
+    assert read_manifest(whole).merged is not None
+    assert not (whole / MERGING).exists()
+    # What is not a merge's own is nobody's to remove.
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "attempts.jsonl").write_text("mine")
+    with pytest.raises(BadInput, match="exists"):
+        merge(parts(made), tmp_path, "other", [])
+    assert (other / "attempts.jsonl").read_text() == "mine"
 
 
 @given(st.sets(st.text(min_size=1, max_size=12), min_size=1, max_size=40), st.integers(1, 9))

@@ -17,6 +17,8 @@ LOG = "log.jsonl"
 TAGS = "tags.jsonl"
 """What people wrote on the run; of no digest."""
 LOCK = ".lock"
+MERGING = ".merging"
+"""There while a folder without a manifest is being filled from shares of a run."""
 JOURNALS = "journals"
 """In it a folder for each model that is asked by rounds, while one is under way: `ROUND_REQUESTS`, `ROUND_INDEX` and
 `ROUND_JOURNAL`."""

@@ -20,6 +20,7 @@ from ghostbench.folder.names import (
     JOURNALS,
     LOCK,
     LOG,
+    MERGING,
     PAGE_ROWS,
     PREDICTIONS,
     SENT,
@@ -60,7 +61,7 @@ class RunFolder:
         return cls(out / run_id)
 
     def create(self) -> None:
-        """Make the folder, or take one that a kill left before its manifest was written.
+        """Make the folder, or take one that a kill left before its manifest was written; empty one that a merge left.
 
         Raises `BadInput` if a run is there already, or nothing can be written there.
         """
@@ -70,12 +71,26 @@ class RunFolder:
         except OSError as error:
             raise BadInput(f"cannot write to {self.path}: {error.strerror}; choose another --out") from None
         check_plain(self.path)
+        self._empty_what_a_merge_left()
         if any(not entry.name.startswith(".") for entry in self.path.iterdir()):
             raise BadInput(
                 f"run '{self.path.name}' exists in {self.path.parent}; "
                 "continue it with --resume, or choose another --run-id"
             )
         self._take_lock(_GLANCE_S)
+
+    def _empty_what_a_merge_left(self) -> None:
+        if has_manifest(self.path) or not (self.path / MERGING).is_file():
+            return
+        self._take_lock(_GLANCE_S)
+        try:
+            for entry in self.path.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                elif entry.name != LOCK:
+                    entry.unlink()
+        finally:
+            self.close()
 
     def reopen(self) -> Manifest:
         """Open an existing run to go on with it; return its manifest. Raises `BadInput`."""

@@ -14,7 +14,7 @@ from ghostbench.errors import BadInput
 from ghostbench.folder.ledger import encode
 from ghostbench.folder.lines import ClipLine, PredictionLine
 from ghostbench.folder.manifest import Manifest, MergedEntry, ModelEntry, ShardEntry, read_manifest, require_complete
-from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, LOG, MANIFEST, PREDICTIONS, PROMPTS, SENT
+from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, LOG, MANIFEST, MERGING, PREDICTIONS, PROMPTS, SENT
 from ghostbench.folder.place import RunFolder, join_files, write_lines
 from ghostbench.folder.reading import read_records
 from ghostbench.folder.run_records import read_attempts
@@ -71,7 +71,9 @@ def merge(folders: Sequence[Path], out: Path, run_id: str | None, command: Seque
     target = RunFolder.at(out, run_id or _own_name(first))
     target.create()
     try:
+        (target.path / MERGING).touch()
         _write(target, shares, [*command])
+        (target.path / MERGING).unlink()
     except BaseException:
         target.close()
         shutil.rmtree(target.path, ignore_errors=True)
