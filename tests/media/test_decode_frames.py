@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -47,6 +48,16 @@ def test_png_and_jpeg_frames_are_read(make_frames: MakeFrames, suffix: str) -> N
     assert len(frames) == 10
 
 
+def test_frames_of_sixteen_bits_are_as_bright_as_those_of_eight(tmp_path: Path) -> None:
+    """Cameras for the night and for warmth write grey so; cut off at 255 instead, all would be white."""
+    ramp = np.tile(np.arange(256, dtype=np.uint16), (4, 1))
+    for number, picture in enumerate((ramp << 8, (ramp << 8) + 255), start=1):
+        Image.fromarray(picture).save(tmp_path / f"{number:04}.png")
+    frames = decode(folder_media(tmp_path), TEN)
+    assert frames.pixels.shape == (2, 4, 256, 3)
+    assert (frames.pixels == ramp[None, :, :, None]).all()
+
+
 def test_frames_numbered_from_0_or_named_before_the_number_are_read(tmp_path: Path) -> None:
     for number in range(12):
         Image.new("L", (8, 6), number).save(tmp_path / f"7_frame_{number}.png")
@@ -60,7 +71,7 @@ def test_frames_numbered_from_0_or_named_before_the_number_are_read(tmp_path: Pa
     [
         ([1, 2, 4, 5], "frame 3 is missing"),
         ([2, 3, 4], "frame 1 is missing"),
-        ([], "no numbered"),
+        ([], "no PNG or JPEG files named by a number"),
     ],
 )
 def test_a_gap_in_the_numbers_is_a_failure_and_never_a_shorter_clip(

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ from ghostbench.frames import Frames
 from ghostbench.media.limits import check_frame_size, check_sample_size
 from ghostbench.media.sampling import Sampling
 from ghostbench.media.shared import new_pixels
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _FRAME = re.compile(r"(?!\.)(?:.*_)?(?P<number>[0-9]{1,9})\.(?:png|jpe?g)", re.IGNORECASE)
 _MACOS_FOLDER = "__MACOSX"
@@ -109,7 +112,7 @@ def _ordered(names: Iterable[str]) -> list[str]:
                 raise DecodeFailed(f"frame {number} is there twice")
             numbered[number] = name
     if not numbered:
-        raise DecodeFailed("there are no numbered PNG or JPEG frames")
+        raise DecodeFailed("there are no PNG or JPEG files named by a number, as 0001.png and clip_0001.png are")
     first = 0 if 0 in numbered else 1
     for expected, number in enumerate(sorted(numbered), start=first):
         if number != expected:
@@ -161,7 +164,7 @@ def _decode_image(data: bytes, index: int) -> tuple[npt.NDArray[np.uint8], str]:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             check_frame_size(image.width, image.height)
             kind = (image.format or "").lower()
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB")), kind
+            return _rgb(ImageOps.exif_transpose(image)), kind
     except UnidentifiedImageError as error:
         what = what_else(data[:ENOUGH])
         words = f"this is no PNG or JPEG image{f' but {what}' if what else ''}"
@@ -173,6 +176,13 @@ def _decode_image(data: bytes, index: int) -> tuple[npt.NDArray[np.uint8], str]:
         if not _raised_in("PIL", error):
             raise
         raise DecodeFailed(f"frame {index}: {type(error).__name__}: {error}") from None
+
+
+def _rgb(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """RGB pixels. Of grey in sixteen bits the upper eight, as Pillow has it of colours: it keeps no grey above 255."""
+    if picture.mode.startswith("I"):
+        return np.repeat((np.asarray(picture) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
+    return np.asarray(picture.convert("RGB"))
 
 
 def _raised_in(package: str, error: Exception) -> bool:
