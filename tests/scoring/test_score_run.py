@@ -371,9 +371,10 @@ def test_a_worker_is_credited_with_clips_and_not_with_their_moments(tmp_path: Pa
     run.row("m", "d", G, attempts=again)
     found = score_run(run.write(tmp_path / "run"))["models"]["m"]["workers"]["by_name"]
     assert {name: each["answered"] for name, each in found.items()} == {"m#1": 5, "m#2": 5}
-    # "a" and a quarter of "b" in five seconds; the rest of "b", and "d", in ten: "c" has no answer at one moment.
+    # "a" and a quarter of "b" in five seconds; the rest of "b", and "d", in seven, as nothing was under way before the
+    # last attempt: "c" has no answer at one moment.
     assert found["m#1"]["clips_per_s"] == pytest.approx(1.25 / 5)
-    assert found["m#2"]["clips_per_s"] == pytest.approx(1.75 / 10)
+    assert found["m#2"]["clips_per_s"] == pytest.approx(1.75 / 7)
 
 
 def test_the_cost_is_the_sum_of_what_is_known_and_says_what_is_not(tmp_path: Path) -> None:

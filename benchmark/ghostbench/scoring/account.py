@@ -107,8 +107,10 @@ def throughput(attempts: pd.DataFrame, answered: int) -> float | None:
 def workers(attempts: pd.DataFrame) -> Workers | None:
     """What each worker did, where the model had several, and how evenly they ended; null for every other model.
 
-    An attempt ends when it began, plus the time that it queued, plus the time that it took. `clips_per_s` is of clips,
-    in each repeat, that are answered at all moments; of a clip that several workers answered each has its share.
+    An attempt ends when it began, plus the time that it queued, plus the time that it took. As in `throughput`, time in
+    which none was under way is left out: a run may be gone on with, and shares of it computed, days later.
+    `clips_per_s` is of clips, in each repeat, that are answered at all moments; of a clip that several workers answered
+    each has its share.
 
     >>> import pandas as pd
     >>> lines = {"started_at": ["2026-01-01T00:00:00Z"] * 3, "queue_s": [0.0, 2.0, 0.0], "wall_s": [2.0, 2.0, 2.0],
@@ -123,7 +125,9 @@ def workers(attempts: pd.DataFrame) -> Workers | None:
     timed, begun = timed[begun.notna()], begun[begun.notna()]
     if timed["worker"].nunique() < 2:
         return None
-    ended = (begun - begun.min()).dt.total_seconds() + timed["queue_s"].fillna(0.0).astype(float) + timed["wall_s"]
+    start = (begun - begun.min()).dt.total_seconds()
+    ended = start + timed["queue_s"].fillna(0.0).astype(float) + timed["wall_s"]
+    ended -= _nothing_before(start, ended)
     clips = _answered_clips(attempts)[timed.index]
     found: dict[str, WorkerShare] = {}
     for name, own in timed.groupby("worker", sort=True):
@@ -134,6 +138,13 @@ def workers(attempts: pd.DataFrame) -> Workers | None:
     last = max(share["ended_s"] for share in found.values())
     idle = sum(last - share["ended_s"] for share in found.values())
     return {"by_name": found, "idle_at_the_end": idle / (last * len(found)) if last > 0 else 0.0}
+
+
+def _nothing_before(start: pd.Series[float], end: pd.Series[float]) -> pd.Series[float]:
+    """For how long nothing was under way before each attempt, seconds, since the first began at 0."""
+    order = start.sort_values(kind="stable").index
+    gaps = (start[order] - end[order].cummax().shift(fill_value=0.0)).clip(lower=0.0)
+    return gaps.cumsum()[start.index]
 
 
 def _answered_clips(attempts: pd.DataFrame) -> pd.Series[float]:
