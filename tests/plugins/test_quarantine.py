@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+
+from ghostbench.plugins.put_back import put_back
 
 if TYPE_CHECKING:
     from conftest import PluginSite
@@ -225,6 +230,45 @@ def test_what_a_plugin_prints_at_import_is_remarked_and_never_printed(plugin_sit
     assert "a loud one" in table
     assert "hello" not in table
     assert warnings == ["warning: plugin 'ill' prints when it is imported ('hello from ill'); take the print out of it"]
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [
+        ("import os; os.chdir('/')", "the working directory"),
+        ("import sys; sys.setrecursionlimit(10**6)", "the recursion limit"),
+        ("import os; os.umask(0)", "the mode of new files"),
+        ("import socket; socket.setdefaulttimeout(30)", "the time limit of sockets"),
+    ],
+)
+def test_what_a_plugin_changes_of_the_process_at_import_is_put_back(
+    plugin_site: PluginSite, line: str, changed: str
+) -> None:
+    """A run from a folder, with local models in workers of their own, is as without the plugin."""
+    plugin_site.add("ill", modules={"ill.py": preceded(f"{line}\n", "moving")})
+    table, warnings = models_of(plugin_site)
+    assert "a moving one" in table
+    said = f"warning: plugin 'ill' changes {changed} when it is imported, and it was put back; take that out of it"
+    assert warnings == [said]
+
+
+def test_all_is_put_back_also_where_the_import_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    limit = sys.getrecursionlimit()
+    changed: list[str] = []
+
+    def careless() -> None:
+        nonlocal changed
+        with put_back() as changed:
+            os.chdir("/")
+            sys.setrecursionlimit(limit + 1)
+            socket.setdefaulttimeout(5)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        careless()
+    assert changed == ["the working directory", "the recursion limit", "the time limit of sockets"]
+    assert (os.getcwd(), sys.getrecursionlimit(), socket.getdefaulttimeout()) == (str(tmp_path), limit, None)
 
 
 @pytest.mark.slow

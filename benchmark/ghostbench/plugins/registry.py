@@ -30,6 +30,7 @@ from ghostbench.plugins.discovery import Found, find_plugins
 from ghostbench.plugins.hookspecs import DatasetSpec, ReportSectionSpec, TaskSpec
 from ghostbench.plugins.installed import OWN, own_folder
 from ghostbench.plugins.objections import KINDS, cleaned, objections
+from ghostbench.plugins.put_back import put_back
 from ghostbench.plugins.text import printable
 
 __all__ = ["Quarantined", "Registry", "Remark", "find", "load_target", "printable", "registry"]
@@ -58,7 +59,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A plugin that works, and disturbs: it prints at import, or takes long."""
+    """A plugin that works, and disturbs: it prints at import, changes what is everybody's, or takes long."""
 
     plugin: str
     what: str
@@ -144,7 +145,7 @@ def _take(found: Registry, plugin: Found, manager: pluggy.PluginManager) -> None
     printed = io.StringIO()
     started = time.process_time()
     try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        with put_back() as changed, contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             loaded = load_plugin(plugin)
             offered = ask_plugin(loaded, plugin.name, manager)
             # In pluggy 1.6.0 a name that is not there is an error.
@@ -162,6 +163,9 @@ def _take(found: Registry, plugin: Found, manager: pluggy.PluginManager) -> None
     if printed.getvalue().strip():
         said = printable(printed.getvalue().strip().splitlines()[0])
         found.remarks.append(Remark(name, f"prints when it is imported ('{said}')", "take the print out of it"))
+    if changed:
+        what = f"changes {' and '.join(changed)} when it is imported, and it was put back"
+        found.remarks.append(Remark(name, what, "take that out of it"))
     if took > SLOW_S and not plugin.own:
         way_out = f"import heavy libraries where they are used, or {plugin.removal}"
         what = f"takes {took:.1f} s of computing to import, and every command waits for it"
