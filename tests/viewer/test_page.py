@@ -187,6 +187,17 @@ def test_runs_are_found_by_words_and_tags_and_what_was_said_at_moments_is_judged
     said = (
         "[...document.querySelectorAll('.moments button')].map((b) => [b.innerText, b.className.replace('tag ', '')])"
     )
+    # Without colours, too, and to who is read to.
+    sign = (
+        "return [...document.querySelectorAll('.moments button')].map((b) => getComputedStyle(b, '::before').content)"
+    )
+    signs = page.execute_script(sign)
+    assert [next((word for word in ("right", "wrong") if word in each), "") for each in signs] == [
+        "",
+        "wrong",
+        "right",
+        "right",
+    ]
     assert page.execute_script(f"return {said}") == [
         ["1.00 s normal", "plain"], ["2.00 s ghost probing", "wrong"], ["3.00 s ghost probing", "right"],
         ["4.00 s ghost probing", "right"],

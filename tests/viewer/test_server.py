@@ -116,6 +116,11 @@ def test_another_origin_is_refused_also_with_the_token(viewer: Viewer, origin: s
     assert viewer.get("/api/runs", origin=viewer.root).status_code == 200
 
 
+@pytest.mark.parametrize("path", [f"/api/runs/first/frames/{'9' * 5000}?clip=c0", f"/?token={'a' * 5000}"])
+def test_an_address_that_no_page_has_is_refused(viewer: Viewer, path: str) -> None:
+    assert viewer.get(path).status_code == 414
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_it_only_reads(viewer: Viewer, method: str) -> None:
     cookie = {"cookie": f"ghostbench_{viewer.port}={viewer.token}"}
@@ -129,6 +134,7 @@ def test_it_only_reads(viewer: Viewer, method: str) -> None:
         "/api/runs/..", "/api/runs/../..", "/api/runs/%2e%2e", "/api/runs/..%2f..%2fetc", "/api/runs/a%2f..%2ffirst",
         "/api/runs//etc", "/api/runs/.", "/api/runs/first%00", "/api/runs/outside",
         "/api/runs/first/clip?clip=../../manifest.json", "/api/runs/first/frames/0?clip=/etc/passwd",
+        "/api/runs/%ff%fe", "/api/runs/first/clip?clip=%ff",
         "/api/runs/first/frames/-1?clip=c0", "/api/runs/first/frames/99999999?clip=c0",
     ],
 )  # fmt: skip

@@ -29,6 +29,9 @@ HEADERS = {
 }
 """What every answer says of itself: nothing from elsewhere, no script but the page's own, in nobody's frame."""
 _EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - only where the user says so
+_PLAIN: Final = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+_LONGEST: Final = 4000
+"""Bytes of an address: that of a clip of two hundred characters, each of twelve bytes, fits."""
 _HTTP: Final = 80
 """The port that browsers do not name."""
 
@@ -96,6 +99,8 @@ class Guard:
             await send(message)
 
         answer = self._objection(scope)
+        if len(scope["path"]) + len(scope["query_string"]) > _LONGEST:
+            answer = 414, _PLAIN, b"no page here has so long an address\n"
         if answer is None:
             await self._app(scope, receive, marked)
             return
@@ -105,25 +110,24 @@ class Guard:
 
     def _objection(self, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
         """What to answer instead; None for a request that may be answered."""
-        plain = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.lower(), []).append(value)
         hosts = [value.decode("latin-1") for value in headers.get(b"host", [])]
         if len(hosts) != 1 or not self._access.answers_to(hosts[0]):
-            return 421, plain, b"this server answers under its own address alone\n"
+            return 421, _PLAIN, b"this server answers under its own address alone\n"
         origins = [value.decode("latin-1") for value in headers.get(b"origin", [])]
         unsaid = scope["method"] == "POST" and "POST" in self._methods and not origins
         if unsaid or any(origin.lower() != f"http://{hosts[0].lower()}" for origin in origins):
-            return 403, plain, b"other pages are told nothing\n"
+            return 403, _PLAIN, b"other pages are told nothing\n"
         if scope["method"] not in self._methods:
-            return 405, [*plain, (b"allow", ", ".join(self._methods).encode())], b"this server only reads\n"
+            return 405, [*_PLAIN, (b"allow", ", ".join(self._methods).encode())], b"this server only reads\n"
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if len(given) == 1 and secrets.compare_digest(given[0].encode(), self._access.token.encode()):
             value = f"{self._access.cookie}={self._access.token}; HttpOnly; SameSite=Lax; Path=/"
-            return 303, [*plain, (b"location", b"/"), (b"set-cookie", value.encode())], b""
+            return 303, [*_PLAIN, (b"location", b"/"), (b"set-cookie", value.encode())], b""
         if given or not self._holds_token(headers.get(b"cookie", [])):
-            return 403, plain, b"open the link that was printed last: it holds a token\n"
+            return 403, _PLAIN, b"open the link that was printed last: it holds a token\n"
         return None
 
     def _holds_token(self, cookies: list[bytes]) -> bool:

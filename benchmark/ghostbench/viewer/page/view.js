@@ -405,7 +405,7 @@
     const moments = (said) => make("div", { class: "moments" }, ...said.map((each) => {
       const [, title] = verdict(each.grade, each.outcome, line.truth);
       const score = each.score === null || each.score === undefined ? "" : ` ${decimal(each.score)}`;
-      return make("button", { type: "button", class: `tag ${atMoment(each)}`, title: "go to this moment",
+      return make("button", { type: "button", class: `tag ${atMoment(each)}`, title: `go to this moment${{ right: ": an alarm in time", wrong: ": an alarm too early, or of nothing" }[atMoment(each)] || ""}`,
         onclick: () => go(reel.times.length ? Math.max(0, reel.times.findLastIndex((time) => time <= each.moment_s)) : 0) }, `${seconds(each.moment_s)} ${title}${score}`);
     }));
     // Of an example the frames that were shown before this clip's, for whoever opens it.
