@@ -52,6 +52,8 @@ def test_what_cannot_be_gone_on_with_is_told_in_one_line_of_plain_words(bench: A
         (["--models", "always,random"], "was started without random and with never as well; leave out --models to "),
         (["--give-up", "alwys"], "error: --give-up 'alwys' is no model of this run; choose from always, never"),
         (["--sampling", "fps:2"], "was started with sampling = uniform:10, not fps:2; resume it with its own "),
+        (["--limit", "2"], "was started with dataset.filters = none, not limit=2; resume it with its own settings"),
+        (["--shard", "1/2"], "was started with dataset.filters = none, not shard=1/2; resume it with its own "),
         (["--seed", "1"], "was started with seed = 0, not 1; resume it with its own settings, or choose another "),
     ):
         done = bench.run("--resume", "--run-id", "r", *words, dataset=False)

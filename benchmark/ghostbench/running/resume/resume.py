@@ -28,6 +28,7 @@ from ghostbench.running.rules.standing import Standing, refused_by_name
 
 _MUST_MATCH = ("dataset", "task", "sampling", "repeats", "seed", "probes", "models")
 _FREE_DATASET_KEYS = ("data_root", "labels", "annotations")
+_SAID = ("name", "split", "filters")
 _MODEL_KEYS = ("spec", "argument", "settings", "identity", "probe", "variant", "of", "substitute")
 
 
@@ -48,7 +49,9 @@ def check_same(begun: Manifest, asked: Manifest, plan: Plan) -> None:
             raise BadInput(_other_models(before, set(was or ()), set(wanted)))
         names = [key]
         while isinstance(was, dict) and isinstance(wanted, dict):
-            differing = next(k for k in (*was, *wanted) if k not in was or k not in wanted or was[k] != wanted[k])
+            differing = _first_said(
+                [k for k in (*was, *wanted) if k not in was or k not in wanted or was[k] != wanted[k]]
+            )
             names.append(str(differing))
             was, wanted = was.get(differing), wanted.get(differing)
         raise BadInput(_was_started_with(before, ".".join(names), was, wanted))
@@ -56,6 +59,11 @@ def check_same(begun: Manifest, asked: Manifest, plan: Plan) -> None:
     was, wanted = before.get("max_attempts"), now.get("max_attempts")
     if isinstance(was, int) and isinstance(wanted, int) and wanted < was:
         raise BadInput(_was_started_with(before, "max_attempts", was, wanted) + " (it may be raised)")
+
+
+def _first_said(differing: list[str]) -> str:
+    """Of what differs, what the user has said, rather than what follows from it."""
+    return next((key for key in _SAID if key in differing), differing[0])
 
 
 def _check_same_examples(begun: Manifest, asked: Manifest) -> None:
