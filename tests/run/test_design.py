@@ -78,6 +78,7 @@ def test_of_a_task_that_asks_at_moments_the_warnings_are_what_is_compared() -> N
     clips = [Clip(id=f"w{place}", truth="ghost_probing", truth_time_s=4.0, labels=labels) for place in range(60)]
     clips += [Clip(id="late", truth="ghost_probing", truth_time_s=4.0)]
     clips += [Clip(id="open", truth="ghost_probing", labels=Label(first_visible_s=0.4, contact_s=4.0))]
+    clips += [Clip(id="short", truth="ghost_probing", labels=Label(first_visible_s=2.1, contact_s=2.4))]
     clips += [Clip(id=f"n{place}", truth=truth) for place, truth in enumerate(("normal", "cut_in") * 50)]
     configured = SimpleNamespace(choice=SimpleNamespace(spec=SimpleNamespace(kind="remote", name="m")))
     rows = [SimpleNamespace(probe=None, variant=None, of=None, configured=configured) for _ in range(3)]
