@@ -270,7 +270,11 @@ def test_a_folder_of_videos_that_nobody_labelled_is_labelled(tmp_path: Path) -> 
     assert sorted(labelling.clips) == ["a", "b"]
     assert labelling.log.dataset == "recordings"
     only = labelling_of([SplitQuery(dataset=str(folder), clips="a*")], "anna", tmp_path / "other.jsonl")
-    assert sorted(only.clips) == ["a"]
+    assert (sorted(only.clips), only.unasked) == (["a"], 0)
+    del only
+    # A clip that came since is not asked in silence, nor left out in silence.
+    more = labelling_of([SplitQuery(dataset=str(folder))], "anna", tmp_path / "other.jsonl")
+    assert ([clip for clip, _ in more.log.items], more.unasked) == (["a"], 1)
     (folder / "a.mkv").write_bytes(b"")
     for query, why in (
         (SplitQuery(dataset=str(folder)), "two files for the clip a"),

@@ -86,6 +86,10 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     queries = [SplitQuery(dataset=name, data_root=data_root, labels=labels, clips=clips) for name in datasets]
     access = Access.new("127.0.0.1", port)
-    app = application(labelling_of(queries, annotator, out, settle), access)
+    labelling = labelling_of(queries, annotator, out, settle)
+    if labelling.unasked and not quiet:
+        clips_are = "1 clip is" if labelling.unasked == 1 else f"{labelling.unasked} clips are"
+        click.echo(f"{clips_are} not asked: {out} was begun without; label what is new into another file.", err=True)
+    app = application(labelling, access)
     ends = "Ctrl-C ends it; the same command goes on."
     return serve_page(app, access, ends, quiet=quiet, as_json=as_json, no_browser=no_browser)

@@ -46,7 +46,8 @@ class Labelling:
     """What one annotator labels, and where it is written down.
 
     credentials : what opens each clip's media. others : whose labels are shown beside, where disagreements are settled.
-    held : what keeps the annotator's file to this process.
+    held : what keeps the annotator's file to this process. unasked : how many clips came after the file was begun: its
+    order stays.
     """
 
     log: LabelLog
@@ -54,6 +55,7 @@ class Labelling:
     credentials: Mapping[str, Credentials]
     others: Sequence[Rater] = ()
     held: IO[bytes] | None = None
+    unasked: int = 0
 
 
 def labelling_of(queries: Sequence[SplitQuery], annotator: str, out: Path, settle: Sequence[str] = ()) -> Labelling:
@@ -86,7 +88,8 @@ def labelling_of(queries: Sequence[SplitQuery], annotator: str, out: Path, settl
     gone = next((clip for clip, _ in log.items if clip not in clips), None)
     if gone is not None:
         raise BadInput(f"{out} asks for {gone}, which has no media here; give the data set that it was begun with")
-    return Labelling(log, clips, credentials, others, held)
+    known = {clip for clip, _ in log.items}
+    return Labelling(log, clips, credentials, others, held, sum(clip not in known for clip in asked))
 
 
 def _asked(query: SplitQuery) -> tuple[str, Sequence[Clip], Credentials]:
