@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ghostbench import ModelSpec
+from ghostbench.plugins.choose import Choice, build_model
 from ghostbench.plugins.put_back import put_back
 
 if TYPE_CHECKING:
@@ -250,6 +252,22 @@ def test_what_a_plugin_changes_of_the_process_at_import_is_put_back(
     assert "a moving one" in table
     said = f"warning: plugin 'ill' changes {changed} when it is imported, and it was put back; take that out of it"
     assert warnings == [said]
+
+
+def test_what_a_model_s_module_changes_in_the_run_s_own_process_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_moving_module.py").write_text(
+        "import os, socket, sys; os.chdir('/'); sys.setrecursionlimit(10**6); socket.setdefaulttimeout(9)\n"
+        "from ghostbench import LocalModel\n"
+        "class Moving(LocalModel):\n    def answer(self, requests): return []\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    limit = sys.getrecursionlimit()
+    spec = ModelSpec(name="moving", load="a_moving_module:Moving", kind="local", summary="s")
+    build_model(Choice(row="moving", spec=spec, argument=None), None)
+    assert (os.getcwd(), sys.getrecursionlimit(), socket.getdefaulttimeout()) == (str(tmp_path), limit, None)
 
 
 def test_all_is_put_back_also_where_the_import_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

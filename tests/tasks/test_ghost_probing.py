@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -24,6 +26,26 @@ GOOD_TEXT = json.dumps(GOOD)
 OTHER_TEXT = json.dumps({**GOOD, "grade": "normal"})
 
 parse = GhostProbing().parse
+
+
+def test_a_reply_nested_without_end_is_no_end_of_the_process_whatever_a_plugin_allows() -> None:
+    """In a process of its own, that would die of it: with its limit raised, Python goes on until the stack is full."""
+    code = (
+        "import sys; sys.setrecursionlimit(10**6)\n"
+        "from ghostbench.tasks.ghost_probing import GhostProbing\n"
+        "from ghostbench import Unparseable\n"
+        "for text in ('[' * 10**6, '{\"grade\": ' * 10**5, '[1, ' * 10**5, '[' * 10**6 + ']' * 10**6):\n"
+        "    try: GhostProbing().parse(text)\n"
+        "    except Unparseable as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "the reply's JSON is nested too deeply, or holds too much\n" * 4
+
+
+def test_many_brackets_are_no_depth() -> None:
+    assert parse(f"{'[1] ' * 500}{GOOD_TEXT}") == ANSWER
+    assert parse(f"{json.dumps([[]] * 5000)} {GOOD_TEXT}") == ANSWER
+    assert parse(f"[{{ {'[x] ' * 150}{GOOD_TEXT}") == ANSWER
 
 
 def changed(**fields: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ghostbench.errors import BadInput
 from ghostbench.models import LocalModel, Model, ModelSpec, ReferenceModel, RemoteModel
+from ghostbench.plugins.put_back import put_back
 from ghostbench.plugins.registry import find, load_target, printable, registry
 from ghostbench.plugins.setting_values import listed, read_values
 from ghostbench.redact import Redactor, without_value
@@ -121,8 +122,12 @@ def is_installed(package: str) -> bool:
 
 
 def build_model(choice: Choice, settings: Any) -> Model:
-    """Import the model's class and construct it. Raises what its import or constructor raises, or TypeError."""
-    made = load_target(choice.spec.load)(settings, choice.argument)
+    """Import the model's class and construct it. Raises what its import or constructor raises, or TypeError.
+
+    What that changes of the process is put back: it is the run's, and other models' too.
+    """
+    with put_back():
+        made = load_target(choice.spec.load)(settings, choice.argument)
     base = _BASES[choice.spec.kind]
     if not isinstance(made, base):
         raise TypeError(f"{choice.spec.load} is not a {base.__name__}, as its kind '{choice.spec.kind}' says")

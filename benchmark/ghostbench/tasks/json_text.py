@@ -18,6 +18,12 @@ _OPENING: Final = re.compile(r"[{\[]")
 _OF_FLAT_OBJECTS: Final = {"type", "properties", "required", "additionalProperties", "title", "description"}
 _COMPILED: Final[dict[int, tuple[Draft202012Validator, Callable[[object], bool]]]] = {}
 _OBJECT_BEGUN: Final = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:')
+_STEP: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[{\[]|[}\]]', re.DOTALL)
+_DEEPEST: Final = 100
+"""Objects and arrays within each other, at most. What Python bears by itself is for any plugin to raise until the
+process dies of it."""
+_MOST_STEPS: Final = 20_000
+"""Texts and brackets of one JSON value, at most, where there are brackets enough for it to be too deep."""
 _MOST_OPENINGS: Final = 1000
 """More than any answer needs. A failed attempt counts the lines before it, so that attempts must be bounded."""
 
@@ -64,9 +70,12 @@ def _values(text: str, key: str) -> Iterator[Any]:
     raises `Unparseable`: what is left of a broken answer is none.
     """
     opening = _OPENING.search(text)
+    many = text.count("{") + text.count("[") > _DEEPEST
     for _ in range(_MOST_OPENINGS):
         if opening is None:
             return
+        if many and _is_too_deep(text, opening.start()):
+            raise Unparseable("the reply's JSON is nested too deeply, or holds too much")
         try:
             value, end = _DECODER.raw_decode(text, opening.start())
             yield value
@@ -76,6 +85,18 @@ def _values(text: str, key: str) -> Iterator[Any]:
                 raise Unparseable(f"the reply's JSON is malformed or cut off: {error.msg}") from None
         opening = _OPENING.search(text, end)
     raise Unparseable(f"the reply holds more than {_MOST_OPENINGS} brackets that may open JSON")
+
+
+def _is_too_deep(text: str, start: int) -> bool:
+    """Whether the JSON value that begins here is nested deeper than `_DEEPEST`, or holds more than is looked at."""
+    depth = 0
+    for number, step in enumerate(_STEP.finditer(text, start)):
+        depth += (step[0] in {"{", "["}) - (step[0] in {"}", "]"})
+        if depth > _DEEPEST or number > _MOST_STEPS:
+            return True
+        if depth == 0:
+            return False
+    return False
 
 
 def _mentions(value: Any, key: str) -> bool:
