@@ -12,6 +12,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.drawing import as_svg
 from ghostbench.report.margins import set_margins
+from ghostbench.report.paper.narrow import COLUMN_PT
 from ghostbench.report.plots import saved_charts
 from ghostbench.scoring.score import score_run
 
@@ -70,12 +71,14 @@ def test_nothing_is_cut_off_and_names_lie_over_nothing(run: Any, names: list[str
         assert 0 <= around.x0 < around.x1 <= whole.width / 72, (name, around)
         assert 0 <= around.y0 < around.y1 <= whole.height / 72, (name, around)
         (axes,) = figure.axes
+        assert axes.get_legend() is None, "it would lie over what is drawn"
+        assert axes.get_window_extent(renderer).height > 40, name
         below = [label.get_window_extent(renderer) for label in axes.get_xticklabels()]
         if axes.get_xlabel():
             below.append(axes.xaxis.label.get_window_extent(renderer))
         for legend in figure.legends:
             box = legend.get_window_extent(renderer)
-            assert box.y1 <= min(each.y0 for each in below), name
+            assert box.y1 <= min(each.y0 for each in below) + 0.05, name
             assert 0 <= box.x0 < box.x1 <= whole.width, name
         assert min(axes.get_position().size) > 0.3, name
         seen.add(name)
@@ -83,6 +86,20 @@ def test_nothing_is_cut_off_and_names_lie_over_nothing(run: Any, names: list[str
     saved_charts(run(tmp_path / "r", names), check)
     assert {"latency", "stages"} < seen
     assert seen > ({"dose-light", "memory", "roc"} if run is over_twins else {"warning-timeline", "warning-leads"})
+
+
+@pytest.mark.parametrize("names", [["m"], LONG], ids=["one short name", "nine long ones"])
+@pytest.mark.parametrize("run", [over_twins, of_warnings])
+def test_legends_fit_a_column_of_paper(run: Any, names: list[str], tmp_path: Path) -> None:
+    def check(figure: Any, name: str) -> None:
+        FigureCanvasSVG(figure)
+        figure.set_size_inches(COLUMN_PT / 72.27, figure.get_size_inches()[1])
+        figure.draw_without_rendering()
+        for legend in figure.legends:
+            box = legend.get_window_extent(figure._get_renderer())
+            assert 0 <= box.x0 < box.x1 <= figure.bbox.width, (name, box)
+
+    saved_charts(run(tmp_path / "r", names), check)
 
 
 def test_a_chart_is_the_same_text_each_time(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +28,10 @@ MOST_CURVES = 8
 _LONGEST = 26
 """Characters of a name in a chart."""
 _VIDEO = " [video]"
+_NARROW_PT = 240.0
+"""What a legend may be wide: a column of a paper in two columns, points."""
+_LETTER, _HANDLE = 0.6, 4.0
+"""How wide a letter of a legend is about, and what stands before and after its words, in sizes of the font."""
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7f3fbf", "#999999")
 """Okabe and Ito's colours, the yellow darkened to be seen on white."""
 INK = "#010203"
@@ -80,6 +86,26 @@ def square(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.grid()
     return figure, axes
+
+
+def legend_below(figure: Figure, size: float = 7, title: str | None = None) -> None:
+    """Name what is drawn below a figure's axes, where it lies over nothing; the figure grows by as much. In no more
+    columns than fit a narrow column of paper."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if not labels:
+        return
+    each = max(map(letters, labels)) * _LETTER + _HANDLE
+    columns = max(1, min(4, len(labels), int(_NARROW_PT / (each * size))))
+    lines = math.ceil(len(labels) / columns) + (title is not None)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + (lines * 1.6 + 1) * size / 72)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=size, title=title,
+                  title_fontsize=size, alignment="left")  # fmt: skip
+
+
+def letters(text: str) -> int:
+    """How many letters a text is wide; those of Chinese, Japanese and Korean are as wide as two."""
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
 
 
 def as_svg(figure: Figure, name: str) -> str:

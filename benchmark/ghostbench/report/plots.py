@@ -17,6 +17,7 @@ from ghostbench.report.drawing import (
     Drawn,
     as_svg,
     figure_of,
+    legend_below,
     named,
     note_on,
     square,
@@ -133,8 +134,8 @@ def _curves(run: RunData, rows: Rows) -> Iterable[tuple[str, Drawn]]:
         dots_axes.scatter(at, [b["share"]["value"] for b in bins], [8 + 3 * math.sqrt(b["n"]) for b in bins], colour)
     prevalence = next(iter(rows.values()))["prevalence"]
     pr_axes.axhline(prevalence, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    roc_axes.legend(loc="lower right", title="AUC", alignment="left")
-    pr_axes.legend(loc="lower left", title="AP", alignment="left")
+    legend_below(roc, title="AUC")
+    legend_below(pr, title="AP")
     yield f"ROC curves; the dashed line is chance.{note}", Drawn(roc, "roc")
     yield f"Precision against recall; the dashed line is the share of positives.{note}", Drawn(pr, "pr")
     yield (

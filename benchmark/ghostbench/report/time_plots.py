@@ -8,7 +8,7 @@ import numpy as np
 
 from ghostbench.folder.lines import STAGES
 from ghostbench.report.columns import Rows
-from ghostbench.report.drawing import MOST, PALETTE, Drawn, figure_of, named, note_on
+from ghostbench.report.drawing import MOST, PALETTE, Drawn, figure_of, legend_below, named, note_on
 from ghostbench.scoring.account import QUANTILES
 from ghostbench.scoring.account_metrics import Percentiles
 
@@ -58,7 +58,7 @@ def _stages(
     stages = [stage for stage in STAGES if any(found[stage] for _, found in timed) and stage != "first_token_s"]
     if not stages:
         return
-    figure, axes = figure_of(5.2, 1.5 + 0.28 * len(timed), "Where the time goes, medians")
+    figure, axes = figure_of(5.2, 1.1 + 0.28 * len(timed), "Where the time goes, medians")
     left = np.zeros(len(timed))
     for stage, colour in zip(stages, PALETTE, strict=False):
         width = np.array([taken["p50"] if (taken := found[stage]) else 0.0 for _, found in timed])
@@ -67,7 +67,7 @@ def _stages(
     axes.set_yticks(range(len(timed)), [named(name, rows) for name, _ in timed])
     axes.set_ylim(len(timed) - 0.5, -0.5)
     axes.set_xlabel("seconds")
-    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+    legend_below(figure, 8)
     yield (
         "Median time of each stage of an attempt; medians need not add up to the whole. A clip's video is decoded "
         f"once, for all models.{note}",
@@ -82,7 +82,7 @@ def memory(rows: Rows) -> Iterable[tuple[str, Drawn]]:
         return
     note = note_on([name for name, _ in used], rows)
     used = used[:MOST]
-    figure, axes = figure_of(5.2, 1.3 + 0.34 * len(used), "Peak device memory")
+    figure, axes = figure_of(5.2, 0.9 + 0.34 * len(used), "Peak device memory")
     kinds = ("peak_allocated_bytes", "peak_reserved_bytes", "process_bytes")
     for index, (kind, colour) in enumerate(zip(kinds, PALETTE, strict=False)):
         sizes = [(found[kind] or 0) / 2**30 for _, found in used]
@@ -91,7 +91,7 @@ def memory(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     axes.set_yticks(range(len(used)), [named(name, rows) for name, _ in used])
     axes.set_ylim(len(used) - 0.5, -0.5)
     axes.set_xlabel("GiB")
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+    legend_below(figure, 8)
     yield (
         f"Highest allocated, reserved and process memory.{note}",
         Drawn(figure, "memory"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ghostbench.report.columns import Rows
-from ghostbench.report.drawing import MOST_CURVES, PALETTE, Drawn, figure_of, named, note_on, short
+from ghostbench.report.drawing import MOST_CURVES, PALETTE, Drawn, figure_of, legend_below, named, note_on, short
 from ghostbench.report.twin_tables import curves, lights_of
 from ghostbench.scoring.twins import DOSES, levels_of
 
@@ -42,7 +42,7 @@ def _doses(rows: Rows, fits: bool) -> Iterable[tuple[str, Drawn]]:
             axes.plot(fine, rise, color=colour, label=f"{named(name, rows)} {threshold['value']:.2f}")
         axes.set_ylim(-0.04, 1.04)
         axes.set_ylabel("says ghost probing")
-        axes.legend(loc="best", title="threshold", alignment="left", fontsize=7)
+        legend_below(figure, title="threshold")
         yield (
             f"Share of clips with the event that are called ghost probing, against {title}; the lines are fitted."
             + note,
@@ -73,7 +73,7 @@ def _by_light(rows: Rows) -> Iterable[tuple[str, Drawn]]:
     axes.set_xlim(-0.5, len(lights) - 0.5)
     axes.set_ylim(-0.04, 1.04)
     axes.set_ylabel("says ghost probing")
-    axes.legend(loc="best", fontsize=7)
+    legend_below(figure)
     yield (
         "Share of clips that are called ghost probing, by light: dots with the event, squares their counterparts."
         + note_on([name for name, _ in seen], rows, MOST_CURVES),

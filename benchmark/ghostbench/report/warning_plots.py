@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ghostbench.report.data import RunData
-from ghostbench.report.drawing import FAINT, PALETTE, Drawn, figure_of, named, note_on
+from ghostbench.report.drawing import FAINT, PALETTE, Drawn, figure_of, legend_below, named, note_on
 from ghostbench.report.escape import plain
 from ghostbench.scoring.alarm_thresholds import FALSE_ALARM_RATE, alarm_threshold, first_alarms_of, leads_by_rate
 from ghostbench.scoring.chance_alarms import leads_by_chance
@@ -75,7 +75,7 @@ def _told(run: RunData, name: str, rule: Sustain) -> _Told:
 def _timeline(told: Sequence[_Told], clips: Sequence[str], places: Sequence[int], rule: Sustain) -> tuple[str, Drawn]:
     """One line a clip: its length, its window, and where each model's first alarm lies."""
     shown = places[:MOST_LINES]
-    figure, axes = figure_of(5.2, 1.1 + 0.2 * len(shown) + 0.15 * len(told), "First alarms")
+    figure, axes = figure_of(5.2, 0.9 + 0.2 * len(shown), "First alarms")
     height = 0.7 / len(told)
     for line, at in enumerate(shown):
         each, _ = told[0].by_clip[at]
@@ -91,8 +91,7 @@ def _timeline(told: Sequence[_Told], clips: Sequence[str], places: Sequence[int]
     axes.set_yticks(range(len(shown)), [clips[at][:_NAME] for at in shown], fontsize=7)
     axes.set(xlabel="seconds", xlim=(0, None), ylim=(len(shown) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
-    longest = max(len(one.label) for one in told)
-    figure.legend(loc="outside lower center", ncols=3 if longest < 12 else 2 if longest < 21 else 1, fontsize=7)
+    legend_below(figure)
     more = f" {len(places) - len(shown)} more clips are not drawn." if len(places) > len(shown) else ""
     words = (
         "First alarm of each model in each clip, by its own threshold or by grade; the window of a warning is shaded, "
@@ -118,11 +117,11 @@ def _over_time(clip: str, at: int, told: Sequence[_Told], windows: int) -> tuple
             axes.plot([first], [levels[each.times_s.index(first)]], "o", color=colour, markersize=4)
     if window is not None and window.start_s is not None and window.event_s is not None:
         axes.axvspan(window.start_s, window.event_s, color=FAINT, alpha=0.3)
-    axes.legend(loc="upper left", fontsize=7)
+    legend_below(figure)
     more = f"; one of {windows} clips with a window" if windows > MOST_CLIPS else ""
     words = (
         f"{clip}: score at each moment (yes and no as 1 and 0), none where an answer is missing; the window is shaded, "
-        f"dots are first alarms{more}"
+        f"dots are first alarms{more}."
     )
     return words, Drawn(figure, f"warning-{at}")
 
@@ -144,7 +143,7 @@ def _leads(told: Sequence[_Told], rule: Sustain) -> tuple[str, Drawn]:
     chance = leads_by_chance(told[0].rows, [float(rate) for rate in rates], rule)
     axes.plot(rates, chance, color=FAINT, linewidth=1, linestyle=(0, (1, 2)), label="alarms by chance")
     axes.axvline(FALSE_ALARM_RATE, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.legend(loc="upper right", fontsize=7)
+    legend_below(figure)
     words = (
         "Mean lead, misses as 0, against the share of safe clips with an alarm, over all thresholds; dotted: alarms by "
         "chance; the dashed line is at 10%."
@@ -167,6 +166,6 @@ def _by_visible_time(doses: Sequence[tuple[str, Sequence[VisibleTime]]]) -> tupl
                   label=label)  # fmt: skip
     axes.plot([0, longest], [0, longest], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set(xlabel="visible before contact, seconds", ylabel="mean lead, seconds")
-    axes.legend(loc="upper left", fontsize=7)
+    legend_below(figure)
     words = "Mean lead, misses as 0, against how long the road user can be seen; dashed: a warning at first sight."
     return words, Drawn(figure, "warning-visible")
