@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,14 +36,22 @@ class Location:
         return URL.fullmatch(self.shown) is None
 
     @property
+    def is_web_address(self) -> bool:
+        """Whether its parts are written as URLs have them, and not as they are read."""
+        match = URL.fullmatch(self.shown)
+        return match is not None and match["scheme"].lower() in {"http", "https"}
+
+    @property
     def full(self) -> str:
         """It with its credentials, for the package that opens it and nobody else."""
         return self.credentials.full(self.shown)
 
     def join(self, *names: str) -> Location:
-        """The location of something inside this folder. The names must be plain names."""
+        """The location of something inside this folder. The names must be plain names, as a person reads them: in a web
+        address they stand in the characters that it may have."""
         for name in names:
             if name in {"", ".", ".."} or "/" in name or "\0" in name:
                 raise ValueError(f"{name!r} is not a plain name")
         top = self.shown.rstrip("/") if self.shown != "/" else ""
-        return Location("/".join((top, *names)), self.credentials)
+        steps = [urllib.parse.quote(name, safe="") for name in names] if self.is_web_address else names
+        return Location("/".join((top, *steps)), self.credentials)

@@ -6,6 +6,7 @@ names, `within` is the folder that nothing may lead out of.
 
 from __future__ import annotations
 
+import html
 import io
 import os
 import re
@@ -166,11 +167,19 @@ def list_folder(location: Location, *, within: str | None = None) -> Mapping[str
     names = {entry["name"].rstrip("/"): entry["type"] for entry in found}
     if set(names) == {here} and names[here] == "file":
         return None
-    return {
-        name.rpartition("/")[2]: "directory" if kind == "directory" else "file"
+    kinds_of = {
+        _linked(name) if location.is_web_address else name.rpartition("/")[2]: kind
         for name, kind in names.items()
         if name != here
     }
+    return {name: "directory" if kind == "directory" else "file" for name, kind in kinds_of.items() if name}
+
+
+def _linked(link: str) -> str:
+    """The name of what a link on a server's page leads to, as a person reads it; "" for a link to no entry."""
+    step = html.unescape(link.rpartition("/")[2])
+    name = urllib.parse.unquote(re.split("[?#]", step, maxsplit=1)[0])
+    return "" if name in {".", ".."} or "/" in name or "\0" in name else name
 
 
 def _kind(entry: os.DirEntry[str], within: str | None) -> EntryKind | None:
