@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from ghostbench.report.data import RunData, read_run
 from ghostbench.report.drawing import as_svg
 from ghostbench.report.margins import set_margins
+from ghostbench.report.paper.figures import _files
 from ghostbench.report.paper.narrow import COLUMN_PT
 from ghostbench.report.plots import saved_charts
 from ghostbench.scoring.score import score_run
@@ -88,18 +90,25 @@ def test_nothing_is_cut_off_and_names_lie_over_nothing(run: Any, names: list[str
     assert seen > ({"dose-light", "memory", "roc"} if run is over_twins else {"warning-timeline", "warning-leads"})
 
 
-@pytest.mark.parametrize("names", [["m"], LONG], ids=["one short name", "nine long ones"])
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [over_twins, of_warnings])
-def test_legends_fit_a_column_of_paper(run: Any, names: list[str], tmp_path: Path) -> None:
+def test_legends_and_numbers_fit_a_column_of_paper(run: Any, tmp_path: Path) -> None:
     def check(figure: Any, name: str) -> None:
+        _files(figure, name)
         FigureCanvasSVG(figure)
-        figure.set_size_inches(COLUMN_PT / 72.27, figure.get_size_inches()[1])
         figure.draw_without_rendering()
+        renderer = figure._get_renderer()
+        assert figure.bbox.width == pytest.approx(figure.dpi * COLUMN_PT / 72.27)
         for legend in figure.legends:
-            box = legend.get_window_extent(figure._get_renderer())
+            box = legend.get_window_extent(renderer)
             assert 0 <= box.x0 < box.x1 <= figure.bbox.width, (name, box)
+        (axes,) = figure.axes
+        low, high = sorted(axes.get_xlim())
+        shown = [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+        boxes = sorted((label.get_window_extent(renderer) for label in shown if label.get_text()), key=lambda b: b.x0)
+        assert all(one.x1 < other.x0 for one, other in pairwise(boxes)), (name, [label.get_text() for label in shown])
 
-    saved_charts(run(tmp_path / "r", names), check)
+    saved_charts(run(tmp_path / "r", LONG), check)
 
 
 def test_a_chart_is_the_same_text_each_time(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import wrap
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +12,9 @@ from ghostbench.report.columns import Rows
 from ghostbench.report.drawing import MOST_CURVES, PALETTE, Drawn, figure_of, legend_below, named, note_on, short
 from ghostbench.report.twin_tables import curves, lights_of
 from ghostbench.scoring.twins import DOSES, levels_of
+
+_LETTERS_ACROSS: Final = 32
+"""Letters that stand side by side below a chart, in a column of a paper too."""
 
 
 def twin_charts(rows: Rows, fits: bool) -> Iterable[tuple[str, Drawn]]:
@@ -69,7 +74,8 @@ def _by_light(rows: Rows) -> Iterable[tuple[str, Drawn]]:
             label = named(name, rows) if marker == "o" else None
             values = [found["value"] for _, found in known]
             axes.plot(at, values, marker, color=colour, markerfacecolor=filled, markersize=4, label=label)
-    axes.set_xticks(range(len(lights)), [short(light) for light in lights])
+    room = max(8, _LETTERS_ACROSS // len(lights))
+    axes.set_xticks(range(len(lights)), ["\n".join(wrap(short(light), room)) for light in lights])
     axes.set_xlim(-0.5, len(lights) - 0.5)
     axes.set_ylim(-0.04, 1.04)
     axes.set_ylabel("says ghost probing")

@@ -33,12 +33,17 @@ def _files(figure: Figure, name: str) -> tuple[str, bytes, bytes]:
     """Its name as a file's, the PDF and the SVG."""
     import matplotlib as mpl
     from matplotlib.text import Text
-    from matplotlib.ticker import FixedLocator
+    from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator
 
     _, height = figure.get_size_inches()
     figure.set_size_inches(COLUMN_PT / _PT, height)
     for axes in figure.axes:
         axes.set_title("")  # the caption says it, and there is no room
+        along = axes.xaxis.get_major_locator()
+        if type(along) is MaxNLocator:  # others see for themselves how many numbers there is room for
+            along.set_params(nbins=2)
+        elif isinstance(along, LogLocator):
+            along.set_params(numticks=3)
         for axis in (axes.xaxis, axes.yaxis):
             if isinstance(axis.get_major_locator(), FixedLocator):
                 axis.set_ticklabels([_drawable(label.get_text()) for label in axis.get_ticklabels()])
