@@ -140,3 +140,24 @@ def test_a_key_that_could_not_be_saved_is_said_to_be_so(labelling: Any, browser:
     page.until("document.getElementById('saved').textContent === 'not saved'")
     assert "start it again" in page.js("document.getElementById('error').textContent")
     assert "doubt" not in read(out).drafts[read(out).items[0]].values
+
+
+def test_who_settles_reads_what_the_others_said_and_goes_to_the_frames_that_they_saw(
+    labelling: Any, browser: Any, tmp_path: Path
+) -> None:
+    for name, truth, frame in (("anna", "ghost_probing", 7), ("ben", "cut_in", 2)):
+        server = labelling(name, tmp_path / f"{name}.jsonl", "--clips", "images_7_003")
+        server.json("/api/label/0", {"set": "truth", "value": truth})
+        server.json("/api/label/0", {"set": "contact_s", "frame": frame})
+        server.json("/api/label/0", {"set": "occluder", "value": "a_van"})
+        server.kill()
+    settle = [f"--settle={tmp_path / name}.jsonl" for name in ("anna", "ben")]
+    page = Page(browser, labelling("cleo", tmp_path / "cleo.jsonl", *settle).link)
+    cards = page.js("[...document.querySelectorAll('#others .card')].map((card) => card.innerText.trim())")
+    assert cards == [
+        "anna: ghost probing contact 0.700 s occluder a_van",
+        "ben: cut-in contact 0.200 s occluder a_van",
+    ]
+    for card, frame in ((0, 7), (1, 2)):
+        page.js(f"document.querySelectorAll('#others button')[{card}].click()")
+        page.until(f"document.getElementById('frame').alt === 'frame {frame}'")

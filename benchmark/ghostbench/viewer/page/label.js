@@ -2,6 +2,7 @@
 // Keys, frames and what is said of them. Every key is on the server's disk before the page shows it.
 
 const TRUTHS = { 1: "normal", 2: "ghost_probing", 3: "cut_in" };
+const SAID = { normal: "none", ghost_probing: "ghost probing", cut_in: "cut-in" };
 const TIMES = { v: "first_visible_s", d: "danger_s", e: "event_s", r: "ego_reacts_s", c: "contact_s" };
 const WORDS = { o: "occluder", a: "actor", n: "note" };
 const TITLES = {
@@ -108,16 +109,34 @@ function fields() {
     else if (value !== document.activeElement) value.value = item.values[name] || "";
     row.lastChild.hidden = !(name in item.values);
   }
-  $("others").replaceChildren(...item.others.map((other) => {
-    const card = document.createElement("div");
-    card.className = "card";
-    const said = Object.entries(other.values).filter(([, value]) => value !== null);
-    card.textContent = `${other.name}: ${said.map(([name, value]) => `${TITLES[name] || name} ${value}`).join(" · ")}`;
-    return card;
-  }));
   const done = summary.done.filter(Boolean).length;
   $("where").textContent = `${summary.annotator} · clip ${n + 1} of ${summary.done.length}${item.again ? ", asked again" : ""} · ${done} done`;
   document.body.dataset.item = n;
+}
+
+// What the annotators said who differ: their times lead to the frames that they saw.
+function others() {
+  $("others").replaceChildren(...item.others.map((other) => {
+    const card = document.createElement("div");
+    card.className = "card";
+    const who = document.createElement("strong");
+    who.textContent = `${other.name}: `;
+    card.append(who);
+    for (const [name, value] of Object.entries(other.values)) {
+      if (value === null) continue;
+      const time = summary.fields[name] === "seconds";
+      const part = document.createElement(time ? "button" : "span");
+      const title = name === "truth" ? "" : `${TITLES[name] || name} `;
+      part.textContent = title + (time ? `${value.toFixed(3)} s` : value === true ? "yes" : value === false ? "no" : name === "truth" ? SAID[value] : value);
+      if (time) {
+        part.type = "button";
+        part.title = "go to this frame";
+        part.addEventListener("click", () => { stop(); show(item.clip.times.findLastIndex((at) => at <= value + 1e-6)); });
+      }
+      card.append(part, " ");
+    }
+    return card;
+  }));
 }
 
 function send(line) {
@@ -149,6 +168,7 @@ async function open(at) {
   item = found;
   history.replaceState(null, "", `#${n + 1}`);
   fields();
+  others();
   show(0);
   await watch(n);
 }
