@@ -20,6 +20,7 @@ from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify
 from ghostbench.folder.manifest import Manifest, read_manifest
 from ghostbench.folder.names import MERGING
+from ghostbench.folder.tags import Tags, read_tags, write_tags
 from ghostbench.records import Clip, Split
 from ghostbench.running.merge import merge
 
@@ -154,6 +155,14 @@ def test_a_run_that_is_there_is_not_written_over(made: Path, tmp_path: Path) -> 
     with pytest.raises(BadInput, match="exists"):
         merge(parts(made), tmp_path, "merged", [])
     assert (tmp_path / "merged" / "manifest.json").read_bytes() == before
+
+
+def test_a_tag_that_all_shards_bear_is_the_whole_runs_too(made: Path, tmp_path: Path) -> None:
+    shards = [shutil.copytree(part, tmp_path / part.name) for part in parts(made)]
+    for number, shard in enumerate(shards, 1):
+        write_tags(shard, add=["night", f"machine-{number}"], note="mine")
+    whole = merge(shards, tmp_path, "merged", [])
+    assert read_tags(whole) == Tags(("night",), "")
 
 
 def test_what_a_kill_leaves_of_a_merge_is_in_nobodys_way(

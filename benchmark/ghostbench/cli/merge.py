@@ -27,7 +27,8 @@ def command(shards: tuple[Path, ...], out: Path, run_id: str | None, quiet: bool
     """Put the runs over all shards of a split together to one run, and score that.
 
     They must differ in --shard alone: dataset, labels, split, task, settings, versions and the models' files are
-    compared, and so is what each clip's share is. Missing and doubled clips are named. The shards stay as they are.
+    compared, and so is what each clip's share is. Missing and doubled clips are named. A tag that all of them
+    bear is the whole run's too. The shards stay as they are.
 
     Exit status as for `bench run`.
     """

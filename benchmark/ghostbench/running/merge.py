@@ -18,6 +18,7 @@ from ghostbench.folder.names import ATTEMPTS, CLIPS, LEDGER, LOG, MANIFEST, MERG
 from ghostbench.folder.place import RunFolder, join_files, write_lines
 from ghostbench.folder.reading import read_records
 from ghostbench.folder.run_records import read_attempts
+from ghostbench.folder.tags import read_tags, write_tags
 from ghostbench.plugins.text import printable
 from ghostbench.running.resume.resume import check_unchanged
 from ghostbench.scoring.compared import stated, with_comparison
@@ -165,6 +166,8 @@ def _write(target: RunFolder, shares: Sequence[_Share], command: list[str]) -> N
         }
     )
     manifest.write_sealed(target.path)
+    if tags := _tags_of_all(shares):
+        write_tags(target.path, add=tags)
 
 
 def _clips(shares: Sequence[_Share]) -> list[ClipLine]:
@@ -196,6 +199,12 @@ def _require_told_ends(lines: Sequence[PredictionLine], models: Mapping[str, Mod
                 f"{printable(line.model)} was stopped as {stopped.outcome} in one share and as {line.outcome} in "
                 "another; go on with these runs with --resume first"
             )
+
+
+def _tags_of_all(shares: Sequence[_Share]) -> list[str]:
+    """The tags that every share bears, in the order of the first."""
+    first, *others = (read_tags(share.folder).tags for share in shares)
+    return [tag for tag in first if all(tag in tags for tags in others)]
 
 
 def _origin(share: _Share) -> MergedEntry:
