@@ -16,6 +16,7 @@ from viewing import Viewer, grow, run_on_media, serving, two_models, until
 
 from ghostbench.datasets.definition import registered_definition
 from ghostbench.datasets.layouts import find_media
+from ghostbench.scoring.score import score_run
 from ghostbench.viewer.frames import jpeg
 from ghostbench.viewer.guard import Access
 
@@ -257,3 +258,11 @@ def test_an_answer_of_a_repeat_that_was_not_asked_is_no_answer_to_the_next_clip(
     with serving(tmp_path) as viewer:
         answer = viewer.get("/api/runs/r/index")
     assert (answer.status_code, "a repeat that was not asked" in answer.text) == (404, True)
+
+
+def test_a_run_that_is_scored_after_it_was_looked_at_shows_its_rates(tmp_path: Path) -> None:
+    folder = two_models(tmp_path / "r")
+    with serving(tmp_path) as viewer:
+        assert viewer.json("/api/runs")["runs"][0]["rows"] == []
+        score_run(folder)
+        assert {row["name"] for row in viewer.json("/api/runs")["runs"][0]["rows"]} >= {"m", "n", "always"}

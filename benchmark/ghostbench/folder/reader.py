@@ -15,7 +15,7 @@ from filelock import lock_descriptor
 from ghostbench.errors import BadInput
 from ghostbench.folder.lines import AttemptLine, ClipLine, PredictionLine, adapter_of
 from ghostbench.folder.manifest import Manifest, has_manifest, read_manifest
-from ghostbench.folder.names import ATTEMPTS, CLIPS, LOCK, MANIFEST, PREDICTIONS
+from ghostbench.folder.names import ATTEMPTS, CLIPS, LOCK, MANIFEST, METRICS, PREDICTIONS
 from ghostbench.folder.reading import read_records
 from ghostbench.plugins.text import printable
 
@@ -151,9 +151,9 @@ def runs_in(place: Path) -> list[Path]:
 
 
 def changed_at(path: Path) -> tuple[int, ...]:
-    """What changes whenever a run's manifest or ledger does: times of change in ns, and sizes; 0 where none is."""
+    """What changes whenever a run's manifest, lines or metrics do: times of change in ns and sizes; 0 where none is."""
     found: list[int] = []
-    for name in (MANIFEST, ATTEMPTS, PREDICTIONS):
+    for name in (MANIFEST, CLIPS, ATTEMPTS, PREDICTIONS, METRICS):
         try:
             status = (path / name).stat()
             found += (status.st_mtime_ns, status.st_size)
