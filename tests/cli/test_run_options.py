@@ -61,13 +61,23 @@ def test_a_run_file_has_the_options_own_names_and_the_command_line_goes_before_i
 
 
 @pytest.mark.parametrize(
+    "written", ["010", "0o17", "1_000", "12:30", "2026-1-2", "1e3", "0x1F", "2026-01-02T03:04:05Z"]
+)
+def test_digits_of_a_run_file_are_read_as_they_are_written(study: Callable[[str], str], written: str) -> None:
+    """YAML makes 8 of 010, and 750 of 12:30: a run's folder would have another name than its file says."""
+    got = parsed(study(f"run-id: {written}\ntag: [{written}]\nset: {{m: {{key: {written}}}}}"))
+    assert (got["run_id"], got["tag"], got["settings"]) == (written, (written,), (f"m.key={written}",))
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("deadline: 1:30", "deadline: '1:30' is not a valid float"),
         ("modles: motion", "unknown key 'modles'; did you mean models?"),
         ("limit: ten", "limit: 'ten' is not a valid integer"),
         ("limit: 1.5", "limit: '1.5' is not a valid integer"),
         ("limit: [1, 2]", "limit: takes a single value"),
-        ("only-available: 3", "only-available: 3 is not true or false"),
+        ("only-available: 3", "only-available: '3' is not true or false"),
         ("limit: 1\nlimit: 2", "line 2: not YAML (limit is there twice)"),
         ("data-root: a\ndata_root: b", "data-root is there twice"),
         ("set: {motion: 3}", "set: motion needs a mapping"),

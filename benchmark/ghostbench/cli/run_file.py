@@ -19,6 +19,14 @@ _LISTS = ("models", "probe", "variants")
 """Options that take names with commas between them, and may be lists here."""
 
 
+class _AsWritten(BoundedLoader):
+    """Numbers and dates stay the words that they are written in, as on the command line: the options read them."""
+
+
+for _kind in ("int", "float", "timestamp"):
+    _AsWritten.add_constructor(f"tag:yaml.org,2002:{_kind}", lambda loader, node: node.value)
+
+
 def read_run_file(path: Path, command: click.Command, ctx: click.Context) -> dict[str, Any]:
     """The values of a run file by the command's parameter names, each as the command line would have it.
 
@@ -52,7 +60,7 @@ def _content(path: Path, shown: str) -> Mapping[Any, Any]:
     try:
         if path.stat().st_size > _LIMIT_BYTES:
             raise BadInput(f"{shown}: larger than 1 MiB, so no run file; write the options of bench run as YAML")
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), BoundedLoader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), _AsWritten)  # noqa: S506 - a SafeLoader
     except OSError as error:
         several = "" if path.suffix else " (several models stand together: --models A,B)"
         raise BadInput(f"{shown}: {error.strerror}; name a YAML file with options of bench run{several}") from None
