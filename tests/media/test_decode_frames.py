@@ -127,13 +127,26 @@ def zipped(folder: Path, target: Path, prefix: str = "") -> str:
     return str(Media(location=str(target), kind="zip", fps=30.0))
 
 
-@pytest.mark.parametrize("prefix", ["", "images/"])
+@pytest.mark.parametrize("prefix", ["", "images/", "images\\", "DADA\\1\\001\\images\\"])
 def test_an_archive_gives_the_same_frames_as_its_folder(make_frames: MakeFrames, tmp_path: Path, prefix: str) -> None:
     folder = make_frames()
     archived = decode(zipped(folder, tmp_path / "images.zip", prefix), TEN)
     plain = decode(folder_media(folder), TEN)
     assert archived.sha256 == plain.sha256
     assert archived.times_s == plain.times_s
+
+
+def test_an_archive_that_holds_a_frame_twice_is_a_failure_also_under_one_path(tmp_path: Path) -> None:
+    """As tools that add to an archive leave it; which of the two is meant, nobody knows."""
+    for number in (1, 2):
+        Image.new("L", (8, 6), number).save(tmp_path / f"{number}.png")
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        archive.write(tmp_path / "1.png", "0001.png")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.write(tmp_path / "2.png", "0001.png")
+    media = str(Media(location=str(tmp_path / "images.zip"), kind="zip", fps=30.0))
+    with pytest.raises(DecodeFailed, match=r"holds '0001\.png' twice"):
+        decode(media, TEN)
 
 
 def test_a_torn_archive_is_a_failure(make_frames: MakeFrames, tmp_path: Path) -> None:

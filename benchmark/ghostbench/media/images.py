@@ -67,12 +67,14 @@ def decode_archive(file: IO[bytes], sampling: Sampling, fps: float) -> Frames:
     with archive:
         members: dict[str, str] = {}
         for member in names_inside:
-            folder, _, name = member.rpartition("/")
-            if _MACOS_FOLDER in folder.split("/"):
+            # Some tools of Windows write its own separators.
+            *folders, name = member.replace("\\", "/").split("/")
+            if _MACOS_FOLDER in folders or not name:
                 continue
-            if members.setdefault(name, member) != member:
+            if name in members:
                 raise DecodeFailed(f"the archive holds {storage.without_credentials(ascii(name))} twice")
-        names = _ordered(name for name in members if name)
+            members[name] = member
+        names = _ordered(members)
 
         def read(chosen: Sequence[str]) -> Iterator[bytes]:
             for name in chosen:
