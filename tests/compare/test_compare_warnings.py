@@ -103,6 +103,24 @@ def test_false_alarms_by_which_a_threshold_was_chosen_are_not_tested(tmp_path: P
     assert "False alarms per safe clip: 1 of 1 pairs differ" in said.export_text()
 
 
+def test_nothing_is_tested_where_no_clip_has_a_window(tmp_path: Path) -> None:
+    clips = [watched_clip(f"images_1_{n:03}", G, 8, (1.6, 1.9)) for n in range(8)]
+    clips += [watched_clip(f"images_2_{n:03}", N, 8) for n in range(8)]
+    run = RunBuilder(clips)
+    for place, each in enumerate(clips):
+        run.watch("one", each["clip"], alarms(3))
+        run.watch("other", each["clip"], alarms(3) if place % 2 else alarms())
+    comparison = WarningComparison(read_field([run.write(tmp_path / "a", task=TASK, sampling="fps:2")]))
+    found = {pair.measure: (pair.n, pair.p, pair.p_holm) for pair in comparison.pairs}
+    assert found["warned"] == found["lead_s"] == (0, None, None)
+    assert found["false_alarms"][0] == 8
+    said = Console(record=True, width=200)
+    print_warning_comparison(comparison, said)
+    told = said.export_text()
+    assert "Warned: not tested, as no clip has a window in which both were asked." in told
+    assert "Lead, mean, seconds: not tested, as no clip has a window" in told
+
+
 def test_repeats_of_a_clip_are_one_clip(tmp_path: Path) -> None:
     once = build(tmp_path / "once", {"good": GOOD, "poor": POOR})
     thrice = build(tmp_path / "thrice", {"good": GOOD * 3, "poor": POOR * 3})

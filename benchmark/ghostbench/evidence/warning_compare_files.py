@@ -119,6 +119,9 @@ def _significant(comparison: WarningComparison, measure: Measure) -> str:
         apart = sum(_excludes_zero(pair) for pair in pairs)
         return f"{title}: {apart} of {len(pairs)} pairs have a difference whose interval excludes 0 (no exact test)."
     tested = [pair for pair in pairs if pair.p is not None]
+    if pairs and not any(pair.n for pair in pairs):
+        lacking = "is safe" if measure == "false_alarms" else "has a window in which both were asked"
+        return f"{title}: not tested, as no clip {lacking}."
     if pairs and not tested:
         return f"{title}: not tested, as the thresholds were chosen by them."
     apart = sum(_differ(pair) is True for pair in tested)

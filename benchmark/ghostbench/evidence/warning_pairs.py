@@ -186,6 +186,8 @@ class WarningComparison:
         else:
             difference, apart = _shares_apart(getattr(first, measure), getattr(second, measure))
             p = mcnemar_exact(int((apart > 0).sum()), int((apart < 0).sum()))
+        if not len(apart):
+            p = None
         if measure == "false_alarms" and (first.chosen or second.chosen):
             p = None
             if difference is not None:
