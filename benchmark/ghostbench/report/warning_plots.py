@@ -95,8 +95,9 @@ def _timeline(told: Sequence[_Told], clips: Sequence[str], places: Sequence[int]
     more = f" {len(places) - len(shown)} more clips are not drawn." if len(places) > len(shown) else ""
     words = (
         "First alarm of each model in each clip, by its own threshold or by grade; the window of a warning is shaded, "
-        "lines without one are safe clips or clips without a known window. Where a model has no dot it gave no alarm, "
-        f"or no answer, which counts as wrong. Clips whose media failed are not drawn.{more}"
+        "lines without one are safe clips, or clips whose window is not known or does not count. Where a model has no "
+        "dot it gave no alarm, or no answer, which counts as wrong. Clips whose media failed are not drawn."
+        f"{more}"
     )
     return words, Drawn(figure, "warning-timeline")
 
