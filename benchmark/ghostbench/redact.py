@@ -21,11 +21,15 @@ CROSSED_OUT: Final = "[redacted]"
 
 # fmt: off
 _SECRET_WORDS = frozenset({
-    "apikey", "auth", "authorization", "authentication", "bearer", "cookie", "cookies", "credential",
-    "credentials", "dsn", "header", "headers", "jwt", "key", "keys", "oauth", "passcode", "passphrase",
-    "passwd", "password", "passwords", "pat", "pin", "pwd", "sas", "secret", "secrets", "sig", "signature",
-    "token", "webhook",
+    "auth", "authorization", "authentication", "bearer", "cookie", "cookies", "cred", "creds", "dsn", "header",
+    "headers", "jwt", "key", "keys", "oauth", "pass", "passcode", "passwords", "pat", "pin", "pwd", "sas", "secrets",
+    "sig", "signature", "sshpass", "webhook",
 })
+_SECRET_ENDINGS = (
+    "apikey", "accesskey", "accountkey", "authkey", "privatekey", "secretkey", "sharedkey", "subscriptionkey",
+    "credential", "credentials", "passphrase", "passwd", "password", "secret", "token",
+)
+"""What also words end in that were written together: PGPASSWORD, authtoken."""
 # fmt: on
 _SECRET_PAIRS = frozenset({("connection", "string"), ("conn", "str"), ("access", "tokens"), ("api", "tokens")})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -63,7 +67,9 @@ def is_secret_name(name: str) -> bool:
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[-1] in _PUBLIC:
         return False
-    return not _SECRET_WORDS.isdisjoint(words) or any(pair in _SECRET_PAIRS for pair in itertools.pairwise(words))
+    if not _SECRET_WORDS.isdisjoint(words) or any(word.endswith(_SECRET_ENDINGS) for word in words):
+        return True
+    return any(pair in _SECRET_PAIRS for pair in itertools.pairwise(words))
 
 
 class Redactor:
