@@ -184,6 +184,7 @@ def test_what_macos_and_windows_put_beside_the_frames_is_no_frame(make_frames: M
                 archive.write(file, f"images/{file.name}")
         # A whole copy, as some tools put there.
         archive.write(folder / "0001.png", "__MACOSX/images/0001.png")
+        archive.write(folder / "Thumbs.db", "Thumbs.db")
     media = str(Media(location=str(tmp_path / "companions.zip"), kind="zip", fps=30.0))
     assert decode(media, TEN).sha256 == expected.sha256
 

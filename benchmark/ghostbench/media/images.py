@@ -69,7 +69,7 @@ def decode_archive(file: IO[bytes], sampling: Sampling, fps: float) -> Frames:
         for member in names_inside:
             # Some tools of Windows write its own separators.
             *folders, name = member.replace("\\", "/").split("/")
-            if _MACOS_FOLDER in folders or not name:
+            if _MACOS_FOLDER in folders or _FRAME.fullmatch(name) is None:
                 continue
             if name in members:
                 raise DecodeFailed(f"the archive holds {storage.without_credentials(ascii(name))} twice")
