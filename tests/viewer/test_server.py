@@ -105,6 +105,11 @@ def test_hosts_are_this_servers_own_as_browsers_write_them(
     assert access.answers_to(access.link.removeprefix("http://").partition("/")[0])
 
 
+def test_a_machine_whose_name_leads_nowhere_is_reached_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "no-such-machine.invalid")
+    assert Access("0.0.0.0", 7576, "t").link == "http://127.0.0.1:7576/?token=t"
+
+
 def test_two_hosts_or_none_are_refused(viewer: Viewer) -> None:
     twice = f"GET /api/runs HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\nHost: evil.example\nCOOKIE\nConnection: close"
     assert raw(viewer, twice).split()[1] in {"400", "421"}

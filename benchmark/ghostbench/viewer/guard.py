@@ -65,7 +65,7 @@ class Access:
     @property
     def link(self) -> str:
         """The address to open, token included."""
-        host = socket.gethostname() if self.host in _EVERYWHERE else self.host
+        host = _reached_as() if self.host in _EVERYWHERE else self.host
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.port}/?{urlencode({'token': self.token})}"
 
@@ -153,6 +153,16 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _reached_as() -> str:
+    """The machine's name, where it leads somewhere; else its own address for itself."""
+    name = socket.gethostname()
+    try:
+        socket.getaddrinfo(name, None)
+    except (OSError, UnicodeError):
+        return "127.0.0.1"
+    return name
 
 
 @cache
