@@ -17,6 +17,7 @@ from sklearn.metrics import cohen_kappa_score
 from ghostbench.cli.main import bench
 from ghostbench.errors import BadInput
 from ghostbench.labelling.agree import agree
+from ghostbench.labelling.log import begin
 from ghostbench.labelling.raters import read_raters
 from ghostbench.scoring.reliability import cohen_kappa, interval_alpha, nominal_alpha
 
@@ -228,3 +229,19 @@ def test_the_official_annotation_and_the_consensus_are_silent_raters_of_real_cli
     assert contact.within["0.5"]["value"] >= 0.8
     assert found.times["contact_s"].alpha is not None
     assert found.times["contact_s"].alpha["value"] > 0.9
+
+
+def test_raters_who_looked_at_different_files_of_a_clip_are_told(tmp_path: Path) -> None:
+    seen = {"anna": {"a": "1" * 64, "b": "2" * 64, "c": "frames"}, "ben": {"a": "1" * 64, "b": "3" * 64}}
+    for name, digests in seen.items():
+        log = begin(tmp_path / f"{name}.jsonl", name, "some", tuple((clip, 0) for clip in "abc"))
+        for clip in "abc":
+            if clip in digests:
+                log.append((clip, 0), media=digests[clip])
+            log.append((clip, 0), set="truth", value="normal")
+    files = [str(tmp_path / f"{name}.jsonl") for name in ("anna", "ben")]
+    told = "1 clip was labelled by two of them in different files"
+    shown = CliRunner().invoke(bench, ["agree", *files])
+    assert told in shown.stderr
+    assert told not in CliRunner().invoke(bench, ["agree", *files, "--quiet"]).stderr
+    assert json.loads(CliRunner().invoke(bench, ["agree", *files, "--json"]).stdout)["other_media"] == 1

@@ -38,7 +38,7 @@ def command(
 
     from ghostbench.errors import BadInput
     from ghostbench.labelling.agree import agree
-    from ghostbench.labelling.agree_tables import agreement_tables
+    from ghostbench.labelling.agree_tables import agreement_tables, told_of_media
     from ghostbench.labelling.agree_tables import as_json as stated
     from ghostbench.labelling.raters import read_raters
     from ghostbench.plugins.text import printable
@@ -55,6 +55,8 @@ def command(
         raise BadInput(f"there is no table '{printable(table)}' here; choose from {', '.join(tables)}")
     shown = [table] if table is not None else list(tables) if every else ["alpha"]
     if not quiet:
+        if found.other_media:
+            click.echo(f"warning: {told_of_media(found)}", err=True)
         for name in shown:
             print_table(tables[name], Console())
         if table is None and not every:

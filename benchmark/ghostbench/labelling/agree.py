@@ -83,7 +83,7 @@ class Agreement:
 
     clips : those that any rater names. truth : over the three labels. ghost_probing : as scores take them, ghost
     probing or not. times, words : by column, where two raters say something of a clip. again : each rater that was
-    asked twice, against itself.
+    asked twice, against itself. other_media : clips of which two raters looked at different files.
     """
 
     raters: tuple[Rater, ...]
@@ -93,6 +93,7 @@ class Agreement:
     times: Mapping[str, Times]
     words: Mapping[str, Categories]
     again: tuple[Agreement, ...] = ()
+    other_media: int = 0
 
 
 def agree(raters: Sequence[Rater]) -> Agreement:
@@ -106,7 +107,11 @@ def agree(raters: Sequence[Rater]) -> Agreement:
     found = _compared(raters)
     if not again and not any(sum(clip in rater.ratings for rater in raters) > 1 for clip in _clips(raters)):
         raise BadInput("no clip is labelled twice: give files about the same clips")
-    return replace(found, again=again)
+    return replace(found, again=again, other_media=_seen_in_two_files(raters))
+
+
+def _seen_in_two_files(raters: Sequence[Rater]) -> int:
+    return sum(len({rater.media.get(clip) for rater in raters} - {None}) > 1 for clip in _clips(raters))
 
 
 def differ(ratings: Sequence[Rating | None]) -> bool:

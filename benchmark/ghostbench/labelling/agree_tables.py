@@ -44,6 +44,14 @@ def as_json(found: Agreement) -> dict[str, Any]:
     return stated
 
 
+def told_of_media(found: Agreement) -> str:
+    """That raters looked at different files of a clip, in words; "" where none did."""
+    if not found.other_media:
+        return ""
+    clips = "1 clip was" if found.other_media == 1 else f"{found.other_media} clips were"
+    return f"{clips} labelled by two of them in different files: their times need not be of the same frames."
+
+
 def _titled(name: str) -> str:
     return TITLES.get(name, name)
 
@@ -73,7 +81,8 @@ def _raters(found: Agreement) -> Table:
         (rater.name, rater.form, len(rater.ratings), sum(rating.doubted for rating in rater.ratings.values()))
         for rater in found.raters
     )
-    return Table("raters", "Raters", columns, lines, f"{found.clips} clips are named by at least one of them.")
+    note = f"{found.clips} clips are named by at least one of them."
+    return Table("raters", "Raters", columns, lines, f"{note} {told_of_media(found)}".strip())
 
 
 def _overall(found: Agreement) -> Table:

@@ -35,6 +35,8 @@ FIELDS: Mapping[str, ColumnKind | str] = {
 }
 """What can be said of a clip, and how each is written."""
 
+FRAMES: Final = "frames"
+"""What stands for the digest of media that is no one file."""
 Item = tuple[str, int]
 """A clip, and whether it is asked for the first (0) or the second time (1)."""
 

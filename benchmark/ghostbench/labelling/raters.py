@@ -18,7 +18,7 @@ from ghostbench.errors import BadInput
 from ghostbench.label import is_doubted
 from ghostbench.labelling.boris import is_boris, read_boris
 from ghostbench.labelling.forms import is_label_studio, is_via, read_label_studio, read_via
-from ghostbench.labelling.log import is_log, parse
+from ghostbench.labelling.log import FRAMES, is_log, parse
 from ghostbench.labelling.rating import Rating
 from ghostbench.labelling.via_project import is_via_project, read_via_project
 from ghostbench.media.count import frame_times
@@ -31,12 +31,14 @@ class Rater:
     """One annotator, or one file that says when.
 
     name : unique among all. ratings : by clip id. again : of clips that were asked a second time, what was said then.
+    media : of clips that were looked at in a file, its SHA-256, where that was written down.
     """
 
     name: str
     form: str
     ratings: Mapping[str, Rating]
     again: Mapping[str, Rating] = field(default_factory=dict)
+    media: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def silent(self) -> bool:
@@ -65,7 +67,9 @@ def read_raters(places: Sequence[str], *, data_root: str | None = None, skip_bad
         data = storage.read_whole(storage.accept(place, "bench agree"), "label file")
         if is_log(data):
             log = parse(data, place)
-            raters.append(Rater(log.annotator, "labels of bench label", log.ratings(0), log.ratings(1)))
+            looked_at = ((clip, draft.media) for (clip, _), draft in log.drafts.items())
+            seen = {clip: media for clip, media in looked_at if media is not None and media != FRAMES}
+            raters.append(Rater(log.annotator, "labels of bench label", log.ratings(0), log.ratings(1), seen))
         elif is_via(data):
             raters.append(Rater(_file_name(place), "VIA", read_via(data, place)))
         elif is_via_project(data):

@@ -21,7 +21,7 @@ from ghostbench.datasets.storage import Media, open_media
 from ghostbench.errors import BadInput
 from ghostbench.label import COLUMNS, contradiction
 from ghostbench.labelling.agree import differ
-from ghostbench.labelling.log import EVENT, FIELDS, Draft, Item, LabelLog, begin, checked, hold
+from ghostbench.labelling.log import EVENT, FIELDS, FRAMES, Draft, Item, LabelLog, begin, checked, hold
 from ghostbench.labelling.order import AGAIN, order_for
 from ghostbench.labelling.raters import Rater, read_raters
 from ghostbench.media.every import every_frame
@@ -252,7 +252,7 @@ class _Served:
     def _digest(self, clip: str) -> str:
         media = Media.parse(str(self._labelling.clips[clip].media))
         if media.kind == "frames":
-            return "frames"
+            return FRAMES
         location = media.opened_with(self._labelling.credentials[clip])
         with open_media(location, within=media.within) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
