@@ -48,6 +48,7 @@ COMMANDS = {
     "a limit of zero": ("--models always --limit 0", "--limit"),
     "a negative limit": ("--models always --limit -3", "--limit"),
     "a limit that is no number": ("--models always --limit many", "many"),
+    "a seed that no server takes": ("--models always --seed 99999999999999999999", "--seed"),
     "no repeats": ("--models always --repeats 0", "--repeats"),
     "no attempts": ("--models always --max-attempts 0", "--max-attempts"),
     "no money": ("--models always --max-cost 0", "--max-cost"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostbench.cli import complete
+from ghostbench.cli.seed_option import seed_option
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.running.plan.options import DEADLINE_S
 
@@ -56,7 +57,7 @@ _MOST_USD = 1.0
     help="What is asked; see `bench tasks`.",
 )
 @click.option("--sampling", default="uniform:10", show_default=True, help="uniform:N frames, or fps:R frames a second.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed for everything that draws.")
+@seed_option()
 @click.option(
     "--max-cost", type=float, metavar="USD", help="Spend no more than this.  [default: 1 where prices are known]"
 )

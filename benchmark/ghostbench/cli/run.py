@@ -13,6 +13,7 @@ import click
 from ghostbench.cli import complete
 from ghostbench.cli.out_option import out_option
 from ghostbench.cli.run_given import RunCommand
+from ghostbench.cli.seed_option import seed_option
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
 from ghostbench.datasets.select import SplitQuery
 from ghostbench.running.plan.options import DEADLINE_S, DEFAULT_MODELS, Options
@@ -117,7 +118,7 @@ _DEADLINE = "Seconds that loading a model, and one attempt, may take."
 @click.option("--tag", multiple=True, metavar="TAG", help="Write this on the run, as `bench tag` does.")
 @click.option("--resume", is_flag=True, help="Go on with the run named by --run-id, under its own options.")
 @click.option("--give-up", multiple=True, metavar="MODEL", help="On --resume: ask this model nothing more.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed for everything that draws.")
+@seed_option()
 @quiet_option()
 @as_json_option("Print the metrics as JSON instead of a table.")
 def command(

@@ -68,7 +68,8 @@ def table_text(data: bytes, source: str, names: Sequence[str]) -> str:
         chinese = _as_chinese(data)
         if chinese is not None:
             return chinese
-        raise _undecodable(data, error, source, "not UTF-8 text, nor Chinese in GBK") from None
+        what = "no text" if b"\0" in data else "not UTF-8 text, nor Chinese in GBK"
+        raise _undecodable(data, error, source, what) from None
 
 
 def table_rows(text: str, names: Sequence[str], source: str) -> Iterator[tuple[int, list[str]]]:
@@ -168,4 +169,4 @@ def _as_chinese(data: bytes) -> str | None:
 
 def _undecodable(data: bytes, error: UnicodeDecodeError, source: str, what: str) -> BadInput:
     line = data.count(b"\n", 0, error.start) + 1
-    return BadInput(f"{source}, line {line}: {what}; save the label file as UTF-8 (in Excel: “CSV UTF-8”)")
+    return BadInput(f"{source}, line {line}: {what}; save the table as UTF-8 (in Excel: “CSV UTF-8”)")
