@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warm_process import run_bench
 
+import ghostbench
 from ghostbench.cli.main import bench as command_line
 from ghostbench.errors import BadInput
 from ghostbench.folder.ledger import recover
@@ -223,3 +224,14 @@ def test_a_run_id_that_some_system_cannot_keep_is_refused(tmp_path: Path, name: 
 @pytest.mark.parametrize("name", ["console", "nullary", "com10", "r.con", "鬼探头", "2026-11-26T19.00-always"])
 def test_a_run_id_that_every_system_keeps_is_taken(tmp_path: Path, name: str) -> None:
     assert RunFolder.at(tmp_path, name).path == tmp_path / name
+
+
+def test_a_run_that_is_begun_in_a_folder_that_is_gone_goes_where_it_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    run = ghostbench.run("always", limit=1, out=str(tmp_path / "out"), run_id="r")
+    assert list(run.predictions["outcome"]) == ["answered"]

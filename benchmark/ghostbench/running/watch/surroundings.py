@@ -14,7 +14,11 @@ from collections.abc import Iterator
 def surroundings_put_back() -> Iterator[None]:
     """For the length of a `with`, models may change the working folder, the root logger, the warnings filters and the
     recursion limit; then these are as they were, and so scores and reports come out as without them."""
-    folder = os.getcwd()
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:
+        # It was removed before: all paths may be whole ones.
+        folder = None
     root = logging.getLogger()
     level, handlers, disabled = root.level, list(root.handlers), logging.root.manager.disable
     depth = sys.getrecursionlimit()
@@ -28,4 +32,5 @@ def surroundings_put_back() -> Iterator[None]:
             logging.disable(disabled)
             # A folder that is gone meanwhile is none to be in.
             with contextlib.suppress(OSError):
-                os.chdir(folder)
+                if folder is not None:
+                    os.chdir(folder)
