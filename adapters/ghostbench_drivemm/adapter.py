@@ -28,7 +28,7 @@ from ghostbench_drivemm.checkpoint import public
 from ghostbench_drivemm.checkpoint.inventory import inspect
 from ghostbench_drivemm.input.question import user_text
 from ghostbench_drivemm.settings import DriveMMSettings
-from ghostbench_drivemm.usual import USUAL_POSITIONS
+from ghostbench_drivemm.usual import USUAL_FRAME, USUAL_POSITIONS
 from ghostbench_local.checkpoint.digests import Unchanged
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
@@ -38,7 +38,7 @@ from ghostbench_local.ladder import ladder
 if TYPE_CHECKING:
     from ghostbench_drivemm.engine import GenerateOptions, Sampling
     from ghostbench_drivemm.engine.sharing import Prompt
-    from ghostbench_drivemm.network.assembly import Parts
+    from ghostbench_drivemm.input.prepared import Prepared
     from ghostbench_drivemm.network.model import DriveMM
     from ghostbench_drivemm.serving.batching import Ready
     from ghostbench_local.answer.forms import Forms
@@ -70,7 +70,8 @@ class DriveMMModel(LocalModel):
         self._coming: list[Prompt] | None = [] if settings.warm_up else None
         self._folder: Path | None = None
         self._forms: Forms | None = None
-        self._recorded_s = 0.0
+        self._noise: Sequence[Prepared] = ()
+        self._ahead_s = 0.0
         self.ladder = ladder(settings.dtype)
 
     @override
@@ -234,15 +235,15 @@ class DriveMMModel(LocalModel):
     def _limit(self, request: Request) -> int:
         return self.settings.max_new_tokens or request.prompt.max_output_tokens
 
-    def _fitting(self, parts: Parts | None = None) -> int:
-        """How many requests fit. parts : of the model, while it is loaded."""
+    def _fitting(self, model: DriveMM | None = None) -> int:
+        """How many requests fit. model : while it is loaded."""
         from ghostbench_drivemm.serving.replica import rows_that_fit
 
         rows, dtype, replica = _SCORE_ROWS, self.settings.dtype, self._replica
         if self.settings.mode == "generate":
             positions = self._longest + self._new_tokens
             fraction = self.settings.memory_fraction
-            rows = rows_that_fit(replica.device, lambda: parts or replica.model(dtype), positions, fraction)
+            rows = rows_that_fit(replica.device, lambda: model or replica.model(dtype), positions, fraction)
         return min(rows, replica.most_rows.get(dtype, rows))
 
     def _devices(self) -> list[str]:
@@ -287,22 +288,31 @@ class DriveMMModel(LocalModel):
         self._kept.check()
         return loaded
 
-    def _meanwhile(self, dtype: str, parts: Parts) -> None:
+    def _meanwhile(self, dtype: str, model: DriveMM) -> None:
         """What the first batch needs and no weights: done on a GPU while these are read."""
-        # Graphs of a fallback, or of what is rounded yet, are nothing that a first batch waits for.
-        if self._forms is None and dtype == self.settings.dtype:
-            self._record(parts)
-        # Behind the graphs, since it keeps the interpreter from those who read the weights.
-        self._know_forms(parts)
+        from ghostbench_drivemm.engine import engine_of
 
-    def _know_forms(self, model: DriveMM | Parts) -> None:
+        # A fallback's graphs, or those of what is rounded yet, are nothing that a first batch waits for.
+        if self._forms is not None or dtype != self.settings.dtype:
+            return
+        started = time.perf_counter()
+        if self.settings.warm_up:
+            self._record(model)
+        self._know_forms(model)
+        if self.settings.warm_up:
+            try:
+                self._meet_noise(model, 1)
+            except RuntimeError:
+                # Warming up meets it again, and tells it.
+                engine_of(model).release()
+        self._ahead_s = time.perf_counter() - started
+
+    def _know_forms(self, model: DriveMM) -> None:
         """Make the forms of answers, once."""
         from ghostbench_local.answer.forms import Forms
-        from ghostbench_local.answer.grammar import Vocabulary
 
         if self._forms is None:
-            config = model.config
-            self._forms = Forms(self.name, Vocabulary(model.tokenizer, config.vocab_size, config.eos_token_ids))
+            self._forms = Forms(self.name, model.tokens.vocabulary)
 
     @property
     def _known_forms(self) -> Forms:
@@ -310,26 +320,42 @@ class DriveMMModel(LocalModel):
         assert self._forms is not None
         return self._forms
 
-    def _record(self, parts: Parts) -> None:
-        """Record the graphs of a full batch while the weights are read, where it will be answered by any."""
+    def _record(self, model: DriveMM) -> None:
+        """Get the memory of a full batch and record its graphs, where it will be answered by any."""
         from ghostbench_drivemm.engine import engine_of
 
-        if not self.settings.warm_up or self.settings.mode == "score":
+        if self.settings.mode == "score":
             return
-        started = time.perf_counter()
-        engine = engine_of(parts)
+        engine = engine_of(model)
         try:
-            _, decoder = engine.reserve(*self._most(parts))
+            _, decoder = engine.reserve(*self._most(model))
             decoder.capture(masked=self.settings.grammar, wide=self.settings.grammar)
         except RuntimeError:
             # Warming up meets it again, and tells it.
             engine.release()
-        self._recorded_s = time.perf_counter() - started
 
-    def _most(self, parts: Parts | None = None) -> tuple[int, int]:
+    def _meet_noise(self, model: DriveMM, count: int) -> None:
+        """Answer so many clips of noise, of two that are drawn once, with the memory and the graphs of a full batch."""
+        from ghostbench_drivemm.engine import engine_of, warm
+        from ghostbench_drivemm.serving.warming import answer_noise, drawn
+
+        engine, options = engine_of(model), self._warm_options()
+        warm(engine, *self._most(model), options)
+        if not self._noise:
+            model.expect_frames(10, *USUAL_FRAME)
+            self._noise = list(drawn(model, 2, self._threads))
+        answer_noise(model, engine, options, self._noise[:count])
+
+    def _warm_options(self) -> GenerateOptions:
+        """A short answer of the kind that clips will get."""
+        from ghostbench_drivemm.serving.warming import warm_options
+
+        return warm_options(self._known_forms, score=self.settings.mode == "score", grammar=self.settings.grammar)
+
+    def _most(self, model: DriveMM) -> tuple[int, int]:
         """Rows and positions of the largest batch. A size that was asked for may be more than fits, which the first
         batches find out and halve."""
-        fitting = self._fitting(parts)
+        fitting = self._fitting(model)
         return min(self.settings.batch_size or fitting, fitting), self._longest + self._new_tokens
 
     def _warm_up(self) -> dict[str, float]:
@@ -340,28 +366,26 @@ class DriveMMModel(LocalModel):
         return {str(self._replica.device): self._replica.run(partial(self._warm, self._replica))}
 
     def _warm(self, replica: Replica[DriveMM]) -> float:
-        """Answer noise once on this GPU, in the thread that will answer; seconds."""
+        """Answer noise on this GPU, in the thread that will answer; seconds of this and of what was done while loading.
+
+        All of it, though one clip was answered while the weights were read: what is computed with it goes the second
+        time as it will for clips.
+        """
         import torch
 
-        from ghostbench_drivemm.engine import engine_of, plan, warm
-        from ghostbench_drivemm.serving.warming import answer_noise, warm_options
+        from ghostbench_drivemm.engine import engine_of, plan
         from ghostbench_local import memory
 
         started = time.perf_counter()
         model = replica.model(self.settings.dtype)
-        engine = engine_of(model)
-        options = warm_options(self._known_forms, score=self.settings.mode == "score", grammar=self.settings.grammar)
-        rows, positions = self._most()
-        warm(engine, rows, positions, options)
-        answer_noise(model, engine, options, rows, self._threads)
-        engine.forget()
-        model.forget()
+        self._meet_noise(model, 2)
+        self._noise = ()
         with self._lock:
             coming, self._coming = self._coming, None
-        plan(engine, coming or (), options)
+        plan(engine_of(model), coming or (), self._warm_options())
         memory.read(replica.device)
         torch.cuda.synchronize()
-        return self._recorded_s + time.perf_counter() - started
+        return self._ahead_s + time.perf_counter() - started
 
 
 def _drawing_seed(request: Request) -> int:

@@ -11,8 +11,17 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.machinery import ModuleSpec
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_FOR_TRACING = ("torch._meta_registrations", "torch.export")
+"""Shapes of results without their numbers, as a Python function for each operation, and what exports programs."""
+
+_TRIED = ("2.11.", "2.13.")
 
 
 @contextlib.contextmanager
@@ -25,6 +34,42 @@ def importing_much() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+class _Unasked(ModuleType):
+    """Stands for a module until one of its attributes is asked for, which imports it."""
+
+    def __getattr__(self, name: str) -> Any:
+        own = self.__name__
+        # Of what every module has, an import asks by itself.
+        if name.startswith("__") and name != "__path__":
+            raise AttributeError(f"module {own!r} has no attribute {name!r}")
+        if sys.modules.get(own) is self:
+            del sys.modules[own]
+        return getattr(importlib.import_module(own), name)
+
+
+def import_torch() -> None:
+    """Import torch, but for what it has for tracing and exporting programs, a third of the time that it takes: that is
+    imported by whoever asks for any of it. For models that compute with tensors and compile nothing.
+
+    A torch with which this was not tried is imported whole: a part of its import may ask for the rest.
+    """
+    if "torch" not in sys.modules and version("torch").startswith(_TRIED):
+        for name in _FOR_TRACING:
+            unasked = _Unasked(name)
+            unasked.__spec__ = ModuleSpec(name, None)
+            sys.modules.setdefault(name, unasked)
+    importlib.import_module("torch")
+
+
+def import_small(names: Iterable[str]) -> None:
+    """Import modules that open libraries of their own. For before `open_libraries`: the system's loader opens one at a
+    time, and whoever imports such a module meanwhile waits for it and keeps the interpreter from everyone."""
+    for name in names:
+        # Whoever cannot do without it meets it again, and tells it.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
 def open_libraries() -> None:

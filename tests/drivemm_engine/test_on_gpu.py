@@ -24,6 +24,7 @@ from ghostbench import Frames, Reply, Request  # noqa: E402
 from ghostbench.tasks.ghost_probing import GhostProbing  # noqa: E402
 from ghostbench_drivemm import DriveMM  # noqa: E402
 from ghostbench_drivemm.adapter import DriveMMModel  # noqa: E402
+from ghostbench_drivemm.engine import GenerateOptions, engine_of, generate_prepared  # noqa: E402
 from ghostbench_drivemm.settings import DriveMMSettings  # noqa: E402
 
 pytestmark = pytest.mark.gpu
@@ -123,6 +124,35 @@ def test_a_run_accounts_for_time_and_memory_on_the_device(tmp_path: Path, checkp
         assert memory["process_bytes"] is None or memory["process_bytes"] > memory["peak_reserved_bytes"]
         assert 0 < stages["vision_s"] + stages["prefill_s"] <= stages["first_token_s"] * 1.01
         assert stages["generate_s"] > 0
+
+
+@pytest.mark.parametrize("mode", ["generate", "score"])
+def test_what_was_computed_before_the_weights_were_there_is_in_no_answer(checkpoint: Path, mode: str) -> None:
+    settings = DriveMMSettings(checkpoint=str(checkpoint), device="cuda", mode=mode)
+    adapter = DriveMMModel(settings)
+    adapter.load()
+    adapter.warm_up()
+    warm = adapter._model
+    plain = DriveMM.from_checkpoint(checkpoint, dtype="bfloat16", device="cuda")
+    for module in ("language_model", "vision_tower", "projector"):
+        wanted = dict(getattr(plain, module).named_parameters())
+        for name, parameter in getattr(warm, module).named_parameters():
+            assert torch.equal(parameter, wanted[name]), name
+    engine = engine_of(warm)
+    assert engine.texts.held_bytes == engine.clips.held_bytes == 0
+    assert not warm._features._tokens
+    noise = np.random.default_rng(1).integers(0, 256, (3, 4, 90, 160, 3), dtype=np.uint8)
+    options = GenerateOptions(max_new_tokens=12, keep_first=True)
+    found = []
+    for model in (warm, plain):
+        prepared = [model.prepare(clip, f"<image>\nIs it {number}?", kind="video") for number, clip in enumerate(noise)]
+        found.append(generate_prepared(model, prepared, options))
+    for one, other in zip(*found, strict=True):
+        assert one.first_logits is not None
+        assert other.first_logits is not None
+        distance = (one.first_logits - other.first_logits).norm() / other.first_logits.norm()
+        assert distance < 0.01
+    adapter.close()
 
 
 def test_an_overflow_in_float16_is_named_and_float32_answers_beside_it(tmp_path: Path, checkpoint: Path) -> None:

@@ -96,5 +96,12 @@ def test_clips_of_noise_are_all_different_and_answered_as_clips_are(tiny: Callab
         clips = list(drawn(model, 2, threads))
         digests = {frame for clip in clips for visual in clip.visuals for frame in visual.digests or ()}
         assert len(digests) == 20, "a frame that is seen twice is computed once, and its kernels meet less"
-        answer_noise(model, engine, options, 1, threads)
-    assert engine.texts.held_bytes > 0, "clips have a task's text in common"
+    assert len({clip.beginnings[0].digest for clip in clips}) == 1, "clips have a task's text in common"
+    answers = generate_prepared(model, clips, options)
+    assert answers[1].shared_positions > 0, "the second goes on from the text of the first"
+    assert engine.texts.held_bytes > 0
+    frames = [frame for clip in clips for visual in clip.visuals for frame in visual.digests or ()]
+    assert all(model._features.get(frame) is not None for frame in frames)
+    answer_noise(model, engine, options, clips)
+    assert engine.texts.held_bytes == engine.clips.held_bytes == 0, "nothing is kept: it may be of other weights"
+    assert all(model._features.get(frame) is None for frame in frames)

@@ -181,11 +181,16 @@ def _read_to_gpu(
 
     The device as a whole is never waited for: graphs may be captured meanwhile, which that would break.
     """
-    lanes = [_Lane(device, dtype) for _ in range(_READERS)]
-    free = list(lanes)
+    lanes: list[_Lane] = []
+    free: list[_Lane] = []
 
     def read(place: int) -> torch.Tensor:
-        lane = free.pop()
+        try:
+            lane = free.pop()
+        except IndexError:
+            # In the thread that needs it, since page-locked memory is slow to get: the first reads while others wait.
+            lane = _Lane(device, dtype)
+            lanes.append(lane)
         try:
             lane.raise_known_faults()
             entry = entries[place]

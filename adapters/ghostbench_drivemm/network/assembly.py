@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from tokenizers import AddedToken, Tokenizer
 from torch import nn
 
-from ghostbench_drivemm.checkpoint.config import (
-    FULL_VISION_LAYERS,
-    FULL_VISION_WIDTH,
-    PATCH_SIZE,
-    PATCHES_PER_SIDE,
-    VISION_HEADS,
-    DriveMMConfig,
-    VisionShape,
-)
-from ghostbench_drivemm.checkpoint.config_checks import resolve
-from ghostbench_drivemm.checkpoint.inventory import TOKENIZER_FILE, Checkpoint, TensorEntry, inspect, require_tensors
+from ghostbench_drivemm.checkpoint.config import PATCHES_PER_SIDE, DriveMMConfig
+from ghostbench_drivemm.checkpoint.inventory import TOKENIZER_FILE, Checkpoint, require_tensors
+from ghostbench_drivemm.checkpoint.opened import TOWER, open_checkpoint
 from ghostbench_drivemm.checkpoint.weights import reading
-from ghostbench_drivemm.input.prompt import PromptRenderer, load_renderer, load_tokenizer
+from ghostbench_drivemm.input.prompt import PromptRenderer, load_renderer
+from ghostbench_drivemm.input.tokens import Tokens, load_tokens
 from ghostbench_drivemm.network.allocation import allocate
 from ghostbench_drivemm.network.llama import Llama
 from ghostbench_drivemm.network.siglip import Tower
@@ -35,8 +26,6 @@ from ghostbench_drivemm.network.vision import build_projector
 from ghostbench_local.checkpoint.errors import CheckpointError
 from ghostbench_local.checkpoint.hub import source_of
 
-TOWER = "model.vision_tower.vision_tower.vision_model."
-"""What the authors' parameter names of the vision tower begin with."""
 PROJECTOR = "model.mm_projector."
 NEWLINE = "model.image_newline"
 HEAD = "lm_head.weight"
@@ -58,7 +47,7 @@ class Modules:
 class Parts(Modules):
     """Everything a `DriveMM` is made of."""
 
-    tokenizer: Tokenizer
+    tokens: Tokens
     renderer: PromptRenderer
     facts: dict[str, Any] = field(default_factory=dict)
     hashes: Mapping[str, Future[tuple[int, str]]] = field(default_factory=dict)
@@ -72,8 +61,7 @@ def load_parts(
     meanwhile: Callable[[Parts], None] = lambda _: None,
 ) -> Parts:
     """Load a checkpoint folder; see `DriveMM.from_checkpoint` for `meanwhile`, and for what it raises."""
-    found = inspect(path)
-    config = resolve(found.config, found.generation, overrides, _vision_shape(found.tensors))
+    found, config = open_checkpoint(path, overrides)
     modules = without_weights(config, has_newline=NEWLINE in found.tensors)
     require_tensors(found.tensors, _wanted(modules, found))
     places = None
@@ -81,20 +69,21 @@ def load_parts(
         places = allocate({name: entry.shape for name, entry in found.tensors.items()}, dtype, device)
     # The disk is read while tokenizer and graphs are made.
     with reading(found, dtype=dtype, device=device, places=places) as weights_read:
-        tokenizer = load_tokenizer(found.folder)
-        rows = _vocabulary_rows(tokenizer, config)
-        renderer = load_renderer(found.folder, tokenizer)
-        parts = Parts(**vars(modules), tokenizer=tokenizer, renderer=renderer)
+        tokens = load_tokens(found.folder, config)
+        renderer = load_renderer(found.folder, tokens.tokenizer)
+        parts = Parts(**vars(modules), tokens=tokens, renderer=renderer)
         if places is not None:
             _assign(parts, places, device)
-            _cut_vocabulary(parts, rows)
+            _cut_vocabulary(parts)
             meanwhile(parts)
         weights = weights_read()
+    if places is not None:
+        _require_in_place(parts, places)
     if HEAD in weights and config.tie_word_embeddings and not torch.equal(weights[HEAD], weights[EMBEDDING]):
         raise CheckpointError(f"tie_word_embeddings is true, but {HEAD} differs from {EMBEDDING}")
     if places is None:
         _assign(parts, weights, device)
-        _cut_vocabulary(parts, rows)
+        _cut_vocabulary(parts)
     parts.facts = _account(found, str(dtype).removeprefix("torch."))
     parts.hashes = found.start_hashing()
     return parts
@@ -106,7 +95,8 @@ def random_parts(
     """Random weights made on the device: normal with deviation 0.02, norms at one, biases at zero."""
     tokenizer = synthetic_tokenizer(config.vocab_size, corpus)
     modules = without_weights(config, has_newline=config.has_newline)
-    parts = Parts(**vars(modules), tokenizer=tokenizer, renderer=synthetic_renderer(tokenizer))
+    tokens = Tokens(tokenizer, config.vocab_size, config.eos_token_ids)
+    parts = Parts(**vars(modules), tokens=tokens, renderer=synthetic_renderer(tokenizer))
     generator = torch.Generator(device).manual_seed(seed)
     weights = {name: random_tensor(name, shape, dtype, generator) for name, shape in expected_shapes(parts).items()}
     _assign(parts, weights, device)
@@ -121,31 +111,6 @@ def random_tensor(name: str, shape: tuple[int, ...], dtype: torch.dtype, generat
     if len(shape) > 1 or name == NEWLINE:
         return tensor.normal_(std=0.02, generator=generator)
     return tensor.fill_(0.0 if name.endswith("bias") else 1.0)
-
-
-def _vision_shape(tensors: Mapping[str, TensorEntry]) -> VisionShape:
-    """The tower's shape from its tensors; the file has no configuration of it."""
-    patch, first = f"{TOWER}embeddings.patch_embedding.weight", f"{TOWER}encoder.layers.0.mlp.fc1.weight"
-    for name in (patch, first):
-        if name not in tensors:
-            raise CheckpointError(f"tensor {name} is missing: this is not a checkpoint of the DriveMM family")
-    shape, inner = tensors[patch].shape, tensors[first].shape
-    if shape[1:] != (3, PATCH_SIZE, PATCH_SIZE) or shape[0] % VISION_HEADS:
-        raise CheckpointError(
-            f"tensor {patch} has shape {list(shape)}; known: [a multiple of {VISION_HEADS}, 3, 14, 14]"
-        )
-    if len(inner) != 2:
-        raise CheckpointError(f"tensor {first} has shape {list(inner)}; known: [any, {shape[0]}]")
-    numbers = {int(found[1]) for name in tensors if (found := _LAYER.match(name))}
-    width, layers = shape[0], max(numbers) + 1
-    if width == FULL_VISION_WIDTH and layers != FULL_VISION_LAYERS:
-        raise CheckpointError(
-            f"the vision tower has {layers} layers of width {width}; the authors keep {FULL_VISION_LAYERS}"
-        )
-    return VisionShape(width=width, feed_forward=inner[0], layers=layers)
-
-
-_LAYER = re.compile(re.escape(TOWER) + r"encoder\.layers\.(\d{1,3})\.")
 
 
 def without_weights(config: DriveMMConfig, *, has_newline: bool) -> Modules:
@@ -204,29 +169,18 @@ def _assign(parts: Parts, weights: Mapping[str, torch.Tensor], device: torch.dev
                 raise CheckpointError(f"{name} was left on {tensor.device} after loading")
 
 
-def _vocabulary_rows(tokenizer: Tokenizer, config: DriveMMConfig) -> int:
-    """Rows of embedding and head that are in use: the authors' code cuts both to the tokenizer's size.
-
-    The authors add an `<im_patch>` token where `mm_use_im_patch_token` is true; it is added here only if the
-    embedding has a trained row for it, since theirs would otherwise be random.
-    """
-    count: int = tokenizer.get_vocab_size(with_added_tokens=True)
-    if tokenizer.id_to_token(count - 1) is None:
-        # Ids with holes between them; the whole vocabulary is looked at only then, for it takes half a second.
-        count = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-    if config.mm_use_im_patch_token and config.vocab_size > count and tokenizer.token_to_id("<im_patch>") is None:
-        tokenizer.add_special_tokens([AddedToken("<im_patch>", normalized=False, special=True)])
-        count += 1
-    if count > config.vocab_size:
-        raise CheckpointError(f"{TOKENIZER_FILE} has {count} tokens, but vocab_size is {config.vocab_size}")
-    for number in config.eos_token_ids:
-        if not 0 <= number < count:
-            raise CheckpointError(f"eos_token_id {number} is outside the vocabulary of {count}")
-    return count
+def _require_in_place(parts: Parts, places: Mapping[str, torch.Tensor]) -> None:
+    """Nothing that was computed meanwhile may have moved a module's weight from where it was read to."""
+    read = {place.data_ptr() for place in places.values()}
+    for module in (parts.language_model, parts.vision_tower, parts.projector):
+        for name, parameter in module.named_parameters():
+            if parameter.data_ptr() not in read:
+                raise RuntimeError(f"{name} is not where its weights were read to")
 
 
-def _cut_vocabulary(parts: Parts, rows: int) -> None:
+def _cut_vocabulary(parts: Parts) -> None:
     """Keep the first rows of embedding and head: the others belong to no token."""
+    rows = parts.tokens.rows
     if rows == parts.config.vocab_size:
         return
     model = parts.language_model

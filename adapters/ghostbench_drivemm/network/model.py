@@ -23,6 +23,7 @@ from ghostbench_drivemm.input.prepared import Kind, Prepared, Preparer, Raw, Vis
 from ghostbench_drivemm.input.prompt import IMAGE_ID
 from ghostbench_drivemm.input.resize import FrameResize
 from ghostbench_drivemm.input.staging import Staging
+from ghostbench_drivemm.input.tokens import Tokens
 from ghostbench_drivemm.network import vision
 from ghostbench_drivemm.network.assembly import Parts, load_parts, random_parts
 from ghostbench_drivemm.network.cut import Cut
@@ -58,7 +59,7 @@ class DriveMM:
     Attributes
     ----------
     config : every value in force and where it came from.
-    tokenizer : the checkpoint's own; for decoding answers and for grammars.
+    tokens : the checkpoint's own, for grammars. tokenizer : theirs, for decoding answers.
     language_model : the Llama's weights, and its plain forward pass.
     vision_tower : SigLIP with the kept layers.
     projector : `mlpNx_gelu`.
@@ -72,7 +73,8 @@ class DriveMM:
 
     def __init__(self, parts: Parts, *, dtype: torch.dtype, device: torch.device) -> None:
         self.config: DriveMMConfig = parts.config
-        self.tokenizer: Tokenizer = parts.tokenizer
+        self.tokens: Tokens = parts.tokens
+        self.tokenizer: Tokenizer = parts.tokens.tokenizer
         self.language_model: Llama = parts.language_model
         self.vision_tower: Tower = parts.vision_tower
         self.projector: nn.Sequential = parts.projector
@@ -95,7 +97,7 @@ class DriveMM:
         dtype: str = "bfloat16",
         device: str = "cuda",
         overrides: Mapping[str, Any] | None = None,
-        meanwhile: Callable[[Parts], None] = lambda _: None,
+        meanwhile: Callable[[DriveMM], None] = lambda _: None,
     ) -> DriveMM:
         """Load a checkpoint folder; nothing of it is ever left at random.
 
@@ -105,8 +107,8 @@ class DriveMM:
         dtype : `bfloat16`, `float16` or `float32`; the files' own type may be another.
         device : any torch device.
         overrides : values set over `config.json` and `generation_config.json`.
-        meanwhile : on a GPU, called with the model's parts while their weights are read, which have their places and
-            are zero at first.
+        meanwhile : on a GPU, called with the model while its weights are read, which have their places and are zero at
+            first. What it computes says nothing, and must not be kept.
 
         Raises
         ------
@@ -118,7 +120,18 @@ class DriveMM:
             A file, configuration value or tensor is not as it must be; the message names it.
         """
         where, kind = _device(device), _dtype(dtype)
-        return cls(load_parts(path, kind, where, overrides or {}, meanwhile), dtype=kind, device=where)
+        made: list[DriveMM] = []
+
+        def begun(parts: Parts) -> None:
+            made.append(cls(parts, dtype=kind, device=where))
+            meanwhile(made[0])
+
+        parts = load_parts(path, kind, where, overrides or {}, begun)
+        if not made:
+            return cls(parts, dtype=kind, device=where)
+        # They are known once the weights are.
+        made[0]._facts, made[0]._hashes = parts.facts, parts.hashes
+        return made[0]
 
     @classmethod
     def from_random(

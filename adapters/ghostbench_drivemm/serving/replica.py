@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 
 from ghostbench_drivemm.engine import engine_of
-from ghostbench_drivemm.network.assembly import Parts
 from ghostbench_drivemm.network.model import DriveMM
 from ghostbench_local import memory
 from ghostbench_local.replica import Replica
@@ -22,10 +21,10 @@ def replica_on(device: str, load: Callable[[str, str], DriveMM]) -> Replica[Driv
     return Replica(device, load, _forget)
 
 
-def rows_that_fit(device: torch.device, model: Callable[[], DriveMM | Parts], positions: int, fraction: float) -> int:
+def rows_that_fit(device: torch.device, model: Callable[[], DriveMM], positions: int, fraction: float) -> int:
     """How many prompts and answers of so many positions fit beside the weights; 4 on a CPU.
 
-    model : gives the model, or its parts once its weights have their places.
+    model : gives the model, whose weights have their places at least.
     """
     if device.type != "cuda":
         return 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
@@ -31,13 +31,18 @@ def warm_options(forms: Forms, *, score: bool, grammar: bool) -> GenerateOptions
     )
 
 
-def answer_noise(model: DriveMM, engine: Engine, options: GenerateOptions, rows: int, threads: Executor) -> None:
-    """Answer clips of noise, in the thread that will answer. rows : of the largest batch."""
-    model.expect_frames(10, *USUAL_FRAME)
-    # As many as are prefilled together, so that every kernel meets the shapes it will see.
-    together = max(1, min(rows, options.chunk_tokens // (USUAL_POSITIONS[0] - USUAL_TEXT)))
-    with in_the_largest(engine):
-        generate_prepared(model, list(drawn(model, 1 + together, threads)), options)
+def answer_noise(model: DriveMM, engine: Engine, options: GenerateOptions, noise: Sequence[Prepared]) -> None:
+    """Answer clips of noise in the thread that will answer, with the graphs of a full batch. Nothing of it is kept: the
+    weights may still be on their way.
+
+    Of two clips, the first meets what computes a task's text, the second what goes on from there.
+    """
+    try:
+        with in_the_largest(engine):
+            generate_prepared(model, noise, options)
+    finally:
+        engine.forget()
+        model.forget()
 
 
 def drawn(model: DriveMM, count: int, threads: Executor) -> Iterator[Prepared]:

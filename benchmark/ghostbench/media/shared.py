@@ -10,7 +10,9 @@ import contextlib
 import math
 import mmap
 import os
+import queue
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,8 +32,48 @@ class _Memory(mmap.mmap):
     def __del__(self) -> None:
         number = self.__dict__.pop("number", None)
         if number is not None:
-            with contextlib.suppress(OSError):
-                os.close(number)
+            _LETTING_GO.take(self, number)
+
+
+class _LettingGo:
+    """A thread that gives back memory that nobody holds any more: that takes milliseconds for each clip, and who drops
+    the last pixels of a batch is the run's event loop."""
+
+    def __init__(self) -> None:
+        self._dropped = queue.SimpleQueue[tuple[_Memory, int]]()
+        self._lock = threading.Lock()
+        self._process = 0
+
+    def begin(self) -> None:
+        """Have the thread, in this process."""
+        with self._lock:
+            if self._process == os.getpid():
+                return
+            # What a process that this one was forked from has yet to give back is that one's.
+            self._dropped = queue.SimpleQueue[tuple[_Memory, int]]()
+            # An interpreter that is ending begins no thread.
+            with contextlib.suppress(RuntimeError):
+                threading.Thread(target=_give_back, args=(self._dropped,), name="frames let go", daemon=True).start()
+                self._process = os.getpid()
+
+    def take(self, memory: _Memory, number: int) -> None:
+        """Take memory that is held no more, and its file. Never waits: it may be called anywhere."""
+        if self._process == os.getpid():
+            self._dropped.put((memory, number))
+        else:
+            _close(number)
+
+
+def _give_back(dropped: queue.SimpleQueue[tuple[_Memory, int]]) -> None:
+    while True:
+        memory, number = dropped.get()
+        # What is closed is gone, though this thread holds on to the object until the next one comes.
+        with contextlib.suppress(BufferError):
+            memory.close()
+        _close(number)
+
+
+_LETTING_GO = _LettingGo()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +108,7 @@ def new_pixels(shape: tuple[int, ...]) -> Pixels:
 def shared(shape: tuple[int, ...]) -> Pixels:
     """An array of zeros of this shape in shared memory. Raises `OSError` where there is none to be had."""
     size = math.prod(shape)
+    _LETTING_GO.begin()
     number = _unnamed_file()
     try:
         os.ftruncate(number, size)
@@ -117,6 +160,11 @@ def look_at(number: int, handle: Handle) -> Pixels:
         os.close(number)
     count = math.prod(handle.shape)
     return np.frombuffer(memory, np.uint8, count=count, offset=handle.offset).reshape(handle.shape)
+
+
+def _close(number: int) -> None:
+    with contextlib.suppress(OSError):
+        os.close(number)
 
 
 def _unnamed_file() -> int:

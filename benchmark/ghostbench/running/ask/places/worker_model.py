@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import pickle
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +36,7 @@ class Assignment:
 
     preparing : how many requests it prepares at the same time. name : of the worker. task, variants, sampling : what
     it asks of clips that it decodes itself; None where the run hands it frames. credentials : what it reads them with.
-    ahead : what can be begun before, as a model's spec has it.
+    ahead : what can be begun before, as a model's spec has it. expected : modules that what it will be handed needs.
     """
 
     target: str
@@ -48,6 +50,7 @@ class Assignment:
     sampling: Sampling | None = None
     credentials: Credentials = NO_CREDENTIALS
     ahead: str | None = None
+    expected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ class WorkerModel:
         given = self._assignment
         if self._ahead is not None:
             self._ahead.join()
+        # Beside the loading, much of which waits for a disk or a device.
+        threading.Thread(target=_import, args=(given.expected,), name="expected", daemon=True).start()
         try:
             model = load_target(given.target)(given.settings, given.argument)
             model.check_here()
@@ -187,6 +192,13 @@ class WorkerModel:
         except Exception as error:  # noqa: BLE001
             return in_words(error)
         return None
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        # Whoever needs it imports it again, and tells it then.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
 def _why_unavailable(error: BaseException) -> AttemptError:

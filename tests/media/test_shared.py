@@ -1,0 +1,91 @@
+"""Pixels in memory that other processes can look at: their file goes with them, in a thread that nobody waits for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ghostbench.media.shared import handle_of, look_at, shared
+
+SHAPE = (2, 30, 40, 3)
+FORKS = """
+import os, sys
+from ghostbench.media.shared import shared
+kept = shared((1, 8, 8, 3))
+mine = {name for name in os.listdir("/proc/self/fd")}
+child = os.fork()
+if child == 0:
+    # The parent's thread is not here.
+    del kept
+    another = shared((1, 8, 8, 3))
+    del another
+    os._exit(0)
+_, state = os.waitpid(child, 0)
+kept[:] = 1
+print(os.waitstatus_to_exitcode(state), int(kept.sum()))
+"""
+
+
+def files() -> set[str]:
+    """This process's files without a name, by number."""
+    found = set()
+    for number in Path("/proc/self/fd").iterdir():
+        try:
+            if "ghostbench-frames" in os.readlink(number):
+                found.add(number.name)
+        except OSError:
+            continue
+    return found
+
+
+def gone(numbers: set[str]) -> bool:
+    """Whether these files are gone, before long."""
+    until = time.monotonic() + 60
+    while numbers & files() and time.monotonic() < until:
+        time.sleep(0.01)
+    return not numbers & files()
+
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="files are counted in /proc")
+
+
+@linux
+def test_a_file_is_there_as_long_as_its_pixels_and_goes_with_them() -> None:
+    before = files()
+    pixels = shared(SHAPE)
+    part = pixels[1:]
+    part[:] = 7
+    its = files() - before
+    assert its
+    del pixels
+    assert its <= files(), "a part is still held"
+    assert part.sum() == 7 * part.size
+    del part
+    assert gone(its)
+
+
+@linux
+def test_another_holder_keeps_the_memory_when_the_first_lets_go() -> None:
+    before = files()
+    pixels = shared(SHAPE)
+    pixels[:] = np.arange(pixels.size, dtype=np.uint8).reshape(SHAPE)
+    its = files() - before
+    number, handle = handle_of(pixels)
+    seen = look_at(os.dup(number), handle)
+    wanted = pixels.copy()
+    del pixels
+    assert gone(its)
+    assert np.array_equal(seen, wanted)
+    assert not seen.flags.writeable
+
+
+@linux
+def test_a_forked_process_closes_its_own_and_leaves_the_first_its() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", str(8 * 8 * 3)]
