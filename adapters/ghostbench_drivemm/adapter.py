@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -297,7 +297,10 @@ class DriveMMModel(LocalModel):
             return
         started = time.perf_counter()
         if self.settings.warm_up:
+            # Page-locked memory is slow to get. Where there is none, noise meets it again.
+            expecting = self._threads.submit(model.expect_frames, 10, *USUAL_FRAME)
             self._record(model)
+            wait([expecting])
         self._know_forms(model)
         if self.settings.warm_up:
             try:

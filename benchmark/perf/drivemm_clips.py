@@ -47,7 +47,7 @@ from drivemm import forget
 from drivemm_loading import write_checkpoint
 
 from ghostbench import Request
-from ghostbench.datasets.select import SplitQuery
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.media.decode import decode
 from ghostbench.running.plan.options import Options
 from ghostbench.running.plan.plan import make_plan

@@ -24,7 +24,7 @@ from PIL import Image
 from selenium import webdriver
 
 from ghostbench.datasets.granted import NOTHING
-from ghostbench.datasets.select import SplitQuery
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.viewer.guard import Access
 from ghostbench.viewer.labels import application as labelling
 from ghostbench.viewer.labels import labelling_of

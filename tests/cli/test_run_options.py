@@ -13,7 +13,7 @@ from evidence_data import write_begun
 
 from ghostbench.cli.run import command
 from ghostbench.cli.run_given import RunCommand
-from ghostbench.datasets.select import SplitQuery
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.errors import BadInput
 from ghostbench.running.plan.options import Options
 

@@ -19,7 +19,8 @@ from ghostbench.datasets.annotations.dada import BY_LENGTH, BY_NUMBER, ROW_BEFOR
 from ghostbench.datasets.annotations.join import Source, joined, read_annotations
 from ghostbench.datasets.annotations.rows import Annotation
 from ghostbench.datasets.location import Location
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.errors import BadInput, DecodeFailed, MediaUnreachable
 from ghostbench.label import Label
 from ghostbench.records import Clip, Split

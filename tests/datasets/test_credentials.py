@@ -18,7 +18,8 @@ from ghostbench.datasets import storage
 from ghostbench.datasets.granted import Granted, media_place
 from ghostbench.datasets.layouts import find_media
 from ghostbench.datasets.location import Location
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.errors import MediaUnreachable
 from ghostbench.media.decode import decode
 from ghostbench.media.every import every_frame

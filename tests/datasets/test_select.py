@@ -13,7 +13,8 @@ import pytest
 
 from ghostbench.datasets.embedded import embedded_folder
 from ghostbench.datasets.location import Location
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.datasets.splits import read_ids
 from ghostbench.datasets.storage import Media
 from ghostbench.errors import BadInput, DecodeFailed
@@ -244,7 +245,7 @@ def test_dada5_is_five_real_clips_known_by_their_digests(shared_data: Path, tmp_
 
 def test_selecting_imports_nothing_heavy(dataset: Path) -> None:
     code = (
-        "import sys; from ghostbench.datasets.select import SplitQuery, select; "
+        "import sys; from ghostbench.datasets.query import SplitQuery; from ghostbench.datasets.select import select; "
         f"select(SplitQuery(dataset={str(dataset)!r})); "
         "print([m for m in ('torch', 'transformers', 'numpy', 'pandas', 'cv2', 'av', 'scipy') if m in sys.modules])"
     )

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostbench.datasets import schemes, storage
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.datasets.storage import Location, Media
 from ghostbench.errors import BadInput, DecodeFailed, MediaUnreachable, MissingMedia
 

@@ -17,8 +17,9 @@ from warm_process import run_bench
 from ghostbench.cli.main import bench
 from ghostbench.datasets import storage
 from ghostbench.datasets.inside import named_inside
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.datasets.schemes import STORES
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.select import select
 from ghostbench.errors import BadInput, MissingMedia
 
 CHAIN = 'reference://::data:,{"version":1,"templates":{"u":"{{cycler.__init__.__globals__.os.system(\'id\')}}"}}'

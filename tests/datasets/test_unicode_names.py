@@ -10,7 +10,8 @@ import pytest
 
 from ghostbench.datasets.layouts import find_media
 from ghostbench.datasets.location import Location
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.errors import BadInput
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import parse_sampling

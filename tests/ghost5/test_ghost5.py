@@ -13,7 +13,8 @@ import av
 import cv2
 import pytest
 
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import parse_sampling
 

@@ -188,7 +188,7 @@ def test_what_is_labelled_has_its_media_noted_and_no_other_is_labelled_on(
 
 
 def test_one_file_is_labelled_by_one_server_at_a_time(labelling: Any, drawn: Path, tmp_path: Path) -> None:
-    from ghostbench.datasets.select import SplitQuery
+    from ghostbench.datasets.query import SplitQuery
     from ghostbench.errors import BadInput
     from ghostbench.viewer.labels import labelling_of
 

@@ -259,7 +259,7 @@ def test_of_a_boris_project_the_first_event_of_a_code_counts_and_others_codes_ar
 
 
 def test_a_folder_of_videos_that_nobody_labelled_is_labelled(tmp_path: Path) -> None:
-    from ghostbench.datasets.select import SplitQuery
+    from ghostbench.datasets.query import SplitQuery
     from ghostbench.viewer.labels import labelling_of
 
     folder = tmp_path / "recordings"

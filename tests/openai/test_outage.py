@@ -20,7 +20,7 @@ from loopback_openai import Fault, Server, running
 from loopback_openai.chat import Chat, _key
 from rich.console import Console
 
-from ghostbench.datasets.select import SplitQuery
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.folder.begun import Lost
 from ghostbench.folder.lines import AttemptLine
 from ghostbench.folder.place import RunFolder

@@ -232,7 +232,7 @@ def test_answers_to_a_video_are_cached_by_its_bytes(
 
 
 def options(models: str, dataset: str = "ghost5", **given: Any) -> Options:
-    from ghostbench.datasets.select import SplitQuery
+    from ghostbench.datasets.query import SplitQuery
 
     return Options(models=models, query=SplitQuery(dataset=dataset), **given)
 

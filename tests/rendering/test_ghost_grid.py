@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ghostbench.datasets.embedded import ghost_grid
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.rendering.grid import find_grid
 from ghostbench.rendering.parameters import Twin
 from ghostbench.rendering.scene import scenes_of

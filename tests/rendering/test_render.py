@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import yaml
 
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.errors import BadInput
 from ghostbench.media.decode import decode
 from ghostbench.media.sampling import parse_sampling

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ghostbench
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.datasets.shards import parse_shard, shard_of, share_of
 from ghostbench.errors import BadInput
 from ghostbench.evidence.verify import verify

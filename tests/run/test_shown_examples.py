@@ -16,7 +16,7 @@ from two_ways import TWO_WAYS
 
 from ghostbench import BadInput, LocalModel
 from ghostbench.datasets.granted import NOTHING, Granted
-from ghostbench.datasets.select import SplitQuery
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.errors import DecodeFailed, MissingMedia
 from ghostbench.evidence.contenders import _examples_apart
 from ghostbench.evidence.example_checks import check_examples

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ghostbench.datasets.select import SplitQuery
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.evidence.verify import verify
 from ghostbench.running.execute import execute
 from ghostbench.running.plan.options import Options

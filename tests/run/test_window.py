@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghostbench.datasets.select import SplitQuery
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.errors import MediaError, MediaUnreachable
 from ghostbench.frames import Frames
 from ghostbench.records import Clip

@@ -134,7 +134,8 @@ def frames(store: Any, clips: int) -> None:
 def test_frame_folders_are_listed_and_fetched_together_and_only_those_asked_for(
     store: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ghostbench.datasets.select import SplitQuery, select
+    from ghostbench.datasets.query import SplitQuery
+    from ghostbench.datasets.select import select
     from ghostbench.media.decode import decode
     from ghostbench.media.sampling import parse_sampling
 

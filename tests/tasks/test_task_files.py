@@ -18,7 +18,8 @@ from two_ways import TWO_WAYS
 
 import ghostbench
 from ghostbench import BadInput, Frames, Task, TextPart, Unparseable, Verdict, VideoPart
-from ghostbench.datasets.select import SplitQuery, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import select
 from ghostbench.evidence.verify import verify
 from ghostbench.records import Clip, Split
 from ghostbench.running.plan.leaks import check_wording

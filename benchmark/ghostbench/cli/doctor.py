@@ -91,7 +91,7 @@ def _examine(
 ) -> int:
     from rich.console import Console
 
-    from ghostbench.datasets.select import SplitQuery
+    from ghostbench.datasets.query import SplitQuery
     from ghostbench.doctor.examine import Examiner
     from ghostbench.doctor.judge import as_json as lines_as_json
     from ghostbench.doctor.judge import judge

@@ -80,7 +80,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     if not datasets or not annotator:
         raise BadInput("name a data set and say who labels: bench label DATASET --annotator NAME --out FILE")
     check_can_serve("label", quiet=quiet, as_json=as_json, no_browser=no_browser)
-    from ghostbench.datasets.select import SplitQuery
+    from ghostbench.datasets.query import SplitQuery
     from ghostbench.viewer.guard import Access
     from ghostbench.viewer.labels import application, labelling_of
 

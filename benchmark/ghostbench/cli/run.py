@@ -15,7 +15,7 @@ from ghostbench.cli.out_option import out_option
 from ghostbench.cli.run_given import RunCommand
 from ghostbench.cli.seed_option import seed_option
 from ghostbench.cli.speaking import as_json_option, quiet_option, refuse_both
-from ghostbench.datasets.select import SplitQuery
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.running.plan.options import DEADLINE_S, DEFAULT_MODELS, Options
 from ghostbench.running.watch.guard import guarded
 

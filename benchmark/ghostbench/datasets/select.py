@@ -6,7 +6,6 @@ import dataclasses
 import fnmatch
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from ghostbench.datasets.labels import Labels, read_labels
 from ghostbench.datasets.layouts import Where, check_root, find_media
 from ghostbench.datasets.listing import Told, silently
 from ghostbench.datasets.location import Location
+from ghostbench.datasets.query import ALL, LABELS_VARIABLE, ROOT_VARIABLE, SplitQuery
 from ghostbench.datasets.scenes import twins_of
 from ghostbench.datasets.shards import parse_shard, shard_of, split_sha256
 from ghostbench.datasets.splits import read_ids
@@ -26,42 +26,10 @@ from ghostbench.errors import BadInput
 from ghostbench.plugins import registry
 from ghostbench.records import Clip, Split
 
-ALL = "all"
-"""The split that every dataset has: every labelled clip, in the order of the label file."""
-
 TWIN = "twin of the example"
 """How the reason begins against a clip that shows the scene of an example; the example's id follows."""
-ROOT_VARIABLE, LABELS_VARIABLE = "GHOSTBENCH_DATA_ROOT", "GHOSTBENCH_LABELS"
 _LABELS_BESIDE = ("labels.csv", "labels.tsv")
 _MEDIA_FOLDERS = ("clips", "videos", "frames")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitQuery:
-    """Which clips a run is about, as the command line says it.
-
-    dataset : registered name, or path of a dataset YAML file.
-    data_root : folder or URL of the media; None for the dataset's own.
-    labels : label file, path or URL; None for the dataset's own, or the one beside the media.
-    annotations : files with more about the clips, paths or URLs; they go before the dataset's own.
-    split : name of a split of the dataset.
-    clips : a glob over clip ids, or "@FILE" with one id a line; None for all of the split.
-    limit : the most clips to take, from the split's beginning, >= 1.
-    only_available : leave out the clips without media.
-    skip_bad_labels : leave out bad label rows instead of refusing the file.
-    shard : "I/N", the share of the clips that are left in the end; None for all of them.
-    """
-
-    dataset: str = "ghost5"
-    data_root: str | None = None
-    labels: str | None = None
-    annotations: tuple[str, ...] = ()
-    split: str = ALL
-    clips: str | None = None
-    limit: int | None = None
-    only_available: bool = False
-    skip_bad_labels: bool = False
-    shard: str | None = None
 
 
 class CountFrames(Protocol):

@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from ghostbench.credentials import NO_CREDENTIALS, Credentials
 from ghostbench.datasets.bare import videos_in
-from ghostbench.datasets.select import SplitQuery, matching, select
+from ghostbench.datasets.query import SplitQuery
+from ghostbench.datasets.select import matching, select
 from ghostbench.datasets.storage import Media, open_media
 from ghostbench.errors import BadInput
 from ghostbench.label import COLUMNS, contradiction

@@ -19,8 +19,8 @@ from typing import Any
 
 from ghostbench.credentials import without_credentials
 from ghostbench.datasets.location import URL
+from ghostbench.datasets.query import LABELS_VARIABLE, ROOT_VARIABLE
 from ghostbench.datasets.schemes import LOCAL
-from ghostbench.datasets.select import LABELS_VARIABLE, ROOT_VARIABLE
 from ghostbench.errors import BadInput
 from ghostbench.plugins.choose import parse_model
 from ghostbench.plugins.text import one_line

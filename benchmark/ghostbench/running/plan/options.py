@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ghostbench.datasets.select import SplitQuery
+from ghostbench.datasets.query import SplitQuery
 from ghostbench.errors import BadInput
 from ghostbench.records import MOST_REPEATS
 from ghostbench.running.plan.placement import Placement

@@ -24,6 +24,7 @@ from ghostbench.running.plan.probes import is_slow
 from ghostbench.running.rules.replies import checked, in_words
 from ghostbench.running.settle.faults import is_ours
 from ghostbench.tasks.base import Task
+from ghostbench.tasks.writer import AnswerWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class RequestMaker:
         examples: Shown | None = None,
     ) -> None:
         self._task = task
+        self._write_answer = AnswerWriter(task)
         self._examples = examples or Shown()
         self.questions = Questions(task, variants)
         self._seed = seed
@@ -131,7 +133,7 @@ class RequestMaker:
             seed=self._seed + unit.repeat,
             level=unit.standing.level,
             level_settings=unit.standing.settings(ladder),
-            write_answer=self._task.write,
+            write_answer=self._write_answer,
             moment_s=unit.moment_s,
             variant=unit.row.variant,
             video=question.video,

@@ -9,7 +9,6 @@ on by itself.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -73,6 +72,8 @@ async def reacting(limit_s: float) -> Any:
 
     limit_s : if it does not for longer, the process is ended from outside.
     """
+    # Here alone: the watching process has no loop, and is to have begun before anything large is imported.
+    import asyncio
 
     async def beat() -> None:
         while True:

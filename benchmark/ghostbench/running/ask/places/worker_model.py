@@ -36,7 +36,7 @@ class Assignment:
 
     preparing : how many requests it prepares at the same time. name : of the worker. task, variants, sampling : what
     it asks of clips that it decodes itself; None where the run hands it frames. credentials : what it reads them with.
-    ahead : what can be begun before, as a model's spec has it. expected : modules that what it will be handed needs.
+    ahead : what can be begun before, as a model's spec has it. expected : modules that it may need for an answer.
     """
 
     target: str
@@ -73,6 +73,7 @@ class WorkerModel:
         self._preparing = ThreadPoolExecutor(assignment.preparing, "prepare")
         self._computing = ThreadPoolExecutor(1, "model")
         self._kept: dict[int, Request] = {}
+        self._expected = assignment.expected
         self._looking: Looking | None = None
         take_over(assignment.credentials)
         if assignment.task is not None and assignment.sampling is not None:
@@ -100,6 +101,7 @@ class WorkerModel:
             case "prepare":
                 self._preparing.submit(lambda: reply(self._prepared(call, given)))
             case "answer":
+                self._expect()
                 self._computing.submit(lambda: reply(self._answered(given)))
             case "forget":
                 self._kept.pop(given, None)
@@ -113,12 +115,16 @@ class WorkerModel:
             case "close":
                 self._computing.submit(lambda: reply(self._closed()))
 
+    def _expect(self) -> None:
+        """Import what may be asked for, beside the first answers, which wait for a device."""
+        names, self._expected = self._expected, ()
+        if names:
+            threading.Thread(target=_import, args=(names,), name="expected", daemon=True).start()
+
     def _loaded(self) -> tuple[Any, int] | AttemptError:
         given = self._assignment
         if self._ahead is not None:
             self._ahead.join()
-        # Beside the loading, much of which waits for a disk or a device.
-        threading.Thread(target=_import, args=(given.expected,), name="expected", daemon=True).start()
         try:
             model = load_target(given.target)(given.settings, given.argument)
             model.check_here()
