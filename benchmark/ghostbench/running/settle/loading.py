@@ -162,13 +162,7 @@ class Loading:
     def _start(self, choice: Choice, replica: Replica, preparing: int, again: bool) -> Worker:
         """Start a worker process, from a thread that lives as long as the run: a worker ends with its starter."""
         given = Assignment(
-            choice.spec.load,
-            replica.settings,
-            choice.argument,
-            tuple(sys.path),
-            preparing,
-            ahead=choice.spec.ahead,
-            expected=(type(self._plan.task).__module__,),
+            choice.spec.load, replica.settings, choice.argument, tuple(sys.path), preparing, ahead=choice.spec.ahead
         )
         started = None if self._early is None else self._early.take(given, replica.environment)
         return self._starter.submit(WorkerProcess, replica.name, given, replica.environment, started).result()

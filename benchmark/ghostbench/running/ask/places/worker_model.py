@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import pickle
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +34,7 @@ class Assignment:
 
     preparing : how many requests it prepares at the same time. name : of the worker. task, variants, sampling : what
     it asks of clips that it decodes itself; None where the run hands it frames. credentials : what it reads them with.
-    ahead : what can be begun before, as a model's spec has it. expected : modules that it may need for an answer.
+    ahead : what can be begun before, as a model's spec has it.
     """
 
     target: str
@@ -50,7 +48,6 @@ class Assignment:
     sampling: Sampling | None = None
     credentials: Credentials = NO_CREDENTIALS
     ahead: str | None = None
-    expected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,6 @@ class WorkerModel:
         self._preparing = ThreadPoolExecutor(assignment.preparing, "prepare")
         self._computing = ThreadPoolExecutor(1, "model")
         self._kept: dict[int, Request] = {}
-        self._expected = assignment.expected
         self._looking: Looking | None = None
         take_over(assignment.credentials)
         if assignment.task is not None and assignment.sampling is not None:
@@ -101,7 +97,6 @@ class WorkerModel:
             case "prepare":
                 self._preparing.submit(lambda: reply(self._prepared(call, given)))
             case "answer":
-                self._expect()
                 self._computing.submit(lambda: reply(self._answered(given)))
             case "forget":
                 self._kept.pop(given, None)
@@ -114,12 +109,6 @@ class WorkerModel:
                 self._computing.submit(lambda: reply(self._warmed_up()))
             case "close":
                 self._computing.submit(lambda: reply(self._closed()))
-
-    def _expect(self) -> None:
-        """Import what may be asked for, beside the first answers, which wait for a device."""
-        names, self._expected = self._expected, ()
-        if names:
-            threading.Thread(target=_import, args=(names,), name="expected", daemon=True).start()
 
     def _loaded(self) -> tuple[Any, int] | AttemptError:
         given = self._assignment
@@ -198,13 +187,6 @@ class WorkerModel:
         except Exception as error:  # noqa: BLE001
             return in_words(error)
         return None
-
-
-def _import(names: Sequence[str]) -> None:
-    for name in names:
-        # Whoever needs it imports it again, and tells it then.
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
 
 
 def _why_unavailable(error: BaseException) -> AttemptError:
