@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ONE_AT_A_TIME = threading.RLock()
+"""A run has its process for itself: the libraries it imports, the signals it hears, the charts it draws."""
 _NOT_HERE = frozenset({"quiet", "as_json", "dry_run", "help"})
 """What `bench run` asks about its own words."""
 
@@ -43,7 +45,7 @@ def run(
 
     Local models live in worker processes of their own; with `on="thread"` in this one, where a model's code that ends
     the process ends it: `bench run` watches over that. A model that gave no answer is in the metrics, and raises
-    nothing.
+    nothing. Of calls in several threads, one run follows the other.
 
     Raises
     ------
@@ -101,7 +103,8 @@ def _run(words: list[str], *, show_progress: bool) -> RunData:
         raise BadInput(error.format_message()) from None
     err = Console(stderr=True, quiet=not show_progress)
     terminal = Terminal(out=Console(quiet=True), err=err, quiet=not show_progress)
-    status = execute(options, ["bench", "run", *words], terminal, own_process=False)
+    with _ONE_AT_A_TIME:
+        status = execute(options, ["bench", "run", *words], terminal, own_process=False)
     if status == INTERRUPTED:
         raise KeyboardInterrupt
     if options.run_id is None:

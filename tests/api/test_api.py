@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,15 @@ def test_a_run_can_be_made_where_an_event_loop_runs(tmp_path: Path) -> None:
     run = asyncio.run(notebook())
     assert run.folder.parent == tmp_path
     assert len(run.predictions) == 1
+
+
+def test_runs_of_several_threads_follow_one_another(tmp_path: Path) -> None:
+    """Side by side they drew in each other's charts, imported halves of libraries, and waited for each other."""
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda name: ghostbench.run("always", out=tmp_path, run_id=name, limit=2), "abc"))
+    manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in "abc"]
+    times = sorted((each["started_at"], each["finished_at"]) for each in manifests)
+    assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(times)), times
 
 
 def test_a_run_goes_on_and_is_named_anew_each_time(tmp_path: Path) -> None:
