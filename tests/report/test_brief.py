@@ -15,6 +15,7 @@ from ghostbench.report.data import RunData, read_run
 from ghostbench.report.escape import plain
 from ghostbench.report.other_task import read_by_another
 from ghostbench.report.reasons import unanswered
+from ghostbench.scoring.score import score_run
 
 G, N = "ghost_probing", "normal"
 
@@ -150,3 +151,15 @@ def test_answers_of_another_task_are_told_which_task_reads_them(tmp_path: Path) 
         "score them with --task ghost-probing-summary"
     )
     assert said in " ".join(brief(found, 400))
+
+
+@pytest.mark.parametrize(("window", "says_why"), [((1.6, 1.9), True), ((1.2, 3.0), False)])
+def test_a_run_in_which_nobody_can_warn_says_why(tmp_path: Path, window: tuple[float, float], says_why: bool) -> None:
+    run = RunBuilder([watched_clip("images_1_001", G, 8, window), watched_clip("images_2_001", N, 8)])
+    for name in ("images_1_001", "images_2_001"):
+        run.watch("m", name, [N] * 8)
+    task = {"name": "ghost-warning", "version": "1", "template_sha256": "c" * 64, "moments_per_s": 2.0}
+    folder = run.write(tmp_path / "run", task=task, sampling="fps:2")
+    score_run(folder)
+    told = " ".join(" ".join(brief(read_run(folder))).split())
+    assert ("No clip has a window that counts" in told) is says_why

@@ -14,7 +14,7 @@ from ghostbench.report.other_task import read_by_another
 from ghostbench.report.reasons import Unanswered, unanswered
 from ghostbench.report.table import shown
 from ghostbench.report.titles import VIEW_NOTES
-from ghostbench.report.warning_tables import BRIEF, BRIEF_NOTE, at_moments
+from ghostbench.report.warning_tables import BRIEF, at_moments, brief_note
 from ghostbench.report.warning_tables import shown as warned_rows
 from ghostbench.scoring.rates import RateName
 from ghostbench.scoring.views import View
@@ -47,7 +47,7 @@ def print_brief(run: RunData, console: Console, errors: Console | None = None, *
     wrong = unanswered(run)
     head = wrapped([_plain(title or _title(run))], console)
     speaks = _speaks(run)
-    words = BRIEF_NOTE if at_moments(run.rows) else _NOTE
+    words = brief_note(run.rows) if at_moments(run.rows) else _NOTE
     note = wrapped([_plain(words, "dim")], console) if speaks else []
     parts = [_rows(run) if speaks else [], _marks(run, console) if speaks else []]
     failures = [*map(in_words, wrong), *read_by_another(run)]

@@ -37,6 +37,12 @@ BRIEF_NOTE = (
 )
 
 
+_NO_WINDOW = (
+    "No clip has a window that counts, so that nobody can warn: the labels state none, or no moment lies in it, or "
+    "none before it"
+)
+
+
 CHANCE = "random, as often as {}"
 """The row of alarms by chance at the rate of a model."""
 _TITLES = {"beats": "more than chance", "undecided": "not shown", "does_not_beat": "no more than chance"}
@@ -46,6 +52,12 @@ def at_moments(rows: Rows) -> bool:
     """Whether the run's task asks at moments: a yes at any time of a clip is then no warning, and no rate of it is
     shown as if it were."""
     return any(row["early_warning"] is not None for row in rows.values())
+
+
+def brief_note(rows: Rows) -> str:
+    """What stands below the short table; why there is nothing to warn of, where that is so."""
+    none = not any(found["clips_with_window"] for _, row in shown(rows) if (found := row["early_warning"]) is not None)
+    return f"{BRIEF_NOTE}. {_NO_WINDOW}" if none else BRIEF_NOTE
 
 
 def number_columns() -> tuple[Column, ...]:
