@@ -161,3 +161,14 @@ def test_who_settles_reads_what_the_others_said_and_goes_to_the_frames_that_they
     for card, frame in ((0, 7), (1, 2)):
         page.js(f"document.querySelectorAll('#others button')[{card}].click()")
         page.until(f"document.getElementById('frame').alt === 'frame {frame}'")
+
+
+def test_after_a_clip_comes_the_next_and_not_one_that_was_left(labelling: Any, browser: Any, tmp_path: Path) -> None:
+    page = Page(browser, labelling("anna", tmp_path / "anna.jsonl", "--clips", "images_7_00[1-3]").link)
+    page.press("]")
+    page.until("document.body.dataset.item === '1'")
+    for item in ("2", "0"):
+        page.press("1")
+        page.said("truth", "normal")
+        page.press("Enter")
+        page.until(f"document.body.dataset.item === '{item}'")

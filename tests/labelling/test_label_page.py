@@ -212,3 +212,24 @@ def test_times_that_contradict_each_other_are_told_where_they_are_said(labelling
     assert server.json("/api/label/3", {"done": True})["done"]
     # A clip of which nobody says any longer what it shows is not done.
     assert not server.json("/api/label/3", {"set": "truth", "value": None})["done"]
+
+
+def test_a_clip_of_which_no_frame_can_be_shown_is_not_labelled_as_if_it_were_seen(
+    labelling: Any, drawn: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    (folder / "broken.avi").write_bytes(b"RIFF no video")
+    shutil.copy(drawn.parent / "clips" / "images_7_001.avi", folder)
+    out = tmp_path / "anna.jsonl"
+    server = labelling("anna", out, dataset=folder)
+    for n, (clip, _) in enumerate(read(out).items):
+        while not server.json(f"/api/label/{n}")["clip"]["done"]:
+            pass
+        server.json(f"/api/label/{n}", {"set": "truth", "value": "normal"})
+        status, told = server.ask(f"/api/label/{n}", {"done": True})
+        assert (status, b"no frame of this clip can be shown" in told) == (
+            (400, True) if clip == "broken" else (200, False)
+        )

@@ -198,7 +198,10 @@ class _Served:
         return self.item(n)
 
     def _check_done(self, item: Item) -> None:
-        """Raise `ValueError` where no label file could hold what is said."""
+        """Raise `ValueError` where nobody can have seen the clip, and where no label file could hold what is said."""
+        reel = self._reel(item)
+        if reel.done and not reel.count:
+            raise ValueError(f"no frame of this clip can be shown ({reel.error}): go on with ] and leave it")
         rating = self._draft(item).rating(None)
         if rating is None:
             raise ValueError("say first what the clip shows: keys 1, 2 and 3")

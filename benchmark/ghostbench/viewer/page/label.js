@@ -245,8 +245,9 @@ document.addEventListener("keydown", async (event) => {
     event.preventDefault();
     try {
       await send({ done: true });
-      const next = summary.done.findIndex((done) => !done);
-      if (next >= 0) await open(next);
+      const left = [...summary.done.keys()].filter((at) => !summary.done[at]);  // the next one, and not one that was left
+      const next = left.find((at) => at > n) ?? left[0];
+      if (next !== undefined) await open(next);
       else $("where").textContent = `${summary.annotator} · all ${summary.done.length} done`;
     } catch (error) { failed(error); }
   }
