@@ -180,6 +180,27 @@ def test_what_is_only_coloured_or_cannot_move_up_gets_lines_and_no_bars(
     assert "m 1/4 (1 answered)" in file.getvalue()
 
 
+def test_a_stream_that_is_none_gets_lines_too() -> None:
+    class Sink:
+        """What a program puts in a stream's place, with no more than is written to it."""
+
+        text = ""
+
+        def write(self, text: str) -> int:
+            self.text += text
+            return len(text)
+
+        def flush(self) -> None:
+            pass
+
+    sink = Sink()
+    with Progress(Console(file=sink, width=80, force_terminal=True), ["m"], 4, every_s=0.05):  # type: ignore[arg-type]
+        until = time.monotonic() + 60
+        while "m 0/4" not in sink.text and time.monotonic() < until:
+            time.sleep(0.02)
+    assert "m 0/4" in sink.text
+
+
 @pytest.mark.parametrize(
     "line",
     [

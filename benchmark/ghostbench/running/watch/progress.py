@@ -62,8 +62,7 @@ class Progress:
         self._by_worker: dict[str, Counter[str]] = {row: Counter() for row in rows}
         self._pauses: dict[str, _Pause] = {}
         self._console, self._quiet = console, quiet
-        # What is only coloured as on a terminal (FORCE_COLOR, as CI has it) is a file; some terminals cannot move up.
-        moving = console.is_terminal and console.file.isatty() and not console.is_dumb_terminal
+        moving = _can_move_up(console)
         self.longest_put_off_s: dict[str, float] = {}
         self.last_settled = time.monotonic()
         self._bars = Bars(
@@ -194,6 +193,17 @@ class Progress:
         if (begun := self._pauses.get(row)) is not None and begun.told is not None:
             parts.insert(0, f"{self._held[row]} waiting until {begun.told:%H:%M:%S}, all paused")
         return ", ".join(parts)
+
+
+def _can_move_up(console: Console) -> bool:
+    """Whether lines can be written over. What is only coloured as on a terminal (FORCE_COLOR, as CI has it) is a file;
+    and some terminals cannot."""
+    if not console.is_terminal or console.is_dumb_terminal:
+        return False
+    try:
+        return console.file.isatty()
+    except (AttributeError, ValueError):  # a program's own stand-in for a stream, or a closed one
+        return False
 
 
 def _by_worker(row: str, attempts: Mapping[str, int]) -> str:
