@@ -271,3 +271,15 @@ def test_a_run_that_is_scored_after_it_was_looked_at_shows_its_rates(tmp_path: P
         assert viewer.json("/api/runs")["runs"][0]["rows"] == []
         score_run(folder)
         assert {row["name"] for row in viewer.json("/api/runs")["runs"][0]["rows"]} >= {"m", "n", "always"}
+
+
+@pytest.mark.parametrize("odd", ["1" + "0" * 400, "NaN", "[]"])
+def test_rates_that_are_no_numbers_hide_no_run(tmp_path: Path, odd: str) -> None:
+    two_models(tmp_path / "sound")
+    score_run(two_models(tmp_path / "odd"))
+    path = tmp_path / "odd" / "metrics.json"
+    stated = json.loads(path.read_text())
+    stated["models"]["m"]["views"]["lenient"]["answered"]["f1"]["value"] = "HERE"
+    path.write_text(json.dumps(stated).replace('"HERE"', odd))
+    with serving(tmp_path) as viewer:
+        assert {line["name"]: line.get("rows") for line in viewer.json("/api/runs")["runs"]} == {"sound": [], "odd": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,17 @@ def headline_rates(path: Path) -> list[dict[str, Any]]:
             }
             for name, row in models.items()
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return []
 
 
 def _estimate(stated: Any) -> list[float | None] | None:
     if stated is None:
         return None
-    return [None if stated[key] is None else float(stated[key]) for key in ("value", "low", "high")]
+    found = [None if stated[key] is None else float(stated[key]) for key in ("value", "low", "high")]
+    if not all(each is None or math.isfinite(each) for each in found):
+        raise ValueError("no number")
+    return found
 
 
 def shown_tables(path: Path) -> list[dict[str, Any]]:
