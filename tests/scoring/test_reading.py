@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,17 @@ def whole(folder: Path, **manifest: Any) -> Path:
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is no run folder"):
+        read_run_records(tmp_path)
+
+
+def test_what_lies_beside_a_run_folder_is_told_which_folder_is_meant(tmp_path: Path) -> None:
+    folder = whole(tmp_path)
+    with pytest.raises(BadInput, match=rf"no run folder .*: give one below it, such as {re.escape(str(folder))}$"):
+        read_run_records(tmp_path)
+    with pytest.raises(BadInput, match=rf": give its folder, {re.escape(str(folder))}$"):
+        read_run_records(folder / "clips.jsonl")
+    whole(tmp_path / "my runs").rename(tmp_path / "another")
+    with pytest.raises(BadInput, match=r"run \(of 2; see bench ls "):
         read_run_records(tmp_path)
 
 

@@ -334,6 +334,20 @@ def has_manifest(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def _where_runs_are(folder: Path) -> str:
+    """Which folder to give in place of one that is no run's: the run's own for a file in it, or one of those below."""
+    if folder.is_file() and has_manifest(folder.parent):
+        return f"give its folder, {folder.parent}"
+    try:
+        below = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    except OSError:
+        below = []
+    if below:
+        more = f" (of {len(below)}; see bench ls {shlex.quote(str(folder))})" if len(below) > 1 else ""
+        return f"give one below it, such as {printable(str(below[-1]))}{more}"
+    return "give the folder that `bench run` wrote"
+
+
 def read_manifest(folder: Path) -> Manifest:
     """manifest.json of a run folder, finished or not, of any format in `READ`.
 
@@ -342,7 +356,7 @@ def read_manifest(folder: Path) -> Manifest:
     check_plain(folder)
     path = folder / MANIFEST
     if not path.is_file():
-        raise BadInput(f"{folder} is no run folder (it has no {MANIFEST}): give the folder that `bench run` wrote")
+        raise BadInput(f"{folder} is no run folder (it has no {MANIFEST}): {_where_runs_are(folder)}")
     try:
         data = path.read_bytes()
     except OSError as error:
