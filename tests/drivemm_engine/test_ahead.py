@@ -90,6 +90,20 @@ def test_on_a_cpu_all_that_loading_takes_is_imported_and_no_device_is_woken(chec
     assert not large & set(found["later"])
 
 
+WHOLE = """
+import sys
+from ghostbench_local import ahead
+ahead._TRIED = ("0.",)
+ahead.import_torch()
+print(*(type(sys.modules[name]).__name__ for name in ahead._FOR_TRACING))
+"""
+
+
+def test_a_torch_with_which_this_was_not_tried_is_imported_whole() -> None:
+    done = subprocess.run([sys.executable, "-c", WHOLE], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.split() == ["module", "module"]
+
+
 def test_tokens_are_taken_once_and_only_under_the_files_and_values_they_are_of(
     checkpoint: Path, tmp_path: Path
 ) -> None:
