@@ -147,5 +147,6 @@ def test_waiting_for_a_thread_that_prepares_is_queueing_and_no_time_of_the_attem
     queued = [delivery.queue_s or 0 for delivery in deliveries]
     assert min(walls) >= 0.1
     assert queued == sorted(queued)
-    assert queued[3] >= 0.3 > walls[3]
+    assert queued[3] > 0.2, "three of 0.1 s go first, the first of which may have begun before this one was asked for"
+    assert walls[3] < queued[3]
     assert isinstance(deliveries[3].result, RequestRejected)
