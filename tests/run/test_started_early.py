@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -88,6 +89,16 @@ def test_it_begins_before_it_is_assigned_and_prints_where_the_run_does_once_it_i
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", "said ahead\nsaid while loading\n")
     assert begun.take(assignment(path), {}) is None, "it is there once"
+
+
+def test_a_limit_that_the_program_set_for_its_own_sockets_is_none_for_its_worker(path: tuple[str, ...]) -> None:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(30)
+    try:
+        worker = WorkerProcess("m", assignment(path))
+    finally:
+        socket.setdefaulttimeout(before)
+    assert set(loaded(worker)) == {"pid", "began"}
 
 
 @pytest.mark.parametrize(

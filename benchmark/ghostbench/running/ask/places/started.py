@@ -73,6 +73,9 @@ def start(
     """
     first = First(os.getpid(), ahead, b"" if ahead is None else pickle.dumps(settings), waits)
     here, there = socket.socketpair()
+    # Whatever limit the program that this one is part of has set for its own sockets.
+    here.settimeout(None)
+    there.settimeout(None)
     try:
         with there, _printing(waits) as streams:
             words = [sys.executable, "-c", _PROGRAM, str(there.fileno()), json.dumps(tuple(path))]
