@@ -298,7 +298,7 @@ class DriveMMModel(LocalModel):
         started = time.perf_counter()
         if self.settings.warm_up:
             # Page-locked memory is slow to get. Where there is none, noise meets it again.
-            expecting = self._threads.submit(model.expect_frames, 10, *USUAL_FRAME)
+            expecting = self._threads.submit(self._expect_frames, model)
             self._record(model)
             wait([expecting])
         self._know_forms(model)
@@ -309,6 +309,12 @@ class DriveMMModel(LocalModel):
                 # Warming up meets it again, and tells it.
                 engine_of(model).release()
         self._ahead_s = time.perf_counter() - started
+
+    def _expect_frames(self, model: DriveMM) -> None:
+        from ghostbench_local.replica import on_device
+
+        with on_device(model.device):
+            model.expect_frames(10, *USUAL_FRAME)
 
     def _know_forms(self, model: DriveMM) -> None:
         """Make the forms of answers, once."""
@@ -345,7 +351,7 @@ class DriveMMModel(LocalModel):
         engine, options = engine_of(model), self._warm_options()
         warm(engine, *self._most(model), options)
         if not self._noise:
-            model.expect_frames(10, *USUAL_FRAME)
+            self._expect_frames(model)
             self._noise = list(drawn(model, 2, self._threads))
         answer_noise(model, engine, options, self._noise[:count])
 

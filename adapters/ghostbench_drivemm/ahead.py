@@ -44,7 +44,7 @@ def begin(settings: DriveMMSettings) -> None:
 
 def _wake_torch(device: str) -> None:
     """Have torch look at the device, which it does before it has its first tensor there."""
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(BaseException):
         import torch
 
         torch.empty(1, device=device)
@@ -52,7 +52,7 @@ def _wake_torch(device: str) -> None:
 
 def _know_triton() -> None:
     """Have Triton digest itself, which it does before it looks for the first kernel among those it has compiled."""
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(BaseException):
         from triton.runtime.cache import triton_key
 
         triton_key()
@@ -64,13 +64,13 @@ def _know_tokens(settings: DriveMMSettings, has_met: threading.Event) -> None:
     has_met : set once the system's loader may be busy with others.
     """
     try:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(BaseException):
             from ghostbench_drivemm.input.tokens import meet_libraries
 
             meet_libraries()
     finally:
         has_met.set()
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(BaseException):
         from ghostbench_drivemm.checkpoint.public import find_public
         from ghostbench_drivemm.input.tokens import make_ahead
 

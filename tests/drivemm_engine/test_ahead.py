@@ -45,7 +45,7 @@ if sys.argv[1] == "cpu":
     import numpy as np
     from ghostbench_drivemm.adapter import DriveMMModel
     from ghostbench_drivemm.engine import GenerateOptions, generate_prepared
-    from ghostbench_local.ahead import _FOR_TRACING
+    from ghostbench_local.ahead import _SHAPES
     model = DriveMMModel(DriveMMSettings(checkpoint=sys.argv[2], device="cpu", dtype="float32"))
     model.load()
     model.warm_up()
@@ -54,10 +54,7 @@ if sys.argv[1] == "cpu":
     noise = np.random.default_rng(0).integers(0, 256, (2, 60, 80, 3), dtype=np.uint8)
     prepared = model._model.prepare(noise, "<image> Is it red?", kind="video")
     found["answer"] = generate_prepared(model._model, [prepared], GenerateOptions(max_new_tokens=4))[0].output_ids
-    found["for tracing"] = [type(sys.modules[name]).__name__ for name in _FOR_TRACING]
-    import torch
-    found["on demand"] = [torch.export.Dim.__module__, torch._meta_registrations.register_meta.__module__]
-    found["then"] = [type(sys.modules[name]).__name__ for name in _FOR_TRACING]
+    found["shapes"] = type(sys.modules[_SHAPES]).__name__
 print(json.dumps(found))
 """
 
@@ -83,9 +80,7 @@ def test_on_a_cpu_all_that_loading_takes_is_imported_and_no_device_is_woken(chec
     assert found["taken"], "the tokens are made while torch is imported, for whoever loads the model"
     assert isinstance(found["answer"], list)
     assert len(found["answer"]) == 4
-    assert found["for tracing"] == ["_Unasked", "_Unasked"], "loading and answering trace nothing"
-    assert found["on demand"] == ["torch.export.dynamic_shapes", "torch._meta_registrations"]
-    assert found["then"] == ["module", "module"], "whoever asks has them"
+    assert found["shapes"] == "_Unasked", "loading and answering trace nothing"
     large = {"transformers", "sympy", "tokenizers", "llguidance", "numpy", "PIL", "pynvml", "huggingface_hub"}
     assert not large & set(found["later"])
 
@@ -95,13 +90,43 @@ import sys
 from ghostbench_local import ahead
 ahead._TRIED = ("0.",)
 ahead.import_torch()
-print(*(type(sys.modules[name]).__name__ for name in ahead._FOR_TRACING))
+print(type(sys.modules[ahead._SHAPES]).__name__)
+"""
+ASKED = """
+import sys
+from ghostbench_local import ahead
+ahead.import_torch()
+import torch
+assert type(sys.modules[ahead._SHAPES]).__name__ == "_Unasked"
+exec(sys.argv[1])
+assert type(sys.modules[ahead._SHAPES]).__name__ == "module"
+x = torch.zeros(2, 3, 4, 5, device="meta")
+assert torch.nn.functional.scaled_dot_product_attention(x, x, x).shape == (2, 3, 4, 5)
+assert torch.func.grad(lambda a: (a * a).sum())(torch.ones(2)).tolist() == [2.0, 2.0]
+print(*(type(finder).__name__ for finder in sys.meta_path))
 """
 
 
 def test_a_torch_with_which_this_was_not_tried_is_imported_whole() -> None:
     done = subprocess.run([sys.executable, "-c", WHOLE], stdout=subprocess.PIPE, text=True, check=True)
-    assert done.stdout.split() == ["module", "module"]
+    assert done.stdout.split() == ["module"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "asking",
+    [
+        "assert torch.compile(lambda a: a + 1, backend='eager')(torch.ones(1)).item() == 2",
+        "import torch._inductor",
+        "torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))])",
+        "torch._meta_registrations.register_meta",
+    ],
+)
+def test_whoever_traces_or_asks_has_the_functions_that_were_left_out(asking: str) -> None:
+    done = subprocess.run([sys.executable, "-c", ASKED, asking], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if "register_meta" not in asking:
+        assert "_ShapesFirst" not in done.stdout, "once is enough"
 
 
 def test_tokens_are_taken_once_and_only_under_the_files_and_values_they_are_of(

@@ -89,3 +89,13 @@ def test_another_holder_keeps_the_memory_when_the_first_lets_go() -> None:
 def test_a_forked_process_closes_its_own_and_leaves_the_first_its() -> None:
     done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0", str(8 * 8 * 3)]
+
+
+@linux
+def test_what_waits_to_be_given_back_is_bounded() -> None:
+    before = files()
+    for _ in range(400):
+        shared((1, 16, 16, 3))
+        # Two files each, one of which Python's own memory map holds.
+        assert len(files() - before) <= 2 * 130
+    assert gone(files() - before)

@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
+_MOST_WAITING = 128
+"""Clips whose memory waits to be given back, each with two open files, of which a process may have a thousand."""
 _WANTED: ContextVar[bool] = ContextVar("pixels are for other processes too", default=False)
 
 
@@ -40,25 +42,28 @@ class _LettingGo:
     the last pixels of a batch is the run's event loop."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Have no thread: in a process that was just forked, where what is yet to be given back is the first one's."""
         self._dropped = queue.SimpleQueue[tuple[_Memory, int]]()
         self._lock = threading.Lock()
-        self._process = 0
+        self._has_thread = False
 
     def begin(self) -> None:
-        """Have the thread, in this process."""
-        with self._lock:
-            if self._process == os.getpid():
-                return
-            # What a process that this one was forked from has yet to give back is that one's.
-            self._dropped = queue.SimpleQueue[tuple[_Memory, int]]()
-            # An interpreter that is ending begins no thread.
-            with contextlib.suppress(RuntimeError):
+        """Have the thread."""
+        if self._has_thread:
+            return
+        # An interpreter that is ending begins no thread.
+        with self._lock, contextlib.suppress(RuntimeError):
+            if not self._has_thread:
                 threading.Thread(target=_give_back, args=(self._dropped,), name="frames let go", daemon=True).start()
-                self._process = os.getpid()
+                self._has_thread = True
 
     def take(self, memory: _Memory, number: int) -> None:
-        """Take memory that is held no more, and its file. Never waits: it may be called anywhere."""
-        if self._process == os.getpid():
+        """Take memory that is held no more, and its file, where not too much waits already; else the file is closed at
+        once. Waits for nothing: it may be called anywhere."""
+        if self._has_thread and self._dropped.qsize() < _MOST_WAITING:
             self._dropped.put((memory, number))
         else:
             _close(number)
@@ -74,6 +79,8 @@ def _give_back(dropped: queue.SimpleQueue[tuple[_Memory, int]]) -> None:
 
 
 _LETTING_GO = _LettingGo()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_LETTING_GO.forget)
 
 
 @dataclass(frozen=True, slots=True)

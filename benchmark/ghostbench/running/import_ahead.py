@@ -4,7 +4,6 @@ run."""
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import sys
 import threading
@@ -48,21 +47,15 @@ def importing_ahead(plan: Plan) -> Iterator[Callable[[], None]]:
     over = threading.Event()
 
     def load() -> None:
-        gc.disable()
-        try:
-            for name in MODULES:
-                if over.is_set():
-                    return
-                # Whoever wants it imports it again, and is told then.
-                with contextlib.suppress(Exception):
-                    importlib.import_module(name)
-            if not over.is_set():
-                with contextlib.suppress(Exception):
-                    rehearse()
-        finally:
-            # What is imported stays. Looking through all of it would hold up the answers that come in.
-            gc.freeze()
-            gc.enable()
+        for name in MODULES:
+            if over.is_set():
+                return
+            # Whoever wants it imports it again, and is told then.
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+        if not over.is_set():
+            with contextlib.suppress(Exception):
+                rehearse()
 
     thread = threading.Thread(target=load, name="imports ahead")
     turn_s = sys.getswitchinterval()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tenacity.wait import wait_base
+from tenacity import AsyncRetrying, RetryCallState, wait_exponential, wait_random, wait_random_exponential
+from tenacity.wait import wait_base
+
+_NO_RETRYING = AsyncRetrying()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +26,11 @@ class Patience:
 
     def before_look(self, number: int) -> float:
         """The pause before the look of this number, from 1, whether an outage is over."""
-        from tenacity import wait_exponential, wait_random
-
         wait = wait_exponential(multiplier=self.first_s, max=self.longest_s) + wait_random(0, self.first_s)
         return _drawn(wait, number)
 
     def before_retry(self, number: int) -> float:
         """The pause of one clip by itself after its attempt of this number, from 1: jittered exponential backoff."""
-        from tenacity import wait_random_exponential
-
         return _drawn(wait_random_exponential(multiplier=self.first_s, max=2 * self.longest_s), number)
 
 
@@ -42,8 +39,6 @@ NO_PATIENCE = Patience(outage_s=0.0)
 
 
 def _drawn(wait: wait_base, number: int) -> float:
-    from tenacity import AsyncRetrying, RetryCallState
-
-    state = RetryCallState(retry_object=AsyncRetrying(), fn=None, args=(), kwargs={})
+    state = RetryCallState(retry_object=_NO_RETRYING, fn=None, args=(), kwargs={})
     state.attempt_number = min(max(1, number), 64)
     return wait(state)
