@@ -18,7 +18,6 @@ FORKS = """
 import os, sys
 from ghostbench.media.shared import shared
 kept = shared((1, 8, 8, 3))
-mine = {name for name in os.listdir("/proc/self/fd")}
 child = os.fork()
 if child == 0:
     # The parent's thread is not here.
@@ -87,8 +86,8 @@ def test_another_holder_keeps_the_memory_when_the_first_lets_go() -> None:
 
 @linux
 def test_a_forked_process_closes_its_own_and_leaves_the_first_its() -> None:
-    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["0", str(8 * 8 * 3)]
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["0", str(8 * 8 * 3)], done.stderr
 
 
 @linux
