@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,21 +13,6 @@ import pytest
 from ghostbench.media.shared import handle_of, look_at, shared
 
 SHAPE = (2, 30, 40, 3)
-FORKS = """
-import os, sys
-from ghostbench.media.shared import shared
-kept = shared((1, 8, 8, 3))
-child = os.fork()
-if child == 0:
-    # The parent's thread is not here.
-    del kept
-    another = shared((1, 8, 8, 3))
-    del another
-    os._exit(0)
-_, state = os.waitpid(child, 0)
-kept[:] = 1
-print(os.waitstatus_to_exitcode(state), int(kept.sum()))
-"""
 
 
 def files() -> set[str]:
@@ -82,12 +66,6 @@ def test_another_holder_keeps_the_memory_when_the_first_lets_go() -> None:
     assert gone(its)
     assert np.array_equal(seen, wanted)
     assert not seen.flags.writeable
-
-
-@linux
-def test_a_forked_process_closes_its_own_and_leaves_the_first_its() -> None:
-    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["0", str(8 * 8 * 3)], done.stderr
 
 
 @linux
